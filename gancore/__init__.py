@@ -1,0 +1,35 @@
+"""gancore: one engine for any adversarial game; plugins bring the modality.
+
+    import gancore
+    run = gancore.train(plugin="image", steps=2000)
+    generator = gancore.load(run.folder)
+    generator.save(generator.sample(16, seed=7), "digits.png")
+
+Importing this package imports neither torch nor any plugin: names below are resolved on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from gancore.api import train
+    from gancore.generator import Generator, load
+
+__version__ = "0.1.0"
+
+hookimpl = pluggy.HookimplMarker("gancore")
+"""Marks a function of a plugin as the implementation of the hook that has its name."""
+
+_LAZY = {"train": "gancore.api", "load": "gancore.generator", "Generator": "gancore.generator"}
+
+__all__ = ["Generator", "hookimpl", "load", "train", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'gancore' has no attribute {name!r}")

@@ -1,0 +1,288 @@
+"""The records that a plugin's hooks return, and the Protocols that the things they point to must meet.
+
+A record is cheap: names and strings. Its `target` and `options` are `"package.module:attribute"` and are imported only when
+the component is used, so that listing what is installed costs nothing. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from pydantic import BaseModel
+    from torch import Tensor, nn
+
+    from gancore.data.batch import Batch
+    from gancore.data.report import ScanReport
+    from gancore.data.spec import SampleSpec
+    from gancore.games.player import Phase, Player
+    from gancore.random import Draws
+
+API_VERSION = 1
+"""The version of the contract on this page. A plugin names the one it was written for in its `PluginInfo`."""
+
+
+# --- records: what hooks return -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PluginInfo:
+    """Who a plugin is, from `gan_plugin_info`.
+
+    `demo_preset` is what `gan run --plugin NAME` trains when no data are given; `data_preset` is used with `--data`.
+    A plugin that only adds components to others leaves both empty.
+    """
+
+    summary: str
+    api_version: int
+    demo_preset: str = ""
+    data_preset: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Component:
+    """Something usable by name. `target` is called with the validated options first; `options` names their pydantic model."""
+
+    kind: ClassVar[str] = "component"
+
+    name: str
+    summary: str
+    target: str
+    options: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dataset(Component):
+    """A source of samples. Target: `(options, progress) -> DataSource`.
+
+    `spec` names the `SampleSpec` class of its samples, by which a trained run is read back without the data.
+    `suffixes` and `directories` say which `--data PATH` it takes (`(".npz", ".npy")`); its options then need a field `path`.
+    """
+
+    kind: ClassVar[str] = "dataset"
+
+    spec: str
+    suffixes: tuple[str, ...] = ()
+    directories: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Architecture(Component):
+    """The networks. Target: `(options, spec) -> Mapping[str, nn.Module]`, usually `generator` and `discriminator`.
+
+    The options model derives from `gancore.options.ArchitectureOptions`.
+    """
+
+    kind: ClassVar[str] = "architecture"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loss(Component):
+    """An adversarial loss on logits. Target: `(options) -> AdversarialLoss`."""
+
+    kind: ClassVar[str] = "loss"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Penalty(Component):
+    """A regulariser of the discriminator. Target: `(options) -> Regulariser`.
+
+    The options model derives from `gancore.options.PenaltyOptions`, which brings `weight` and `every`.
+    """
+
+    kind: ClassVar[str] = "penalty"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Augmentation(Component):
+    """A differentiable change of what the discriminator sees, real and fake alike. Target: `(options) -> Augment`."""
+
+    kind: ClassVar[str] = "augmentation"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Game(Component):
+    """The rule that turns networks, losses and penalties into phases. Target: `(options, GameContext) -> GameRule`.
+
+    `players` names the networks that it trains, in the order of their updates.
+    """
+
+    kind: ClassVar[str] = "game"
+
+    players: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric(Component):
+    """A figure of merit of generated samples. Target: `(options) -> Callable[[Tensor, Tensor], Mapping[str, float]]`
+    on hard samples, generated first, real second."""
+
+    kind: ClassVar[str] = "metric"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Writer(Component):
+    """Puts samples on disk. Target: `(options, spec) -> SampleWriter` (or `ProgressWriter` for the role `progress`).
+
+    Roles: `each`, a file for every sample; `sheet`, one file that shows many, also written during training; `progress`,
+    one file made of all the sheets of a run, in order of steps, when it ends.
+    """
+
+    kind: ClassVar[str] = "writer"
+
+    role: Literal["each", "sheet", "progress"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preset:
+    """A named, complete configuration that is known to work: nested keys as in `config.toml`."""
+
+    kind: ClassVar[str] = "preset"
+
+    name: str
+    summary: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+KINDS: tuple[type[Component] | type[Preset], ...] = (
+    Dataset,
+    Architecture,
+    Loss,
+    Penalty,
+    Augmentation,
+    Game,
+    Metric,
+    Writer,
+    Preset,
+)
+
+
+# --- protocols: what targets return ---------------------------------------------------------------------------------
+
+ProgressReport = Callable[[str, int, int], None]
+"""Called as `progress(words, done, total)` while data are read; `total` is 0 where it is not known."""
+
+
+@runtime_checkable
+class DataSource(Protocol):
+    """A data set, indexed. It holds samples in their compact hard form (uint8, token ids, bits)."""
+
+    spec: SampleSpec
+    report: ScanReport
+    in_memory: bool
+    """False where `fetch` decodes files: the loader then uses worker processes."""
+
+    def __len__(self) -> int: ...
+
+    def fetch(self, indices: Tensor, draws: Draws) -> tuple[Tensor, Tensor | None]:
+        """Samples `[batch, ...]` and class indices `[batch]` int64 (or None) at `indices` `[batch]` int64.
+
+        Every random choice (a flip, a crop) comes from `draws`, so that the n-th sample of a run is always the same.
+        """
+        ...
+
+
+@runtime_checkable
+class GeneratorNet(Protocol):
+    """Called `generator(z, condition)`: `z` is `[batch, *latent_shape]`, `condition` `[batch]` int64 or None.
+
+    Returns relaxed samples `[batch, *spec.shape]`. A generator whose latent is not standard normal also has
+    `draw_latent(draws) -> Tensor`.
+    """
+
+    latent_shape: tuple[int, ...]
+
+    def __call__(self, z: Tensor, condition: Tensor | None) -> Tensor: ...
+
+
+class DiscriminatorNet(Protocol):
+    """Called `discriminator(x, condition)` on relaxed samples; returns logits `[batch]`, or a sequence of them, one per head.
+
+    One that also has `features(x, condition) -> [batch, features]` lets the engine watch for mode collapse where it sees best.
+    """
+
+    def __call__(self, x: Tensor, condition: Tensor | None) -> Tensor | Sequence[Tensor]: ...
+
+
+class AdversarialLoss(Protocol):
+    """Both sides of the game, on logits `[batch]` of real and fake samples; each returns a scalar to be minimised."""
+
+    needs_real: bool
+    """True where the generator's side also looks at real logits (relativistic losses)."""
+    couples_batch: bool
+    """True where one sample's loss depends on others' logits: the engine then gathers the whole batch over micro-batches and ranks."""
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor: ...
+
+    def generator(self, fake: Tensor, real: Tensor | None) -> Tensor: ...
+
+
+Critic = Callable[["Tensor"], "Tensor"]
+"""What a penalty differentiates: relaxed samples `[batch, ...]` to logits `[batch]`, conditioned and augmented as in training."""
+
+
+class Regulariser(Protocol):
+    """A term of the discriminator's objective, or a constraint on its weights. Weighted by the engine."""
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor | None:
+        """The unweighted term, a scalar averaged over the batch; None where there is only a constraint."""
+        ...
+
+    def constrain(self, module: nn.Module) -> None:
+        """Change the discriminator's weights in place after each of its steps (weight clipping); most do nothing."""
+        ...
+
+
+Augment = Callable[["Tensor", "Draws"], "Tensor"]
+"""Relaxed samples to relaxed samples of the same shape, differentiable, its randomness from `draws`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GameContext:
+    """What a game is made of."""
+
+    networks: Mapping[str, nn.Module]
+    spec: SampleSpec
+    loss: AdversarialLoss
+    penalties: Mapping[str, tuple[Regulariser, BaseModel]]
+    """By name: the regulariser and its options (`weight`, `every`)."""
+    augment: Augment
+    autocast: torch.dtype | None = None
+    """bfloat16 where the run asks for it; penalties stay in float32 all the same."""
+    micro_batches: int = 1
+    """How many parts the engine cuts each batch into; with more than one, graphs are not kept between phases."""
+
+
+class GameRule(Protocol):
+    """A game, built. `networks` holds every network that it trains or samples from, by player."""
+
+    networks: Mapping[str, nn.Module]
+
+    def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
+        """The phases in order. Neighbouring phases of one player that are due in the same step share one optimizer step."""
+        ...
+
+
+class SampleWriter(Protocol):
+    """Writes hard samples."""
+
+    def write(self, samples: Tensor, folder: Path, stem: str, labels: Sequence[int] | None = None) -> list[Path]:
+        """Write `samples` `[n, ...]` into `folder` under names that begin with `stem`; returns what was written."""
+        ...
+
+
+class ProgressWriter(Protocol):
+    """Makes one file out of the sheets of a run."""
+
+    def write(self, sheets: Sequence[Path], folder: Path, stem: str) -> list[Path]: ...
+
+
+class BatchSource(Protocol):
+    """What the loop draws from: the batch of a step, always the same for the same step."""
+
+    def batch(self, step: int) -> Batch: ...

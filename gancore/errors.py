@@ -1,0 +1,85 @@
+"""Every way in which gancore can say no: one sentence for what was wrong, one for what to do.
+
+The command line turns a `GanError` into its message and its `exit_code`; anything else is a bug and shows a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class GanError(Exception):
+    """Base of all errors whose message is meant for the person at the keyboard."""
+
+    exit_code = 1
+
+
+class UsageError(GanError):
+    """What was asked for cannot be understood: an unknown name, an impossible value, a missing argument."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that nobody provides. `suggestions` holds the nearest that exist."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        options = sorted(set(known))
+        self.suggestions = tuple(nearest(name, options))
+        parts = [f"unknown {what} '{name}'"]
+        if self.suggestions:
+            parts.append(f"did you mean {' or '.join(repr(s) for s in self.suggestions)}?")
+        parts.append(f"known: {', '.join(options)}" if options else "none is known")
+        if hint:
+            parts.append(hint)
+        super().__init__("; ".join(parts))
+
+
+class PluginError(GanError):
+    """A plugin that is missing, broken, too new, or in conflict with another."""
+
+
+class DataError(GanError):
+    """Data that cannot be trained on: nothing usable was found, or what was found does not fit together."""
+
+
+class CheckpointError(GanError):
+    """State on disk that is missing, damaged, or of another shape than the networks that it should fill."""
+
+
+class RunFolderError(GanError):
+    """A run folder that exists where it should not, or does not where it should."""
+
+
+class NonFiniteError(GanError):
+    """Training produced NaN or infinity several times in a row; the last good state is on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong in a configuration: where (`architecture.width`), what, and the nearest right name if one is near."""
+
+    path: str
+    message: str
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        tail = f" (did you mean '{self.suggestion}'?)" if self.suggestion else ""
+        return f"{self.path}: {self.message}{tail}"
+
+
+class ConfigError(UsageError):
+    """All the mistakes of a configuration at once, in `mistakes`."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = len(self.mistakes)
+        head = "1 mistake in the configuration:" if count == 1 else f"{count} mistakes in the configuration:"
+        super().__init__("\n".join([head, *(f"  {m}" for m in self.mistakes)]))
+
+
+def nearest(name: str, known: Iterable[str], count: int = 2) -> list[str]:
+    """The names closest to `name` in spelling, best first; empty when none is near."""
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)

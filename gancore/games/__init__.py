@@ -1,0 +1,1 @@
+"""Players, phases and the rules that make a game of them."""

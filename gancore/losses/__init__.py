@@ -1,0 +1,1 @@
+"""Adversarial losses, penalties and augmentations, contributed through the same hooks as any plugin's."""
