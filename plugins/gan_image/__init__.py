@@ -1,1 +1,96 @@
-"""placeholder"""
+"""The image plugin: what it brings. Declarations only; everything they name is imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gancore import hookimpl
+from gancore.components import Architecture, Dataset, PluginInfo, Preset, Writer
+
+SPEC = "gan_image.spec:ImageSpec"
+
+
+@hookimpl
+def gan_plugin_info() -> PluginInfo:
+    return PluginInfo(
+        summary="Images: folders of pictures, arrays, and a built-in set of handwritten digits",
+        api_version=1,
+        demo_preset="demo",
+        data_preset="small",
+    )
+
+
+@hookimpl
+def gan_datasets() -> Iterable[Dataset]:
+    yield Dataset(
+        name="digits",
+        summary="scikit-learn's 1,797 handwritten digits, grey, 8x8: the built-in demo",
+        target="gan_image.data.digits:open_digits",
+        options="gan_image.data.digits:Options",
+        spec=SPEC,
+    )
+    yield Dataset(
+        name="folder",
+        summary="A folder or zip of pictures in any format that Pillow reads; class sub-folders become labels",
+        target="gan_image.data.folder:open_folder",
+        options="gan_image.data.folder:Options",
+        spec=SPEC,
+        suffixes=(".zip",),
+        directories=True,
+    )
+    yield Dataset(
+        name="array",
+        summary="uint8 images in a .npz or .npy file, with or without labels",
+        target="gan_image.data.array:open_array",
+        options="gan_image.data.array:Options",
+        spec=SPEC,
+        suffixes=(".npz", ".npy"),
+    )
+
+
+@hookimpl
+def gan_architectures() -> Iterable[Architecture]:
+    yield Architecture(
+        name="dcgan",
+        summary="Strided convolutions (Radford et al. 2016): small and fast",
+        target="gan_image.nets.dcgan:build",
+        options="gan_image.nets.dcgan:Options",
+    )
+    yield Architecture(
+        name="resnet",
+        summary="Residual blocks, optional self-attention (SNGAN, SAGAN, BigGAN)",
+        target="gan_image.nets.resnet:build",
+        options="gan_image.nets.resnet:Options",
+    )
+    yield Architecture(
+        name="r3gan",
+        summary="Grouped residual blocks without normalisation (Huang et al. 2024), for rpgan with r1 and r2",
+        target="gan_image.nets.r3gan:build",
+        options="gan_image.nets.r3gan:Options",
+    )
+
+
+@hookimpl
+def gan_writers() -> Iterable[Writer]:
+    yield Writer(
+        name="grid",
+        summary="One PNG with all samples in a grid",
+        target="gan_image.writers:GridWriter",
+        options="gan_image.writers:GridOptions",
+        role="sheet",
+    )
+    yield Writer(name="png", summary="A PNG a sample", target="gan_image.writers:PngWriter", role="each")
+    yield Writer(
+        name="gif",
+        summary="An animated GIF of the grids of a run",
+        target="gan_image.writers:GifWriter",
+        options="gan_image.writers:GifOptions",
+        role="progress",
+    )
+
+
+@hookimpl
+def gan_presets() -> Iterable[Preset]:
+    from gan_image.presets import PRESETS
+
+    yield from PRESETS

@@ -1,0 +1,108 @@
+"""The engine's own components, declared through the same hooks as any plugin's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gancore import hookimpl
+from gancore.components import Augmentation, Game, Loss, Penalty, PluginInfo
+
+
+@hookimpl
+def gan_plugin_info() -> PluginInfo:
+    return PluginInfo(summary="Losses, penalties, augmentation and the standard game of the engine", api_version=1)
+
+
+@hookimpl
+def gan_losses() -> Iterator[Loss]:
+    yield Loss(
+        name="non-saturating",
+        summary="Logistic loss with the non-saturating generator (Goodfellow et al. 2014)",
+        target="gancore.losses.adversarial:NonSaturating",
+    )
+    yield Loss(
+        name="minimax",
+        summary="Logistic loss with the saturating generator of the zero-sum game (Goodfellow et al. 2014)",
+        target="gancore.losses.adversarial:Minimax",
+    )
+    yield Loss(
+        name="hinge",
+        summary="Hinge loss with margin 1 (Lim and Ye 2017)",
+        target="gancore.losses.adversarial:Hinge",
+    )
+    yield Loss(
+        name="least-squares",
+        summary="LSGAN: squared distance from labels (Mao et al. 2017)",
+        target="gancore.losses.adversarial:LeastSquares",
+        options="gancore.losses.adversarial:LeastSquaresOptions",
+    )
+    yield Loss(
+        name="wasserstein",
+        summary="Difference of the critic's means; needs a Lipschitz critic (Arjovsky et al. 2017)",
+        target="gancore.losses.adversarial:Wasserstein",
+    )
+    yield Loss(
+        name="rpgan",
+        summary="Relativistic pairing of real and fake samples (Jolicoeur-Martineau 2018; Huang et al. 2024)",
+        target="gancore.losses.adversarial:RelativisticPairing",
+    )
+    yield Loss(
+        name="ragan",
+        summary="Relativistic average: each sample against the mean of the other kind (Jolicoeur-Martineau 2018)",
+        target="gancore.losses.adversarial:RelativisticAverage",
+    )
+
+
+@hookimpl
+def gan_penalties() -> Iterator[Penalty]:
+    yield Penalty(
+        name="gradient-penalty",
+        summary="WGAN-GP: gradient norm near 1 between real and fake samples (Gulrajani et al. 2017)",
+        target="gancore.losses.penalties:GradientPenalty",
+        options="gancore.losses.penalties:GradientPenaltyOptions",
+    )
+    yield Penalty(
+        name="dragan",
+        summary="DRAGAN: gradient norm near 1 around real samples (Kodali et al. 2017)",
+        target="gancore.losses.penalties:Dragan",
+        options="gancore.losses.penalties:DraganOptions",
+    )
+    yield Penalty(
+        name="r1",
+        summary="Squared gradient norm on real samples (Mescheder et al. 2018)",
+        target="gancore.losses.penalties:R1",
+        options="gancore.losses.penalties:R1Options",
+    )
+    yield Penalty(
+        name="r2",
+        summary="Squared gradient norm on fake samples (Mescheder et al. 2018)",
+        target="gancore.losses.penalties:R2",
+        options="gancore.losses.penalties:R1Options",
+    )
+    yield Penalty(
+        name="weight-clip",
+        summary="Keep the critic's weights in a small box (Arjovsky et al. 2017)",
+        target="gancore.losses.penalties:WeightClip",
+        options="gancore.losses.penalties:WeightClipOptions",
+    )
+
+
+@hookimpl
+def gan_augmentations() -> Iterator[Augmentation]:
+    yield Augmentation(
+        name="diffaugment",
+        summary="DiffAugment: colour, translation and cutout of images (Zhao et al. 2020)",
+        target="gancore.losses.augment:DiffAugment",
+        options="gancore.losses.augment:DiffAugmentOptions",
+    )
+
+
+@hookimpl
+def gan_games() -> Iterator[Game]:
+    yield Game(
+        name="gan",
+        summary="The standard game: a generator against a discriminator",
+        target="gancore.games.gan:GanGame",
+        options="gancore.games.gan:GanOptions",
+        players=("discriminator", "generator"),
+    )

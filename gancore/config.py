@@ -1,0 +1,118 @@
+"""The typed configuration of a run: what can be set, within which bounds, and what each setting means.
+
+How a configuration comes about (defaults < preset < file < key=value) is in `gancore.settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from gancore.options import Options
+
+
+class Every(Options):
+    """How often things happen, in steps; 0 means never, where that is allowed."""
+
+    log: int = Field(50, ge=1, description="Write figures to metrics.jsonl and tell listeners.")
+    sample: int = Field(500, ge=0, description="Write a sheet of samples; 0: only at the end.")
+    checkpoint: int = Field(500, ge=0, description="Save a checkpoint; 0: only at the end.")
+    health: int = Field(200, ge=0, description="Look for mode collapse; 0: never.")
+
+
+class Ema(Options):
+    """The moving average of the generator's weights that samples are drawn from."""
+
+    half_life: float = Field(
+        5000.0, ge=0.0, description="Half-life of the average, in samples seen; 0: samples come from the raw weights."
+    )
+    warmup: float = Field(
+        0.05, ge=0.0, le=1.0, description="The half-life is at most this share of the samples seen so far; 0: no warm-up."
+    )
+
+
+class Optimizer(Options):
+    """The optimizer of one player and how its learning rate moves."""
+
+    name: Literal["adam", "adamw", "sgd", "rmsprop"] = Field("adam", description="Optimizer.")
+    lr: float = Field(2e-4, gt=0.0, le=10.0, description="Learning rate.")
+    beta1: float = Field(0.0, ge=0.0, lt=1.0, description="Decay of the first moment (adam, adamw); momentum (sgd).")
+    beta2: float = Field(0.99, ge=0.0, lt=1.0, description="Decay of the second moment (adam, adamw, rmsprop).")
+    eps: float = Field(1e-8, gt=0.0, le=1.0, description="Added to the denominator (adam, adamw, rmsprop).")
+    weight_decay: float = Field(0.0, ge=0.0, le=1.0, description="Weight decay.")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="How the learning rate moves from its full value to `final` of it at the last step."
+    )
+    hold: float = Field(0.0, ge=0.0, le=1.0, description="Share of the steps before the schedule begins to fall.")
+    warmup: int = Field(0, ge=0, description="Steps over which the learning rate first rises from zero.")
+    final: float = Field(0.0, ge=0.0, le=1.0, description="Share of the learning rate that is left at the last step.")
+
+
+class Health(Options):
+    """When to warn, and when to give up."""
+
+    max_bad_steps: int = Field(
+        5, ge=1, le=1000, description="Stop after this many steps in a row with a non-finite loss or gradient."
+    )
+    collapse: float = Field(
+        0.2, ge=0.0, lt=1.0, description="Warn when generated samples spread less than this share of real ones; 0: never."
+    )
+    vanishing: float = Field(
+        0.01, ge=0.0, lt=1.0, description="Warn when the generator's gradient falls below this share of its usual norm; 0: never."
+    )
+
+
+class RunConfig(Options):
+    """Everything about a run that is not a component's own option."""
+
+    plugin: str = Field(description="Name of the installed plugin that brings the modality.", min_length=1)
+    preset: str = Field("none", description="Preset that was the base; `none`: the defaults alone.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Decides every random number of the run.")
+    steps: int = Field(2000, ge=1, description="Steps to train: each draws one batch of real samples.")
+    batch_size: int = Field(64, ge=1, le=65536, description="Samples per step, over all processes together.")
+    micro_batches: int = Field(
+        1, ge=1, le=4096, description="Cut each batch into this many parts to save memory; gradients add up to the same."
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="bf16 runs the networks under autocast; weights and penalties stay fp32."
+    )
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto takes cuda, then mps, then cpu."
+    )
+    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
+        "auto", description="Layout of image-like tensors; auto takes channels_last where samples have three dimensions."
+    )
+    workers: int = Field(
+        -1, ge=-1, le=256, description="Loader processes; -1: none for data in memory, else one per core, at most 4."
+    )
+    samples: int = Field(64, ge=1, le=1024, description="Samples on the sheets that are written during training.")
+    keep: int = Field(2, ge=2, le=10000, description="Checkpoints to keep.")
+    every: Every = Field(default_factory=lambda: Every(), description="How often things happen, in steps.")
+    ema: Ema = Field(default_factory=lambda: Ema(), description="Moving average of the generator.")
+    health: Health = Field(default_factory=lambda: Health(), description="When to warn, and when to give up.")
+    optimizers: Mapping[str, Optimizer] = Field(
+        default_factory=dict, description="One section per player: `optimizers.generator.lr=1e-4`."
+    )
+    listeners: tuple[str, ...] = Field(
+        ("tensorboard",), description="Installed plugins whose lifecycle hooks are called during the run."
+    )
+
+
+SECTIONS = {
+    "data": "The data set: `name` and its options.",
+    "architecture": "The networks: `name` and its options.",
+    "game": "The rule of the game: `name` and its options.",
+    "loss": "The adversarial loss: `name` and its options.",
+}
+"""Sections that choose one component."""
+
+MAPS = {
+    "penalties": "Regularisers of the discriminator, a section each: `penalties.r1.weight=10`; `penalties=none` for none.",
+    "augmentations": "What is done to real and fake samples before the discriminator, a section each, in order.",
+    "writers": "How samples are written, a section each; the plugin's own unless set to none.",
+}
+"""Sections that hold any number of components, by name."""
+
+DEFAULT_CHOICES: dict[str, Any] = {"game": {"name": "gan"}, "loss": {"name": "non-saturating"}}

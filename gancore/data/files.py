@@ -1,0 +1,252 @@
+"""Finding the files of a data set, in a folder or in a zip archive, in the same order on every machine.
+
+Archives are read in place, never unpacked, so nothing that an archive says can write anywhere. An `Entry` may be
+pickled and used in a loader's worker process: it opens its archive there anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from gancore.data.report import Skipped
+from gancore.errors import DataError, UsageError
+
+MAX_ENTRY_BYTES = 256 * 1024 * 1024
+"""Files larger than this are not read: no single sample is, and a zip bomb is."""
+
+
+class _Container(Protocol):
+    def open(self, key: str) -> IO[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a `FileTree`.
+
+    `name` is its path inside the tree with forward slashes, `fingerprint` a text that changes when the file does.
+    """
+
+    name: str
+    size: int
+    fingerprint: str
+    container: _Container
+    key: str
+    max_bytes: int = MAX_ENTRY_BYTES
+
+    def open(self) -> IO[bytes]:
+        """A readable, seekable file. Raises DataError whose message completes "the file is ..."."""
+        if self.size > self.max_bytes:
+            raise DataError(f"larger than {self.max_bytes / 2**20:,.0f} MiB")
+        try:
+            return self.container.open(self.key)
+        except Exception as error:
+            raise DataError(why_unreadable(error)) from error
+
+    def read(self) -> bytes:
+        """Its whole content. Raises DataError whose message completes "the file is ..."."""
+        with self.open() as file:
+            try:
+                # The file may have grown since it was listed, and an archive may lie: never read more than allowed.
+                data = file.read(self.max_bytes + 1)
+            except Exception as error:
+                raise DataError(why_unreadable(error)) from error
+        if len(data) > self.max_bytes:
+            raise DataError(f"larger than {self.max_bytes / 2**20:,.0f} MiB")
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class FileTree:
+    """What `scan` found: `entries` sorted by name, `problems` for what could not be looked at."""
+
+    path: Path
+    is_archive: bool
+    entries: tuple[Entry, ...]
+    problems: tuple[Skipped, ...]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+def scan(path: str | Path, *, what: str = "files", max_bytes: int = MAX_ENTRY_BYTES) -> FileTree:
+    """Every file under the folder, or in the zip archive, at `path`, without hidden ones and `__MACOSX`.
+
+    Links are followed, and no folder is read twice, so links in a circle do no harm. `what` names in errors what was
+    looked for. Raises UsageError when `path` is neither a folder nor a zip archive, DataError when it cannot be read.
+    """
+    place = Path(path).expanduser()
+    wanted = f"a folder or a .zip archive of {what} was looked for"
+    try:
+        mode = place.stat().st_mode
+    except FileNotFoundError:
+        raise UsageError(f"data path '{path}': there is nothing of this name; {wanted}") from None
+    except OSError as error:
+        raise DataError(f"data path '{path}': it is {why_unreadable(error)}; {wanted}") from error
+    if stat.S_ISDIR(mode):
+        return _scan_folder(place, max_bytes, wanted)
+    try:
+        is_zip = stat.S_ISREG(mode) and zipfile.is_zipfile(place)
+    except OSError as error:
+        raise DataError(f"data path '{path}': it is {why_unreadable(error)}; {wanted}") from error
+    if not is_zip:
+        raise UsageError(f"data path '{path}': this is neither a folder nor a zip archive; {wanted}")
+    return _scan_zip(place, max_bytes, wanted)
+
+
+def why_unreadable(error: Exception) -> str:
+    """Plain words for an exception of the file system or of zipfile, to complete "the file is ..."."""
+    if isinstance(error, DataError):
+        return str(error)
+    if isinstance(error, RuntimeError) and "encrypted" in str(error):
+        return "encrypted"
+    if isinstance(error, NotImplementedError):
+        return f"packed in a way that cannot be read ({error})"
+    if isinstance(error, zipfile.BadZipFile | zlib.error | EOFError | KeyError):
+        return "damaged inside the archive"
+    if isinstance(error, FileNotFoundError):
+        return "no longer there"
+    if isinstance(error, OSError) and error.strerror:
+        return f"unreadable ({error.strerror.lower()})"
+    return f"unreadable ({error or type(error).__name__})"
+
+
+def _hidden(part: str) -> bool:
+    return part.startswith(".") or part == "__MACOSX"
+
+
+def _printable(name: str) -> str:
+    """The name without the bytes that are no text, which could not be printed or stored as JSON."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+# --- folders ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    root: str
+
+    def open(self, key: str) -> IO[bytes]:
+        return open(os.path.join(self.root, key), "rb")
+
+
+def _scan_folder(root: Path, max_bytes: int, wanted: str) -> FileTree:
+    folder = _Folder(os.fspath(root))
+    entries: list[Entry] = []
+    problems: list[Skipped] = []
+    seen: set[tuple[int, int]] = set()
+    # Linked folders wait until all real ones have been read: a folder reachable both ways keeps its real name.
+    real: list[str] = [""]
+    linked: list[str] = []
+    while real or linked:
+        below = real.pop() if real else linked.pop(0)
+        try:
+            info = os.stat(os.path.join(root, below))
+            if (info.st_dev, info.st_ino) in seen:
+                continue
+            seen.add((info.st_dev, info.st_ino))
+            children = sorted(os.scandir(os.path.join(root, below)), key=lambda child: child.name)
+        except OSError as error:
+            if not below:
+                raise DataError(f"data path '{root}': it is {why_unreadable(error)}; {wanted}") from error
+            problems.append(Skipped(_printable(below), why_unreadable(error)))
+            continue
+        for child in children:
+            if _hidden(child.name):
+                continue
+            key = f"{below}/{child.name}" if below else child.name
+            try:
+                if child.is_dir():
+                    (linked if child.is_symlink() else real).append(key)
+                    continue
+                status = child.stat()
+            except FileNotFoundError:
+                problems.append(Skipped(_printable(key), "a broken link"))
+                continue
+            except OSError as error:
+                problems.append(Skipped(_printable(key), why_unreadable(error)))
+                continue
+            if not stat.S_ISREG(status.st_mode):
+                problems.append(Skipped(_printable(key), "not a regular file"))
+                continue
+            fingerprint = f"{status.st_size}:{status.st_mtime_ns}"
+            entries.append(Entry(_printable(key), status.st_size, fingerprint, folder, key, max_bytes))
+    return _tree(root, False, entries, problems)
+
+
+# --- archives ---------------------------------------------------------------------------------------------------------
+
+
+class _Archive:
+    """A zip file, opened when first read from, once in each process: an open file must not be shared across a fork."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._forget()
+
+    def _forget(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._handle: zipfile.ZipFile | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.path = state["path"]
+        self._forget()
+
+    def __del__(self) -> None:
+        handle = getattr(self, "_handle", None)
+        if handle is not None and self._process == os.getpid():
+            handle.close()
+
+    def open(self, key: str) -> IO[bytes]:
+        if self._process != os.getpid():
+            self._forget()
+        with self._lock:
+            if self._handle is None:
+                self._handle = zipfile.ZipFile(self.path)
+        return self._handle.open(key)
+
+
+def _scan_zip(path: Path, max_bytes: int, wanted: str) -> FileTree:
+    archive = _Archive(path)
+    entries: dict[str, Entry] = {}
+    problems: list[Skipped] = []
+    try:
+        with zipfile.ZipFile(path) as handle:
+            members = handle.infolist()
+    except Exception as error:
+        raise DataError(f"data path '{path}': the archive is {why_unreadable(error)}; {wanted}") from error
+    for member in members:
+        if member.is_dir():
+            continue
+        name = member.filename.replace("\\", "/")
+        with contextlib.suppress(UnicodeEncodeError):
+            name = _printable(name)
+        parts = name.split("/")
+        if ".." in parts or name.startswith("/"):
+            problems.append(Skipped(name, "named as if outside of the archive"))
+        elif not any(map(_hidden, parts)):
+            # Of two members with one name the later counts, as it would after unpacking.
+            fingerprint = f"{member.file_size}:{member.CRC:08x}"
+            entries[name] = Entry(name, member.file_size, fingerprint, archive, member.filename, max_bytes)
+    return _tree(path, True, list(entries.values()), problems)
+
+
+def _tree(path: Path, is_archive: bool, entries: list[Entry], problems: list[Skipped]) -> FileTree:
+    return FileTree(
+        path=path,
+        is_archive=is_archive,
+        entries=tuple(sorted(entries, key=lambda entry: entry.name)),
+        problems=tuple(sorted(problems, key=lambda problem: problem.path)),
+    )

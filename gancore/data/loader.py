@@ -1,0 +1,168 @@
+"""From a data set to the batch of a step: read here or ahead of time by worker processes, the same bits either way."""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from gancore.components import DataSource
+from gancore.data.batch import Batch
+from gancore.data.sampler import Sampler
+from gancore.errors import DataError, GanError, UsageError
+from gancore.random import Draws, derive
+
+PREFETCHED = 4
+"""Batches that each worker keeps ready."""
+
+_Item = tuple[Tensor, Tensor | None, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An exception on its way out of a worker process, as text: not every exception survives pickling."""
+
+    message: str
+    trace: str
+
+
+class _Steps(Dataset[_Item | _Failure]):
+    """One item for each step: samples, labels and positions of this rank's part of the batch."""
+
+    def __init__(self, source: DataSource, batch_size: int, seed: int, rank: int, world: int) -> None:
+        self.source = source
+        self.sampler = Sampler(len(source), seed)
+        self.seed = derive(seed, "data")
+        self.batch_size = batch_size
+        self.part = batch_size // world
+        self.rank = rank
+
+    def fetch(self, step: int) -> _Item:
+        first = step * self.batch_size + self.rank * self.part
+        positions = torch.arange(first, first + self.part)
+        x, labels = self.source.fetch(self.sampler.indices(positions), Draws(self.seed, positions))
+        return x, labels, positions
+
+    def __getitem__(self, step: int) -> _Item | _Failure:
+        try:
+            return self.fetch(step)
+        except Exception as error:
+            return _Failure(_sentence(step, error), traceback.format_exc())
+
+
+def _sentence(step: int, error: Exception) -> str:
+    cause = str(error) if isinstance(error, GanError) else f"{type(error).__name__}: {error}"
+    return f"the batch of step {step} could not be read: {cause}"
+
+
+def _start_worker(_worker: int) -> None:
+    torch.set_num_threads(1)
+    # Ctrl-C goes to the whole group of processes; the main one finishes its step and then closes its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _as_is(item: Any) -> Any:
+    return item
+
+
+class Loader:
+    """A `BatchSource`: the batch of step s holds the samples at positions [s * batch_size, (s + 1) * batch_size).
+
+    Of them rank r of `world` gets the r-th contiguous part. With `workers` > 0 as many processes read ahead, from the
+    first step that is asked for (`start`, usually) to `stop`; asking for any other than the next step starts them anew
+    there. Raises UsageError for sizes that do not fit together, DataError when samples cannot be read.
+    """
+
+    def __init__(
+        self,
+        source: DataSource,
+        *,
+        batch_size: int,
+        seed: int,
+        workers: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        start: int = 0,
+        stop: int = 0,
+    ) -> None:
+        if batch_size < 1 or workers < 0 or not 0 <= rank < world:
+            raise UsageError(
+                f"a loader needs batch_size >= 1, workers >= 0 and 0 <= rank < world, "
+                f"not batch_size={batch_size}, workers={workers}, rank={rank}, world={world}"
+            )
+        if batch_size % world:
+            raise UsageError(
+                f"a batch of {batch_size} cannot be shared equally by {world} processes; "
+                f"choose a batch size that is a multiple of {world}, such as {-(-batch_size // world) * world}"
+            )
+        self.workers = workers
+        self.stop = stop
+        self._steps = _Steps(source, batch_size, seed, rank, world)
+        self._next = start
+        self._iterator: Iterator[_Item | _Failure] | None = None
+
+    def batch(self, step: int) -> Batch:
+        """This rank's part of the batch of `step`, on the CPU: always the same for the same step."""
+        x, labels, positions = self._read_ahead(step) if self.workers and step < self.stop else self._read(step)
+        return Batch(x=x, condition=labels, positions=positions, step=step)
+
+    def _read(self, step: int) -> _Item:
+        try:
+            return self._steps.fetch(step)
+        except Exception as error:
+            raise DataError(_sentence(step, error)) from error
+
+    def _read_ahead(self, step: int) -> _Item:
+        if step != self._next:
+            self.close()
+        if self._iterator is None:
+            self._iterator = iter(
+                DataLoader(
+                    self._steps,
+                    batch_size=None,
+                    sampler=range(step, self.stop),
+                    num_workers=self.workers,
+                    collate_fn=_as_is,
+                    worker_init_fn=_start_worker,
+                    prefetch_factor=PREFETCHED,
+                    pin_memory=torch.cuda.is_available(),
+                    generator=torch.Generator(),  # or it would draw from, and so change, the global one
+                )
+            )
+        try:
+            item = next(self._iterator)
+        except Exception as error:
+            self.close()
+            raise DataError(
+                f"a worker process that reads data ended unexpectedly at step {step} ({error}); "
+                f"if memory is short, use fewer workers than {self.workers}, or none"
+            ) from error
+        self._next = step + 1
+        if isinstance(item, _Failure):
+            self.close()
+            failure = DataError(item.message)
+            failure.add_note(f"in a worker process:\n{item.trace}")
+            raise failure
+        return item
+
+    def close(self) -> None:
+        """End the worker processes, if any. The loader may still be used: they start again when needed."""
+        iterator, self._iterator = self._iterator, None
+        shut_down = getattr(iterator, "_shutdown_workers", None)
+        if shut_down is not None:
+            shut_down()
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,48 @@
+"""Which sample comes n-th: a function of the seed, of n and of the data set's length, and of nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gancore.errors import DataError
+from gancore.random import derive
+
+CACHED_EPOCHS = 3
+
+
+class Sampler:
+    """Draws without replacement, epoch after epoch: each run of `length` positions is a permutation of the data set.
+
+    Epoch e's permutation comes from Philox (Salmon et al. 2011) keyed with the seed and e, so that any position can be
+    asked for at any time; the last few permutations are kept. Raises DataError for an empty data set.
+    """
+
+    def __init__(self, length: int, seed: int) -> None:
+        if length < 1:
+            raise DataError("the data set holds no samples, so nothing can be drawn from it")
+        self.length = length
+        self.seed = seed
+        self._kept: dict[int, NDArray[np.int64]] = {}
+
+    def permutation(self, epoch: int) -> NDArray[np.int64]:
+        """The order of epoch `epoch`, `[length]` int64."""
+        order = self._kept.pop(epoch, None)
+        if order is None:
+            random = np.random.Generator(np.random.Philox(key=derive(self.seed, "epoch", epoch)))
+            order = random.permutation(self.length)
+        self._kept[epoch] = order  # the most recently used stands last
+        while len(self._kept) > CACHED_EPOCHS:
+            del self._kept[next(iter(self._kept))]
+        return order
+
+    def indices(self, positions: Tensor) -> Tensor:
+        """Indices into the data set, `[batch]` int64, for `positions` `[batch]` int64 counted from the run's start."""
+        epochs, offsets = np.divmod(positions.numpy(), self.length)
+        result = np.empty(len(offsets), dtype=np.int64)
+        for epoch in np.unique(epochs):
+            rows = epochs == epoch
+            result[rows] = self.permutation(int(epoch))[offsets[rows]]
+        return torch.from_numpy(result)

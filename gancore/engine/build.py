@@ -1,0 +1,91 @@
+"""From settings to networks and a game: the one way in which training and sampling both build them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gancore.components import Augment, GameContext, GameRule
+from gancore.data.spec import SampleSpec
+from gancore.errors import PluginError
+from gancore.losses.spectral import apply_spectral_norm
+from gancore.options import ArchitectureOptions, PenaltyOptions
+from gancore.random import Draws, derive
+from gancore.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Augmentations one after another; none at all is the identity."""
+
+    parts: tuple[Augment, ...]
+
+    def __call__(self, x: Tensor, draws: Draws) -> Tensor:
+        for number, part in enumerate(self.parts):
+            x = part(x, draws.within(f"augment-{number}"))
+        return x
+
+
+def build_game(settings: Settings, spec: SampleSpec) -> GameRule:
+    """The game with its networks, initialised from the seed, on the CPU.
+
+    Raises:
+        PluginError: a component gave something that does not meet its contract.
+    """
+    run = settings.run
+    # Building must not disturb the caller's random numbers, and must not depend on them.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(run.seed, "init"))
+        networks = settings.architecture.build(spec)
+        if not isinstance(networks, Mapping) or not all(isinstance(m, nn.Module) for m in networks.values()):
+            name = settings.architecture.found.qualified
+            raise PluginError(f"architecture '{name}' must return its networks by name, not {type(networks).__name__}")
+        networks = dict(networks)
+        options = settings.architecture.options
+        normed = options.spectral_norm if isinstance(options, ArchitectureOptions) else "none"
+        for name in networks:
+            if normed == "both" or normed == name:
+                apply_spectral_norm(networks[name])
+        penalties = {}
+        for name, chosen in settings.penalties.items():
+            if not isinstance(chosen.options, PenaltyOptions):
+                raise PluginError(f"penalty '{chosen.found.qualified}': its options must derive from PenaltyOptions")
+            penalties[name] = (chosen.build(), chosen.options)
+        context = GameContext(
+            networks=networks,
+            spec=spec,
+            loss=settings.loss.build(),
+            penalties=penalties,
+            augment=Chain(tuple(chosen.build() for chosen in settings.augmentations.values())),
+            autocast=torch.bfloat16 if run.precision == "bf16" else None,
+            micro_batches=run.micro_batches,
+        )
+        game: GameRule = settings.game.build(context)
+    missing = [p for p in settings.game.found.record.players if p not in game.networks]
+    if missing or "generator" not in game.networks:
+        found = ", ".join(game.networks)
+        absent = ", ".join(missing or ["generator"])
+        raise PluginError(
+            f"game '{settings.game.found.qualified}' needs a network for {absent}; architecture "
+            f"'{settings.architecture.found.qualified}' brought {found}"
+        )
+    return game
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that `device` in a configuration means on this machine."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def pick_memory_format(name: str, spec: SampleSpec) -> torch.memory_format:
+    """channels_last for image-like samples unless the configuration says otherwise."""
+    if name == "channels_last" or (name == "auto" and len(spec.shape) == 3):
+        return torch.channels_last
+    return torch.contiguous_format

@@ -1,0 +1,164 @@
+"""The training loop: phases when due, one optimizer step per player, an average, and what happens between steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+import torch
+from torch import Tensor, nn
+
+from gancore import distributed
+from gancore.components import BatchSource
+from gancore.config import RunConfig
+from gancore.data.batch import Batch
+from gancore.data.spec import SampleSpec
+from gancore.engine.ema import MovingAverage
+from gancore.engine.health import HealthMonitor
+from gancore.engine.optimizers import lr_factor, set_lr
+from gancore.games.player import Phase, Player
+from gancore.random import Draws, derive
+
+
+class Means:
+    """Running means of scalars between two ticks."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor | float] = {}
+        self.weights: dict[str, float] = {}
+
+    def add(self, scalars: Mapping[str, Tensor | float], weight: float = 1.0) -> None:
+        """Take in `scalars`; nothing waits for the device."""
+        for name, value in scalars.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * weight
+            self.weights[name] = self.weights.get(name, 0.0) + weight
+
+    def take(self) -> dict[str, float]:
+        """The means, averaged over ranks, and begin anew."""
+        means = {n: float(s) / self.weights[n] for n, s in self.sums.items()}
+        self.__init__()  # type: ignore[misc]
+        return distributed.mean_scalars(means)
+
+    def state(self) -> dict[str, list[float]]:
+        """For a checkpoint between ticks."""
+        return {n: [float(s), self.weights[n]] for n, s in self.sums.items()}
+
+    def restore(self, state: Mapping[str, Sequence[float]]) -> None:
+        """Take up where `state` was given."""
+        self.sums = {n: s for n, (s, _) in state.items()}
+        self.weights = {n: w for n, (_, w) in state.items()}
+
+
+@dataclass(slots=True)
+class TrainState:
+    """Everything that changes while training: players, average, figures, health and the number of completed steps."""
+
+    players: Mapping[str, Player]
+    ema: MovingAverage
+    health: HealthMonitor
+    means: Means = field(default_factory=Means)
+    step: int = 0
+
+
+class BufferGuard:
+    """Puts buffers (running statistics) back when a step turns out not to be finite: forward passes change them at once."""
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._live = [b for m in modules for b in m.buffers()]
+        self._saved = [b.detach().clone() for b in self._live]
+
+    @torch.no_grad()
+    def remember(self) -> None:
+        if self._live:
+            torch._foreach_copy_(self._saved, self._live)
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        if self._live:
+            torch._foreach_copy_(self._live, self._saved)
+
+
+def grad_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """Euclidean norm of all gradients together; not finite when any of them is not."""
+    grads = [p.grad for p in parameters if p.grad is not None]
+    if not grads:
+        return torch.zeros(())
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+
+
+def seed_layers(seed: int, step: int, name: str) -> None:
+    """Make layers that draw for themselves (dropout) a function of the step, phase and rank as well."""
+    torch.manual_seed(derive(seed, "layers", step, name, distributed.rank()))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A completed step: its batch, relaxed and on the device, and the player whose gradients were not finite, if any."""
+
+    batch: Batch
+    culprit: str = ""
+
+
+Scalars = list[tuple[Mapping[str, Tensor], float]]
+
+
+def update(player: Player, due: Sequence[Phase], parts: Sequence[Batch], draws: Sequence[Draws]) -> tuple[Tensor, Scalars]:
+    """Add up the gradients of all due phases of one player over all micro-batches and ranks: their norm, and scalars with weights."""
+    scalars: Scalars = []
+    with player.updating():
+        for phase in due:
+            phase.prepare(parts, draws)
+        for part, d in zip(parts, draws, strict=True):
+            for phase in due:
+                scalars.append((phase.run(part, d), part.weight))
+    distributed.reduce_gradients(player.parameters)
+    return grad_norm(player.parameters), scalars
+
+
+def train_steps(
+    config: RunConfig,
+    state: TrainState,
+    phases: Sequence[Phase],
+    data: BatchSource,
+    spec: SampleSpec,
+    device: torch.device,
+    memory_format: torch.memory_format,
+) -> Iterator[Outcome]:
+    """Train from `state.step` to `config.steps`, one yield per completed step.
+
+    A player whose gradients are not finite does not move, and its step ends there: buffers go back, the average stays.
+    """
+    guard = BufferGuard([p.module for p in state.players.values()])
+    seed = derive(config.seed, "phases")
+    share = config.batch_size // distributed.world_size()
+    while state.step < config.steps:
+        step = state.step
+        batch = data.batch(step).to(device)
+        x = spec.relax(batch.x)
+        batch = replace(batch, x=x.contiguous(memory_format=memory_format) if x.dim() == 4 else x)
+        parts = list(batch.split(min(config.micro_batches, share)))
+        draws = [Draws(seed, part.positions) for part in parts]
+        guard.remember()
+        culprit = ""
+        for _, group in groupby((p for p in phases if p.due(step)), key=lambda p: id(p.player)):
+            due = list(group)
+            player = due[0].player
+            seed_layers(config.seed, step, due[0].name)
+            norm, scalars = update(player, due, parts, draws)
+            if not bool(torch.isfinite(norm)):
+                culprit = player.name
+                guard.put_back()
+                break
+            options = config.optimizers[player.name]
+            set_lr(player.optimizer, options.lr * lr_factor(options, step, config.steps))
+            player.optimizer.step()
+            for phase in due:
+                phase.after_step()
+            for values, weight in scalars:
+                state.means.add(values, weight)
+            state.means.add({f"{player.name}/grad_norm": norm})
+        if not culprit:
+            state.ema.update((step + 1) * config.batch_size, config.batch_size)
+        state.step = step + 1
+        yield Outcome(batch, culprit)

@@ -1,0 +1,357 @@
+"""One training from its settings to its folder: builds the parts, runs the loop, and does what is due between steps."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import torch
+
+from gancore import checkpoint, distributed
+from gancore.components import DataSource, ProgressReport
+from gancore.data.loader import Loader
+from gancore.engine.build import build_game, pick_device, pick_memory_format
+from gancore.engine.ema import MovingAverage
+from gancore.engine.events import CheckpointSaved, HealthAlert, RunFinished, RunStarted, Tick
+from gancore.engine.health import HealthMonitor, spread_ratio
+from gancore.engine.loop import Outcome, TrainState, train_steps
+from gancore.engine.optimizers import build_optimizer
+from gancore.engine.sheets import SheetMaker
+from gancore.errors import CheckpointError, GanError, NonFiniteError, UsageError
+from gancore.games.player import Player
+from gancore.plugins import Registry
+from gancore.run import RunFolder
+from gancore.settings import Settings
+
+End = Literal["completed", "stopped", "interrupted", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A training that has ended: where it lies, how it ended, and its last figures."""
+
+    folder: Path
+    step: int
+    outcome: End
+    reason: str
+    scalars: Mapping[str, float]
+    files: tuple[Path, ...] = ()
+
+
+class StopSignals:
+    """Turns Ctrl-C and SIGTERM into a wish that the loop reads between steps; a second Ctrl-C ends at once."""
+
+    def __init__(self) -> None:
+        self.received = ""
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Handle signals for a while, where this thread may."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        old = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+
+
+class Session:
+    """A training in progress. `run` is the only thing to do with it, once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        folder: RunFolder,
+        resume: bool,
+        progress: ProgressReport,
+    ) -> None:
+        self.settings = settings
+        self.config = settings.run
+        self.registry = registry
+        self.folder = folder
+        self.resume = resume
+        self.progress = progress
+        self.device = pick_device(self.config.device)
+        self.signals = StopSignals()
+        self.problems: list[checkpoint.CheckpointError] = []
+
+    def run(self) -> Run:
+        """Train to the end, or until somebody or something says stop.
+
+        Raises:
+            DataError: nothing usable in the data.
+            CheckpointError: there is nothing to resume from.
+            NonFiniteError: too many non-finite steps in a row; the last good checkpoint is intact.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(distributed.process_group(self.device))
+            stack.enter_context(self.signals.listening())
+            self.folder = RunFolder(Path(distributed.broadcast_value(str(self.folder.path))))
+            if self.config.batch_size % distributed.world_size():
+                raise UsageError(
+                    f"batch_size={self.config.batch_size} cannot be shared by {distributed.world_size()} processes; "
+                    "choose a multiple"
+                )
+            if self.device.type == "cuda" and distributed.active():
+                self.device = torch.device("cuda", distributed.rank() % torch.cuda.device_count())
+            self._build()
+            stack.callback(self.loader.close)
+            return self._train()
+
+    # --- building ---------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        silent: ProgressReport = lambda words, done, total: None  # noqa: E731
+        report = self.progress if distributed.is_main() else silent
+        self.source: DataSource = self.settings.data.build(report)
+        self.spec = self.source.spec
+        self.game = build_game(self.settings, self.spec)
+        memory_format = pick_memory_format(self.config.memory_format, self.spec)
+        for module in self.game.networks.values():
+            module.to(self.device).train()
+            if memory_format == torch.channels_last:
+                module.to(memory_format=memory_format)
+            distributed.broadcast_module(module)
+        self.memory_format = memory_format
+        self.players = {
+            name: Player(name, module, build_optimizer(self.config.optimizers[name], module.parameters()))
+            for name, module in self.game.networks.items()
+            if name in self.config.optimizers
+        }
+        for player in self.players.values():
+            player.set_rivals(self.players)
+        ema = MovingAverage(self.game.networks["generator"], self.config.ema)
+        self.state = TrainState(self.players, ema, HealthMonitor(self.config.health))
+        if self.resume:
+            self._restore()
+        self.loader = Loader(
+            self.source,
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            workers=self._workers(),
+            rank=distributed.rank(),
+            world=distributed.world_size(),
+            start=self.state.step,
+            stop=self.config.steps,
+        )
+        self.sheets = SheetMaker(self.settings, self.spec, self.folder, self.source, self.device)
+
+    def _workers(self) -> int:
+        if self.config.workers >= 0:
+            return self.config.workers
+        return 0 if self.source.in_memory else min(4, os.cpu_count() or 1)
+
+    def _restore(self) -> None:
+        if distributed.is_main():
+            checkpoint.clean(self.folder.checkpoints)
+        distributed.barrier()
+        found, self.problems = checkpoint.newest(self.folder.checkpoints)
+        saved_spec = type(self.spec).model_validate(found.state["spec"])
+        if saved_spec != self.spec:
+            raise CheckpointError(
+                f"the data have changed since '{found.path}' was saved: samples were {saved_spec}, now they are {self.spec}"
+            )
+        for name, module in self.game.networks.items():
+            checkpoint.load_module(module, found.tensors(name), name)
+        checkpoint.load_module(self.state.ema.module, found.tensors("ema"), "moving average")
+        for name, player in self.players.items():
+            player.optimizer.load_state_dict(found.optimizer(name))
+        self.state.step = found.step
+        self.state.health.restore(found.state["health"])
+        self.state.means.restore(found.state["means"])
+        self.seconds_before = float(found.state["seconds"])
+        if distributed.is_main():
+            self.folder.forget_after(found.step)
+
+    # --- training ---------------------------------------------------------------------------------------------------
+
+    seconds_before = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Time spent training, over all sessions of this run."""
+        return self.seconds_before + time.perf_counter() - self.started
+
+    def _train(self) -> Run:
+        self.started = time.perf_counter()
+        self.last: dict[str, float] = {}
+        self.last_tick = (self.state.step, self.started)
+        self.alerts: list[HealthAlert] = []
+        self._announce()
+        outcome: End = "completed"
+        reason = f"reached step {self.config.steps:,}"
+        try:
+            for done in self._steps():
+                stop = self._after(done)
+                if stop:
+                    outcome, reason = stop
+                    break
+        except (GanError, KeyboardInterrupt) as error:
+            self._notify("gan_run_finished", RunFinished(
+                folder=self.folder.path, step=self.state.step, outcome="failed", reason=str(error)
+            ))  # fmt: skip
+            raise
+        return self._finish(outcome, reason)
+
+    def _steps(self) -> Iterator[Outcome]:
+        phases = self.game.phases(self.players)
+        return train_steps(
+            self.config, self.state, phases, self.loader, self.spec, self.device, self.memory_format
+        )
+
+    def _announce(self) -> None:
+        if not distributed.is_main():
+            return
+        self.folder.write_environment(str(self.device))
+        self.folder.write_data_report(self.source.report)
+        counts = {n: sum(p.numel() for p in player.parameters) for n, player in self.players.items()}
+        self._notify("gan_run_started", RunStarted(
+            folder=self.folder.path, config=self.settings.dump(), step=self.state.step, steps=self.config.steps,
+            parameters=counts, data=self.source.report.summary(), device=str(self.device),
+        ))  # fmt: skip
+        if self.state.step == 0 and self.config.every.sample:
+            self.sheets.make(self.state.ema.module, 0)
+
+    def _after(self, done: Outcome) -> tuple[End, str] | None:
+        """What is due after a step; how and why to end, if so."""
+        step, every, health = self.state.step, self.config.every, self.state.health
+        last = step == self.config.steps
+        self.alerts += health.step_was(not done.culprit, step, done.culprit)
+        if health.exhausted:
+            raise NonFiniteError(self._gave_up(done.culprit))
+        if every.health and step % every.health == 0 and distributed.is_main():
+            self.alerts += health.look_at_spread(self._spread(done), step)
+        stop: tuple[End, str] | None = None
+        if step % every.log == 0 or last:
+            stop = self._tick()
+        if every.sample and step % every.sample == 0 and not last and distributed.is_main():
+            self.sheets.make(self.state.ema.module, step)
+        if every.checkpoint and step % every.checkpoint == 0 and not last:
+            self._save()
+        wish = self._agree(self.signals.received)
+        if wish and not last:
+            return "interrupted", wish
+        return None if last else stop
+
+    def _agree(self, wish: str) -> str:
+        """A stop that any rank has received, on every rank."""
+        if not distributed.active():
+            return wish
+        asked = distributed.mean_scalars({"stop": float(bool(wish))})["stop"] > 0
+        return (wish or "another process was told to stop") if asked else ""
+
+    def _spread(self, done: Outcome) -> float:
+        """Spread of generated against real samples of this step's classes."""
+        generator = self.game.networks["generator"]
+        discriminator = self.game.networks.get("discriminator")
+        modules = [m for m in (generator, discriminator) if m is not None]
+        for module in modules:
+            module.eval()
+        real, condition = done.batch.x[:256], done.batch.condition
+        condition = None if condition is None else condition[:256]
+        fake = self.sheets.generate(generator, len(real), condition)
+        ratio = spread_ratio(discriminator, real, fake, condition)
+        for module in modules:
+            module.train()
+        self.state.means.add({"health/spread": ratio})
+        return ratio
+
+    def _tick(self) -> tuple[End, str] | None:
+        now = time.perf_counter()
+        steps = self.state.step - self.last_tick[0]
+        speed = steps * self.config.batch_size / max(1e-9, now - self.last_tick[1])
+        spread = self.state.means.sums.pop("health/spread", None)
+        weight = self.state.means.weights.pop("health/spread", 1.0)
+        self.last = self.state.means.take()
+        if spread is not None:
+            self.last["health/spread"] = float(spread) / weight
+        self.alerts += self.state.health.look_at_scalars(self.last, self.state.step)
+        event = Tick(
+            folder=self.folder.path, step=self.state.step, steps=self.config.steps, scalars=self.last,
+            samples_per_second=speed, seconds=self.seconds, alerts=tuple(self.alerts),
+            troubles=tuple(self.state.health.active), last_sheet=self.sheets.last,
+        )  # fmt: skip
+        reasons: Sequence[Any] = []
+        if distributed.is_main():
+            row: dict[str, Any] = {"step": event.step, "seconds": round(event.seconds, 3)}
+            row |= {"samples_per_second": round(speed, 2), **event.scalars}
+            row |= {"alerts": [str(a) for a in self.alerts]} if self.alerts else {}
+            self.folder.append_metrics(row)
+            self._notify("gan_tick", event)
+            reasons = [str(r) for r in self._notify("gan_should_stop", event)]
+        self.alerts = []
+        self.last_tick = (self.state.step, time.perf_counter())
+        reasons = distributed.broadcast_value(reasons)
+        return ("stopped", reasons[0]) if reasons else None
+
+    def _save(self) -> None:
+        if distributed.is_main():
+            modules = {**self.game.networks, "ema": self.state.ema.module}
+            state = {
+                "spec": self.spec.model_dump(mode="json"),
+                "health": self.state.health.state(),
+                "means": self.state.means.state(),
+                "seconds": self.seconds,
+            }
+            optimizers = {n: p.optimizer.state_dict() for n, p in self.players.items()}
+            path = checkpoint.save(
+                self.folder.checkpoints, self.state.step, modules, optimizers, state, self.config.keep
+            )
+            self._notify("gan_checkpoint_saved", CheckpointSaved(
+                folder=self.folder.path, step=self.state.step, path=path
+            ))  # fmt: skip
+        distributed.barrier()
+
+    def _finish(self, outcome: End, reason: str) -> Run:
+        self._save()
+        files: tuple[Path, ...] = ()
+        if distributed.is_main():
+            self.sheets.make(self.state.ema.module, self.state.step)
+            if outcome != "interrupted":
+                from gancore.report import write_report
+
+                files = (*self.sheets.make_progress(), write_report(self.folder, self.settings.dump(), reason))
+            self._notify("gan_run_finished", RunFinished(
+                folder=self.folder.path, step=self.state.step, outcome=outcome, reason=reason, files=files
+            ))  # fmt: skip
+        return Run(self.folder.path, self.state.step, outcome, reason, self.last, files)
+
+    def _notify(self, hook: str, event: object) -> list[Any]:
+        return self.registry.notify(hook, event) if distributed.is_main() else []
+
+    def _gave_up(self, culprit: str) -> str:
+        bad = list(itertools.islice(self._non_finite(culprit), 3))
+        try:
+            found, _ = checkpoint.newest(self.folder.checkpoints)
+            saved = f"the last good checkpoint is {found.path} (step {found.step:,}), and"
+        except CheckpointError:
+            saved = "no checkpoint had been saved yet;"
+        return (
+            f"stopped at step {self.state.step:,}: gradients of the {culprit} were not finite in "
+            f"{self.config.health.max_bad_steps} steps in a row (first in {', '.join(bad) or 'its loss'}); "
+            f"{saved} no bad step has reached the weights. Try a lower learning rate, precision=fp32, or look for broken data"
+        )
+
+    def _non_finite(self, culprit: str) -> Iterator[str]:
+        for name, p in self.players[culprit].module.named_parameters():
+            if p.grad is not None and not bool(torch.isfinite(p.grad).all()):
+                yield name

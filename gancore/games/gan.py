@@ -1,0 +1,263 @@
+"""The standard game of two players (Goodfellow et al. 2014): any adversarial loss, any penalties, any augmentations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gancore import distributed
+from gancore.components import Critic, GameContext, Regulariser
+from gancore.data.batch import Batch
+from gancore.games.player import Phase, Player
+from gancore.options import Options, PenaltyOptions
+from gancore.random import Draws
+
+Heads = tuple[Tensor, ...]
+"""Logits `[batch]` of each head of a discriminator."""
+
+
+class GanOptions(Options):
+    """Options of the game `gan`."""
+
+    generator_every: int = Field(
+        1, ge=1, le=1000, description="Update the generator only every this many steps (5 is usual for Wasserstein)."
+    )
+    reuse_fakes: bool = Field(
+        True, description="Generate once per step for both players (faster); false: new latents for the generator's phase."
+    )
+
+
+def draw_latent(generator: nn.Module, draws: Draws) -> Tensor:
+    """Latents `[batch, *latent_shape]` for `generator`: its own distribution where it has one, else standard normal."""
+    own = getattr(generator, "draw_latent", None)
+    if own is not None:
+        latent: Tensor = own(draws)
+        return latent
+    return draws.normal("z", *generator.latent_shape)  # type: ignore[misc]
+
+
+def heads(output: Tensor | Sequence[Tensor]) -> Heads:
+    """A discriminator's output as float32 logits per head, whatever precision it was computed in."""
+    parts = (output,) if isinstance(output, Tensor) else tuple(output)
+    return tuple(p.float() if p.dtype in (torch.bfloat16, torch.float16) else p for p in parts)
+
+
+class _Table:
+    """What the phases of one run share: the networks, the loss, and the fakes of the current step."""
+
+    def __init__(self, options: GanOptions, context: GameContext) -> None:
+        self.loss = context.loss
+        self.augment = context.augment
+        self.generator = context.networks["generator"]
+        self.discriminator = context.networks["discriminator"]
+        self.autocast_dtype = context.autocast
+        self.shared = options.reuse_fakes
+        self.keep_graph = options.reuse_fakes and context.micro_batches == 1
+        # Real and fake go through the discriminator together, unless it would mix their statistics.
+        self.joint = not any(isinstance(m, _BatchNorm) for m in self.discriminator.modules())
+        self._step = -1
+        self._fake: Tensor | None = None
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[None]:
+        return torch.autocast(device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None)  # type: ignore[return-value]
+
+    def generate(self, batch: Batch, draws: Draws) -> Tensor:
+        z = draw_latent(self.generator, draws)
+        with self.autocast(batch.x.device):
+            fake: Tensor = self.generator(z, batch.condition)
+        return fake.to(batch.x.dtype)
+
+    def fake_for_discriminator(self, batch: Batch, draws: Draws, acting: Phase | None) -> Tensor:
+        """Fakes `[batch, ...]` without a graph; the graph is kept aside where `acting`, the generator's phase, will want it."""
+        if self._step == batch.step and self._fake is not None:
+            return self._fake.detach()
+        if self.keep_graph and acting is not None and acting.due(batch.step):
+            with acting.player.thawed():
+                self._fake, self._step = self.generate(batch, draws), batch.step
+            return self._fake.detach()
+        with torch.no_grad():
+            fake = self.generate(batch, draws)
+        if self.keep_graph:
+            self._fake, self._step = fake, batch.step
+        return fake
+
+    def fake_for_generator(self, batch: Batch, draws: Draws) -> Tensor:
+        if self.keep_graph and self._step == batch.step and self._fake is not None and self._fake.requires_grad:
+            fake, self._fake = self._fake, None
+            return fake
+        return self.generate(batch, draws if self.shared else draws.within("generator"))
+
+    def judge(self, x: Tensor, condition: Tensor | None, draws: Draws, side: str) -> Heads:
+        x = self.augment(x, draws.within(side))
+        with self.autocast(x.device):
+            return heads(self.discriminator(x, condition))
+
+    def judge_both(self, batch: Batch, fake: Tensor, draws: Draws) -> tuple[Heads, Heads]:
+        if not self.joint:
+            real = self.judge(batch.x, batch.condition, draws, "real")
+            return real, self.judge(fake, batch.condition, draws, "fake")
+        x = torch.cat([self.augment(batch.x, draws.within("real")), self.augment(fake, draws.within("fake"))])
+        condition = None if batch.condition is None else torch.cat([batch.condition, batch.condition])
+        with self.autocast(x.device):
+            both = heads(self.discriminator(x, condition))
+        n = len(fake)
+        return tuple(h[:n] for h in both), tuple(h[n:] for h in both)
+
+
+class _LossPhase(Phase):
+    """A phase that minimises one side of the loss, part by part.
+
+    Where the loss couples the whole batch, a first pass without graphs collects all logits over micro-batches and ranks and
+    the loss's gradient with respect to each; `run` then backpropagates that gradient (Gao et al. 2021, gradient caching).
+    """
+
+    def __init__(self, name: str, player: Player, table: _Table, *, every: int = 1) -> None:
+        super().__init__(name, player, every=every)
+        self.table = table
+        self._cached: list[tuple[Heads, Tensor]] = []
+
+    def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
+        """Logits of real and fake samples, with a graph where this phase's player needs one."""
+        raise NotImplementedError
+
+    def objective(self, real: Tensor, fake: Tensor) -> Tensor:
+        """This side of the loss for one head."""
+        raise NotImplementedError
+
+    def _total(self, real: Heads, fake: Heads) -> Tensor:
+        if self.table.loss.couples_batch:
+            real, fake = tuple(map(distributed.gather, real)), tuple(map(distributed.gather, fake))
+        return torch.stack([self.objective(r, f) for r, f in zip(real, fake, strict=True)]).sum()
+
+    def prepare(self, parts: Sequence[Batch], draws: Sequence[Draws]) -> None:
+        self._cached = []
+        if not self.table.loss.couples_batch or len(parts) == 1:
+            return
+        with torch.no_grad():
+            seen = [self.logits(part, d) for part, d in zip(parts, draws, strict=True)]
+        pairs = [(tuple(h.detach() for h in r), tuple(h.detach() for h in f)) for r, f in seen]
+        sizes = [len(p) for p in parts]
+        real = tuple(torch.cat(h).requires_grad_() for h in zip(*(r for r, _ in pairs), strict=True))
+        fake = tuple(torch.cat(h).requires_grad_() for h in zip(*(f for _, f in pairs), strict=True))
+        loss = self._total(real, fake)
+        grads = torch.autograd.grad(loss, [*real, *fake], allow_unused=True, materialize_grads=True)
+        split = [g.split(sizes) for g in grads]
+        self._cached = [(tuple(g[i] for g in split), loss.detach()) for i in range(len(parts))]
+
+    def backward(self, batch: Batch, real: Heads, fake: Heads) -> Tensor:
+        """Add this part's gradients; the loss, for the record."""
+        if self._cached:
+            grads, loss = self._cached.pop(0)
+            pairs = [(h, g) for h, g in zip((*real, *fake), grads, strict=True) if h.requires_grad]
+            torch.autograd.backward([h for h, _ in pairs], [g for _, g in pairs])
+            return loss
+        loss = self._total(real, fake)
+        (loss * batch.weight).backward()
+        return loss.detach()
+
+
+class DiscriminatorPhase(_LossPhase):
+    """Tell real from fake."""
+
+    generator_phase: Phase | None = None
+
+    def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
+        fake = self.table.fake_for_discriminator(batch, draws, self.generator_phase)
+        return self.table.judge_both(batch, fake, draws)
+
+    def objective(self, real: Tensor, fake: Tensor) -> Tensor:
+        return self.table.loss.discriminator(real, fake)
+
+    def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
+        real, fake = self.logits(batch, draws)
+        loss = self.backward(batch, real, fake)
+        r, f = real[0].detach(), fake[0].detach()
+        return {
+            "discriminator/loss": loss,
+            "discriminator/real": r.mean(),
+            "discriminator/fake": f.mean(),
+            "discriminator/separation": (r[:, None] > f[None, :]).float().mean(),
+        }
+
+
+class GeneratorPhase(_LossPhase):
+    """Be taken for real."""
+
+    def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
+        fake = self.table.fake_for_generator(batch, draws)
+        fake_logits = self.table.judge(fake, batch.condition, draws, "generator")
+        if not self.table.loss.needs_real:
+            return tuple(torch.zeros_like(h) for h in fake_logits), fake_logits
+        with torch.no_grad():
+            real_logits = self.table.judge(batch.x, batch.condition, draws, "real")
+        return real_logits, fake_logits
+
+    def objective(self, real: Tensor, fake: Tensor) -> Tensor:
+        return self.table.loss.generator(fake, real if self.table.loss.needs_real else None)
+
+    def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
+        real, fake = self.logits(batch, draws)
+        for head in fake:
+            head.retain_grad()
+        loss = self.backward(batch, real, fake)
+        pull = torch.stack([h.grad.abs().sum() for h in fake if h.grad is not None]).mean() / batch.weight
+        # How hard the loss pulls at each logit: near zero when the loss has saturated.
+        return {"generator/loss": loss, "generator/pull": pull}
+
+
+class PenaltyPhase(Phase):
+    """A regulariser of the discriminator, in float32 whatever the networks run in."""
+
+    def __init__(self, name: str, player: Player, table: _Table, regulariser: Regulariser, options: PenaltyOptions) -> None:
+        super().__init__(f"{player.name}/{name}", player, every=options.every)
+        self.table = table
+        self.regulariser = regulariser
+        self.factor = options.weight * options.every
+
+    def critic(self, condition: Tensor | None, draws: Draws) -> Critic:
+        """Samples to logits `[batch]`, heads added up, as the discriminator judges them in training."""
+
+        def judge(x: Tensor) -> Tensor:
+            logits = heads(self.table.discriminator(self.table.augment(x, draws.within("penalty")), condition))
+            return torch.stack(logits).sum(0)
+
+        return judge
+
+    def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
+        fake = self.table.fake_for_discriminator(batch, draws, None)
+        critic = self.critic(batch.condition, draws)
+        term = self.regulariser.penalty(critic, batch.x, fake, draws.within(self.name))
+        if term is None:
+            return {}
+        (term * (self.factor * batch.weight)).backward()
+        return {self.name: term.detach()}
+
+    def after_step(self) -> None:
+        self.regulariser.constrain(self.player.module)
+
+
+class GanGame:
+    """Discriminator (with its penalties), then generator, on every batch."""
+
+    def __init__(self, options: GanOptions, context: GameContext) -> None:
+        self.options = options
+        self.context = context
+        self.networks = {name: context.networks[name] for name in ("discriminator", "generator")}
+
+    def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
+        """`discriminator/main`, one phase per penalty, `generator/main`."""
+        table = _Table(self.options, self.context)
+        judge, maker = players["discriminator"], players["generator"]
+        main = DiscriminatorPhase("discriminator/main", judge, table)
+        generator = GeneratorPhase("generator/main", maker, table, every=self.options.generator_every)
+        main.generator_phase = generator
+        penalties = []
+        for name, (regulariser, options) in self.context.penalties.items():
+            assert isinstance(options, PenaltyOptions)
+            penalties.append(PenaltyPhase(name.rpartition(":")[2], judge, table, regulariser, options))
+        return [main, *penalties, generator]

@@ -1,0 +1,113 @@
+"""DiffAugment: differentiable augmentation of what the discriminator sees, so that it cannot memorise a small data set.
+
+Applied to real and fake samples alike, in every phase (Zhao et al. 2020). Every random choice belongs to one sample,
+so the result for a sample does not depend on the rest of its batch.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor
+
+from gancore.errors import UsageError
+from gancore.losses.adversarial import at_least_float32
+from gancore.options import Options
+from gancore.random import Draws
+
+Step = Literal["colour", "translation", "cutout"]
+
+
+class DiffAugmentOptions(Options):
+    """Options of `diffaugment`; the defaults are the paper's."""
+
+    policy: tuple[Step, ...] = Field(
+        ("colour", "translation", "cutout"), min_length=1, max_length=3, description="What to do, in this order."
+    )
+    translation: float = Field(0.125, ge=0.0, le=0.5, description="Largest shift, as a share of height and of width.")
+    cutout: float = Field(0.5, ge=0.0, le=1.0, description="Sides of the blank box, as a share of height and of width.")
+
+    @field_validator("policy")
+    @classmethod
+    def _each_once(cls, policy: tuple[Step, ...]) -> tuple[Step, ...]:
+        if len(set(policy)) != len(policy):
+            raise ValueError(f"each step may be named once, not {list(policy)}")
+        return policy
+
+
+class DiffAugment:
+    """Called `augment(x, draws)` on relaxed images `[batch, channels, height, width]` in [-1, 1], of any channel count.
+
+    Returns the same shape and type. Values may leave [-1, 1] after `colour`; what `translation` and `cutout` uncover
+    is 0, mid-grey. Affine in `x` for given draws, so gradient penalties pass through it. Raises `UsageError` unless
+    `x` has four dimensions.
+    """
+
+    def __init__(self, options: DiffAugmentOptions) -> None:
+        self.options = options
+
+    def __call__(self, x: Tensor, draws: Draws) -> Tensor:
+        if x.dim() != 4:
+            raise UsageError(
+                "augmentation 'diffaugment' works on images [batch, channels, height, width], but got samples of shape "
+                f"{list(x.shape)}; leave it out for this kind of data"
+            )
+        y = at_least_float32(x)
+        for step in self.options.policy:
+            if step == "colour":
+                y = _colour(y, draws)
+            elif step == "translation":
+                y = _translate(y, draws, self.options.translation)
+            else:
+                y = _cut_out(y, draws, self.options.cutout)
+        return y.to(x.dtype)
+
+
+def _colour(x: Tensor, draws: Draws) -> Tensor:
+    """Brightness + [-0.5, 0.5), saturation * [0, 2), contrast * [0.5, 1.5); a single channel has no saturation."""
+    x = x + (draws.uniform("brightness", 1, 1, 1).to(x) - 0.5)
+    if x.shape[1] > 1:
+        grey = x.mean(dim=1, keepdim=True)
+        x = grey + (x - grey) * (2.0 * draws.uniform("saturation", 1, 1, 1).to(x))
+    mean = x.mean(dim=(1, 2, 3), keepdim=True)
+    return mean + (x - mean) * (draws.uniform("contrast", 1, 1, 1).to(x) + 0.5)
+
+
+def _translate(x: Tensor, draws: Draws, ratio: float) -> Tensor:
+    """Shift each image by whole pixels, up to `ratio` of its height and of its width, and fill with 0."""
+    batch, channels, height, width = x.shape
+    rows, inside = _shifted(draws, "translation-rows", height, ratio, x.device)
+    x = x.gather(2, rows[:, None, :, None].expand(batch, channels, height, width)) * inside[:, None, :, None]
+    columns, inside = _shifted(draws, "translation-columns", width, ratio, x.device)
+    return x.gather(3, columns[:, None, None, :].expand(batch, channels, height, width)) * inside[:, None, None, :]
+
+
+def _shifted(draws: Draws, name: str, size: int, ratio: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """For each place along a side, the place that moves there and whether it lies inside; both `[batch, size]`."""
+    most = _pixels(size, ratio)
+    shift = draws.integers(name, 2 * most + 1, 1).to(device) - most
+    source = torch.arange(size, device=device) - shift
+    return source.clamp(0, size - 1), (source >= 0) & (source < size)
+
+
+def _cut_out(x: Tensor, draws: Draws, ratio: float) -> Tensor:
+    """Blank a box in each image, `ratio` of its height by `ratio` of its width, centred anywhere in the image."""
+    rows = _covered(draws, "cutout-rows", x.shape[2], ratio, x.device)
+    columns = _covered(draws, "cutout-columns", x.shape[3], ratio, x.device)
+    return x * ~(rows[:, None, :, None] & columns[:, None, None, :])
+
+
+def _covered(draws: Draws, name: str, size: int, ratio: float, device: torch.device) -> Tensor:
+    """Which places along a side the box covers, `[batch, size]`."""
+    length = _pixels(size, ratio)
+    # A box of even length is centred between two pixels, for which there is one more place than there are pixels.
+    centre = draws.integers(name, size + 1 - length % 2, 1).to(device)
+    from_start = torch.arange(size, device=device) - (centre - length // 2)
+    return (from_start >= 0) & (from_start < length)
+
+
+def _pixels(size: int, ratio: float) -> int:
+    """The share `ratio` of `size`, to the nearest pixel."""
+    return int(size * ratio + 0.5)

@@ -1,0 +1,288 @@
+"""Finding, loading and isolating plugins, and finding components in them by name.
+
+Twice lazy: listing reads package metadata only; loading a plugin imports its declarations module, and a component's target is
+imported when it is used. A plugin that cannot be loaded is an error for who asked for it and for nobody else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, TypeVar
+
+import pluggy
+
+from gancore import hookspecs
+from gancore.components import API_VERSION, KINDS, Component, PluginInfo, Preset
+from gancore.errors import PluginError, UnknownNameError
+
+GROUP = "gancore"
+BUILTIN = "gancore"
+"""The name under which the engine's own components are found, through the same hooks as any plugin's."""
+DISABLE_VARIABLE = "GAN_DISABLE_PLUGINS"
+
+Record = TypeVar("Record", bound="Component | Preset")
+_NOUN_HOOKS = {record.kind: f"gan_{record.kind}s" for record in KINDS} | {
+    "loss": "gan_losses",
+    "penalty": "gan_penalties",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledPlugin:
+    """What package metadata say about a plugin; nothing of it has been imported."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    summary: str
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A loaded plugin: its module, what it says of itself, and its records by kind and name."""
+
+    name: str
+    module: ModuleType
+    info: PluginInfo
+    records: Mapping[str, Mapping[str, Component | Preset]]
+
+    def of_kind(self, kind: type[Record]) -> Mapping[str, Record]:
+        """Its records of one kind, by name."""
+        return self.records[kind.kind]  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A component together with the plugin that provides it."""
+
+    plugin: str
+    record: Any
+
+    @property
+    def qualified(self) -> str:
+        """`plugin:component`."""
+        return f"{self.plugin}:{self.record.name}"
+
+
+class Registry:
+    """The plugins of this process. One registry serves one command or one call of the Python API."""
+
+    def __init__(self, entries: Iterable[EntryPoint] | None = None) -> None:
+        self._entries: dict[str, list[EntryPoint]] = {}
+        for entry in entry_points(group=GROUP) if entries is None else entries:
+            self._entries.setdefault(entry.name, []).append(entry)
+        self._disabled = {n.strip() for n in os.environ.get(DISABLE_VARIABLE, "").split(",") if n.strip()}
+        self._manager = pluggy.PluginManager("gancore")
+        self._manager.add_hookspecs(hookspecs)
+        self._loaded: dict[str, Plugin] = {}
+        self._muted: set[tuple[str, str]] = set()
+
+    # --- what is installed ------------------------------------------------------------------------------------------
+
+    def installed(self) -> list[InstalledPlugin]:
+        """Every installed plugin by name, from metadata alone. Two that claim one name are both listed."""
+        found = []
+        for name in sorted(self._entries):
+            for entry in self._entries[name]:
+                dist = entry.dist
+                found.append(
+                    InstalledPlugin(
+                        name=name,
+                        module=entry.value,
+                        distribution=dist.name if dist else "",
+                        version=dist.version if dist else "",
+                        summary=(dist.metadata["Summary"] or "") if dist else "",
+                        disabled=name in self._disabled,
+                    )
+                )
+        return found
+
+    # --- loading ----------------------------------------------------------------------------------------------------
+
+    def load(self, name: str) -> Plugin:
+        """The plugin called `name`, imported if it was not yet.
+
+        Raises:
+            UnknownNameError: no installed package provides it.
+            PluginError: it is disabled, broken, claimed twice, or written for another version of the contract.
+        """
+        if name in self._loaded:
+            return self._loaded[name]
+        module = importlib.import_module("gancore.builtin") if name == BUILTIN else self._import(name)
+        return self.register(module, name)
+
+    def register(self, module: ModuleType, name: str) -> Plugin:
+        """Take a module in as the plugin `name`: what `load` does after the import, and a way in for tests and notebooks."""
+        try:
+            self._manager.register(module, name=name)
+            self._manager.check_pending()
+        except Exception as error:
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            raise PluginError(f"plugin '{name}' has a hook that gancore does not know or cannot call: {error}") from error
+        try:
+            plugin = Plugin(name, module, self._info(name), self._records(name))
+        except PluginError:
+            self._manager.unregister(name=name)
+            raise
+        self._loaded[name] = plugin
+        return plugin
+
+    def _import(self, name: str) -> ModuleType:
+        if name in self._disabled:
+            raise PluginError(f"plugin '{name}' is disabled by {DISABLE_VARIABLE}; remove it from there to use it")
+        entries = self._entries.get(name, [])
+        if not entries:
+            raise UnknownNameError("plugin", name, self._entries, hint="install it with pip, or see `gan plugins`")
+        if len(entries) > 1:
+            owners = " and ".join(f"{e.dist.name if e.dist else '?'} ({e.value})" for e in entries)
+            raise PluginError(f"plugin name '{name}' is claimed by {owners}; uninstall one of them")
+        try:
+            module = entries[0].load()
+        except Exception as error:
+            cause = f"{type(error).__name__}: {error}"
+            raise PluginError(f"plugin '{name}' ({entries[0].value}) is broken; importing it raised {cause}") from error
+        if not isinstance(module, ModuleType):
+            raise PluginError(f"plugin '{name}': its entry point {entries[0].value} must name a module")
+        return module
+
+    def _info(self, name: str) -> PluginInfo:
+        answers = self._ask(name, "gan_plugin_info")
+        if len(answers) != 1 or not isinstance(answers[0], PluginInfo):
+            raise PluginError(f"plugin '{name}' must define the hook gan_plugin_info and return one PluginInfo from it")
+        info: PluginInfo = answers[0]
+        if info.api_version != API_VERSION:
+            advice = "upgrade gancore" if info.api_version > API_VERSION else "upgrade the plugin"
+            raise PluginError(
+                f"plugin '{name}' was written for version {info.api_version} of the plugin contract,"
+                f" this gancore speaks version {API_VERSION}; {advice}"
+            )
+        return info
+
+    def _records(self, name: str) -> dict[str, dict[str, Component | Preset]]:
+        records: dict[str, dict[str, Component | Preset]] = {}
+        for kind in KINDS:
+            hook = _NOUN_HOOKS[kind.kind]
+            mine = records.setdefault(kind.kind, {})
+            for record in [r for answer in self._ask(name, hook) for r in answer]:
+                if not isinstance(record, kind):
+                    raise PluginError(f"plugin '{name}': {hook} must yield {kind.__name__} records, not {record!r}")
+                if record.name in mine:
+                    raise PluginError(f"plugin '{name}' yields two {kind.kind} components called '{record.name}'")
+                mine[record.name] = record
+        return records
+
+    def _ask(self, name: str, hook: str) -> list[Any]:
+        """One plugin's answers to a noun hook, with generators run to their end."""
+        answers = []
+        for impl in getattr(self._manager.hook, hook).get_hookimpls():
+            if impl.plugin_name == name:
+                try:
+                    answer = impl.function()
+                    answers.append(answer if isinstance(answer, PluginInfo) else list(answer or ()))
+                except Exception as error:
+                    cause = f"{type(error).__name__}: {error}"
+                    raise PluginError(f"plugin '{name}' is broken; its hook {hook} raised {cause}") from error
+        return answers
+
+    # --- components -------------------------------------------------------------------------------------------------
+
+    def known(self, kind: type[Record], plugin: str) -> dict[str, Found]:
+        """Components that `plugin` can use without qualifying: its own and the engine's.
+
+        Raises:
+            PluginError: both have one of that name.
+        """
+        found: dict[str, Found] = {}
+        for owner in dict.fromkeys((BUILTIN, plugin)):
+            for name, record in self.load(owner).of_kind(kind).items():
+                if name in found:
+                    first, second = found[name].qualified, f"{owner}:{name}"
+                    raise PluginError(f"{kind.kind} '{name}' is provided twice, as {first} and {second}; rename one")
+                found[name] = Found(owner, record)
+        return found
+
+    def find(self, kind: type[Record], name: str, plugin: str) -> Found:
+        """The component `name` of `plugin` or the engine, or `other:name` of any installed plugin.
+
+        Raises:
+            UnknownNameError: nobody provides it; the nearest names are in the message.
+        """
+        if ":" in name:
+            owner, _, local = name.partition(":")
+            records = self.load(owner).of_kind(kind)
+            if local not in records:
+                raise UnknownNameError(f"{kind.kind} of plugin '{owner}'", local, records)
+            return Found(owner, records[local])
+        known = self.known(kind, plugin)
+        if name not in known:
+            raise UnknownNameError(kind.kind, name, known, hint="`other_plugin:name` takes one from another plugin")
+        return known[name]
+
+    # --- lifecycle --------------------------------------------------------------------------------------------------
+
+    def add_listener(self, listener: object, name: str) -> None:
+        """Have `listener`'s lifecycle hooks called: an object with methods marked `@hookimpl`."""
+        self._manager.register(listener, name=name)
+
+    def remove_listener(self, name: str) -> None:
+        """Undo `add_listener`."""
+        self._manager.unregister(name=name)
+
+    def notify(self, hook: str, event: object) -> list[Any]:
+        """Call a lifecycle hook of every loaded plugin and listener; their answers that are not None.
+
+        One that raises is reported once, with its name, and left out of this hook from then on.
+        """
+        answers = []
+        for impl in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
+            key = (impl.plugin_name, hook)
+            if key in self._muted:
+                continue
+            try:
+                answer = impl.function(*([event] if impl.argnames else []))
+            except Exception as error:
+                self._muted.add(key)
+                cause = f"{type(error).__name__}: {error}"
+                warnings.warn(
+                    f"plugin '{impl.plugin_name}': its hook {hook} raised {cause}; it is not called again in this run",
+                    stacklevel=2,
+                )
+            else:
+                if answer is not None:
+                    answers.append(answer)
+        return answers
+
+
+def resolve(target: str) -> Any:
+    """What `"package.module:attribute"` names.
+
+    Raises:
+        PluginError: the module cannot be imported or lacks the attribute.
+    """
+    module_name, _, attribute = target.partition(":")
+    if not attribute:
+        raise PluginError(f"target '{target}' must read 'package.module:attribute'")
+    try:
+        return getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(f"target '{target}' cannot be loaded: {error}") from error
+
+
+def options_model(record: Component) -> type[Any] | None:
+    """The pydantic model of a component's options; None where it has none."""
+    return resolve(record.options) if record.options else None
+
+
+def build(record: Component, options: Any, *arguments: Any) -> Any:
+    """Call a component's target: options first where it has a model, then what its kind is given."""
+    target = resolve(record.target)
+    return target(options, *arguments) if record.options else target(*arguments)

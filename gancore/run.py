@@ -1,0 +1,149 @@
+"""The folder of a run, readable without this program: configuration, environment, figures, samples, checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from gancore.data.report import ScanReport
+from gancore.errors import RunFolderError
+
+PACKAGES = ("gancore", "torch", "numpy", "pydantic", "pluggy", "safetensors", "Pillow", "scikit-learn")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths inside a run's folder and the few things that are done with them."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path | None, plugin: str) -> RunFolder:
+        """A new run's folder: `path`, or the next free `runs/PLUGIN-001`.
+
+        Raises:
+            RunFolderError: `path` exists and is not an empty folder.
+        """
+        if path is not None:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise RunFolderError(
+                    f"'{path}' exists already and nothing is overwritten; choose another --out, or go on with it: gan resume {path}"
+                )
+            path.mkdir(parents=True, exist_ok=True)
+            return cls(path)
+        root = Path("runs")
+        root.mkdir(exist_ok=True)
+        number = max((int(m[1]) for p in root.iterdir() if (m := re.fullmatch(rf"{plugin}-(\d+)", p.name))), default=0)
+        while True:
+            number += 1
+            try:
+                (root / f"{plugin}-{number:03d}").mkdir()
+            except FileExistsError:
+                continue
+            return cls(root / f"{plugin}-{number:03d}")
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run's folder.
+
+        Raises:
+            RunFolderError: there is none.
+        """
+        if not (path / "config.toml").is_file():
+            found = "does not exist" if not path.exists() else "has no config.toml"
+            raise RunFolderError(f"'{path}' is no run: it {found}; `gan runs` lists the runs here")
+        return cls(path)
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def write_config(self, config: Mapping[str, Any], header: str) -> None:
+        """The complete configuration, runnable again."""
+        import tomli_w
+
+        text = "".join(f"# {line}\n" for line in header.splitlines()) + "\n" + tomli_w.dumps(config)
+        replace_text(self.config, text)
+
+    def write_environment(self, device: str) -> None:
+        """Versions and machine, for whoever wants the same numbers again."""
+        import torch
+
+        facts = {
+            "python": sys.version.split()[0],
+            "platform": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+            "cpu_count": os.cpu_count(),
+            "torch_threads": torch.get_num_threads(),
+            "device": device,
+            "cuda": torch.version.cuda,
+            "packages": {name: _version(name) for name in PACKAGES},
+        }
+        replace_text(self.path / "environment.json", json.dumps(facts, indent=2) + "\n")
+
+    def write_data_report(self, report: ScanReport) -> None:
+        """What was read and what was skipped, with reasons."""
+        replace_text(self.path / "data.json", json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n")
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """One line of metrics.jsonl."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def read_metrics(self) -> Iterator[dict[str, Any]]:
+        """The lines of metrics.jsonl in order; a last one that was cut off is left out."""
+        if not self.metrics.exists():
+            return
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                return
+
+    def forget_after(self, step: int) -> None:
+        """Drop figures of steps after `step`: a resumed run writes them again."""
+        if self.metrics.exists():
+            kept = [row for row in self.read_metrics() if row["step"] <= step]
+            replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write `text` so that a reader, or a crash, finds the old file or the new one."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def list_runs(root: Path) -> list[Path]:
+    """Run folders directly under `root`, oldest first."""
+    if not root.is_dir():
+        return []
+    found = [p for p in root.iterdir() if (p / "config.toml").is_file()]
+    return sorted(found, key=lambda p: (p / "config.toml").stat().st_mtime)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,352 @@
+"""How defaults < preset < file < key=value become one validated value, with all mistakes told at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from gancore.components import Architecture, Augmentation, Component, Dataset, Game, Loss, Penalty, Preset, Writer
+from gancore.config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.errors import ConfigError, Mistake, UnknownNameError, UsageError, nearest
+from gancore.plugins import Found, Registry, build, options_model
+
+KIND_OF: dict[str, type[Component]] = {
+    "data": Dataset,
+    "architecture": Architecture,
+    "game": Game,
+    "loss": Loss,
+    "penalties": Penalty,
+    "augmentations": Augmentation,
+    "writers": Writer,
+}
+NONE = "none"
+"""The value that takes a component, or a whole section of them, out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A component with its validated options, ready to be built."""
+
+    name: str
+    found: Found
+    options: BaseModel | None
+
+    def build(self, *arguments: Any) -> Any:
+        """Call the component's target."""
+        return build(self.found.record, self.options, *arguments)
+
+    def dump(self) -> dict[str, Any]:
+        """Its options as plain values, without those that are not set."""
+        return {} if self.options is None else self.options.model_dump(mode="json", exclude_none=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A complete, valid configuration: the engine's part and the chosen components."""
+
+    run: RunConfig
+    data: Chosen
+    architecture: Chosen
+    game: Chosen
+    loss: Chosen
+    penalties: Mapping[str, Chosen]
+    augmentations: Mapping[str, Chosen]
+    writers: Mapping[str, Chosen]
+    removed_writers: tuple[str, ...] = ()
+
+    def dump(self) -> dict[str, Any]:
+        """The whole configuration as nested plain values: what `config.toml` holds, and enough to run again."""
+        result: dict[str, Any] = self.run.model_dump(mode="json", exclude_none=True)
+        result["preset"] = NONE
+        for section in SECTIONS:
+            chosen: Chosen = getattr(self, section)
+            result[section] = {"name": chosen.name, **chosen.dump()}
+        for section in MAPS:
+            result[section] = {name: chosen.dump() for name, chosen in getattr(self, section).items()}
+        result["writers"] |= dict.fromkeys(self.removed_writers, NONE)
+        return result
+
+    def updated(self, **changes: Any) -> Settings:
+        """The same with other values of the engine's own settings, validated."""
+        merged = self.run.model_dump() | {k: v for k, v in changes.items() if v is not None}
+        try:
+            return replace(self, run=RunConfig.model_validate(merged))
+        except ValidationError as error:
+            raise ConfigError(_explain(error, RunConfig, "")) from error
+
+
+# --- layers ---------------------------------------------------------------------------------------------------------
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The layer that a TOML file holds.
+
+    Raises:
+        UsageError: it is missing or is not TOML; the message has the line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"configuration file '{path}' cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"configuration file '{path}' is not valid TOML: {error}") from error
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """The layer that `key=value` arguments make; values are TOML where they parse as it, else plain text.
+
+    Raises:
+        UsageError: an argument has no `=` or sets one key twice in ways that cannot both hold.
+    """
+    layer: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"'{text}' is not of the form key=value, such as loss=hinge or every.sample=100")
+        try:
+            parsed = tomllib.loads(f"v = {value}")["v"]
+        except tomllib.TOMLDecodeError:
+            parsed = value
+        layer = merge(layer, nest({key.strip(): parsed}))
+    return layer
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"every.log": 5}` as `{"every": {"log": 5}}`; keys without a dot stay as they are."""
+    result: dict[str, Any] = {}
+    for key, value in flat.items():
+        here = result
+        *parents, last = key.split(".")
+        for name in parents:
+            here = here.setdefault(name, {})
+        here[last] = nest(value) if isinstance(value, Mapping) else value
+    return result
+
+
+def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `layer` on top.
+
+    A section that chooses another component drops the options of the one before. A section of several takes a list or a
+    comma-separated text of names as "these and no others", and `none` for one of them as "not this one".
+    """
+    result: dict[str, Any] = deepcopy(dict(base))
+    for key, value in layer.items():
+        if key in SECTIONS:
+            new = {"name": value} if isinstance(value, str) else value
+            old = result.get(key, {})
+            if isinstance(new, Mapping) and isinstance(old, Mapping):
+                renamed = "name" in new and new["name"] != old.get("name")
+                result[key] = dict(new) if renamed else _deep(old, new)
+            else:
+                result[key] = new
+        elif key in MAPS and isinstance(value, (str, list, tuple)):
+            names = [n.strip() for n in value.split(",")] if isinstance(value, str) else [str(n) for n in value]
+            old = result.get(key, {})
+            kept = {n: _options(old.get(n)) for n in names if n and n != NONE}
+            result[key] = kept | {n: NONE for n in old if n not in kept}
+        elif key in MAPS and isinstance(value, Mapping):
+            old = result.get(key, {})
+            result[key] = old | {n: v if v == NONE else _deep(_options(old.get(n)), v) for n, v in value.items()}
+        elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = _deep(result[key], value)
+        else:
+            result[key] = deepcopy(value)
+    return result
+
+
+def _options(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _deep(base: Mapping[str, Any], layer: Any) -> Any:
+    if not isinstance(layer, Mapping):
+        return layer
+    result = dict(base)
+    for key, value in layer.items():
+        old = result.get(key)
+        result[key] = _deep(old, value) if isinstance(old, Mapping) else deepcopy(value)
+    return result
+
+
+# --- from layers to settings ----------------------------------------------------------------------------------------
+
+
+def configure(
+    registry: Registry,
+    *,
+    plugin: str | None = None,
+    data: str | Path | None = None,
+    preset: str | None = None,
+    layers: Sequence[Mapping[str, Any]] = (),
+) -> Settings:
+    """One validated configuration out of a preset and `layers`, later ones on top.
+
+    Without `preset`, a layer's own `preset` is the base, else the plugin's preset for its demo set, or for other data
+    where some are given.
+
+    Raises:
+        UsageError: no plugin is named, or nothing of the plugin reads `data`.
+        UnknownNameError: no such plugin or preset.
+        ConfigError: every other mistake, all at once.
+    """
+    top: dict[str, Any] = {}
+    for layer in layers:
+        top = merge(top, layer)
+    name = plugin or top.get("plugin")
+    if not name:
+        names = ", ".join(p.name for p in registry.installed()) or "none is installed"
+        raise UsageError(f"no plugin was named; choose one with --plugin NAME ({names})")
+    info = registry.load(str(name)).info
+    source = top.get("data")
+    has_data = data is not None or bool(source and (isinstance(source, str) or source.get("name") or source.get("path")))
+    wanted = preset or top.get("preset") or (info.data_preset if has_data else info.demo_preset) or NONE
+
+    base: dict[str, Any] = DEFAULT_CHOICES | {
+        "writers": {n: {} for n in registry.load(str(name)).of_kind(Writer)},
+    }
+    if wanted != NONE:
+        base = merge(base, registry.find(Preset, str(wanted), str(name)).record.config)
+    if data is not None:
+        base = merge(base, {"data": _data_layer(registry, str(name), str(data))})
+    elif isinstance(source, Mapping) and "path" in source and "name" not in source:
+        base = merge(base, {"data": _data_layer(registry, str(name), str(source["path"]))})
+    merged = merge(base, top) | {"plugin": name, "preset": wanted}
+    chosen_path = merged.get("data", {})
+    if isinstance(chosen_path, dict) and isinstance(chosen_path.get("path"), str):
+        chosen_path["path"] = str(Path(chosen_path["path"]).expanduser().absolute())
+    return _Validator(registry, str(name)).settings(merged)
+
+
+def _data_layer(registry: Registry, plugin: str, text: str) -> dict[str, Any]:
+    """The data set of `plugin` that reads the file or folder `text`."""
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise UsageError(f"data '{text}': there is no such file or folder")
+    takes = {n: f.record for n, f in registry.known(Dataset, plugin).items()}
+    for name, record in takes.items():
+        if record.directories if path.is_dir() else path.suffix.lower() in record.suffixes:
+            return {"name": name, "path": str(path.absolute())}
+    forms = [f"{', '.join((['a folder'] if r.directories else []) + list(r.suffixes))} ({n})" for n, r in takes.items()]
+    raise UsageError(f"data '{text}': plugin '{plugin}' reads no such file; it takes {'; '.join(forms)}")
+
+
+class _Validator:
+    """Collects every mistake of a merged configuration before any is told."""
+
+    def __init__(self, registry: Registry, plugin: str) -> None:
+        self.registry = registry
+        self.plugin = plugin
+        self.mistakes: list[Mistake] = []
+
+    def settings(self, merged: dict[str, Any]) -> Settings:
+        own = {k: v for k, v in merged.items() if k not in SECTIONS and k not in MAPS}
+        run: RunConfig | None = None
+        try:
+            run = RunConfig.model_validate(own)
+        except ValidationError as error:
+            self.mistakes += _explain(error, RunConfig, "", extra=[*SECTIONS, *MAPS])
+        single = {section: self._section(section, merged.get(section)) for section in SECTIONS}
+        several = {section: self._map(section, merged.get(section, {})) for section in MAPS}
+        if run is not None and (game := single["game"]) is not None:
+            run = self._optimizers(run, game.found.record)
+        if self.mistakes or run is None or any(c is None for c in single.values()):
+            raise ConfigError(self.mistakes)
+        removed = tuple(n for n, v in merged.get("writers", {}).items() if v == NONE)
+        chosen = {f.name: (single | several)[f.name] for f in fields(Settings) if f.name in KIND_OF}
+        return Settings(run=run, removed_writers=removed, **chosen)  # type: ignore[arg-type]
+
+    def _optimizers(self, run: RunConfig, game: Game) -> RunConfig:
+        for name in run.optimizers:
+            if name not in game.players:
+                hint = (nearest(name, game.players) or [""])[0]
+                known = ", ".join(game.players)
+                self.mistakes.append(Mistake(f"optimizers.{name}", f"the game has no such player; it has {known}", hint))
+        complete = {p: run.optimizers.get(p, Optimizer()) for p in game.players}
+        return run.model_copy(update={"optimizers": complete})
+
+    def _section(self, section: str, value: Any) -> Chosen | None:
+        if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+            self.mistakes.append(Mistake(section, f"choose one by name, such as {section}=NAME"))
+            return None
+        options = {k: v for k, v in value.items() if k != "name"}
+        return self._choose(section, value["name"], options, section, f"{section}.name")
+
+    def _map(self, section: str, value: Any) -> dict[str, Chosen]:
+        if not isinstance(value, Mapping):
+            self.mistakes.append(Mistake(section, f"must be sections by name, such as {section}.NAME.option=value"))
+            return {}
+        result: dict[str, Chosen] = {}
+        for name, options in value.items():
+            if options == NONE:
+                continue
+            path = f"{section}.{name}"
+            chosen = self._choose(section, name, options, path, path)
+            if chosen is not None:
+                result[name] = chosen
+        return result
+
+    def _choose(self, section: str, name: str, options: Any, path: str, name_path: str) -> Chosen | None:
+        kind = KIND_OF[section]
+        try:
+            found = self.registry.find(kind, name, self.plugin)
+        except UnknownNameError as error:
+            self.mistakes.append(Mistake(name_path, str(error).split("; did you mean")[0], *error.suggestions[:1]))
+            return None
+        if not isinstance(options, Mapping):
+            self.mistakes.append(Mistake(path, f"must be a section of options, not {options!r}"))
+            return None
+        model = options_model(found.record)
+        if model is None:
+            self.mistakes += [Mistake(f"{path}.{k}", f"{kind.kind} '{name}' has no options") for k in options]
+            return Chosen(name, found, None)
+        try:
+            return Chosen(name, found, model.model_validate(dict(options)))
+        except ValidationError as error:
+            self.mistakes += _explain(error, model, path)
+            return None
+
+
+def _explain(error: ValidationError, model: type[BaseModel], path: str, extra: Sequence[str] = ()) -> list[Mistake]:
+    """pydantic's errors in this project's words."""
+    mistakes = []
+    for item in error.errors(include_url=False):
+        loc = [str(part) for part in item["loc"]]
+        where = ".".join(([path] if path else []) + loc)
+        given = item.get("input")
+        hint = ""
+        if item["type"] == "extra_forbidden":
+            known = [*_fields_at(model, loc[:-1]), *(extra if len(loc) == 1 else ())]
+            hint = (nearest(loc[-1], known) or [""])[0]
+            words = "no such option" if hint else f"no such option; there are {', '.join(sorted(known))}"
+        elif item["type"] == "missing":
+            words = "is required"
+        elif item["type"] == "literal_error":
+            expected = str(item.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
+            hint = (nearest(str(given), expected.split(", ")) or [""])[0]
+            words = f"must be one of {expected}, not {given!r}"
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            words = message[:1].lower() + message[1:] + (f", not {given!r}" if not isinstance(given, Mapping) else "")
+        mistakes.append(Mistake(where, words, hint))
+    return mistakes
+
+
+def _fields_at(model: type[BaseModel], loc: Sequence[str]) -> list[str]:
+    """Names of the options in the sub-model that `loc` leads to."""
+    current: type[BaseModel] = model
+    for part in loc:
+        field = current.model_fields.get(part)
+        if field is None:
+            continue  # a key of a mapping: the model of its values is already current
+        inner = [t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)]
+        found = next((t for t in inner if issubclass(t, BaseModel)), None)
+        if found is None:
+            return []
+        current = found
+    return list(current.model_fields)

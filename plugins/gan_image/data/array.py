@@ -1,0 +1,172 @@
+"""Images from a NumPy file: `.npz` with named arrays, or `.npy` with one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from gan_image.data.pixels import Layout, PixelSource, open_mapped
+from gan_image.spec import ImageSpec
+from gancore.components import ProgressReport
+from gancore.data.report import ScanReport
+from gancore.errors import DataError, UsageError
+from gancore.options import Options as BaseOptions
+
+IMAGE_KEYS = ("x_train", "images", "x", "data", "arr_0")
+LABEL_KEYS = ("y_train", "labels", "y")
+FEW = range(1, 5)
+"""Sizes of an axis that look like a number of channels."""
+
+
+class Options(BaseOptions):
+    """Options of the data set `array`."""
+
+    path: Path = Field(description="A .npz or .npy file with uint8 images.")
+    images_key: str | None = Field(
+        None, min_length=1, description="Name of the images in a .npz file; found by its usual names when not given."
+    )
+    labels_key: str | None = Field(
+        None, min_length=1, description="Name of the labels in a .npz file; found by its usual names when not given."
+    )
+    labels: bool = Field(True, description="Use labels where the file has them.")
+    layout: Literal["auto", "hwc", "chw"] = Field(
+        "auto", description="Order of the axes of four-dimensional images: channels last (hwc) or first (chw)."
+    )
+    flip: bool = Field(False, description="Mirror half of the images left to right; wrong for letters and digits.")
+
+
+def open_array(options: Options, progress: ProgressReport) -> PixelSource:
+    """Images `[n, h, w]`, `[n, h, w, c]` or `[n, c, h, w]` uint8, and labels `[n]` of any non-negative integers.
+
+    Classes are the distinct label values in rising order, named by their value. Raises UsageError where another option
+    would help, DataError where the file itself would have to change.
+    """
+    path = options.path.expanduser()
+    if not path.is_file():
+        what = "this is a folder, not a file" if path.is_dir() else "there is no such file"
+        raise UsageError(f"data path '{options.path}': {what}; a .npz or .npy file with uint8 images was looked for")
+    progress("reading images", 0, 0)
+    pixels, raw_labels, mapped = _read(path, options)
+    layout = _layout(pixels, options)
+    height, width, channels = {
+        "hw": lambda s: (s[1], s[2], 1),
+        "hwc": lambda s: (s[1], s[2], s[3]),
+        "chw": lambda s: (s[2], s[3], s[1]),
+    }[layout](pixels.shape)
+    labels, classes = (None, ()) if raw_labels is None else _classes(raw_labels, len(pixels), options.path)
+    progress("reading images", len(pixels), len(pixels))
+    return PixelSource(
+        pixels,
+        ImageSpec(shape=(channels, height, width), classes=classes),
+        ScanReport(source=str(options.path), found=len(pixels), used=len(pixels)),
+        layout=layout,
+        labels=labels,
+        flip=options.flip,
+        file=path.absolute() if mapped else None,
+    )
+
+
+def _read(path: Path, options: Options) -> tuple[np.ndarray, np.ndarray | None, bool]:
+    """Images, labels or None, and whether the images are mapped from the file."""
+    try:
+        # A .npy file is mapped, whatever its size; the arrays of a .npz file cannot be.
+        content = open_mapped(path)
+        if isinstance(content, np.ndarray):
+            if options.images_key or options.labels_key:
+                raise UsageError(
+                    f"data path '{options.path}': a .npy file holds one array without a name; "
+                    f"leave images_key and labels_key out"
+                )
+            return content, None, True
+        with content:
+            images_key, labels_key = _keys(content, options)
+            return content[images_key], None if labels_key is None else content[labels_key], False
+    except UsageError:
+        raise
+    except Exception as error:
+        if "pickle" in str(error) or "Object arrays" in str(error):
+            reason = "it is no NumPy file, or it holds Python objects, which are not read because they could run code"
+        else:
+            reason = f"it cannot be read ({str(error) or type(error).__name__})"
+        raise DataError(
+            f"data path '{options.path}': {reason}; save uint8 arrays with numpy.savez(path, images=..., labels=...)"
+        ) from error
+
+
+def _keys(content: Mapping[str, np.ndarray], options: Options) -> tuple[str, str | None]:
+    """The names of the images and of the labels (None where there are none) in a .npz file."""
+    names = list(content)
+    by_lower_case = {name.lower(): name for name in reversed(names)}
+
+    def find(candidates: tuple[str, ...]) -> str | None:
+        return next((by_lower_case[name] for name in candidates if name in by_lower_case), None)
+
+    for option, name in (("images_key", options.images_key), ("labels_key", options.labels_key)):
+        if name is not None and name not in names:
+            raise UsageError(f"data path '{options.path}': {option} is '{name}', but it holds {_listed(names)}")
+    images = options.images_key or find(IMAGE_KEYS) or (names[0] if len(names) == 1 else None)
+    if images is None:
+        raise UsageError(
+            f"data path '{options.path}': it holds {_listed(names)}, none of which is called {', '.join(IMAGE_KEYS)}; "
+            f"say which are the images with images_key"
+        )
+    if not options.labels:
+        return images, None
+    # Labels of the same part of the data come first: y_test for x_test.
+    lower = images.lower()
+    own = ("y" + lower[1:] if lower.startswith("x") else lower.replace("images", "labels"),)
+    usual = LABEL_KEYS if options.images_key is None else LABEL_KEYS[1:]
+    found = options.labels_key or find(own + usual)
+    return images, None if found == images else found
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) if names else "nothing"
+
+
+def _layout(pixels: np.ndarray, options: Options) -> Layout:
+    """Where the channels stand. Raises for arrays that are no images."""
+    head = f"data path '{options.path}': the images are {pixels.dtype} of shape {list(pixels.shape)}"
+    if pixels.dtype != np.uint8:
+        if np.issubdtype(pixels.dtype, np.floating):
+            todo = "scale them to 0..255 and store them with .round().astype('uint8')"
+        else:
+            todo = "store them with .astype('uint8')"
+        raise DataError(f"{head}; uint8 in 0..255 is needed: {todo}")
+    if pixels.ndim not in (3, 4):
+        raise DataError(f"{head}; [n, height, width] is needed, with channels as second or last axis if there are any")
+    if 0 in pixels.shape:
+        raise DataError(f"{head}: there is not a single pixel to train on")
+    if pixels.ndim == 3:
+        return "hw"
+    if options.layout != "auto":
+        return options.layout
+    first, last = pixels.shape[1] in FEW, pixels.shape[3] in FEW
+    if first == last:
+        raise UsageError(f"{head}, which does not tell where the channels are; set layout to hwc (last) or chw (first)")
+    return "chw" if first else "hwc"
+
+
+def _classes(raw: np.ndarray, count: int, path: Path) -> tuple[Tensor, tuple[str, ...]]:
+    """Class indices `[n]` int64 and the names of the classes."""
+    head = f"data path '{path}': the labels are {raw.dtype} of shape {list(raw.shape)}"
+    without = "or leave them out with labels=false"
+    if raw.ndim == 2 and raw.shape[1] == 1:
+        raw = raw[:, 0]
+    if raw.ndim != 1:
+        hint = "; for one-hot rows store labels.argmax(1)" if raw.ndim == 2 else ""
+        raise DataError(f"{head}, where one number for each image is needed{hint}; {without}")
+    if len(raw) != count:
+        raise DataError(f"{head}, but there are {count} images; give the right labels_key, {without}")
+    if raw.dtype.kind not in "biu":
+        raise DataError(f"{head}; integers are needed: store them with .astype('int64'), {without}")
+    if raw.min() < 0:
+        raise DataError(f"{head} and hold {raw.min()}, but must not be negative: renumber them, {without}")
+    values, indices = np.unique(raw.astype(np.int64) if raw.dtype.kind == "b" else raw, return_inverse=True)
+    return torch.from_numpy(indices.astype(np.int64)), tuple(str(value) for value in values.tolist())

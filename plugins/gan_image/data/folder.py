@@ -1,0 +1,269 @@
+"""Pictures in a folder tree or zip archive, of any sizes and formats, brought to one size.
+
+They are decoded once, in threads, and kept in the user's cache; too many for that are decoded again for each batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import numpy as np
+import PIL
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from gan_image.data.cache import CacheItem, Reading, make_key
+from gan_image.data.decode import SUPPORTED, Look, UnusableError, decode, is_grey, quiet_pillow
+from gan_image.data.pixels import PixelSource, flip_half
+from gan_image.spec import ImageSpec
+from gancore.components import ProgressReport
+from gancore.data.files import Entry, FileTree, scan
+from gancore.data.report import ScanReport, Skipped
+from gancore.errors import DataError, UsageError
+from gancore.options import Options as BaseOptions
+from gancore.random import Draws
+
+log = logging.getLogger(__name__)
+
+Side = Annotated[int, Field(ge=8, le=512)]
+R = TypeVar("R")
+
+
+class Options(BaseOptions):
+    """Options of the data set `folder`."""
+
+    path: Path = Field(description="A folder, with any folders below it, or a .zip archive of pictures.")
+    size: Side | tuple[Side, Side] = Field(64, description="Side of the square pictures in pixels, or [height, width].")
+    fit: Literal["crop", "resize", "pad"] = Field(
+        "crop",
+        description="How a picture of another shape is fitted: cut to its middle, stretched, or padded.",
+    )
+    flip: bool = Field(
+        False,
+        description="Mirror half of the pictures left to right: good for photos, wrong for letters.",
+    )
+    mode: Literal["auto", "grey", "rgb", "rgba"] = Field(
+        "auto",
+        description="Channels; auto is grey when every picture is, else rgb. Only rgba keeps transparency.",
+    )
+    labels: bool | Literal["auto"] = Field(
+        "auto",
+        description="Whether top folders name classes; auto: if two or more hold pictures and none lies beside them.",
+    )
+    memory_limit_mb: int = Field(
+        2048, ge=1, le=1_048_576, description="Pictures that need more MiB than this are decoded again for every batch."
+    )
+    cache: bool = Field(
+        True, description="Keep decoded pictures for the next run, in $GAN_CACHE_DIR or the user's cache folder."
+    )
+
+    @property
+    def height_width(self) -> tuple[int, int]:
+        """`size` as (height, width)."""
+        return self.size if isinstance(self.size, tuple) else (self.size, self.size)
+
+
+def open_folder(options: Options, progress: ProgressReport) -> PixelSource | StreamedSource:
+    """Pictures `[channels, height, width]` uint8 of every file that holds one, in the order of their names.
+
+    Every file is decoded once to tell which ones are usable, unless an earlier run has done so; the others are listed
+    in the report. Raises UsageError for a path or labels that cannot be, DataError when no picture can be read.
+    """
+    tree = scan(options.path, what="pictures")
+    item = CacheItem(_key(tree, options)) if options.cache else None
+    reading = item.reading(len(tree)) if item else None
+    pixels: np.ndarray | None = None
+    mapped: Path | None = None
+    if reading and item and _fits(len(reading.used), _look(reading, options), options):
+        pixels = item.open((len(reading.used), *_look(reading, options).shape))
+        mapped = item.pixels if pixels is not None else None
+    if reading is None or (pixels is None and _fits(len(reading.used), _look(reading, options), options)):
+        reading, pixels, lasting = _read(tree, options, progress)
+        if item and lasting and item.save(reading, pixels) and pixels is not None:
+            again = item.open(pixels.shape)
+            pixels, mapped = (pixels, None) if again is None else (again, item.pixels)
+
+    used = [tree.entries[number] for number in reading.used]
+    labels, classes = _labels(tree, used, options)
+    look = _look(reading, options)
+    spec = ImageSpec(shape=look.shape, classes=classes)
+    report = ScanReport(
+        source=str(options.path), found=len(tree) + len(tree.problems), used=len(used), skipped=reading.skipped
+    )
+    if pixels is None:
+        return StreamedSource(used, look, spec, report, labels=labels, flip=options.flip)
+    return PixelSource(pixels, spec, report, labels=labels, flip=options.flip, file=mapped)
+
+
+class StreamedSource:
+    """A `DataSource` that decodes files when they are asked for, for data larger than memory.
+
+    A file that has become unreadable since the data set was opened is replaced by the next one that is not, always the
+    same, and named once in the log. Raises DataError when none is left.
+    """
+
+    in_memory = False
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        look: Look,
+        spec: ImageSpec,
+        report: ScanReport,
+        *,
+        labels: Tensor | None = None,
+        flip: bool = False,
+    ) -> None:
+        self.entries = entries
+        self.look = look
+        self.spec = spec
+        self.report = report
+        self.labels = labels
+        self.flip = flip
+        # In memory shared with loader workers, so that not every one of them reports the same file.
+        self.reported = torch.zeros(len(entries), dtype=torch.bool).share_memory_()
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def fetch(self, indices: Tensor, draws: Draws) -> tuple[Tensor, Tensor | None]:
+        """Images uint8 `[batch, channels, height, width]` and class indices int64 `[batch]`, or None without labels."""
+        with quiet_pillow():
+            numbers, pictures = zip(*map(self._picture, indices.tolist()), strict=True)
+        x = torch.from_numpy(np.stack(pictures))
+        if self.flip:
+            x = flip_half(x, draws)
+        return x, None if self.labels is None else self.labels[list(numbers)]
+
+    def _picture(self, index: int) -> tuple[int, np.ndarray]:
+        """The picture at `index` or the next one that can be read, with its number."""
+        for number in (*range(index, len(self)), *range(index)):
+            try:
+                return number, decode(self.entries[number], self.look)
+            except UnusableError as error:
+                if not self.reported[number]:
+                    self.reported[number] = True
+                    log.warning("%s is %s now; the next picture is used instead", self.entries[number].name, error)
+        raise DataError(f"data set '{self.report.source}': none of its {len(self):,} pictures can be read any more")
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _key(tree: FileTree, options: Options) -> str:
+    what = (str(tree.path.resolve()), options.height_width, options.fit, options.mode, PIL.__version__)
+    problems = [(problem.path, problem.reason) for problem in tree.problems]
+    return make_key([*what, problems, *((entry.name, entry.fingerprint) for entry in tree.entries)])
+
+
+def _look(reading: Reading, options: Options) -> Look:
+    return Look(options.height_width, options.fit, reading.mode)
+
+
+def _fits(count: int, look: Look, options: Options) -> bool:
+    return count * int(np.prod(look.shape)) <= options.memory_limit_mb * 2**20
+
+
+def _read(tree: FileTree, options: Options, progress: ProgressReport) -> tuple[Reading, np.ndarray | None, bool]:
+    """Decode every file once: which are usable, their pixels `[n, channels, height, width]` if all fit into memory, and
+    whether the outcome would be the same another time."""
+    skipped = list(tree.problems)
+    lasting = True
+
+    def skip(number: int, error: UnusableError) -> None:
+        nonlocal lasting
+        lasting = lasting and not error.passing
+        skipped.append(Skipped(tree.entries[number].name, str(error)))
+
+    opened: list[int] = []
+    grey = True
+    with quiet_pillow():
+        answers = _in_threads(lambda n: is_grey(tree.entries[n]), range(len(tree)), progress, "looking at pictures")
+        for number, answer in answers:
+            if isinstance(answer, UnusableError):
+                skip(number, answer)
+            else:
+                opened.append(number)
+                grey = grey and answer
+        mode = options.mode if options.mode != "auto" else ("grey" if grey else "rgb")
+        look = Look(options.height_width, options.fit, mode)
+        fits = _fits(len(opened), look, options)
+        pixels = np.empty((len(opened) if fits else 0, *look.shape), dtype=np.uint8)
+        used: list[int] = []
+        for number, picture in _in_threads(
+            lambda n: decode(tree.entries[n], look), opened, progress, "reading pictures"
+        ):
+            if isinstance(picture, UnusableError):
+                skip(number, picture)
+                continue
+            if fits:
+                pixels[len(used)] = picture
+            used.append(number)
+    skipped.sort(key=lambda one: one.path)
+    if not used:
+        raise DataError(_nothing(tree, options, skipped))
+    return Reading(mode, tuple(used), tuple(skipped)), pixels[: len(used)] if fits else None, lasting
+
+
+def _nothing(tree: FileTree, options: Options, skipped: Sequence[Skipped]) -> str:
+    count = len(tree) + len(tree.problems)
+    first = f"first problem: {skipped[0].path} is {skipped[0].reason}" if skipped else "there is none"
+    files = "1 file" if count == 1 else f"{count:,} files"
+    return f"data set '{options.path}': no image could be read ({files} looked at; {first}). Supported: {SUPPORTED}"
+
+
+def _in_threads(
+    function: Callable[[int], R], numbers: Sequence[int], progress: ProgressReport, words: str
+) -> Iterator[tuple[int, R | UnusableError]]:
+    """`function` of every number, in order, computed in threads: Pillow lets others run while it decodes."""
+
+    def attempt(number: int) -> R | UnusableError:
+        try:
+            return function(number)
+        except UnusableError as error:
+            return error
+
+    threads = min(16, os.cpu_count() or 1)
+    waiting: deque[tuple[int, Future[R | UnusableError]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        upcoming = iter(numbers)
+        for done in range(1, len(numbers) + 1):
+            # Only so many are under way at once, so that neither files nor pictures pile up.
+            for number in islice(upcoming, 8 * threads - len(waiting)):
+                waiting.append((number, pool.submit(attempt, number)))
+            which, future = waiting.popleft()
+            yield which, future.result()
+            progress(words, done, len(numbers))
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+
+def _labels(tree: FileTree, used: Sequence[Entry], options: Options) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Class indices `[n]` int64 and names from the folders at the top, or None and none."""
+    if options.labels is False:
+        return None, ()
+    paths = [entry.name.split("/") for entry in used]
+    # An archive often holds one folder, and in it what was meant.
+    while tree.is_archive and all(len(path) > 2 for path in paths) and len({path[0] for path in paths}) == 1:
+        paths = [path[1:] for path in paths]
+    loose = [entry.name for entry, path in zip(used, paths, strict=True) if len(path) == 1]
+    classes = tuple(sorted({path[0] for path in paths if len(path) > 1}))
+    if loose or len(classes) < 2:
+        if options.labels == "auto":
+            return None, ()
+        found = f"{loose[0]} lies in none" if loose else f"there is only '{classes[0]}'"
+        raise UsageError(
+            f"data set '{options.path}': with labels=true every picture must lie in one of at least two folders "
+            f"named by their classes, but {found}; sort the pictures into folders, or set labels to auto or false"
+        )
+    numbers = {name: number for number, name in enumerate(classes)}
+    return torch.tensor([numbers[path[0]] for path in paths], dtype=torch.int64), classes

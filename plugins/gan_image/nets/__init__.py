@@ -1,0 +1,1 @@
+"""Image architectures: generators from a small map upwards, discriminators back down to it."""

@@ -1,0 +1,124 @@
+"""The deep convolutional GAN of Radford, Metz & Chintala (2016): one strided convolution per halving, the fastest."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from gan_image.nets.sizes import channel_ladder, image_shape, plan
+from gancore.data.spec import SampleSpec
+from gancore.nets.conditioning import LatentWithClass, ProjectionHead
+from gancore.nets.norm import BatchNorm
+from gancore.options import ArchitectureOptions
+
+Norm = Literal["none", "batch"]
+
+
+class Options(ArchitectureOptions):
+    """Options of the DCGAN."""
+
+    latent: int = Field(128, ge=1, le=4096, description="Length of the latent vector.")
+    width: int = Field(
+        64, ge=4, le=1024, description="Channels of the feature map next to the image; each halving doubles them."
+    )
+    max_width: int = Field(512, ge=4, le=4096, description="Most channels of any feature map.")
+    refine: int = Field(
+        0, ge=0, le=4, description="3x3 convolutions more at each resolution but the image's; the paper has none."
+    )
+    norm: Norm = Field("batch", description="Normalisation in the generator.")
+    discriminator_norm: Norm = Field(
+        "none",
+        description="Normalisation in the discriminator; gradient penalties want none, as it couples the samples.",
+    )
+    leak: float = Field(0.2, ge=0.0, lt=1.0, description="Negative slope of the discriminator's leaky ReLU.")
+    embedding: int = Field(32, ge=1, le=4096, description="Length of the class embedding that joins the latent vector.")
+
+
+def build(options: Options, spec: SampleSpec) -> dict[str, nn.Module]:
+    """Generator and discriminator for images `[channels, height, width]`; conditional where `spec` has classes."""
+    return {"generator": Generator(options, spec), "discriminator": Discriminator(options, spec)}
+
+
+class Generator(nn.Module):
+    """`z` `[batch, latent]` to images `[batch, channels, height, width]` in [-1, 1].
+
+    With classes an embedding joins the latent.
+    """
+
+    def __init__(self, options: Options, spec: SampleSpec) -> None:
+        super().__init__()
+        channels, height, width = image_shape(spec)
+        halvings, base_height, base_width = plan(height, width)
+        ladder = channel_ladder(options.width, options.max_width, halvings - 1)
+        self.latent_shape = (options.latent,)
+        self.base = (ladder[0], base_height, base_width)
+        self.latent = LatentWithClass(options.latent, spec.class_count, options.embedding)
+        biased = options.norm == "none"
+        self.project = nn.Linear(self.latent.dim, ladder[0] * base_height * base_width, bias=biased)
+
+        layers: list[nn.Module] = [*_norm(options.norm, ladder[0]), nn.ReLU()]
+        for i, wide in enumerate(ladder):
+            if i:
+                layers += [nn.ConvTranspose2d(ladder[i - 1], wide, 4, 2, 1, bias=biased), *_norm(options.norm, wide)]
+                layers += [nn.ReLU()]
+            for _ in range(options.refine):
+                layers += [nn.Conv2d(wide, wide, 3, 1, 1, bias=biased), *_norm(options.norm, wide), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(ladder[-1], channels, 4, 2, 1), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        _initialise(self)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.layers(self.project(self.latent(z, condition)).view(-1, *self.base))
+
+
+class Discriminator(nn.Module):
+    """Images `[batch, channels, height, width]` to logits `[batch]`, by class projection where there are classes."""
+
+    def __init__(self, options: Options, spec: SampleSpec) -> None:
+        super().__init__()
+        channels, height, width = image_shape(spec)
+        halvings, base_height, base_width = plan(height, width)
+        ladder = channel_ladder(options.width, options.max_width, halvings - 1)[::-1]
+        norm = options.discriminator_norm
+
+        layers: list[nn.Module] = []
+        for i, wide in enumerate(ladder):
+            # The paper leaves the layer next to the image without normalisation.
+            here: Norm = norm if i else "none"
+            before = ladder[i - 1] if i else channels
+            layers += [nn.Conv2d(before, wide, 4, 2, 1, bias=here == "none"), *_norm(here, wide)]
+            layers += [nn.LeakyReLU(options.leak)]
+            for _ in range(options.refine):
+                layers += [nn.Conv2d(wide, wide, 3, 1, 1, bias=norm == "none"), *_norm(norm, wide)]
+                layers += [nn.LeakyReLU(options.leak)]
+        self.layers = nn.Sequential(*layers)
+        self.head = ProjectionHead(ladder[-1] * base_height * base_width, spec.class_count)
+        _initialise(self)
+        if self.head.classes is not None:
+            nn.init.normal_(self.head.classes.weight, std=0.02)
+
+    def features(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """What the logit is a linear function of: the smallest map, flattened, `[batch, features]`."""
+        return self.layers(x).flatten(1)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.head(self.features(x, condition), condition)
+
+
+def _norm(kind: Norm, channels: int) -> list[nn.Module]:
+    return [BatchNorm(channels)] if kind == "batch" else []
+
+
+def _initialise(network: nn.Module) -> None:
+    """Weights N(0, 0.02), gains of the normalisation N(1, 0.02), biases zero, as in the paper and its code."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, std=0.02)
+        elif isinstance(module, BatchNorm):
+            nn.init.normal_(module.weight, mean=1.0, std=0.02)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

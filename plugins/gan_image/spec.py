@@ -1,0 +1,43 @@
+"""What an image is to the engine: uint8 values on a grid of channels, rows and columns."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from gancore.data.spec import SampleSpec
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+class ImageSpec(SampleSpec):
+    """Images `[batch, channels, height, width]`: uint8 in 0..255 when hard, float32 in [-1, 1] when relaxed."""
+
+    shape: tuple[int, ...] = Field(description="Channels, height and width.", min_length=3, max_length=3)
+    dtype: str = Field(default="uint8", description="Always uint8.")
+    value_range: tuple[float, float] = Field(default=(0.0, 255.0), description="Always 0 to 255.")
+
+    @model_validator(mode="after")
+    def _check_image(self) -> ImageSpec:
+        if self.dtype != "uint8" or self.value_range != (0.0, 255.0):
+            raise ValueError(f"images are uint8 in 0..255, not {self.dtype} in {self.value_range}")
+        return self
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour, 4 for colour with transparency; arrays may hold any number."""
+        return self.shape[0]
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.shape[1]
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.shape[2]
+
+    @property
+    def mode(self) -> str | None:
+        """The name that Pillow has for this number of channels: L, RGB, RGBA, or None."""
+        return MODES.get(self.channels)
