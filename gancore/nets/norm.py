@@ -38,16 +38,16 @@ class BatchNorm(_BatchNorm):
         assert self.running_mean is not None
         assert self.running_var is not None
         # Moments about the running mean, which is the same on every rank: one exchange gives both, and E[x^2] - E[x]^2
-        # loses no digits where the mean is far from zero.
+        # loses few digits where the mean is far from zero.
         shift = self.running_mean.clone()
         centred = x.to(shift.dtype) - shift.view(column)
         moments = torch.stack([centred.mean(axes), centred.square().mean(axes)])
         mean, square = distributed.sum_over_ranks(moments) / distributed.world_size()
-        variance = square - mean.square()
+        variance = (square - mean.square()).clamp(min=0.0)
         with torch.no_grad():
             count = x.numel() // x.shape[1] * distributed.world_size()
             momentum = self.momentum if self.momentum is not None else 0.1
-            self.running_mean.lerp_(mean, momentum)
+            self.running_mean.lerp_(shift + mean, momentum)
             self.running_var.lerp_(variance * (count / max(count - 1, 1)), momentum)
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked.add_(1)

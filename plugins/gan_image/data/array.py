@@ -90,7 +90,7 @@ def _read(path: Path, options: Options) -> tuple[np.ndarray, np.ndarray | None, 
     except UsageError:
         raise
     except Exception as error:
-        if "pickle" in str(error) or "Object arrays" in str(error):
+        if any(word in str(error) for word in ("pickle", "Object arrays", "Python objects")):
             reason = "it is no NumPy file, or it holds Python objects, which are not read because they could run code"
         else:
             reason = f"it cannot be read ({str(error) or type(error).__name__})"

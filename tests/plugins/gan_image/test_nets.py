@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -17,6 +17,16 @@ from gan_image.nets import dcgan, r3gan, resnet
 from gancore.components import GeneratorNet
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks this small lose more to waiting for threads than they gain by them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
 
 TINY: Mapping[str, tuple[Any, dict[str, Any]]] = {
     "dcgan": (dcgan, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3}),

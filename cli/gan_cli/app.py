@@ -1,0 +1,158 @@
+"""The commands and their arguments. Each imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gan_cli.errors import guarded, say
+
+app = typer.Typer(
+    name="gan",
+    help="Train generative adversarial networks on anything: images, music, audio, text, and what plugins bring.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+plugins_app = typer.Typer(help="List installed plugins, or show what one brings.", rich_markup_mode=None)
+app.add_typer(plugins_app, name="plugins")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result and warnings.")]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Train to this step.")]
+
+
+@app.callback()
+def _main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+) -> None:
+    del debug  # read before the arguments are parsed, so that it works in any place
+
+
+@app.command()
+@guarded
+def run(
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Single settings, such as loss=hinge or every.sample=100."),
+    ] = None,
+    plugin: Annotated[str | None, typer.Option("--plugin", "-p", help="The modality: an installed plugin.")] = None,
+    data: Annotated[str | None, typer.Option("--data", "-d", help="A file or folder; the built-in demo without.")] = None,
+    preset: Annotated[str | None, typer.Option("--preset", help="A named configuration of the plugin.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="A TOML file, such as a run's config.toml.")] = None,
+    steps: Steps = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Decides every random number.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; runs/PLUGIN-001 ... without.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train a new run. `gan options --plugin NAME` lists every setting."""
+    from gan_cli.training import follow
+    from gancore.settings import parse_assignments
+
+    layer = parse_assignments(settings or [])
+
+    def begin(**how: Any) -> Any:
+        import gancore
+
+        return gancore.train(
+            plugin=plugin, data=data, preset=preset, config=config, steps=steps, seed=seed, out=out, options=layer, **how
+        )
+
+    follow(begin, quiet=quiet, as_json=as_json)
+
+
+@app.command()
+@guarded
+def resume(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    steps: Steps = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run from its last good checkpoint; a finished one is trained on with --steps."""
+    from gan_cli.training import follow
+
+    def begin(**how: Any) -> Any:
+        from gancore.api import resume
+
+        return resume(run, steps=steps, **how)
+
+    follow(begin, quiet=quiet, as_json=as_json)
+
+
+@app.command()
+@guarded
+def sample(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many samples.")] = 64,
+    label: Annotated[
+        str | None, typer.Option("--class", help="Class of all samples, by name or index; classes take turns without.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Other samples for another seed.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A new folder; RUN/generated/001 ... without.")] = None,
+    step: Annotated[int | None, typer.Option("--step", min=0, help="Take the checkpoint of this step.")] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, mps or auto.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Draw samples from a trained run: one file each, and a sheet of all."""
+    from gan_cli.sampling import draw
+
+    folder, files = draw(run, number, label, seed, out, step, device)
+    if as_json:
+        print(json.dumps({"folder": str(folder), "files": [str(f) for f in files]}))
+    else:
+        print(folder)
+        say(f"{number:,} samples in {folder}, a sheet of them in {files[-1].name}")
+
+
+@plugins_app.callback(invoke_without_command=True)
+@guarded
+def plugins(context: typer.Context, as_json: Json = False) -> None:
+    """List installed plugins; nothing is imported."""
+    if context.invoked_subcommand is None:
+        from gan_cli.listing import list_plugins
+
+        list_plugins(as_json)
+
+
+@plugins_app.command("show")
+@guarded
+def plugins_show(
+    name: Annotated[str, typer.Argument(help="Name of the plugin; `gancore` for what the engine itself brings.")],
+    as_json: Json = False,
+) -> None:
+    """Show what a plugin brings."""
+    from gan_cli.listing import show_plugin
+
+    show_plugin(name, as_json)
+
+
+@app.command()
+@guarded
+def options(
+    section: Annotated[
+        str | None, typer.Argument(help="A section or a component, such as ema, architecture or architecture.r3gan.")
+    ] = None,
+    plugin: Annotated[str, typer.Option("--plugin", "-p", help="The plugin whose components to show.")] = "gancore",
+    as_json: Json = False,
+) -> None:
+    """List settings with their meaning, bounds and defaults."""
+    from gan_cli.describe import describe
+
+    describe(plugin, section, as_json)
+
+
+@app.command()
+@guarded
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """List the runs in a folder with how far they have come."""
+    from gan_cli.listing import list_runs
+
+    list_runs(folder, as_json)

@@ -1,0 +1,60 @@
+"""From exceptions to one sentence on stderr and an exit code: 2 for usage, 1 for failure."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import typer
+
+DEBUG = False
+"""Show tracebacks."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def say(words: str) -> None:
+    """A line for people, on stderr."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+    del rest, more
+    if issubclass(category, UserWarning) or DEBUG:
+        say(f"warning: {message}")
+
+
+def guarded(command: F) -> F:
+    """A command whose failures are told as promised."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        from gancore.errors import GanError
+
+        warnings.showwarning = _show_warning
+        try:
+            return command(*args, **kwargs)
+        except GanError as error:
+            if DEBUG:
+                raise
+            say(f"error: {error}")
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            if DEBUG:
+                raise
+            say("interrupted")
+            raise typer.Exit(130) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except BrokenPipeError:
+            raise typer.Exit(1) from None
+        except Exception as error:
+            if DEBUG:
+                raise
+            say(f"error: {type(error).__name__}: {error}; this was not foreseen: add --debug to see where, and report it")
+            raise typer.Exit(1) from None
+
+    return wrapper  # type: ignore[return-value]

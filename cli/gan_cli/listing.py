@@ -1,0 +1,88 @@
+"""Tables of what is installed and of what has been trained."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gan_cli.errors import say
+from gancore.plugins import BUILTIN, Registry
+
+
+def table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
+    """Print `rows` under headings `columns` (key to heading); wide cells fold."""
+    view = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in columns.values():
+        view.add_column(heading, overflow="fold")
+    for row in rows:
+        view.add_row(*(str(row.get(key, "")) for key in columns))
+    # Piped into a file, a row stays on one line.
+    Console(width=None if sys.stdout.isatty() else 200).print(view)
+
+
+def list_plugins(as_json: bool) -> None:
+    """What is installed, from package metadata."""
+    installed = Registry().installed()
+    if as_json:
+        print(json.dumps([asdict(p) for p in installed]))
+        return
+    rows = [asdict(p) | {"package": f"{p.distribution} {p.version}", "state": "disabled" if p.disabled else ""} for p in installed]
+    table(rows, {"name": "plugin", "package": "package", "module": "module", "state": ""})
+    say("what one brings: gan plugins show NAME")
+
+
+def show_plugin(name: str, as_json: bool) -> None:
+    """What a plugin brings; loads its declarations."""
+    plugin = Registry().load(name)
+    rows = [
+        {"kind": kind, "name": record.name, "summary": record.summary}
+        for kind, records in plugin.records.items()
+        for record in records.values()
+    ]
+    if as_json:
+        info = {"name": name, "summary": plugin.info.summary, "api_version": plugin.info.api_version}
+        print(json.dumps(info | {"components": rows}))
+        return
+    print(f"{name}: {plugin.info.summary}\n")
+    table(rows, {"kind": "kind", "name": "name", "summary": "what it is"})
+    if name != BUILTIN:
+        say(f"its options: gan options --plugin {name} [KIND.NAME]; the engine's own components: gan plugins show {BUILTIN}")
+
+
+def list_runs(root: Path, as_json: bool) -> None:
+    """Runs under `root`: plugin, seed, how far, when."""
+    from gancore.errors import GanError
+    from gancore.run import RunFolder
+    from gancore.run import list_runs as find
+    from gancore.settings import read_file
+
+    rows = []
+    for path in find(root):
+        try:
+            config = read_file(path / "config.toml")
+        except GanError as error:
+            say(f"warning: {error}")
+            continue
+        last: dict[str, Any] = {}
+        for last in RunFolder(path).read_metrics():
+            pass
+        changed = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "minutes")
+        chosen = {k: config.get(k, {}).get("name", "") for k in ("data", "architecture", "loss")}
+        row = {"run": str(path), "plugin": config.get("plugin", ""), **chosen, "seed": config.get("seed", "")}
+        rows.append(row | {"step": last.get("step", 0), "steps": config.get("steps", 0), "changed": changed})
+    if as_json:
+        print(json.dumps(rows))
+    elif not rows:
+        say(f"no runs in '{root}'; train one: gan run --plugin image")
+    else:
+        for row in rows:
+            row["progress"] = f"{row['step']:,}/{row['steps']:,}"
+        keys = ("run", "plugin", "data", "architecture", "loss", "seed", "progress", "changed")
+        table(rows, {k: k for k in keys})

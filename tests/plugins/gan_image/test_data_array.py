@@ -1,0 +1,231 @@
+"""Images from NumPy files: names, layouts, labels, and what is refused."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from gan_image.data.array import Options, open_array
+from gan_image.spec import ImageSpec
+from gancore.errors import DataError, UsageError
+from gancore.random import Draws
+
+MNIST = Path(__file__).parents[4] / "shared" / "data" / "mnist" / "mnist.npz"
+
+
+def pixels(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def save(tmp_path, **arrays):
+    path = tmp_path / "data.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def open_(path, **options):
+    return open_array(Options(path=path, **options), lambda *_: None)
+
+
+def fetch(source, *indices):
+    at = torch.tensor(indices)
+    return source.fetch(at, Draws(0, at))
+
+
+@pytest.mark.parametrize("key", ["x_train", "images", "x", "data", "arr_0", "X", "whatever"])
+def test_images_are_found_by_usual_names_or_by_being_the_only_array(tmp_path, key):
+    data = pixels(5, 8, 6)
+    source = open_(save(tmp_path, **{key: data}))
+    x, labels = fetch(source, 3, 1)
+    assert source.spec == ImageSpec(shape=(1, 8, 6))
+    assert np.array_equal(x.numpy(), data[[3, 1]][:, None])
+    assert labels is None
+
+
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+@pytest.mark.parametrize(("shape", "axes"), [((4, 8, 6, 3), (0, 3, 1, 2)), ((4, 2, 8, 6), (0, 1, 2, 3))])
+def test_channels_are_found_first_or_last(tmp_path, suffix, shape, axes):
+    data = pixels(*shape)
+    path = save(tmp_path, x=data) if suffix == "npz" else tmp_path / "x.npy"
+    if suffix == "npy":
+        np.save(path, data)
+    source = open_(path)
+    assert source.spec.shape == data.transpose(axes).shape[1:]
+    assert np.array_equal(fetch(source, 0, 3)[0].numpy(), data.transpose(axes)[[0, 3]])
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 8, 3), (5, 8, 8, 8)])
+def test_a_layout_that_cannot_be_told_is_asked_for(tmp_path, shape):
+    data = pixels(*shape)
+    path = save(tmp_path, x=data)
+    with pytest.raises(UsageError, match=r"does not tell where the channels are; set layout to hwc \(last\) or chw"):
+        open_(path)
+    assert open_(path, layout="chw").spec.shape == shape[1:]
+    assert open_(path, layout="hwc").spec.shape == (shape[3], shape[1], shape[2])
+
+
+def test_a_npy_file_is_mapped_and_mapped_again_in_another_process(tmp_path):
+    data = pixels(50, 40, 40, 3)
+    np.save(tmp_path / "x.npy", data)
+    source = open_(tmp_path / "x.npy")
+    sent = pickle.dumps(source)
+    assert len(sent) < data.nbytes / 20
+    assert np.array_equal(fetch(pickle.loads(sent), 7)[0].numpy(), data[[7]].transpose(0, 3, 1, 2))
+
+
+def test_labels_of_any_values_become_classes_in_rising_order(tmp_path):
+    path = save(tmp_path, images=pixels(5, 4, 4), labels=np.array([30, 7, 7, 100, 30], dtype=np.uint8))
+    source = open_(path)
+    assert source.spec.classes == ("7", "30", "100")
+    assert fetch(source, 0, 1, 2, 3, 4)[1].tolist() == [1, 0, 0, 2, 1]
+
+
+def test_labels_in_one_column_are_taken(tmp_path):
+    source = open_(save(tmp_path, x=pixels(3, 4, 4), y=np.array([[1], [0], [1]])))
+    assert fetch(source, 0, 1, 2)[1].tolist() == [1, 0, 1]
+
+
+def test_labels_can_be_left_out(tmp_path):
+    source = open_(save(tmp_path, x=pixels(3, 4, 4), y=np.array([1.5, 2, 3])), labels=False)
+    assert source.spec.classes == ()
+    assert fetch(source, 0)[1] is None
+
+
+def test_labels_belong_to_the_part_that_was_asked_for(tmp_path):
+    path = save(
+        tmp_path,
+        x_train=pixels(3, 4, 4),
+        y_train=np.array([0, 0, 0]),
+        x_test=pixels(2, 4, 4),
+        y_test=np.array([5, 6]),
+    )
+    assert open_(path).spec.classes == ("0",)
+    assert open_(path, images_key="x_test").spec.classes == ("5", "6")
+
+
+def test_keys_can_be_given(tmp_path):
+    path = save(tmp_path, pictures=pixels(2, 4, 4), kinds=np.array([3, 4]), other=np.zeros(1))
+    source = open_(path, images_key="pictures", labels_key="kinds")
+    assert source.spec.classes == ("3", "4")
+    with pytest.raises(UsageError, match=r"it holds 'pictures', 'kinds', 'other', none of which .*images_key"):
+        open_(path)
+    with pytest.raises(UsageError, match="labels_key is 'sorts', but it holds 'pictures'"):
+        open_(path, images_key="pictures", labels_key="sorts")
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.array([0, 1]), "there are 3 images"),
+        (np.array([0.0, 1.0, 2.0]), "integers are needed"),
+        (np.array([0, -1, 2]), "hold -1, but must not be negative"),
+        (np.eye(3, dtype=int), r"for one-hot rows store labels\.argmax\(1\)"),
+        (np.array(["a", "b", "c"]), "integers are needed"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused_with_a_way_out(tmp_path, labels, words):
+    with pytest.raises(DataError, match=words + ".*labels=false"):
+        open_(save(tmp_path, x=pixels(3, 4, 4), y=labels))
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((3, 4, 4), dtype=np.float32), r"float32 .* store them with \.round\(\)\.astype\('uint8'\)"),
+        (np.zeros((3, 4, 4), dtype=np.int64), r"int64 .* store them with \.astype\('uint8'\)"),
+        (np.zeros((3, 16), dtype=np.uint8), r"\[n, height, width\] is needed"),
+        (np.zeros((0, 4, 4), dtype=np.uint8), "not a single pixel"),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused(tmp_path, array, words):
+    with pytest.raises(DataError, match=words):
+        open_(save(tmp_path, x=array))
+
+
+class Boom:
+    def __reduce__(self):
+        return (Path.touch, (Path("executed"),))
+
+
+@pytest.mark.parametrize("suffix", ["npz", "npy", "pkl"])
+def test_pickled_objects_are_never_loaded(tmp_path, suffix, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    objects = np.array([Boom()], dtype=object)
+    path = tmp_path / f"data.{suffix}"
+    if suffix == "npz":
+        np.savez(path, x=objects)
+    elif suffix == "npy":
+        np.save(path, objects, allow_pickle=True)
+    else:
+        path.write_bytes(pickle.dumps(Boom()))
+    with pytest.raises(DataError, match="Python objects, which are not read because they could run code"):
+        open_(path)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 50, 400])
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+def test_a_truncated_file_is_a_sentence(tmp_path, keep, suffix):
+    path = tmp_path / f"data.{suffix}"
+    np.savez(path, x=pixels(9, 8, 8)) if suffix == "npz" else np.save(path, pixels(9, 8, 8))
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"save uint8 arrays with numpy\.savez"):
+        open_(path)
+
+
+def test_a_missing_file_and_a_folder_say_what_was_looked_for(tmp_path):
+    with pytest.raises(UsageError, match=r"no such file; a \.npz or \.npy file"):
+        open_(tmp_path / "gone.npz")
+    with pytest.raises(UsageError, match=r"a folder, not a file; a \.npz or \.npy file"):
+        open_(tmp_path)
+
+
+def test_half_of_the_images_are_flipped_and_always_the_same_ones(tmp_path):
+    data = pixels(400, 4, 5)
+    path = save(tmp_path, x=data)
+    indices = torch.arange(400)
+    x, _ = open_(path, flip=True).fetch(indices, Draws(3, indices))
+    flipped = (x.numpy()[:, 0] == data[:, :, ::-1]).all(axis=(1, 2))
+    kept = (x.numpy()[:, 0] == data).all(axis=(1, 2))
+    assert (flipped ^ kept).all()
+    assert 150 < flipped.sum() < 250
+    part, _ = open_(path, flip=True).fetch(indices[100:110], Draws(3, indices[100:110]))
+    assert torch.equal(part, x[100:110])
+
+
+def test_an_image_spec_knows_its_sides_and_allows_uint8_only():
+    spec = ImageSpec(shape=(3, 16, 24))
+    assert (spec.channels, spec.height, spec.width, spec.mode) == (3, 16, 24, "RGB")
+    assert [ImageSpec(shape=(c, 8, 8)).mode for c in (1, 2, 4)] == ["L", None, "RGBA"]
+    for wrong in (
+        {"shape": (8, 8)},
+        {"shape": (1, 8, 8), "dtype": "float32"},
+        {"shape": (1, 8, 8), "value_range": (0, 1)},
+    ):
+        with pytest.raises(ValidationError):
+            ImageSpec(**wrong)
+
+
+def test_an_image_spec_hardens_what_it_relaxes():
+    hard = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    relaxed = ImageSpec(shape=(1, 16, 16)).relax(hard)
+    assert (relaxed.min(), relaxed.max()) == (-1.0, 1.0)
+    assert torch.equal(ImageSpec(shape=(1, 16, 16)).harden(relaxed), hard)
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not MNIST.is_file(), reason="the real data are absent: ../shared/data/mnist/mnist.npz")
+def test_mnist_is_read_with_its_labels():
+    source = open_(MNIST)
+    assert len(source) == 60_000
+    assert source.spec == ImageSpec(shape=(1, 28, 28), classes=tuple("0123456789"))
+    # The first labels of the training part, as published with the data: 5, 0, 4, 1, 9.
+    assert fetch(source, 0, 1, 2, 3, 4)[1].tolist() == [5, 0, 4, 1, 9]
+    test = open_(MNIST, images_key="x_test")
+    assert len(test) == 10_000
+    assert fetch(test, 0, 1, 2)[1].tolist() == [7, 2, 1]
