@@ -98,7 +98,9 @@ def resume(
     found, _ = checkpoint.newest(folder.checkpoints)
     last = steps or settings.run.steps
     if last <= found.step:
-        raise UsageError(f"'{run}' has been trained for {found.step:,} steps; to train it on, say --steps {found.step * 2}")
+        raise UsageError(
+            f"'{run}' has been trained for {found.step:,} steps; to train it on, say --steps {found.step * 2}"
+        )
     if last != settings.run.steps:
         settings = settings.updated(steps=last)
         if _first_process():

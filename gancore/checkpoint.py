@@ -88,7 +88,9 @@ def save(
     files = {p.name: _digest(p) for p in sorted(temporary.iterdir())}
     for name in files:
         _sync(temporary / name)
-    (temporary / MANIFEST).write_text(json.dumps({"format": 1, "step": step, "sha256": files}, indent=1), encoding="utf-8")
+    (temporary / MANIFEST).write_text(
+        json.dumps({"format": 1, "step": step, "sha256": files}, indent=1), encoding="utf-8"
+    )
     _sync(temporary / MANIFEST)
     _sync(temporary)
     if final.exists():  # a damaged one that was passed over on resume

@@ -29,7 +29,10 @@ class Ema(Options):
         5000.0, ge=0.0, description="Half-life of the average, in samples seen; 0: samples come from the raw weights."
     )
     warmup: float = Field(
-        0.05, ge=0.0, le=1.0, description="The half-life is at most this share of the samples seen so far; 0: no warm-up."
+        0.05,
+        ge=0.0,
+        le=1.0,
+        description="The half-life is at most this share of the samples seen so far; 0: no warm-up.",
     )
 
 
@@ -57,10 +60,16 @@ class Health(Options):
         5, ge=1, le=1000, description="Stop after this many steps in a row with a non-finite loss or gradient."
     )
     collapse: float = Field(
-        0.2, ge=0.0, lt=1.0, description="Warn when generated samples spread less than this share of real ones; 0: never."
+        0.2,
+        ge=0.0,
+        lt=1.0,
+        description="Warn when generated samples spread less than this share of real ones; 0: never.",
     )
     vanishing: float = Field(
-        0.01, ge=0.0, lt=1.0, description="Warn when the generator's gradient falls below this share of its usual norm; 0: never."
+        0.01,
+        ge=0.0,
+        lt=1.0,
+        description="Warn when the generator's gradient falls below this share of its usual norm; 0: never.",
     )
 
 
@@ -73,7 +82,10 @@ class RunConfig(Options):
     steps: int = Field(2000, ge=1, description="Steps to train: each draws one batch of real samples.")
     batch_size: int = Field(64, ge=1, le=65536, description="Samples per step, over all processes together.")
     micro_batches: int = Field(
-        1, ge=1, le=4096, description="Cut each batch into this many parts to save memory; gradients add up to the same."
+        1,
+        ge=1,
+        le=4096,
+        description="Cut each batch into this many parts to save memory; gradients add up to the same.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="bf16 runs the networks under autocast; weights and penalties stay fp32."
@@ -82,7 +94,8 @@ class RunConfig(Options):
         "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto takes cuda, then mps, then cpu."
     )
     memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
-        "auto", description="Layout of image-like tensors; auto takes channels_last where samples have three dimensions."
+        "auto",
+        description="Layout of image-like tensors; auto takes channels_last where samples have three dimensions.",
     )
     workers: int = Field(
         -1, ge=-1, le=256, description="Loader processes; -1: none for data in memory, else one per core, at most 4."

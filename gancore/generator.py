@@ -71,13 +71,17 @@ class Generator:
         classes = None if labels is None else torch.as_tensor(labels)
         role = "sheet" if target.suffix else "each"
         folder = target.parent if target.suffix else target
-        written = write(self.settings, self.spec, samples, classes, folder, target.stem if target.suffix else "sample", role)
+        written = write(
+            self.settings, self.spec, samples, classes, folder, target.stem if target.suffix else "sample", role
+        )
         if not written:
             raise UsageError(f"plugin '{self.settings.run.plugin}' has no writer of role '{role}'")
         return written
 
 
-def load(run: str | Path, *, device: str = "auto", registry: Registry | None = None, step: int | None = None) -> Generator:
+def load(
+    run: str | Path, *, device: str = "auto", registry: Registry | None = None, step: int | None = None
+) -> Generator:
     """The generator of the run in folder `run`, from its newest checkpoint that verifies, or from that of `step`.
 
     Raises:

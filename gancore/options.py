@@ -26,5 +26,8 @@ class PenaltyOptions(Options):
 
     weight: float = Field(10.0, ge=0.0, le=1e6, description="Factor of the term in the discriminator's objective.")
     every: int = Field(
-        1, ge=1, le=1000, description="Compute it only every this many steps, scaled up by as much (lazy regularisation)."
+        1,
+        ge=1,
+        le=1000,
+        description="Compute it only every this many steps, scaled up by as much (lazy regularisation).",
     )

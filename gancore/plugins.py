@@ -127,7 +127,9 @@ class Registry:
         except Exception as error:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
-            raise PluginError(f"plugin '{name}' has a hook that gancore does not know or cannot call: {error}") from error
+            raise PluginError(
+                f"plugin '{name}' has a hook that gancore does not know or cannot call: {error}"
+            ) from error
         try:
             plugin = Plugin(name, module, self._info(name), self._records(name))
         except PluginError:

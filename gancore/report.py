@@ -105,7 +105,11 @@ def _pictures(folder: RunFolder) -> list[str]:
     }
     parts = []
     for heading, paths in groups.items():
-        shown = [_MEDIA[p.suffix].format(html.escape(p.relative_to(folder.path).as_posix())) for p in paths if p.suffix in _MEDIA]
+        shown = [
+            _MEDIA[p.suffix].format(html.escape(p.relative_to(folder.path).as_posix()))
+            for p in paths
+            if p.suffix in _MEDIA
+        ]
         shown += [
             f'<p><a href="{html.escape(p.relative_to(folder.path).as_posix())}">{html.escape(p.name)}</a></p>'
             for p in paths

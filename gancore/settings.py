@@ -204,7 +204,9 @@ def configure(
         raise UsageError(f"no plugin was named; choose one with --plugin NAME ({names})")
     info = registry.load(str(name)).info
     source = top.get("data")
-    has_data = data is not None or bool(source and (isinstance(source, str) or source.get("name") or source.get("path")))
+    has_data = data is not None or bool(
+        source and (isinstance(source, str) or source.get("name") or source.get("path"))
+    )
     wanted = preset or top.get("preset") or (info.data_preset if has_data else info.demo_preset) or NONE
 
     base: dict[str, Any] = DEFAULT_CHOICES | {
@@ -266,7 +268,9 @@ class _Validator:
             if name not in game.players:
                 hint = (nearest(name, game.players) or [""])[0]
                 known = ", ".join(game.players)
-                self.mistakes.append(Mistake(f"optimizers.{name}", f"the game has no such player; it has {known}", hint))
+                self.mistakes.append(
+                    Mistake(f"optimizers.{name}", f"the game has no such player; it has {known}", hint)
+                )
         complete = {p: run.optimizers.get(p, Optimizer()) for p in game.players}
         return run.model_copy(update={"optimizers": complete})
 

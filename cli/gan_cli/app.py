@@ -40,12 +40,18 @@ def run(
         typer.Argument(metavar="[KEY=VALUE]...", help="Single settings, such as loss=hinge or every.sample=100."),
     ] = None,
     plugin: Annotated[str | None, typer.Option("--plugin", "-p", help="The modality: an installed plugin.")] = None,
-    data: Annotated[str | None, typer.Option("--data", "-d", help="A file or folder; the built-in demo without.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", help="A file or folder; the built-in demo without.")
+    ] = None,
     preset: Annotated[str | None, typer.Option("--preset", help="A named configuration of the plugin.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="A TOML file, such as a run's config.toml.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="A TOML file, such as a run's config.toml.")
+    ] = None,
     steps: Steps = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Decides every random number.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; runs/PLUGIN-001 ... without.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run's folder; runs/PLUGIN-001 ... without.")
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -59,7 +65,15 @@ def run(
         import gancore
 
         return gancore.train(
-            plugin=plugin, data=data, preset=preset, config=config, steps=steps, seed=seed, out=out, options=layer, **how
+            plugin=plugin,
+            data=data,
+            preset=preset,
+            config=config,
+            steps=steps,
+            seed=seed,
+            out=out,
+            options=layer,
+            **how,
         )
 
     follow(begin, quiet=quiet, as_json=as_json)
@@ -93,7 +107,9 @@ def sample(
         str | None, typer.Option("--class", help="Class of all samples, by name or index; classes take turns without.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Other samples for another seed.")] = 0,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A new folder; RUN/generated/001 ... without.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A new folder; RUN/generated/001 ... without.")
+    ] = None,
     step: Annotated[int | None, typer.Option("--step", min=0, help="Take the checkpoint of this step.")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, mps or auto.")] = "auto",
     as_json: Json = False,

@@ -76,7 +76,12 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
     if not section:
         result = rows_of(RunConfig)
         choices = [
-            {"option": key, "values": ", ".join(registry.known(KIND_OF[key], plugin)), "description": text, "default": ""}
+            {
+                "option": key,
+                "values": ", ".join(registry.known(KIND_OF[key], plugin)),
+                "description": text,
+                "default": "",
+            }
             for key, text in (SECTIONS | MAPS).items()
         ]
         result += choices
@@ -103,4 +108,6 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
     if plugin == BUILTIN and not section:
         from gan_cli.errors import say
 
-        say("with --plugin NAME, that plugin's components too; one component's options: gan options --plugin image architecture.dcgan")
+        say(
+            "with --plugin NAME, that plugin's components too; one component's options: gan options --plugin image architecture.dcgan"
+        )

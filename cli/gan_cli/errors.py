@@ -54,7 +54,9 @@ def guarded(command: F) -> F:
         except Exception as error:
             if DEBUG:
                 raise
-            say(f"error: {type(error).__name__}: {error}; this was not foreseen: add --debug to see where, and report it")
+            say(
+                f"error: {type(error).__name__}: {error}; this was not foreseen: add --debug to see where, and report it"
+            )
             raise typer.Exit(1) from None
 
     return wrapper  # type: ignore[return-value]

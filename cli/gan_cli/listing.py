@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +34,10 @@ def list_plugins(as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(p) for p in installed]))
         return
-    rows = [asdict(p) | {"package": f"{p.distribution} {p.version}", "state": "disabled" if p.disabled else ""} for p in installed]
+    rows = [
+        asdict(p) | {"package": f"{p.distribution} {p.version}", "state": "disabled" if p.disabled else ""}
+        for p in installed
+    ]
     table(rows, {"name": "plugin", "package": "package", "module": "module", "state": ""})
     say("what one brings: gan plugins show NAME")
 
@@ -53,7 +57,9 @@ def show_plugin(name: str, as_json: bool) -> None:
     print(f"{name}: {plugin.info.summary}\n")
     table(rows, {"kind": "kind", "name": "name", "summary": "what it is"})
     if name != BUILTIN:
-        say(f"its options: gan options --plugin {name} [KIND.NAME]; the engine's own components: gan plugins show {BUILTIN}")
+        say(
+            f"its options: gan options --plugin {name} [KIND.NAME]; the engine's own components: gan plugins show {BUILTIN}"
+        )
 
 
 def list_runs(root: Path, as_json: bool) -> None:
@@ -70,9 +76,7 @@ def list_runs(root: Path, as_json: bool) -> None:
         except GanError as error:
             say(f"warning: {error}")
             continue
-        last: dict[str, Any] = {}
-        for last in RunFolder(path).read_metrics():
-            pass
+        last = next(iter(deque(RunFolder(path).read_metrics(), maxlen=1)), {})
         changed = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "minutes")
         chosen = {k: config.get(k, {}).get("name", "") for k in ("data", "architecture", "loss")}
         row = {"run": str(path), "plugin": config.get("plugin", ""), **chosen, "seed": config.get("seed", "")}

@@ -25,7 +25,9 @@ class SampleSpec(BaseModel):
     shape: tuple[int, ...] = Field(description="Shape of one relaxed sample, without the batch.", min_length=1)
     dtype: str = Field("uint8", description="Type in which hard samples are held: uint8, int16, float32 ...")
     value_range: tuple[float, float] = Field((0.0, 255.0), description="Lowest and highest value of hard samples.")
-    classes: tuple[str, ...] = Field((), description="Class names, in the order of their indices; empty without labels.")
+    classes: tuple[str, ...] = Field(
+        (), description="Class names, in the order of their indices; empty without labels."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> SampleSpec:

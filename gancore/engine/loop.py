@@ -103,7 +103,9 @@ class Outcome:
 Scalars = list[tuple[Mapping[str, Tensor], float]]
 
 
-def update(player: Player, due: Sequence[Phase], parts: Sequence[Batch], draws: Sequence[Draws]) -> tuple[Tensor, Scalars]:
+def update(
+    player: Player, due: Sequence[Phase], parts: Sequence[Batch], draws: Sequence[Draws]
+) -> tuple[Tensor, Scalars]:
     """Add up the gradients of all due phases of one player over all micro-batches and ranks: their norm, and scalars with weights."""
     scalars: Scalars = []
     with player.updating():

@@ -92,7 +92,7 @@ class Session:
         self.progress = progress
         self.device = pick_device(self.config.device)
         self.signals = StopSignals()
-        self.problems: list[checkpoint.CheckpointError] = []
+        self.problems: list[CheckpointError] = []
 
     def run(self) -> Run:
         """Train to the end, or until somebody or something says stop.
@@ -129,7 +129,7 @@ class Session:
         for module in self.game.networks.values():
             module.to(self.device).train()
             if memory_format == torch.channels_last:
-                module.to(memory_format=memory_format)
+                module.to(memory_format=memory_format)  # type: ignore[call-overload]
             distributed.broadcast_module(module)
         self.memory_format = memory_format
         self.players = {
@@ -214,9 +214,7 @@ class Session:
 
     def _steps(self) -> Iterator[Outcome]:
         phases = self.game.phases(self.players)
-        return train_steps(
-            self.config, self.state, phases, self.loader, self.spec, self.device, self.memory_format
-        )
+        return train_steps(self.config, self.state, phases, self.loader, self.spec, self.device, self.memory_format)
 
     def _announce(self) -> None:
         if not distributed.is_main():

@@ -112,4 +112,3 @@ def check_class(spec: SampleSpec, wanted: str | int) -> int:
     if text.isdigit() and int(text) < len(spec.classes):
         return int(text)
     raise UnknownNameError("class", text, spec.classes)
-

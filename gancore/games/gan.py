@@ -28,7 +28,8 @@ class GanOptions(Options):
         1, ge=1, le=1000, description="Update the generator only every this many steps (5 is usual for Wasserstein)."
     )
     reuse_fakes: bool = Field(
-        True, description="Generate once per step for both players (faster); false: new latents for the generator's phase."
+        True,
+        description="Generate once per step for both players (faster); false: new latents for the generator's phase.",
     )
 
 
@@ -64,7 +65,7 @@ class _Table:
         self._fake: Tensor | None = None
 
     def autocast(self, device: torch.device) -> AbstractContextManager[None]:
-        return torch.autocast(device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None)  # type: ignore[return-value]
+        return torch.autocast(device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None)
 
     def generate(self, batch: Batch, draws: Draws) -> Tensor:
         z = draw_latent(self.generator, draws)
@@ -213,7 +214,9 @@ class GeneratorPhase(_LossPhase):
 class PenaltyPhase(Phase):
     """A regulariser of the discriminator, in float32 whatever the networks run in."""
 
-    def __init__(self, name: str, player: Player, table: _Table, regulariser: Regulariser, options: PenaltyOptions) -> None:
+    def __init__(
+        self, name: str, player: Player, table: _Table, regulariser: Regulariser, options: PenaltyOptions
+    ) -> None:
         super().__init__(f"{player.name}/{name}", player, every=options.every)
         self.table = table
         self.regulariser = regulariser

@@ -79,7 +79,13 @@ def gan_writers() -> Iterable[Writer]:
         options="gan_image.writers:GridOptions",
         role="sheet",
     )
-    yield Writer(name="png", summary="A PNG a sample", target="gan_image.writers:PngWriter", role="each")
+    yield Writer(
+        name="png",
+        summary="A PNG a sample",
+        target="gan_image.writers:PngWriter",
+        options="gan_image.writers:PngOptions",
+        role="each",
+    )
     yield Writer(
         name="gif",
         summary="An animated GIF of the grids of a run",

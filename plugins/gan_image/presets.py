@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from gancore.components import Preset
 
-RELATIVISTIC = {"loss": {"name": "rpgan"}, "penalties": {"r1": {"weight": 1.0, "every": 4}, "r2": {"weight": 1.0, "every": 4}}}
+RELATIVISTIC = {
+    "loss": {"name": "rpgan"},
+    "penalties": {"r1": {"weight": 1.0, "every": 4}, "r2": {"weight": 1.0, "every": 4}},
+}
 
 PRESETS = [
     Preset(
