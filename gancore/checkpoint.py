@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
 import re
 import shutil
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from gancore.errors import CheckpointError
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
+FORMAT = 1
 _NAME = re.compile(r"step-(\d{8,})")
 
 
@@ -58,11 +58,13 @@ class Checkpoint:
         file = self.path / f"{name}.optimizer.pt"
         try:
             state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-        except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        except Exception as error:  # damaged bytes make the reader raise anything
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise CheckpointError(
                 f"checkpoint '{self.path}': {file.name} was refused; it must hold tensors and plain values only ({reason})"
             ) from error
+        if not isinstance(state, dict):
+            raise CheckpointError(f"checkpoint '{self.path}': {file.name} holds a {type(state).__name__}, not a state")
         return state
 
 
@@ -74,8 +76,13 @@ def save(
     state: Mapping[str, Any],
     keep: int,
 ) -> Path:
-    """Write a complete checkpoint of `step` into `folder`, then delete all but the newest `keep`; returns its path."""
+    """Write a complete checkpoint of `step` into `folder`, then delete older ones but the newest `keep`; returns its path.
+
+    One of this step that verifies is left as it is: at no moment is there less on the disk than before.
+    """
     final = folder / f"step-{step:08d}"
+    if final.exists() and _verifies(final):
+        return final
     temporary = folder / f"{final.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -89,7 +96,7 @@ def save(
     for name in files:
         _sync(temporary / name)
     (temporary / MANIFEST).write_text(
-        json.dumps({"format": 1, "step": step, "sha256": files}, indent=1), encoding="utf-8"
+        json.dumps({"format": FORMAT, "step": step, "sha256": files}, indent=1), encoding="utf-8"
     )
     _sync(temporary / MANIFEST)
     _sync(temporary)
@@ -97,7 +104,8 @@ def save(
         _remove(final)
     temporary.rename(final)
     _sync(folder)
-    for old in _steps(folder)[keep:]:
+    # Later ones are damaged, or they would have been resumed from: they must not push this one out.
+    for old in [path for number, path in _steps(folder) if number <= step][keep:]:
         _remove(old)
     return final
 
@@ -110,10 +118,21 @@ def verify(path: Path) -> Checkpoint:
     """
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        version = manifest["format"]
         expected: dict[str, str] = dict(manifest["sha256"])
         step = int(manifest["step"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"checkpoint '{path}' has no readable manifest ({error})") from error
+    if version != FORMAT:
+        raise CheckpointError(
+            f"checkpoint '{path}' is of format {version}, this gancore reads {FORMAT}; upgrade gancore"
+        )
+    # Hidden files are what file managers leave wherever they look.
+    added = [p.name for p in path.iterdir() if p.name not in {MANIFEST, *expected} and not p.name.startswith(".")]
+    if added:
+        raise CheckpointError(
+            f"checkpoint '{path}' has files that were not written with it: {', '.join(sorted(added))}"
+        )
     for name, digest in expected.items():
         file = path / name
         if Path(name).name != name or not file.is_file():
@@ -136,7 +155,7 @@ def newest(folder: Path) -> tuple[Checkpoint, list[CheckpointError]]:
         CheckpointError: none verifies.
     """
     problems: list[CheckpointError] = []
-    for path in _steps(folder):
+    for _, path in _steps(folder):
         try:
             return verify(path), problems
         except CheckpointError as error:
@@ -175,10 +194,18 @@ def clean(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _steps(folder: Path) -> list[Path]:
-    """Complete-looking checkpoints, newest first."""
+def _steps(folder: Path) -> list[tuple[int, Path]]:
+    """Complete-looking checkpoints with their steps, newest first."""
     found = [(int(m[1]), p) for p in folder.glob("step-*") if (m := _NAME.fullmatch(p.name))]
-    return [p for _, p in sorted(found, reverse=True)]
+    return sorted(found, reverse=True)
+
+
+def _verifies(path: Path) -> bool:
+    try:
+        verify(path)
+    except CheckpointError:
+        return False
+    return True
 
 
 def _remove(path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gancore.options import Options
 
@@ -109,8 +109,16 @@ class RunConfig(Options):
         default_factory=dict, description="One section per player: `optimizers.generator.lr=1e-4`."
     )
     listeners: tuple[str, ...] = Field(
-        ("tensorboard",), description="Installed plugins whose lifecycle hooks are called during the run."
+        ("tensorboard",), description="Installed plugins whose lifecycle hooks are called during the run; or none."
     )
+
+    @field_validator("listeners", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        """`a,b` and `none`, as sections of several take them."""
+        if not isinstance(value, str):
+            return value
+        return tuple(name for part in value.split(",") if (name := part.strip()) and name != "none")
 
 
 SECTIONS = {

@@ -121,20 +121,24 @@ class Registry:
 
     def register(self, module: ModuleType, name: str) -> Plugin:
         """Take a module in as the plugin `name`: what `load` does after the import, and a way in for tests and notebooks."""
+        if self._manager.has_plugin(name):
+            raise PluginError(f"a plugin called '{name}' is registered already")
+        if self._manager.is_registered(module):
+            raise PluginError(f"plugin '{name}' is '{self._manager.get_name(module)}' under another name; use that")
         try:
             self._manager.register(module, name=name)
+            # The version comes first: a newer contract may well have hooks that this one does not know.
+            info = self._info(name)
             self._manager.check_pending()
+            plugin = Plugin(name, module, info, self._records(name))
         except Exception as error:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
+            if isinstance(error, PluginError):
+                raise
             raise PluginError(
                 f"plugin '{name}' has a hook that gancore does not know or cannot call: {error}"
             ) from error
-        try:
-            plugin = Plugin(name, module, self._info(name), self._records(name))
-        except PluginError:
-            self._manager.unregister(name=name)
-            raise
         self._loaded[name] = plugin
         return plugin
 
@@ -149,7 +153,7 @@ class Registry:
             raise PluginError(f"plugin name '{name}' is claimed by {owners}; uninstall one of them")
         try:
             module = entries[0].load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             cause = f"{type(error).__name__}: {error}"
             raise PluginError(f"plugin '{name}' ({entries[0].value}) is broken; importing it raised {cause}") from error
         if not isinstance(module, ModuleType):
@@ -232,8 +236,18 @@ class Registry:
     # --- lifecycle --------------------------------------------------------------------------------------------------
 
     def add_listener(self, listener: object, name: str) -> None:
-        """Have `listener`'s lifecycle hooks called: an object with methods marked `@hookimpl`."""
-        self._manager.register(listener, name=name)
+        """Have `listener`'s lifecycle hooks called: an object with methods marked `@hookimpl`.
+
+        Raises:
+            PluginError: one of them is no hook, or takes other arguments.
+        """
+        try:
+            self._manager.register(listener, name=name)
+            self._manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            if self._manager.get_plugin(name) is listener:
+                self._manager.unregister(name=name)
+            raise PluginError(f"'{name}' cannot listen: {error}") from error
 
     def remove_listener(self, name: str) -> None:
         """Undo `add_listener`."""
@@ -275,8 +289,8 @@ def resolve(target: str) -> Any:
         raise PluginError(f"target '{target}' must read 'package.module:attribute'")
     try:
         return getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise PluginError(f"target '{target}' cannot be loaded: {error}") from error
+    except Exception as error:  # a module may raise anything while it is imported
+        raise PluginError(f"target '{target}' cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def options_model(record: Component) -> type[Any] | None:

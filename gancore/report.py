@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,6 +61,10 @@ def chart(series: Mapping[str, Sequence[tuple[float, float]]], width: int = 720,
     return "".join([*parts, "</svg>"])
 
 
+def _drawable(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
 def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> Path:
     """Write the report of the run in `folder`; returns its path."""
     rows = list(folder.read_metrics())
@@ -76,7 +81,7 @@ def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> P
     body.append("<h2>Health</h2>")
     body += [f'<p class="alert">{html.escape(a)}</p>' for a in alerts] or ["<p>Nothing was found wrong.</p>"]
     for heading, names in _CHARTS.items():
-        series = {n: [(r["step"], r[n]) for r in rows if isinstance(r.get(n), (int, float))] for n in names}
+        series = {n: [(r["step"], r[n]) for r in rows if _drawable(r.get(n))] for n in names}
         drawn = chart({n: s for n, s in series.items() if len(s) > 1})
         if drawn:
             body.append(f"<h2>{heading}</h2>{drawn}")

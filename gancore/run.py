@@ -41,7 +41,8 @@ class RunFolder:
             return cls(path)
         root = Path("runs")
         root.mkdir(exist_ok=True)
-        number = max((int(m[1]) for p in root.iterdir() if (m := re.fullmatch(rf"{plugin}-(\d+)", p.name))), default=0)
+        pattern = re.compile(rf"{re.escape(plugin)}-(\d+)")
+        number = max((int(m[1]) for p in root.iterdir() if (m := pattern.fullmatch(p.name))), default=0)
         while True:
             number += 1
             try:
@@ -116,14 +117,16 @@ class RunFolder:
             return
         for line in self.metrics.read_text(encoding="utf-8").splitlines():
             try:
-                yield json.loads(line)
+                row = json.loads(line)
             except ValueError:
                 return
+            if isinstance(row, dict):
+                yield row
 
     def forget_after(self, step: int) -> None:
         """Drop figures of steps after `step`: a resumed run writes them again."""
         if self.metrics.exists():
-            kept = [row for row in self.read_metrics() if row["step"] <= step]
+            kept = [row for row in self.read_metrics() if row.get("step", 0) <= step]
             replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
 
 

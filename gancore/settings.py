@@ -27,6 +27,8 @@ KIND_OF: dict[str, type[Component]] = {
 }
 NONE = "none"
 """The value that takes a component, or a whole section of them, out."""
+REST = "*"
+"""In a section of several, stands for all that are not named there: `penalties=r1` is `{"*": "none", "r1": {}}`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,9 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """The layer that `key=value` arguments make; values are TOML where they parse as it, else plain text.
 
     Raises:
-        UsageError: an argument has no `=` or sets one key twice in ways that cannot both hold.
+        UsageError: an argument has no `=`.
     """
-    layer: dict[str, Any] = {}
+    pairs: list[tuple[str, Any]] = []
     for text in assignments:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
@@ -113,20 +115,36 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             parsed = tomllib.loads(f"v = {value}")["v"]
         except tomllib.TOMLDecodeError:
             parsed = value
-        layer = merge(layer, nest({key.strip(): parsed}))
-    return layer
+        pairs.append((key.strip(), parsed))
+    return _layer(pairs)
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"every.log": 5}` as `{"every": {"log": 5}}`; keys without a dot stay as they are."""
-    result: dict[str, Any] = {}
-    for key, value in flat.items():
-        here = result
-        *parents, last = key.split(".")
-        for name in parents:
-            here = here.setdefault(name, {})
-        here[last] = nest(value) if isinstance(value, Mapping) else value
-    return result
+    """`{"every.log": 5}` as `{"every": {"log": 5}}`, and `{"loss": "hinge"}` as `{"loss": {"name": "hinge"}}`."""
+    return _layer(flat.items())
+
+
+def _layer(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """One layer out of dotted keys, later ones on top. Components are chosen first: `a.width=8 a=mlp` sets mlp's width."""
+
+    def chooses(key: str, value: Any) -> bool:
+        return key.removesuffix(".name") in SECTIONS and not isinstance(value, Mapping)
+
+    layer: dict[str, Any] = {}
+    for key, value in sorted(pairs, key=lambda pair: not chooses(*pair)):
+        layer = merge(layer, _unfold(key, value))
+    return layer
+
+
+def _unfold(key: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        inner: dict[str, Any] = {}
+        for k, v in value.items():
+            inner = _deep(inner, _unfold(k, v))
+        value = inner
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value
 
 
 def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,17 +165,22 @@ def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
                 result[key] = new
         elif key in MAPS and isinstance(value, (str, list, tuple)):
             names = [n.strip() for n in value.split(",")] if isinstance(value, str) else [str(n) for n in value]
-            old = result.get(key, {})
-            kept = {n: _options(old.get(n)) for n in names if n and n != NONE}
-            result[key] = kept | {n: NONE for n in old if n not in kept}
+            result[key] = _several(result.get(key), {REST: NONE} | {n: {} for n in names if n and n != NONE})
         elif key in MAPS and isinstance(value, Mapping):
-            old = result.get(key, {})
-            result[key] = old | {n: v if v == NONE else _deep(_options(old.get(n)), v) for n, v in value.items()}
+            result[key] = _several(result.get(key), value)
         elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
             result[key] = _deep(result[key], value)
         else:
             result[key] = deepcopy(value)
     return result
+
+
+def _several(base: Any, layer: Mapping[str, Any]) -> dict[str, Any]:
+    old = _options(base)
+    new = {n: v if v == NONE else _deep(_options(old.get(n)), v) for n, v in layer.items()}
+    if layer.get(REST) == NONE:  # these and no others, in this order
+        return {n: NONE for n in old if n not in new} | new
+    return old | new
 
 
 def _options(value: Any) -> dict[str, Any]:
@@ -203,10 +226,8 @@ def configure(
         names = ", ".join(p.name for p in registry.installed()) or "none is installed"
         raise UsageError(f"no plugin was named; choose one with --plugin NAME ({names})")
     info = registry.load(str(name)).info
-    source = top.get("data")
-    has_data = data is not None or bool(
-        source and (isinstance(source, str) or source.get("name") or source.get("path"))
-    )
+    source = _options(top.get("data"))
+    has_data = data is not None or bool(source.get("name") or source.get("path"))
     wanted = preset or top.get("preset") or (info.data_preset if has_data else info.demo_preset) or NONE
 
     base: dict[str, Any] = DEFAULT_CHOICES | {
@@ -214,10 +235,13 @@ def configure(
     }
     if wanted != NONE:
         base = merge(base, registry.find(Preset, str(wanted), str(name)).record.config)
-    if data is not None:
-        base = merge(base, {"data": _data_layer(registry, str(name), str(data))})
-    elif isinstance(source, Mapping) and "path" in source and "name" not in source:
-        base = merge(base, {"data": _data_layer(registry, str(name), str(source["path"]))})
+    if data is None and "name" not in source:
+        data = source.get("path")
+    if data is not None:  # it outranks what the layers say of another place
+        usual = source.get("name") or _options(base.get("data")).get("name")
+        found = _data_layer(registry, str(name), str(data), str(usual))
+        kept = source if source.get("name") in (None, found["name"]) else {}
+        top = top | {"data": kept | found}
     merged = merge(base, top) | {"plugin": name, "preset": wanted}
     chosen_path = merged.get("data", {})
     if isinstance(chosen_path, dict) and isinstance(chosen_path.get("path"), str):
@@ -225,13 +249,13 @@ def configure(
     return _Validator(registry, str(name)).settings(merged)
 
 
-def _data_layer(registry: Registry, plugin: str, text: str) -> dict[str, Any]:
-    """The data set of `plugin` that reads the file or folder `text`."""
+def _data_layer(registry: Registry, plugin: str, text: str, usual: str) -> dict[str, Any]:
+    """The data set of `plugin` that reads the file or folder `text`: `usual` if that does, else the first."""
     path = Path(text).expanduser()
     if not path.exists():
         raise UsageError(f"data '{text}': there is no such file or folder")
     takes = {n: f.record for n, f in registry.known(Dataset, plugin).items()}
-    for name, record in takes.items():
+    for name, record in sorted(takes.items(), key=lambda item: item[0] != usual):
         if record.directories if path.is_dir() else path.suffix.lower() in record.suffixes:
             return {"name": name, "path": str(path.absolute())}
     forms = [f"{', '.join((['a folder'] if r.directories else []) + list(r.suffixes))} ({n})" for n, r in takes.items()]
@@ -255,22 +279,24 @@ class _Validator:
             self.mistakes += _explain(error, RunConfig, "", extra=[*SECTIONS, *MAPS])
         single = {section: self._section(section, merged.get(section)) for section in SECTIONS}
         several = {section: self._map(section, merged.get(section, {})) for section in MAPS}
-        if run is not None and (game := single["game"]) is not None:
-            run = self._optimizers(run, game.found.record)
+        if (game := single["game"]) is not None:
+            run = self._optimizers(run, merged.get("optimizers"), game.found.record)
         if self.mistakes or run is None or any(c is None for c in single.values()):
             raise ConfigError(self.mistakes)
-        removed = tuple(n for n, v in merged.get("writers", {}).items() if v == NONE)
+        removed = tuple(n for n, v in merged.get("writers", {}).items() if v == NONE and n != REST)
         chosen = {f.name: (single | several)[f.name] for f in fields(Settings) if f.name in KIND_OF}
         return Settings(run=run, removed_writers=removed, **chosen)  # type: ignore[arg-type]
 
-    def _optimizers(self, run: RunConfig, game: Game) -> RunConfig:
-        for name in run.optimizers:
+    def _optimizers(self, run: RunConfig | None, given: Any, game: Game) -> RunConfig | None:
+        for name in _options(given):
             if name not in game.players:
                 hint = (nearest(name, game.players) or [""])[0]
                 known = ", ".join(game.players)
                 self.mistakes.append(
                     Mistake(f"optimizers.{name}", f"the game has no such player; it has {known}", hint)
                 )
+        if run is None:
+            return None
         complete = {p: run.optimizers.get(p, Optimizer()) for p in game.players}
         return run.model_copy(update={"optimizers": complete})
 
@@ -287,27 +313,35 @@ class _Validator:
             return {}
         result: dict[str, Chosen] = {}
         for name, options in value.items():
-            if options == NONE:
-                continue
             path = f"{section}.{name}"
+            if options == NONE:
+                if name != REST:  # a misspelt name would take out nothing
+                    self._find(section, name, path)
+                continue
             chosen = self._choose(section, name, options, path, path)
             if chosen is not None:
                 result[name] = chosen
         return result
 
-    def _choose(self, section: str, name: str, options: Any, path: str, name_path: str) -> Chosen | None:
-        kind = KIND_OF[section]
+    def _find(self, section: str, name: str, name_path: str) -> Found | None:
         try:
-            found = self.registry.find(kind, name, self.plugin)
+            return self.registry.find(KIND_OF[section], name, self.plugin)
         except UnknownNameError as error:
             self.mistakes.append(Mistake(name_path, str(error).split("; did you mean")[0], *error.suggestions[:1]))
+            return None
+
+    def _choose(self, section: str, name: str, options: Any, path: str, name_path: str) -> Chosen | None:
+        found = self._find(section, name, name_path)
+        if found is None:
             return None
         if not isinstance(options, Mapping):
             self.mistakes.append(Mistake(path, f"must be a section of options, not {options!r}"))
             return None
         model = options_model(found.record)
         if model is None:
-            self.mistakes += [Mistake(f"{path}.{k}", f"{kind.kind} '{name}' has no options") for k in options]
+            self.mistakes += [
+                Mistake(f"{path}.{k}", f"{KIND_OF[section].kind} '{name}' has no options") for k in options
+            ]
             return Chosen(name, found, None)
         try:
             return Chosen(name, found, model.model_validate(dict(options)))

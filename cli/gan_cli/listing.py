@@ -78,9 +78,12 @@ def list_runs(root: Path, as_json: bool) -> None:
             continue
         last = next(iter(deque(RunFolder(path).read_metrics(), maxlen=1)), {})
         changed = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "minutes")
-        chosen = {k: config.get(k, {}).get("name", "") for k in ("data", "architecture", "loss")}
+        if not isinstance(config.get("plugin"), str) or not isinstance(config.get("steps"), int):
+            continue  # some other program's config.toml
+        sections = {k: config.get(k) for k in ("data", "architecture", "loss")}
+        chosen = {k: v.get("name", "") if isinstance(v, dict) else v or "" for k, v in sections.items()}
         row = {"run": str(path), "plugin": config.get("plugin", ""), **chosen, "seed": config.get("seed", "")}
-        rows.append(row | {"step": last.get("step", 0), "steps": config.get("steps", 0), "changed": changed})
+        rows.append(row | {"step": last.get("step", 0), "steps": config["steps"], "changed": changed})
     if as_json:
         print(json.dumps(rows))
     elif not rows:

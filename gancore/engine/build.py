@@ -85,7 +85,9 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_memory_format(name: str, spec: SampleSpec) -> torch.memory_format:
-    """channels_last for image-like samples unless the configuration says otherwise."""
-    if name == "channels_last" or (name == "auto" and len(spec.shape) == 3):
-        return torch.channels_last
-    return torch.contiguous_format
+    """channels_last for image-like samples that are large enough to gain by it, unless the configuration says otherwise.
+
+    At 8x8 it made a step 1.4 times as slow, at 28x28 and above between 1.0 and 1.3 times as fast (two CPU cores).
+    """
+    pays = len(spec.shape) == 3 and min(spec.shape[1:]) >= 16
+    return torch.channels_last if name == "channels_last" or (name == "auto" and pays) else torch.contiguous_format

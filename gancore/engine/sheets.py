@@ -68,7 +68,9 @@ class SheetMaker:
 
     def make(self, generator: nn.Module, step: int) -> list[Path]:
         """Write the sheet of `step`; on the first one, a sheet of real samples beside it."""
-        count = self.settings.run.samples
+        count, classes = self.settings.run.samples, self.spec.class_count
+        if 0 < classes < count:
+            count -= count % classes  # as many of each class
         labels = cycle_classes(self.spec, count)
         samples = self.spec.harden(self.generate(generator, count, labels)).cpu()
         if not (self.folder.samples / "real").exists():

@@ -250,7 +250,8 @@ class GanGame:
     def __init__(self, options: GanOptions, context: GameContext) -> None:
         self.options = options
         self.context = context
-        self.networks = {name: context.networks[name] for name in ("discriminator", "generator")}
+        # A network that is missing is the engine's to report, in words.
+        self.networks = {n: context.networks[n] for n in ("discriminator", "generator") if n in context.networks}
 
     def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
         """`discriminator/main`, one phase per penalty, `generator/main`."""

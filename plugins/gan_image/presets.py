@@ -1,32 +1,62 @@
-"""Configurations that are known to work, with what they were measured to give in docs/reference/results.md."""
+"""Configurations that are known to work; docs/reference/results.md has what they were measured to give."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from gancore.components import Preset
 
-RELATIVISTIC = {
-    "loss": {"name": "rpgan"},
-    "penalties": {"r1": {"weight": 1.0, "every": 4}, "r2": {"weight": 1.0, "every": 4}},
-}
+
+def relativistic(weight: float, every: int) -> dict[str, Any]:
+    """The objective of R3GAN (Huang et al. 2024), its penalties computed lazily."""
+    penalty = {"weight": weight, "every": every}
+    return {"loss": {"name": "rpgan"}, "penalties": {"r1": penalty, "r2": penalty}}
+
+
+def players(**options: Any) -> dict[str, Any]:
+    """The same optimizer for both."""
+    return {"optimizers": {"generator": options, "discriminator": options}}
+
+
+FALLING = {"schedule": "linear", "hold": 0.5, "final": 0.1}
 
 PRESETS = [
     Preset(
         name="demo",
-        summary="Handwritten digits, 8x8, in minutes on two cores",
+        summary="Handwritten digits, 8x8, in a minute or two on two cores",
         config={
-            **RELATIVISTIC,
+            **relativistic(weight=0.5, every=4),
+            **players(lr=4e-4, **FALLING),
             "data": {"name": "digits"},
             "architecture": {"name": "dcgan", "width": 64},
-            "steps": 4000,
+            "steps": 6000,
+            "every": {"sample": 500, "checkpoint": 1000},
         },
     ),
     Preset(
         name="small",
-        summary="Your own pictures on a machine without a GPU",
+        summary="Your own pictures without a GPU: dcgan, mild augmentation",
         config={
-            **RELATIVISTIC,
+            **relativistic(weight=0.5, every=4),
+            **players(lr=4e-4, **FALLING),
             "architecture": {"name": "dcgan", "width": 32},
-            "steps": 10000,
+            "augmentations": {"diffaugment": {"policy": ["colour", "translation"]}},
+            "steps": 8000,
+        },
+    ),
+    Preset(
+        name="r3gan",
+        summary="Your own pictures with a GPU: the networks and objective of Huang et al. 2024",
+        config={
+            **relativistic(weight=1.0, every=1),
+            **players(lr=2e-4, **FALLING),
+            "architecture": {"name": "r3gan"},
+            "augmentations": {"diffaugment": {}},
+            "precision": "bf16",
+            "batch_size": 128,
+            "steps": 100_000,
+            "ema": {"half_life": 100_000.0},
+            "every": {"log": 100, "sample": 2000, "checkpoint": 2000, "health": 1000},
         },
     ),
 ]

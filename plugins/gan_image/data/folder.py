@@ -59,7 +59,7 @@ class Options(BaseOptions):
         description="Whether top folders name classes; auto: if two or more hold pictures and none lies beside them.",
     )
     memory_limit_mb: int = Field(
-        2048, ge=1, le=1_048_576, description="Pictures that need more MiB than this are decoded again for every batch."
+        2048, ge=0, le=1_048_576, description="Pictures that need more MiB than this are decoded again for every batch."
     )
     cache: bool = Field(
         True, description="Keep decoded pictures for the next run, in $GAN_CACHE_DIR or the user's cache folder."

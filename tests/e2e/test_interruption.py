@@ -1,0 +1,94 @@
+"""A run that is killed, interrupted or told to stop loses nothing: what `gan resume` ends with is what would have been."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.terminal import TINY, Terminal
+from PIL import Image
+
+Digests = Callable[[Path], dict[str, str]]
+STEPS = 60
+BUSY = (*TINY, "every.checkpoint=3", "every.sample=20", "every.log=7")
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def arguments(terminal: Terminal, workers: int, out: str) -> list[object]:
+    """A run on pictures that are streamed, flipped and labelled: everything in which order and chance matter."""
+    folder = terminal.folder / "pictures"
+    if not folder.exists():
+        noise = random.Random(0)
+        for name in ("cats", "dogs"):
+            (folder / name).mkdir(parents=True)
+            for number in range(9):
+                image = Image.frombytes("L", (12, 12), noise.randbytes(144))
+                image.save(folder / name / f"{number}.png")
+    return [
+        "run", "--plugin", "image", "--data", "pictures", "--steps", STEPS, "--out", out, "data.size=8", "data.flip=true",
+        "data.memory_limit_mb=0", f"workers={workers}", "penalties.r1.every=3", "augmentations=diffaugment", *BUSY,
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_at_any_moment_and_resumed_equals_uninterrupted(
+    terminal: Terminal, digests: Digests, workers: int
+) -> None:
+    terminal.gan(*arguments(terminal, 0, "whole"))
+    chance = random.Random(workers)
+    process = terminal.start(*arguments(terminal, workers, "killed"))
+    run = terminal.folder / "killed"
+    for kill in range(3):
+        known = {p.name for p in run.glob("checkpoints/step-*")}
+        wait_for(lambda seen=known: bool({p.name for p in run.glob("checkpoints/step-????????")} - seen))  # type: ignore[misc]
+        time.sleep(chance.uniform(0.0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if (run / "checkpoints" / f"step-{STEPS:08d}").exists():
+            break
+        process = terminal.start("resume", "killed")
+        if kill == 2:
+            break
+    process.communicate(timeout=240)
+    if not (run / "report.html").exists():
+        terminal.gan("resume", "killed", code=2 if (run / "checkpoints" / f"step-{STEPS:08d}").exists() else 0)
+    whole, killed = digests(terminal.folder / "whole"), digests(run)
+    last = {k: v for k, v in whole.items() if k.startswith(f"checkpoints/step-{STEPS:08d}") or "step-00000040" in k}
+    assert len(last) >= 6
+    assert {k: killed.get(k) for k in last} == last
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_stopped_run_saves_and_says_how_to_go_on(
+    terminal: Terminal, digests: Digests, number: signal.Signals, name: str
+) -> None:
+    settings = ["run", "--plugin", "image", "--steps", 3000, *TINY]
+    process = terminal.start(*settings, "--out", "stopped")
+    run = terminal.folder / "stopped"
+    wait_for(lambda: (run / "metrics.jsonl").exists())
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"stopped by {name}" in err
+    assert "gan resume stopped" in err
+    [saved] = run.glob("checkpoints/step-*")
+    step = int(saved.name[5:])
+    assert 0 < step < 3000
+    terminal.gan("resume", "stopped", "--steps", step + 5)
+    terminal.gan("run", "--plugin", "image", "--steps", step + 5, *TINY, "--out", "whole")
+    newest = f"checkpoints/step-{step + 5:08d}"
+    whole, stopped = digests(terminal.folder / "whole"), digests(run)
+    assert {k: v for k, v in stopped.items() if k.startswith(newest)} == {
+        k: v for k, v in whole.items() if k.startswith(newest)
+    }

@@ -1,0 +1,23 @@
+"""The same command on two processes."""
+
+from __future__ import annotations
+
+import torch
+from support.terminal import TINY, Terminal
+from safetensors.torch import load_file
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "gan_cli")
+
+
+def test_two_processes_train_what_one_does(terminal: Terminal) -> None:
+    settings = ["run", "--plugin", "image", "--steps", 6, "architecture.norm=batch", "penalties.r1.every=2", *TINY]
+    terminal.gan(*settings, "--out", "one")
+    terminal.gan(*settings, "--out", "two", launcher=TORCHRUN)
+    one, two = (
+        load_file(terminal.folder / f"{run}/checkpoints/step-00000006/ema.safetensors") for run in ("one", "two")
+    )
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-4, rtol=1e-3, msg=name)
+    terminal.gan("resume", "two", "--steps", 8, launcher=TORCHRUN)
+    assert (terminal.folder / "two/checkpoints/step-00000008/manifest.json").exists()

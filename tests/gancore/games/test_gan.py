@@ -1,0 +1,283 @@
+"""The standard game: gradients against plain autograd, in parts as in one, and what each player's phase leaves alone."""
+
+from __future__ import annotations
+
+import gan_toys as toys
+import pytest
+import torch
+from torch import nn
+
+from gancore.components import GameContext
+from gancore.errors import PluginError
+from gancore.games.gan import GanGame, GanOptions, draw_latent
+from gancore.games.player import Player
+from gancore.random import Draws, derive
+from gancore.settings import configure
+
+LOSSES = ("non-saturating", "minimax", "hinge", "least-squares", "wasserstein", "rpgan", "ragan")
+PENALTIES = ("r1", "r2", "gradient-penalty", "dragan")
+SIZE = 10
+
+
+def plain_gradients(networks, batch, *, loss, penalty="", augment=False, joint=True):
+    """The same step by torch.autograd.grad on the whole batch, written out without the game."""
+    generator, discriminator = networks["generator"], networks["discriminator"]
+    draws = toys.phase_draws(batch)
+    change = toys.components("augmentation", {"diffaugment": {}})[0][1] if augment else lambda x, d: x
+    ((_, objective, _),) = toys.components("loss", {loss: {}})
+
+    def judge(x, part):
+        out = discriminator(change(x, draws.within(part)), batch.condition)
+        return out if isinstance(out, list) else [out]
+
+    fake = generator(draws.normal("z", toys.LATENT).double(), batch.condition)
+    real_logits, fake_logits = judge(batch.x, "real"), judge(fake.detach(), "fake")
+    total = sum(objective.discriminator(r, f) for r, f in zip(real_logits, fake_logits, strict=True))
+    if penalty:
+        ((_, regulariser, options),) = toys.components("penalty", {penalty: {"weight": 3.0}})
+        own = draws.within(f"discriminator/{penalty}")
+        critic = lambda x: sum(judge(x, "penalty"))  # noqa: E731
+        total = total + 3.0 * regulariser.penalty(critic, batch.x, fake.detach(), own)
+    parameters = dict(discriminator.named_parameters())
+    grads = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
+    result = {"discriminator": {n: g for n, g in zip(parameters, grads, strict=True) if g is not None}}
+    again = [objective.generator(f, r) for f, r in zip(judge(fake, "generator"), judge(batch.x, "real"), strict=True)]
+    parameters = dict(generator.named_parameters())
+    result["generator"] = dict(zip(parameters, torch.autograd.grad(sum(again), list(parameters.values())), strict=True))
+    return result, {"discriminator/total": total.detach(), "generator/loss": sum(again).detach()}
+
+
+def assert_same(actual, expected, tolerance=1e-10):
+    assert actual.keys() == expected.keys()
+    for player, grads in expected.items():
+        assert actual[player].keys() == grads.keys()
+        for name, grad in grads.items():
+            error = (actual[player][name] - grad).abs().max()
+            assert error <= tolerance * max(1.0, float(grad.abs().max())), f"{player} {name}: off by {error:.2g}"
+
+
+@pytest.mark.parametrize("micro_batches", [1, 2, 3, 4])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients_of_parts_of_a_batch_add_up_to_plain_autograd_on_the_whole(loss, micro_batches):
+    networks, batch = toys.double_networks(), toys.double_batch(SIZE)
+    expected, figures = plain_gradients(networks, batch, loss=loss)
+    actual, scalars = toys.game_gradients(networks, batch, loss=loss, micro_batches=micro_batches)
+    assert_same(actual, expected)
+    torch.testing.assert_close(scalars["discriminator/loss"], figures["discriminator/total"], rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(scalars["generator/loss"], figures["generator/loss"], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("micro_batches", [1, 3])
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_penalties_of_parts_of_a_batch_add_up_to_plain_autograd_on_the_whole(penalty, micro_batches):
+    networks, batch = toys.double_networks(labels=True), toys.double_batch(SIZE, labels=True)
+    expected, figures = plain_gradients(networks, batch, loss="rpgan", penalty=penalty)
+    actual, scalars = toys.game_gradients(
+        networks, batch, loss="rpgan", penalties={penalty: {"weight": 3.0}}, micro_batches=micro_batches
+    )
+    assert_same(actual, expected)
+    total = scalars["discriminator/loss"] + 3.0 * scalars[f"discriminator/{penalty}"]
+    torch.testing.assert_close(total, figures["discriminator/total"], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("micro_batches", [1, 4])
+@pytest.mark.parametrize("loss", ["hinge", "ragan"])
+def test_augmented_gradients_of_parts_of_a_batch_add_up_to_the_whole(loss, micro_batches):
+    networks, batch = toys.double_networks(labels=True), toys.double_batch(SIZE, labels=True)
+    expected, _ = plain_gradients(networks, batch, loss=loss, penalty="r1", augment=True)
+    actual, _ = toys.game_gradients(
+        networks, batch, loss=loss, penalties={"r1": {"weight": 3.0}}, augment=True, micro_batches=micro_batches
+    )
+    assert_same(actual, expected)
+
+
+@pytest.mark.parametrize("micro_batches", [1, 3])
+@pytest.mark.parametrize("loss", ["non-saturating", "rpgan", "ragan"])
+def test_losses_of_several_heads_are_added_up(loss, micro_batches):
+    networks, batch = toys.double_networks(heads=3), toys.double_batch(SIZE)
+    expected, _ = plain_gradients(networks, batch, loss=loss, penalty="r1")
+    actual, _ = toys.game_gradients(
+        networks, batch, loss=loss, penalties={"r1": {"weight": 3.0}}, micro_batches=micro_batches
+    )
+    assert_same(actual, expected)
+
+
+def test_a_discriminator_with_batch_norm_sees_real_and_fake_samples_apart():
+    networks, batch = toys.double_networks(discriminator_norm="plain"), toys.double_batch(SIZE)
+    expected, _ = plain_gradients(networks, batch, loss="hinge")
+    actual, _ = toys.game_gradients(networks, batch, loss="hinge")
+    assert_same(actual, expected)
+
+
+def test_more_micro_batches_than_samples_are_as_many_as_samples():
+    networks, batch = toys.double_networks(), toys.double_batch(3)
+    expected, _ = plain_gradients(networks, batch, loss="ragan")
+    actual, _ = toys.game_gradients(networks, batch, loss="ragan", micro_batches=64)
+    assert_same(actual, expected)
+
+
+def test_a_lazy_penalty_is_scaled_up_by_its_interval():
+    networks, batch = toys.double_networks(), toys.double_batch(SIZE)
+    often, _ = toys.game_gradients(networks, batch, penalties={"r1": {"weight": 8.0, "every": 1}})
+    lazily, _ = toys.game_gradients(networks, batch, penalties={"r1": {"weight": 2.0, "every": 4}})
+    assert_same(lazily, often)
+
+
+# --- fakes that both players use ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def game():
+    """Networks, players and phases of a game whose generator's graph is kept from the discriminator's phase."""
+
+    def make(reuse_fakes=True, **penalties):
+        networks = toys.double_networks()
+        players = {n: Player(n, m, torch.optim.SGD(m.parameters(), 0.1)) for n, m in networks.items()}
+        for player in players.values():
+            player.set_rivals(players)
+        ((_, loss, _),) = toys.components("loss", {"non-saturating": {}})
+        chosen = {n: (r, o) for n, r, o in toys.components("penalty", penalties)}
+        context = GameContext(
+            networks=networks, spec=toys.ToySpec(), loss=loss, penalties=chosen, augment=lambda x, draws: x
+        )
+        return players, GanGame(GanOptions(reuse_fakes=reuse_fakes), context).phases(players)
+
+    return make
+
+
+def run_phase(phase, batch):
+    with phase.player.updating():
+        return phase.run(batch, toys.phase_draws(batch))
+
+
+@pytest.mark.parametrize("reuse_fakes", [True, False])
+def test_each_phase_gives_gradients_to_its_own_player_only(game, reuse_fakes):
+    players, (first, penalty, last) = game(reuse_fakes, r2={})
+    batch = toys.double_batch(SIZE)
+    run_phase(first, batch)
+    assert all(p.grad is None for p in players["generator"].parameters)
+    assert all(p.grad is not None for p in players["discriminator"].parameters)
+    run_phase(penalty, batch)
+    assert all(p.grad is None for p in players["generator"].parameters)
+    before = [p.grad.clone() for p in players["discriminator"].parameters if p.grad is not None]
+    run_phase(last, batch)
+    after = [p.grad for p in players["discriminator"].parameters if p.grad is not None]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert all(p.grad is not None for p in players["generator"].parameters)
+
+
+def test_reused_fakes_are_generated_once_and_their_graph_reaches_the_generator(game):
+    players, (first, penalty, last) = game(r2={})
+    batch = toys.double_batch(SIZE)
+    for phase in (first, penalty, last):
+        run_phase(phase, batch)
+    assert players["generator"].module.calls == 1
+    kept = [p.grad.clone() for p in players["generator"].parameters]
+    # Recomputed from the start, the discriminator unchanged: the loop has made no step in between.
+    networks = {n: p.module for n, p in players.items()}
+    expected, _ = plain_gradients(networks, batch, loss="non-saturating")
+    for ours, theirs in zip(kept, expected["generator"].values(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_reused_fakes_meet_the_discriminator_as_it_is_after_its_step(game):
+    players, (first, last) = game()
+    batch = toys.double_batch(SIZE)
+    run_phase(first, batch)
+    players["discriminator"].optimizer.step()
+    run_phase(last, batch)
+    expected, _ = plain_gradients({n: p.module for n, p in players.items()}, batch, loss="non-saturating")
+    for p, theirs in zip(players["generator"].parameters, expected["generator"].values(), strict=True):
+        torch.testing.assert_close(p.grad, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_without_reuse_the_generator_moves_on_latents_that_the_discriminator_has_not_seen(game):
+    players, (first, last) = game(reuse_fakes=False)
+    batch, seen = toys.double_batch(SIZE), []
+    players["generator"].module.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0].clone()))
+    run_phase(first, batch)
+    run_phase(last, batch)
+    draws = toys.phase_draws(batch)
+    assert torch.equal(seen[0], draws.normal("z", toys.LATENT).double())
+    assert len(seen) == 2
+    assert not torch.isin(seen[1], seen[0]).any()
+
+
+def test_every_step_draws_new_latents():
+    first, second = (toys.phase_draws(toys.double_batch(SIZE, step=s)).normal("z", 4) for s in (0, 1))
+    assert not torch.isin(second, first).any()
+
+
+def test_a_generators_own_latents_are_preferred_to_standard_normal_ones():
+    draws = Draws(3, torch.arange(5))
+    net = nn.Linear(2, 2)
+    net.latent_shape = (2, 3)
+    assert torch.equal(draw_latent(net, draws), Draws(3, torch.arange(5)).normal("z", 2, 3))
+    net.draw_latent = lambda d: d.uniform("mine", 2)
+    assert torch.equal(draw_latent(net, draws), Draws(3, torch.arange(5)).uniform("mine", 2))
+
+
+# --- precision ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_bf16_runs_networks_in_bfloat16_and_penalties_in_float32(penalty):
+    networks = {n: m.float() for n, m in toys.double_networks(labels=True).items()}
+    players = {n: Player(n, m, torch.optim.SGD(m.parameters(), 0.1)) for n, m in networks.items()}
+    for player in players.values():
+        player.set_rivals(players)
+    ((_, loss, _),) = toys.components("loss", {"rpgan": {}})
+    chosen = {n: (r, o) for n, r, o in toys.components("penalty", {penalty: {}})}
+    context = GameContext(
+        networks=networks, spec=toys.ToySpec(), loss=loss, penalties=chosen, augment=lambda x, draws: x,
+        autocast=torch.bfloat16,
+    )  # fmt: skip
+    main, regular, generator = GanGame(GanOptions(), context).phases(players)
+    batch = toys.double_batch(SIZE, labels=True)
+    batch = type(batch)(x=batch.x.float(), condition=batch.condition, positions=batch.positions, step=0)
+    seen = networks["discriminator"].seen
+    types = {}
+    for phase in (main, regular, generator):
+        seen.clear()
+        scalars = run_phase(phase, batch)
+        types[phase.name] = set(seen)
+        assert all(v.dtype == torch.float32 and torch.isfinite(v) for v in scalars.values())
+        assert all(p.grad.dtype == torch.float32 for p in phase.player.parameters if p.grad is not None)
+    assert types == {
+        "discriminator/main": {torch.bfloat16},
+        f"discriminator/{penalty}": {torch.float32},
+        "generator/main": {torch.bfloat16},
+    }
+
+
+def test_weight_clipping_holds_right_after_the_discriminators_step(registry):
+    settings = configure(registry, plugin="toy", layers=[{"data": "toy", "architecture": "pair"}])
+    assert settings.game.name == "gan"
+    networks = toys.double_networks()
+    players = {n: Player(n, m, torch.optim.SGD(m.parameters(), 0.1)) for n, m in networks.items()}
+    ((_, clip, options),) = toys.components("penalty", {"weight-clip": {"clip": 0.05}})
+    ((_, loss, _),) = toys.components("loss", {"wasserstein": {}})
+    context = GameContext(
+        networks=networks, spec=toys.ToySpec(), loss=loss, penalties={"weight-clip": (clip, options)},
+        augment=lambda x, draws: x,
+    )  # fmt: skip
+    phases = GanGame(GanOptions(), context).phases(players)
+    before = [p.detach().clone() for p in players["discriminator"].parameters]
+    phases[1].after_step()
+    for p, old in zip(players["discriminator"].parameters, before, strict=True):
+        assert torch.equal(p, old.clamp(-0.05, 0.05))
+
+
+def test_a_network_that_the_game_lacks_is_an_error_that_names_it(registry):
+    from gancore.engine.build import build_game
+
+    layer = {"data": {"name": "toy"}, "architecture": {"name": "pair", "missing": "discriminator"}}
+    settings = configure(registry, plugin="toy", layers=[layer])
+    with pytest.raises(PluginError, match=r"needs a network for discriminator.*toy:pair.*brought generator"):
+        build_game(settings, toys.ToySpec())
+
+
+def test_phases_of_two_seeds_draw_different_noise():
+    positions = torch.arange(4)
+    first, second = (Draws(derive(seed, "phases"), positions).normal("z", 3) for seed in (0, 1))
+    assert not torch.isin(first, second).any()
