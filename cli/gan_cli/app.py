@@ -22,7 +22,7 @@ app.add_typer(plugins_app, name="plugins")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result and warnings.")]
-Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Train to this step.")]
+Steps = Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Train to this step.")]
 
 
 @app.callback()
@@ -37,25 +37,33 @@ def _main(
 def run(
     settings: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Single settings, such as loss=hinge or every.sample=100."),
+        typer.Argument(metavar="KEY=VALUE", help="Single settings, such as loss=hinge or every.sample=100."),
     ] = None,
-    plugin: Annotated[str | None, typer.Option("--plugin", "-p", help="The modality: an installed plugin.")] = None,
+    plugin: Annotated[
+        str | None, typer.Option("--plugin", "-p", metavar="NAME", help="The modality: an installed plugin.")
+    ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", "-d", help="A file or folder; the built-in demo without.")
+        str | None, typer.Option("--data", "-d", metavar="PATH", help="A file or folder; the built-in demo without.")
     ] = None,
-    preset: Annotated[str | None, typer.Option("--preset", help="A named configuration of the plugin.")] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="NAME", help="A named configuration of the plugin.")
+    ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="A TOML file, such as a run's config.toml.")
+        Path | None, typer.Option("--config", "-c", metavar="FILE", help="A TOML file, such as a run's config.toml.")
     ] = None,
     steps: Steps = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Decides every random number.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Decides every random number.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run's folder; runs/PLUGIN-001 ... without.")
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run's folder; runs/PLUGIN-001 ... without.")
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train a new run. `gan options --plugin NAME` lists every setting."""
+    """Train a new run.
+
+    `gan run --plugin image --data photos/ loss=hinge architecture.width=48` trains on your own pictures; `gan options --plugin
+    image` lists everything that can be set as KEY=VALUE.
+    """
     from gan_cli.training import follow
     from gancore.settings import parse_assignments
 
@@ -102,16 +110,21 @@ def resume(
 @guarded
 def sample(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
-    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many samples.")] = 64,
+    number: Annotated[int, typer.Option("--number", "-n", metavar="N", min=1, help="How many samples.")] = 64,
     label: Annotated[
-        str | None, typer.Option("--class", help="Class of all samples, by name or index; classes take turns without.")
+        str | None,
+        typer.Option(
+            "--class", metavar="CLASS", help="Class of all samples, by name or index; classes take turns without."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Other samples for another seed.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Other samples for another seed.")] = 0,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A new folder; RUN/generated/001 ... without.")
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder; RUN/generated/001 ... without.")
     ] = None,
-    step: Annotated[int | None, typer.Option("--step", min=0, help="Take the checkpoint of this step.")] = None,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, mps or auto.")] = "auto",
+    step: Annotated[
+        int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, mps or auto.")] = "auto",
     as_json: Json = False,
 ) -> None:
     """Draw samples from a trained run: one file each, and a sheet of all."""
@@ -153,7 +166,9 @@ def options(
     section: Annotated[
         str | None, typer.Argument(help="A section or a component, such as ema, architecture or architecture.r3gan.")
     ] = None,
-    plugin: Annotated[str, typer.Option("--plugin", "-p", help="The plugin whose components to show.")] = "gancore",
+    plugin: Annotated[
+        str, typer.Option("--plugin", "-p", metavar="NAME", help="The plugin whose components to show.")
+    ] = "gancore",
     as_json: Json = False,
 ) -> None:
     """List settings with their meaning, bounds and defaults."""

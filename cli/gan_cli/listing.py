@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import deque
+from collections import Counter, deque
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -34,10 +34,11 @@ def list_plugins(as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(p) for p in installed]))
         return
-    rows = [
-        asdict(p) | {"package": f"{p.distribution} {p.version}", "state": "disabled" if p.disabled else ""}
-        for p in installed
-    ]
+    claims = Counter(p.name for p in installed)
+    rows = []
+    for p in installed:
+        state = "disabled" if p.disabled else "name claimed twice: uninstall one" if claims[p.name] > 1 else ""
+        rows.append(asdict(p) | {"package": f"{p.distribution} {p.version}", "state": state})
     table(rows, {"name": "plugin", "package": "package", "module": "module", "state": ""})
     say("what one brings: gan plugins show NAME")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from gancore.errors import RunFolderError
+from gancore.errors import RunFolderError, UsageError
 
 
 def draw(
@@ -13,6 +14,8 @@ def draw(
     """Write `number` samples, a file each and then a sheet, into a new folder: the folder and the files, sheets last."""
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunFolderError(f"'{out}' exists already and nothing is overwritten; choose another --out")
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise UsageError(f"device '{device}' is unknown; choose auto, cpu, mps, cuda or cuda:N")
     import gancore
 
     generator = gancore.load(run, device=device, step=step)

@@ -194,7 +194,7 @@ class Panelled:
         if event.last_sheet is not None:
             table.add_row("samples", Text(str(event.last_sheet), overflow="fold"))
         bar = ProgressBar(total=event.steps, completed=event.step, width=None)
-        self._show(Panel(Group(bar, table), title=self.title, title_align="left"))
+        self._show(Panel(Group(table, bar), title=self.title, title_align="left"))
 
     @hookimpl
     def gan_run_finished(self, event: RunFinished) -> None:

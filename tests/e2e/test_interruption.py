@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.terminal import TINY, Terminal
 from PIL import Image
+from support.terminal import TINY, Terminal
 
 Digests = Callable[[Path], dict[str, str]]
 STEPS = 60

@@ -6,8 +6,8 @@ import json
 import random
 
 import numpy as np
-from support.terminal import TINY, Terminal
 from PIL import Image
+from support.terminal import TINY, Terminal
 
 
 def test_a_mixed_folder_with_broken_files_trains_without_a_flag_beyond_data(terminal: Terminal) -> None:

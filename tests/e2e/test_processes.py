@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from support.terminal import TINY, Terminal
 from safetensors.torch import load_file
+from support.terminal import TINY, Terminal
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "gan_cli")
 
