@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from gancore.api import train
+    from gancore.api import Run, plan, resume, train
     from gancore.generator import Generator, load
 
 __version__ = "0.1.0"
@@ -24,9 +24,12 @@ __version__ = "0.1.0"
 hookimpl = pluggy.HookimplMarker("gancore")
 """Marks a function of a plugin as the implementation of the hook that has its name."""
 
-_LAZY = {"train": "gancore.api", "load": "gancore.generator", "Generator": "gancore.generator"}
+_LAZY = {
+    **dict.fromkeys(("Run", "plan", "resume", "train"), "gancore.api"),
+    **dict.fromkeys(("Generator", "load"), "gancore.generator"),
+}
 
-__all__ = ["Generator", "hookimpl", "load", "train", "__version__"]
+__all__ = ["Generator", "Run", "hookimpl", "load", "plan", "resume", "train", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from gancore import __version__, checkpoint
 from gancore.components import ProgressReport
 from gancore.engine.session import Run, Session
 from gancore.errors import UsageError
-from gancore.plugins import Registry
-from gancore.run import RunFolder
+from gancore.plugins import DISABLE_VARIABLE, Registry
+from gancore.run import RunFolder, check_free
 from gancore.settings import Settings, configure, nest, read_file
 
 
@@ -53,28 +54,51 @@ def train(
         GanError: what was asked for cannot be done; the message says why and what to do.
     """
     registry = registry or Registry()
+    settings = plan(
+        plugin=plugin,
+        data=data,
+        preset=preset,
+        config=config,
+        steps=steps,
+        seed=seed,
+        options=options,
+        registry=registry,
+    )
+    path = None if out is None else Path(out)
+    if path is not None and _first_process():
+        check_free(path, hint=f", or go on with it: gan resume {path}")
+
+    def open_folder() -> RunFolder:
+        folder = RunFolder.create(path, settings.run.plugin)
+        folder.write_config(settings.dump(), _header(folder))
+        return folder
+
+    _listen(registry, settings, listeners)
+    return Session(settings, registry, open_folder, progress).run()
+
+
+def plan(
+    *,
+    plugin: str | None = None,
+    data: str | Path | None = None,
+    preset: str | None = None,
+    config: str | Path | Mapping[str, Any] | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> Settings:
+    """The complete configuration that `train` with the same arguments would use; nothing is trained or written.
+
+    Raises:
+        UsageError: something in it cannot be understood.
+    """
     layers: list[Mapping[str, Any]] = []
     if config is not None:
         layers.append(nest(config) if isinstance(config, Mapping) else read_file(Path(config)))
     layers.append(nest(options or {}))
     layers.append({k: v for k, v in (("steps", steps), ("seed", seed)) if v is not None})
-    settings = configure(registry, plugin=plugin, data=data, preset=preset, layers=layers)
-    return start(settings, registry, None if out is None else Path(out), listeners, progress)
-
-
-def start(
-    settings: Settings,
-    registry: Registry,
-    out: Path | None,
-    listeners: Sequence[object] = (),
-    progress: ProgressReport = _silent,
-) -> Run:
-    """Train a new run from complete settings."""
-    _listen(registry, settings, listeners)
-    folder = _new_folder(settings, out)
-    if _first_process():
-        folder.write_config(settings.dump(), _header(folder))
-    return Session(settings, registry, folder, False, progress).run()
+    return configure(registry or Registry(), plugin=plugin, data=data, preset=preset, layers=layers)
 
 
 def resume(
@@ -87,31 +111,36 @@ def resume(
 ) -> Run:
     """Go on with a run from its newest good checkpoint, to its own last step or to `steps`.
 
+    A run that was killed before its first checkpoint begins anew, which comes to the same.
+
     Raises:
         RunFolderError: `run` is no run.
         UsageError: it has reached its last step already.
-        CheckpointError: nothing usable was saved.
+        CheckpointError: all that was saved is damaged.
     """
     registry = registry or Registry()
     folder = RunFolder.open(Path(run))
     settings = configure(registry, layers=[read_file(folder.config)])
-    found, _ = checkpoint.newest(folder.checkpoints)
-    last = steps or settings.run.steps
-    if last <= found.step:
-        raise UsageError(
-            f"'{run}' has been trained for {found.step:,} steps; to train it on, say --steps {found.step * 2}"
-        )
+    reached = checkpoint.newest(folder.checkpoints)[0].step if checkpoint.any_in(folder.checkpoints) else 0
+    last = settings.run.steps if steps is None else steps
+    if last <= reached:
+        raise UsageError(f"'{run}' has been trained for {reached:,} steps; to train it on, say --steps {reached * 2}")
     if last != settings.run.steps:
         settings = settings.updated(steps=last)
         if _first_process():
             folder.write_config(settings.dump(), _header(folder))
     _listen(registry, settings, listeners)
-    return Session(settings, registry, folder, True, progress).run()
+    return Session(settings, registry, lambda: folder, progress).run()
 
 
 def _listen(registry: Registry, settings: Settings, listeners: Sequence[object]) -> None:
     for name in settings.run.listeners:
-        registry.load(name)
+        if name in registry.disabled:
+            warnings.warn(
+                f"listener '{name}' is disabled by {DISABLE_VARIABLE} and hears nothing of this run", stacklevel=3
+            )
+        else:
+            registry.load(name)
     for number, listener in enumerate(listeners):
         registry.add_listener(listener, f"listener-{number} ({type(listener).__name__})")
 
@@ -125,10 +154,4 @@ def _header(folder: RunFolder) -> str:
     return f"gancore {__version__}: the complete configuration of this run.\nRun it again: gan run --config {folder.config}"
 
 
-def _new_folder(settings: Settings, out: Path | None) -> RunFolder:
-    if not _first_process():
-        return RunFolder(out or Path("runs"))  # rank 0 makes the folder and tells the others when the group exists
-    return RunFolder.create(out, settings.run.plugin)
-
-
-__all__ = ["Run", "resume", "start", "train"]
+__all__ = ["Run", "plan", "resume", "train"]

@@ -145,7 +145,27 @@ def verify(path: Path) -> Checkpoint:
         raise CheckpointError(f"checkpoint '{path}': {STATE} cannot be read ({error})") from error
     if STATE not in expected or not isinstance(state, dict):
         raise CheckpointError(f"checkpoint '{path}': {STATE} is not covered by the manifest")
+    if state.get("step") != step:
+        raise CheckpointError(f"checkpoint '{path}': its manifest is of step {step}, its state of {state.get('step')}")
     return Checkpoint(path, step, state)
+
+
+def any_in(folder: Path) -> bool:
+    """Whether anything was ever saved in `folder`, good or damaged."""
+    return bool(_steps(folder))
+
+
+def at(folder: Path, step: int) -> Checkpoint:
+    """The checkpoint of `step` in `folder`.
+
+    Raises:
+        CheckpointError: there is none, or it does not verify.
+    """
+    path = folder / f"step-{step:08d}"
+    if not path.is_dir():
+        there = ", ".join(str(n) for n, _ in reversed(_steps(folder))) or "none"
+        raise CheckpointError(f"there is no checkpoint of step {step} in '{folder}'; steps there: {there}")
+    return verify(path)
 
 
 def newest(folder: Path) -> tuple[Checkpoint, list[CheckpointError]]:

@@ -46,7 +46,11 @@ class PluginInfo:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Component:
-    """Something usable by name. `target` is called with the validated options first; `options` names their pydantic model."""
+    """Something usable by name.
+
+    `options` names a pydantic model; `target` is called with the validated options first, or without them where a component
+    has no model. Where kinds below say `(options, ...)`, this is meant.
+    """
 
     kind: ClassVar[str] = "component"
 
@@ -203,6 +207,9 @@ class GeneratorNet(Protocol):
 class DiscriminatorNet(Protocol):
     """Called `discriminator(x, condition)` on relaxed samples; returns logits `[batch]`, or a sequence of them, one per head.
 
+    One in which samples of a batch affect each other (minibatch statistics) sets `mixes_batch = True`, and then sees real and
+    fake apart; batch normalisation is recognised without.
+
     One that also has `features(x, condition) -> [batch, features]` lets the engine watch for mode collapse where it sees best.
     """
 
@@ -264,7 +271,7 @@ class GameRule(Protocol):
     networks: Mapping[str, nn.Module]
 
     def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
-        """The phases in order. Neighbouring phases of one player that are due in the same step share one optimizer step."""
+        """The phases in order. Neighbours of one player that are due in the same step share one optimizer step."""
         ...
 
 

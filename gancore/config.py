@@ -46,21 +46,21 @@ class Optimizer(Options):
     eps: float = Field(1e-8, gt=0.0, le=1.0, description="Added to the denominator (adam, adamw, rmsprop).")
     weight_decay: float = Field(0.0, ge=0.0, le=1.0, description="Weight decay.")
     schedule: Literal["constant", "linear", "cosine"] = Field(
-        "constant", description="How the learning rate moves from its full value to `final` of it at the last step."
+        "constant", description="How the learning rate moves from its full value to `final` of it at the end."
     )
     hold: float = Field(0.0, ge=0.0, le=1.0, description="Share of the steps before the schedule begins to fall.")
     warmup: int = Field(0, ge=0, description="Steps over which the learning rate first rises from zero.")
-    final: float = Field(0.0, ge=0.0, le=1.0, description="Share of the learning rate that is left at the last step.")
+    final: float = Field(0.0, ge=0.0, le=1.0, description="Share of the learning rate that is left at the end.")
 
 
 class Health(Options):
     """When to warn, and when to give up."""
 
     max_bad_steps: int = Field(
-        5, ge=1, le=1000, description="Stop after this many steps in a row with a non-finite loss or gradient."
+        5, ge=1, le=1000, description="Stop after this many steps in a row with a non-finite gradient."
     )
     collapse: float = Field(
-        0.2,
+        0.15,
         ge=0.0,
         lt=1.0,
         description="Warn when generated samples spread less than this share of real ones; 0: never.",
@@ -85,7 +85,8 @@ class RunConfig(Options):
         1,
         ge=1,
         le=4096,
-        description="Cut each batch into this many parts to save memory; gradients add up to the same.",
+        description="Cut each batch into this many parts to save memory; gradients add up to the same"
+        " unless a network normalises over the batch.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="bf16 runs the networks under autocast; weights and penalties stay fp32."

@@ -44,6 +44,10 @@ def process_group(device: torch.device) -> Iterator[None]:
     if "WORLD_SIZE" not in os.environ or "RANK" not in os.environ or active():
         yield
         return
+    if device.type == "cuda":
+        # Before anything is exchanged: values travel by way of the current card, and two processes cannot share one.
+        local = int(os.environ.get("LOCAL_RANK", os.environ["RANK"]))
+        torch.cuda.set_device(local % torch.cuda.device_count())
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield

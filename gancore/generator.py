@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from gancore import checkpoint
 from gancore.data.spec import SampleSpec
 from gancore.engine.build import build_game, pick_device
 from gancore.engine.sheets import check_class, cycle_classes, generate, write
-from gancore.errors import UsageError
+from gancore.errors import RunFolderError, UsageError
 from gancore.plugins import Registry, resolve
 from gancore.random import derive
 from gancore.run import RunFolder
@@ -59,15 +60,25 @@ class Generator:
             raise UsageError(f"condition names {len(wanted)} classes for {n} samples")
         return torch.tensor([check_class(self.spec, w) for w in wanted])
 
-    def save(self, samples: Tensor, path: str | Path, labels: Sequence[int] | Tensor | None = None) -> list[Path]:
+    def save(
+        self,
+        samples: Tensor,
+        path: str | Path,
+        labels: Sequence[int] | Tensor | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> list[Path]:
         """Write hard samples with the run's own writers; the files written.
 
         A `path` with a suffix (`out.png`) becomes one sheet of all samples; one without, a folder with a file a sample.
 
         Raises:
             UsageError: the plugin has no writer for this.
+            RunFolderError: the file, or a folder with something in it, exists and `overwrite` is false.
         """
         target = Path(path)
+        if not overwrite and target.exists() and not (target.is_dir() and not any(target.iterdir())):
+            raise RunFolderError(f"'{target}' exists already; choose another path, or say overwrite=True")
         classes = None if labels is None else torch.as_tensor(labels)
         role = "sheet" if target.suffix else "each"
         folder = target.parent if target.suffix else target
@@ -86,14 +97,16 @@ def load(
 
     Raises:
         RunFolderError: it is no run.
-        CheckpointError: nothing usable was saved.
+        CheckpointError: nothing usable was saved, or nothing at `step`.
     """
     folder = RunFolder.open(Path(run))
     settings = configure(registry or Registry(), layers=[read_file(folder.config)])
     if step is None:
-        found, _ = checkpoint.newest(folder.checkpoints)
+        found, problems = checkpoint.newest(folder.checkpoints)
+        for problem in problems:
+            warnings.warn(f"{problem}; taking step {found.step:,}", stacklevel=2)
     else:
-        found = checkpoint.verify(folder.checkpoints / f"step-{step:08d}")
+        found = checkpoint.at(folder.checkpoints, step)
     spec: SampleSpec = resolve(settings.data.found.record.spec).model_validate(found.state["spec"])
     module = build_game(settings, spec).networks["generator"]
     checkpoint.load_module(module, found.tensors("ema"), "generator")

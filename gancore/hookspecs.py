@@ -127,8 +127,8 @@ def gan_games() -> Iterable[Game]:  # type: ignore[empty-body]
         @hookimpl
         def gan_games():
             yield Game(
-                name="duel", summary="Two generators, one judge", target="gan_rows.games:Duel",
-                players=("left", "right", "judge"))
+                name="jury", summary="Two judges, one generator", target="gan_rows.games:Jury",
+                players=("left", "right", "generator"))
     """
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ BUILTIN = "gancore"
 """The name under which the engine's own components are found, through the same hooks as any plugin's."""
 DISABLE_VARIABLE = "GAN_DISABLE_PLUGINS"
 
+_COMPONENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 Record = TypeVar("Record", bound="Component | Preset")
 _NOUN_HOOKS = {record.kind: f"gan_{record.kind}s" for record in KINDS} | {
     "loss": "gan_losses",
@@ -79,7 +81,7 @@ class Registry:
         self._entries: dict[str, list[EntryPoint]] = {}
         for entry in entry_points(group=GROUP) if entries is None else entries:
             self._entries.setdefault(entry.name, []).append(entry)
-        self._disabled = {n.strip() for n in os.environ.get(DISABLE_VARIABLE, "").split(",") if n.strip()}
+        self.disabled = {n.strip() for n in os.environ.get(DISABLE_VARIABLE, "").split(",") if n.strip()}
         self._manager = pluggy.PluginManager("gancore")
         self._manager.add_hookspecs(hookspecs)
         self._loaded: dict[str, Plugin] = {}
@@ -100,7 +102,7 @@ class Registry:
                         distribution=dist.name if dist else "",
                         version=dist.version if dist else "",
                         summary=(dist.metadata["Summary"] or "") if dist else "",
-                        disabled=name in self._disabled,
+                        disabled=name in self.disabled,
                     )
                 )
         return found
@@ -137,13 +139,13 @@ class Registry:
             if isinstance(error, PluginError):
                 raise
             raise PluginError(
-                f"plugin '{name}' has a hook that gancore does not know or cannot call: {error}"
+                f"plugin '{name}' has a hook that gancore does not know or cannot call: {' '.join(str(error).split())}"
             ) from error
         self._loaded[name] = plugin
         return plugin
 
     def _import(self, name: str) -> ModuleType:
-        if name in self._disabled:
+        if name in self.disabled:
             raise PluginError(f"plugin '{name}' is disabled by {DISABLE_VARIABLE}; remove it from there to use it")
         entries = self._entries.get(name, [])
         if not entries:
@@ -181,6 +183,10 @@ class Registry:
             for record in [r for answer in self._ask(name, hook) for r in answer]:
                 if not isinstance(record, kind):
                     raise PluginError(f"plugin '{name}': {hook} must yield {kind.__name__} records, not {record!r}")
+                if not _COMPONENT_NAME.fullmatch(record.name) or record.name == "none":
+                    raise PluginError(
+                        f"plugin '{name}' calls a {kind.kind} '{record.name}'; names are letters, digits, '-' and '_', and not 'none'"
+                    )
                 if record.name in mine:
                     raise PluginError(f"plugin '{name}' yields two {kind.kind} components called '{record.name}'")
                 mine[record.name] = record
@@ -247,7 +253,7 @@ class Registry:
         except (pluggy.PluginValidationError, ValueError) as error:
             if self._manager.get_plugin(name) is listener:
                 self._manager.unregister(name=name)
-            raise PluginError(f"'{name}' cannot listen: {error}") from error
+            raise PluginError(f"'{name}' cannot listen: {' '.join(str(error).split())}") from error
 
     def remove_listener(self, name: str) -> None:
         """Undo `add_listener`."""

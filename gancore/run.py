@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
@@ -30,17 +31,14 @@ class RunFolder:
         """A new run's folder: `path`, or the next free `runs/PLUGIN-001`.
 
         Raises:
-            RunFolderError: `path` exists and is not an empty folder.
+            RunFolderError: `path` exists and is not an empty folder, or cannot be made.
         """
         if path is not None:
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise RunFolderError(
-                    f"'{path}' exists already and nothing is overwritten; choose another --out, or go on with it: gan resume {path}"
-                )
-            path.mkdir(parents=True, exist_ok=True)
+            check_free(path, hint=f", or go on with it: gan resume {path}")
+            _make(path)
             return cls(path)
         root = Path("runs")
-        root.mkdir(exist_ok=True)
+        _make(root)
         pattern = re.compile(rf"{re.escape(plugin)}-(\d+)")
         number = max((int(m[1]) for p in root.iterdir() if (m := pattern.fullmatch(p.name))), default=0)
         while True:
@@ -107,9 +105,10 @@ class RunFolder:
         replace_text(self.path / "data.json", json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n")
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
-        """One line of metrics.jsonl."""
+        """One line of metrics.jsonl; JSON has no NaN or infinity, they become null."""
         with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+            file.write(json.dumps(plain) + "\n")
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
         """The lines of metrics.jsonl in order; a last one that was cut off is left out."""
@@ -128,6 +127,23 @@ class RunFolder:
         if self.metrics.exists():
             kept = [row for row in self.read_metrics() if row.get("step", 0) <= step]
             replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"folder '{path}' cannot be made ({error.strerror}); choose another --out") from error
+
+
+def check_free(path: Path, hint: str = "") -> None:
+    """Make sure that writing to the folder `path` overwrites nothing.
+
+    Raises:
+        RunFolderError: it exists and is not an empty folder.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunFolderError(f"'{path}' exists already and nothing is overwritten; choose another --out{hint}")
 
 
 def replace_text(path: Path, text: str) -> None:

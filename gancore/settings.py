@@ -244,8 +244,13 @@ def configure(
         top = top | {"data": kept | found}
     merged = merge(base, top) | {"plugin": name, "preset": wanted}
     chosen_path = merged.get("data", {})
-    if isinstance(chosen_path, dict) and isinstance(chosen_path.get("path"), str):
-        chosen_path["path"] = str(Path(chosen_path["path"]).expanduser().absolute())
+    if (
+        isinstance(chosen_path, dict)
+        and isinstance(chosen_path.get("path"), str | int)
+        and chosen_path["path"] is not True
+    ):
+        # A folder called 2024 reads as a number in key=value.
+        chosen_path["path"] = str(Path(str(chosen_path["path"])).expanduser().absolute())
     return _Validator(registry, str(name)).settings(merged)
 
 
@@ -258,8 +263,9 @@ def _data_layer(registry: Registry, plugin: str, text: str, usual: str) -> dict[
     for name, record in sorted(takes.items(), key=lambda item: item[0] != usual):
         if record.directories if path.is_dir() else path.suffix.lower() in record.suffixes:
             return {"name": name, "path": str(path.absolute())}
-    forms = [f"{', '.join((['a folder'] if r.directories else []) + list(r.suffixes))} ({n})" for n, r in takes.items()]
-    raise UsageError(f"data '{text}': plugin '{plugin}' reads no such file; it takes {'; '.join(forms)}")
+    forms = {n: (["a folder"] if r.directories else []) + list(r.suffixes) for n, r in takes.items()}
+    taken = "; ".join(f"{', '.join(form)} ({n})" for n, form in forms.items() if form) or "none at all"
+    raise UsageError(f"data '{text}': plugin '{plugin}' reads no such file; it takes {taken}")
 
 
 class _Validator:

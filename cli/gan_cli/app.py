@@ -28,8 +28,14 @@ Steps = Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="
 @app.callback()
 def _main(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
 ) -> None:
     del debug  # read before the arguments are parsed, so that it works in any place
+    if version:
+        from gancore import __version__
+
+        print(__version__)
+        raise typer.Exit
 
 
 @app.command()
@@ -56,6 +62,9 @@ def run(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run's folder; runs/PLUGIN-001 ... without.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print the complete configuration, as TOML for --config.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -68,6 +77,15 @@ def run(
     from gancore.settings import parse_assignments
 
     layer = parse_assignments(settings or [])
+    if dry_run:
+        import tomli_w
+
+        from gancore.api import plan
+
+        chosen = plan(plugin=plugin, data=data, preset=preset, config=config, steps=steps, seed=seed, options=layer)
+        complete = chosen.dump()
+        print(json.dumps(complete) if as_json else tomli_w.dumps(complete), end="")
+        return
 
     def begin(**how: Any) -> Any:
         import gancore
@@ -130,12 +148,13 @@ def sample(
     """Draw samples from a trained run: one file each, and a sheet of all."""
     from gan_cli.sampling import draw
 
-    folder, files = draw(run, number, label, seed, out, step, device)
+    folder, files, sheets = draw(run, number, label, seed, out, step, device)
     if as_json:
-        print(json.dumps({"folder": str(folder), "files": [str(f) for f in files]}))
+        print(json.dumps({"folder": str(folder), "files": [str(f) for f in files + sheets]}))
     else:
         print(folder)
-        say(f"{number:,} samples in {folder}, a sheet of them in {files[-1].name}")
+        shown = f", a sheet of them in {sheets[0].name}" if sheets else ""
+        say(f"{number:,} samples in {folder}{shown}")
 
 
 @plugins_app.callback(invoke_without_command=True)

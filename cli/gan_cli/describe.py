@@ -58,12 +58,20 @@ def _values(field: dict[str, Any], shared: dict[str, Any]) -> str:
     kind = field.get("type", "")
     if kind == "array":
         return "list of " + _values(field["items"], shared) if "items" in field else "list"
+    if kind == "object":
+        return "sections by name"
+    if "pattern" in field:
+        return field["pattern"].strip("^$()").replace(r"(:\d+)?", "[:N]").replace("|", " | ")
     low = field.get("minimum", field.get("exclusiveMinimum"))
     high = field.get("maximum", field.get("exclusiveMaximum"))
+    if isinstance(high, int | float) and high >= 2**53:
+        high = None
     words = {"integer": "whole number", "number": "number", "boolean": "true | false", "string": "text", "null": "none"}
     name = words.get(kind, kind)
     if low is not None and high is not None:
-        return f"{low:g} to {high:g}"
+        above = "above " if "exclusiveMinimum" in field else ""
+        below = "below " if "exclusiveMaximum" in field else ""
+        return f"{above}{low:g} to {below}{high:g}"
     if low is not None:
         return f"{name} {'>' if 'exclusiveMinimum' in field else '>='} {low:g}"
     return f"{name} <= {high:g}" if high is not None else name

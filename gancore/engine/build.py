@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gancore.components import Augment, GameContext, GameRule
 from gancore.data.spec import SampleSpec
-from gancore.errors import PluginError
+from gancore.errors import PluginError, UsageError
 from gancore.losses.spectral import apply_spectral_norm
 from gancore.options import ArchitectureOptions, PenaltyOptions
 from gancore.random import Draws, derive
@@ -72,13 +72,26 @@ def build_game(settings: Settings, spec: SampleSpec) -> GameRule:
             f"game '{settings.game.found.qualified}' needs a network for {absent}; architecture "
             f"'{settings.architecture.found.qualified}' brought {found}"
         )
+    if "ema" in game.networks:  # checkpoints keep the moving average under this name
+        raise PluginError(f"game '{settings.game.found.qualified}' calls a network 'ema'; call it something else")
     return game
 
 
 def pick_device(name: str) -> torch.device:
-    """The device that `device` in a configuration means on this machine."""
+    """The device that `device` in a configuration means on this machine.
+
+    Raises:
+        UsageError: there is no such device.
+    """
     if name != "auto":
-        return torch.device(name)
+        device = torch.device(name)
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise UsageError(
+                f"device={name}: this PyTorch sees {torch.cuda.device_count()} CUDA devices; say device=auto or cpu"
+            )
+        if device.type == "mps" and not torch.backends.mps.is_available():
+            raise UsageError("device=mps: there is no such device here; say device=auto or cpu")
+        return device
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

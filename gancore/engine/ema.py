@@ -6,6 +6,8 @@ import copy
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.parametrize import is_parametrized
 
 from gancore.config import Ema
 
@@ -14,20 +16,21 @@ class MovingAverage:
     """`module` is the averaged copy, in evaluation mode and never trained.
 
     Floating-point buffers (running statistics) are averaged like weights, so that they belong to the averaged weights and
-    not to the newest ones; other buffers are copied.
+    not to the newest ones; other buffers are copied. Singular vectors of spectral normalisation are neither: the average of
+    unit vectors is shorter than one and would scale the weights up, so they follow the averaged weights by power iteration.
     """
 
     def __init__(self, source: nn.Module, options: Ema) -> None:
         self.options = options
+        self.source = source
         self.module = copy.deepcopy(source).eval().requires_grad_(False)
-        pairs = [
-            *zip(self.module.parameters(), source.parameters(), strict=True),
-            *zip(self.module.buffers(), source.buffers(), strict=True),
+        self._normed = [
+            (layer, name, parts)
+            for layer in self.module.modules()
+            if is_parametrized(layer)
+            for name, parts in layer.parametrizations.items()  # type: ignore[operator, union-attr]
+            if any(isinstance(part, _SpectralNorm) for part in parts.modules())
         ]
-        floating = [(a, b) for a, b in pairs if a.is_floating_point()]
-        self._average = [a for a, _ in floating]
-        self._latest = [b for _, b in floating]
-        self._copied = [(a, b) for a, b in pairs if not a.is_floating_point()]
 
     def decay(self, samples_seen: int, batch_size: int) -> float:
         """The factor that the average keeps in one step: 2^(-batch / half-life), the half-life capped in warm-up."""
@@ -40,6 +43,22 @@ class MovingAverage:
     def update(self, samples_seen: int, batch_size: int) -> None:
         """Move the average towards the source; `samples_seen` counts the current batch."""
         share = 1.0 - self.decay(samples_seen, batch_size)
-        torch._foreach_lerp_(self._average, [p.detach() for p in self._latest], share)
-        for average, latest in self._copied:
-            average.copy_(latest)
+        vectors = {id(b) for _, _, parts in self._normed for b in parts.buffers()}
+        # Asked for anew each time: a module may replace a buffer instead of changing it.
+        pairs = [
+            *zip(self.module.parameters(), self.source.parameters(), strict=True),
+            *(
+                (a, b)
+                for a, b in zip(self.module.buffers(), self.source.buffers(), strict=True)
+                if id(a) not in vectors
+            ),
+        ]
+        floating = [(a, b.detach()) for a, b in pairs if a.is_floating_point()]
+        torch._foreach_lerp_([a for a, _ in floating], [b for _, b in floating], share)
+        for average, latest in pairs:
+            if not average.is_floating_point():
+                average.copy_(latest)
+        for layer, name, parts in self._normed:
+            parts.train()
+            getattr(layer, name)  # computing the weight in training mode refines the vectors
+            parts.eval()

@@ -72,10 +72,13 @@ class HealthMonitor:
         if norm is None or separation is None or not self.options.vanishing:
             return []
         usual = statistics.median(self.norms) if self.norms else norm
-        self.norms = [*self.norms, norm][-MEMORY:]
         weak = norm < self.options.vanishing * usual or scalars.get("generator/pull", 1.0) < self.options.vanishing
-        if not self._holds("saturated", separation >= SEPARATED and weak):
-            return self._ended("saturated", step, "the generator gets a gradient again.")
+        won = separation >= SEPARATED and weak
+        if not won:  # or a long drought would become the usual, and its end be told while it lasts
+            self.norms = [*self.norms, norm][-MEMORY:]
+        if not self._holds("saturated", won):
+            how = "the discriminator no longer wins every time." if weak else "the generator gets a gradient again."
+            return self._ended("saturated", step, how)
         message = (
             f"the discriminator has won: it tells {separation:.0%} of pairs apart and the generator's gradient has vanished"
             f" (norm {norm:.2g}, usually {usual:.2g})."
@@ -92,8 +95,13 @@ class HealthMonitor:
         return self._began("collapse", step, message)
 
     def _holds(self, kind: str, bad: bool) -> bool:
-        self.counts[kind] = self.counts.get(kind, 0) + 1 if bad else 0
-        return self.counts[kind] >= PATIENCE or (bad and kind in self.active)
+        """Whether `kind` holds now; a change of mind takes `PATIENCE` looks in a row, in both directions."""
+        active = kind in self.active
+        self.counts[kind] = self.counts.get(kind, 0) + 1 if bad != active else 0
+        if self.counts[kind] < PATIENCE:
+            return active
+        self.counts[kind] = 0
+        return bad
 
     def _began(self, kind: Any, step: int, message: str) -> list[HealthAlert]:
         if kind in self.active:

@@ -65,18 +65,22 @@ class BufferGuard:
     """Puts buffers (running statistics) back when a step turns out not to be finite: forward passes change them at once."""
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
-        self._live = [b for m in modules for b in m.buffers()]
-        self._saved = [b.detach().clone() for b in self._live]
+        self._modules = modules
+        self._saved = [b.detach().clone() for b in self._live()]
+
+    def _live(self) -> list[Tensor]:
+        """The buffers as they are now: a module may replace one instead of changing it."""
+        return [b for m in self._modules for b in m.buffers()]
 
     @torch.no_grad()
     def remember(self) -> None:
-        if self._live:
-            torch._foreach_copy_(self._saved, self._live)
+        if self._saved:
+            torch._foreach_copy_(self._saved, self._live())
 
     @torch.no_grad()
     def put_back(self) -> None:
-        if self._live:
-            torch._foreach_copy_(self._live, self._saved)
+        if self._saved:
+            torch._foreach_copy_(self._live(), self._saved)
 
 
 def grad_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
@@ -134,6 +138,7 @@ def train_steps(
     guard = BufferGuard([p.module for p in state.players.values()])
     seed = derive(config.seed, "phases")
     share = config.batch_size // distributed.world_size()
+    groups = [list(group) for _, group in groupby(phases, key=lambda phase: id(phase.player))]
     while state.step < config.steps:
         step = state.step
         batch = data.batch(step).to(device)
@@ -143,8 +148,10 @@ def train_steps(
         draws = [Draws(seed, part.positions) for part in parts]
         guard.remember()
         culprit = ""
-        for _, group in groupby((p for p in phases if p.due(step)), key=lambda p: id(p.player)):
-            due = list(group)
+        for group in groups:
+            due = [phase for phase in group if phase.due(step)]
+            if not due:
+                continue
             player = due[0].player
             seed_layers(config.seed, step, due[0].name)
             norm, scalars = update(player, due, parts, draws)

@@ -7,9 +7,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -26,9 +27,10 @@ from gancore.engine.health import HealthMonitor, spread_ratio
 from gancore.engine.loop import Outcome, TrainState, train_steps
 from gancore.engine.optimizers import build_optimizer
 from gancore.engine.sheets import SheetMaker
-from gancore.errors import CheckpointError, GanError, NonFiniteError, UsageError
+from gancore.errors import CheckpointError, NonFiniteError, UsageError
 from gancore.games.player import Player
 from gancore.plugins import Registry
+from gancore.report import write_report
 from gancore.run import RunFolder
 from gancore.settings import Settings
 
@@ -80,19 +82,18 @@ class Session:
         self,
         settings: Settings,
         registry: Registry,
-        folder: RunFolder,
-        resume: bool,
+        open_folder: Callable[[], RunFolder],
         progress: ProgressReport,
     ) -> None:
+        """`open_folder` is called on rank 0 once the data and the networks are known to fit, so a failure leaves nothing behind."""
         self.settings = settings
         self.config = settings.run
         self.registry = registry
-        self.folder = folder
-        self.resume = resume
+        self.open_folder = open_folder
         self.progress = progress
         self.device = pick_device(self.config.device)
         self.signals = StopSignals()
-        self.problems: list[CheckpointError] = []
+        self.alerts: list[HealthAlert] = []
 
     def run(self) -> Run:
         """Train to the end, or until somebody or something says stop.
@@ -105,15 +106,24 @@ class Session:
         with ExitStack() as stack:
             stack.enter_context(distributed.process_group(self.device))
             stack.enter_context(self.signals.listening())
-            self.folder = RunFolder(Path(distributed.broadcast_value(str(self.folder.path))))
             if self.config.batch_size % distributed.world_size():
                 raise UsageError(
                     f"batch_size={self.config.batch_size} cannot be shared by {distributed.world_size()} processes; "
                     "choose a multiple"
                 )
             if self.device.type == "cuda" and distributed.active():
-                self.device = torch.device("cuda", distributed.rank() % torch.cuda.device_count())
+                self.device = torch.device("cuda", torch.cuda.current_device())
+            # Layers that draw for themselves are seeded step by step; the caller's random numbers stay what they were.
+            cards = [self.device] if self.device.type == "cuda" else []
+            stack.enter_context(torch.random.fork_rng(devices=cards))
             self._build()
+            path = str(self.open_folder().path) if distributed.is_main() else ""
+            self.folder = RunFolder(Path(distributed.broadcast_value(path)))
+            if checkpoint.any_in(self.folder.checkpoints):
+                self._restore()
+            elif distributed.is_main():
+                self.folder.forget_after(0)  # what a run that was killed before its first checkpoint has written
+            self._open()
             stack.callback(self.loader.close)
             return self._train()
 
@@ -141,8 +151,9 @@ class Session:
             player.set_rivals(self.players)
         ema = MovingAverage(self.game.networks["generator"], self.config.ema)
         self.state = TrainState(self.players, ema, HealthMonitor(self.config.health))
-        if self.resume:
-            self._restore()
+
+    def _open(self) -> None:
+        """Get ready to draw batches and write sheets, from the step that has been reached."""
         self.loader = Loader(
             self.source,
             batch_size=self.config.batch_size,
@@ -164,20 +175,28 @@ class Session:
         if distributed.is_main():
             checkpoint.clean(self.folder.checkpoints)
         distributed.barrier()
-        found, self.problems = checkpoint.newest(self.folder.checkpoints)
-        saved_spec = type(self.spec).model_validate(found.state["spec"])
-        if saved_spec != self.spec:
-            raise CheckpointError(
-                f"the data have changed since '{found.path}' was saved: samples were {saved_spec}, now they are {self.spec}"
-            )
+        found, problems = checkpoint.newest(self.folder.checkpoints)
+        if distributed.is_main():
+            for problem in problems:
+                warnings.warn(f"{problem}; going back to step {found.step:,}", stacklevel=2)
+        before, now = found.state["spec"], self.spec.model_dump(mode="json")
+        changed = [f"{k} was {before.get(k)}, now is {now.get(k)}" for k in before | now if before.get(k) != now.get(k)]
+        if changed:
+            raise CheckpointError(f"the data have changed since '{found.path}' was saved: {'; '.join(changed)}")
         for name, module in self.game.networks.items():
             checkpoint.load_module(module, found.tensors(name), name)
         checkpoint.load_module(self.state.ema.module, found.tensors("ema"), "moving average")
         for name, player in self.players.items():
-            player.optimizer.load_state_dict(found.optimizer(name))
+            try:
+                player.optimizer.load_state_dict(found.optimizer(name))
+            except (ValueError, KeyError) as error:
+                raise CheckpointError(
+                    f"the saved optimizer of the {name} does not fit its network ({error})"
+                ) from error
         self.state.step = found.step
         self.state.health.restore(found.state["health"])
         self.state.means.restore(found.state["means"])
+        self.alerts = [HealthAlert(**alert) for alert in found.state["alerts"]]
         self.seconds_before = float(found.state["seconds"])
         if distributed.is_main():
             self.folder.forget_after(found.step)
@@ -195,7 +214,6 @@ class Session:
         self.started = time.perf_counter()
         self.last: dict[str, float] = {}
         self.last_tick = (self.state.step, self.started)
-        self.alerts: list[HealthAlert] = []
         self._announce()
         outcome: End = "completed"
         reason = f"reached step {self.config.steps:,}"
@@ -205,9 +223,10 @@ class Session:
                 if stop:
                     outcome, reason = stop
                     break
-        except (GanError, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt) as error:
+            reason = str(error) or type(error).__name__
             self._notify("gan_run_finished", RunFinished(
-                folder=self.folder.path, step=self.state.step, outcome="failed", reason=str(error)
+                folder=self.folder.path, step=self.state.step, outcome="failed", reason=reason
             ))  # fmt: skip
             raise
         return self._finish(outcome, reason)
@@ -235,8 +254,10 @@ class Session:
         last = step == self.config.steps
         self.alerts += health.step_was(not done.culprit, step, done.culprit)
         if health.exhausted:
+            self._tick()  # or the last alerts would be lost
             raise NonFiniteError(self._gave_up(done.culprit))
-        if every.health and step % every.health == 0 and distributed.is_main():
+        comparable = not done.culprit and len(done.batch) > 1
+        if every.health and step % every.health == 0 and comparable and distributed.is_main():
             self.alerts += health.look_at_spread(self._spread(done), step)
         stop: tuple[End, str] | None = None
         if step % every.log == 0 or last:
@@ -308,6 +329,7 @@ class Session:
                 "spec": self.spec.model_dump(mode="json"),
                 "health": self.state.health.state(),
                 "means": self.state.means.state(),
+                "alerts": [asdict(alert) for alert in self.alerts],
                 "seconds": self.seconds,
             }
             optimizers = {n: p.optimizer.state_dict() for n, p in self.players.items()}
@@ -324,10 +346,9 @@ class Session:
         files: tuple[Path, ...] = ()
         if distributed.is_main():
             self.sheets.make(self.state.ema.module, self.state.step)
-            if outcome != "interrupted":
-                from gancore.report import write_report
-
-                files = (*self.sheets.make_progress(), write_report(self.folder, self.settings.dump(), reason))
+            if outcome != "interrupted":  # nobody who presses Ctrl-C wants to wait for an animation
+                files = (*self.sheets.make_progress(),)
+            files = (*files, write_report(self.folder, self.settings.dump(), reason))
             self._notify("gan_run_finished", RunFinished(
                 folder=self.folder.path, step=self.state.step, outcome=outcome, reason=reason, files=files
             ))  # fmt: skip

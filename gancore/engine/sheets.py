@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gancore.components import DataSource
 from gancore.data.spec import SampleSpec
-from gancore.errors import UnknownNameError, UsageError
+from gancore.errors import PluginError, UnknownNameError, UsageError
 from gancore.games.gan import draw_latent
 from gancore.random import Draws, derive
 from gancore.run import RunFolder
@@ -27,7 +27,13 @@ def generate(generator: nn.Module, spec: SampleSpec, count: int, seed: int, cond
     for start in range(0, count, CHUNK):
         positions = torch.arange(start, min(start + CHUNK, count), device=device)
         classes = None if condition is None else condition[start : start + CHUNK].to(device)
-        parts.append(generator(draw_latent(generator, Draws(seed, positions)), classes).float())
+        part = generator(draw_latent(generator, Draws(seed, positions)), classes).float()
+        if part.shape[1:] != spec.shape:
+            found, wanted = tuple(part.shape[1:]), spec.shape
+            raise PluginError(
+                f"the generator makes samples of shape {found}, the data have {wanted}; choose another architecture"
+            )
+        parts.append(part)
     return torch.cat(parts) if parts else torch.empty(0, *spec.shape, device=device)
 
 
@@ -101,7 +107,7 @@ class SheetMaker:
 
 
 def check_class(spec: SampleSpec, wanted: str | int) -> int:
-    """The index of a class given by index or by name.
+    """The index of a class given by index or by name; text that is both is a name, a number always an index.
 
     Raises:
         UsageError: there are no classes, or none of that name.
@@ -109,8 +115,8 @@ def check_class(spec: SampleSpec, wanted: str | int) -> int:
     if not spec.classes:
         raise UsageError("this generator was trained without labels; it has no classes to choose from")
     text = str(wanted)
-    if text in spec.classes:
+    if isinstance(wanted, str) and text in spec.classes:
         return spec.classes.index(text)
-    if text.isdigit() and int(text) < len(spec.classes):
+    if text.isdecimal() and int(text) < len(spec.classes):
         return int(text)
     raise UnknownNameError("class", text, spec.classes)

@@ -48,6 +48,17 @@ def heads(output: Tensor | Sequence[Tensor]) -> Heads:
     return tuple(p.float() if p.dtype in (torch.bfloat16, torch.float16) else p for p in parts)
 
 
+def _layer_randomness(device: torch.device, state: Tensor | None = None) -> Tensor:
+    """The state that layers on `device` draw from (dropout), after setting it to `state` if one is given."""
+    if device.type == "cuda":
+        if state is not None:
+            torch.cuda.set_rng_state(state, device)
+        return torch.cuda.get_rng_state(device)
+    if state is not None:
+        torch.set_rng_state(state)
+    return torch.get_rng_state()
+
+
 class _Table:
     """What the phases of one run share: the networks, the loss, and the fakes of the current step."""
 
@@ -60,8 +71,9 @@ class _Table:
         self.shared = options.reuse_fakes
         self.keep_graph = options.reuse_fakes and context.micro_batches == 1
         # Real and fake go through the discriminator together, unless it would mix their statistics.
-        self.joint = not any(isinstance(m, _BatchNorm) for m in self.discriminator.modules())
-        self._step = -1
+        mixes = bool(getattr(self.discriminator, "mixes_batch", False))
+        self.joint = not mixes and not any(isinstance(m, _BatchNorm) for m in self.discriminator.modules())
+        self._batch: Batch | None = None
         self._fake: Tensor | None = None
 
     def autocast(self, device: torch.device) -> AbstractContextManager[None]:
@@ -74,21 +86,22 @@ class _Table:
         return fake.to(batch.x.dtype)
 
     def fake_for_discriminator(self, batch: Batch, draws: Draws, acting: Phase | None) -> Tensor:
-        """Fakes `[batch, ...]` without a graph; the graph is kept aside where `acting`, the generator's phase, will want it."""
-        if self._step == batch.step and self._fake is not None:
-            return self._fake.detach()
-        if self.keep_graph and acting is not None and acting.due(batch.step):
-            with acting.player.thawed():
-                self._fake, self._step = self.generate(batch, draws), batch.step
-            return self._fake.detach()
-        with torch.no_grad():
-            fake = self.generate(batch, draws)
-        if self.keep_graph:
-            self._fake, self._step = fake, batch.step
-        return fake
+        """Fakes `[batch, ...]` without a graph; the graph is kept aside where `acting`, the generator's phase, will want it.
+
+        Penalties that follow on the same batch get the same fakes, or running statistics would move once more for each.
+        """
+        if self._batch is not batch or self._fake is None:
+            if self.keep_graph and acting is not None and acting.due(batch.step):
+                with acting.player.thawed():
+                    self._fake = self.generate(batch, draws)
+            else:
+                with torch.no_grad():
+                    self._fake = self.generate(batch, draws)
+            self._batch = batch
+        return self._fake.detach()
 
     def fake_for_generator(self, batch: Batch, draws: Draws) -> Tensor:
-        if self.keep_graph and self._step == batch.step and self._fake is not None and self._fake.requires_grad:
+        if self.keep_graph and self._batch is batch and self._fake is not None and self._fake.requires_grad:
             fake, self._fake = self._fake, None
             return fake
         return self.generate(batch, draws if self.shared else draws.within("generator"))
@@ -121,6 +134,7 @@ class _LossPhase(Phase):
         super().__init__(name, player, every=every)
         self.table = table
         self._cached: list[tuple[Heads, Tensor]] = []
+        self._states: list[Tensor] = []
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
         """Logits of real and fake samples, with a graph where this phase's player needs one."""
@@ -136,11 +150,14 @@ class _LossPhase(Phase):
         return torch.stack([self.objective(r, f) for r, f in zip(real, fake, strict=True)]).sum()
 
     def prepare(self, parts: Sequence[Batch], draws: Sequence[Draws]) -> None:
-        self._cached = []
+        self._cached, self._states = [], []
         if not self.table.loss.couples_batch or len(parts) == 1:
             return
+        seen = []
         with torch.no_grad():
-            seen = [self.logits(part, d) for part, d in zip(parts, draws, strict=True)]
+            for part, d in zip(parts, draws, strict=True):
+                self._states.append(_layer_randomness(part.x.device))
+                seen.append(self.logits(part, d))
         pairs = [(tuple(h.detach() for h in r), tuple(h.detach() for h in f)) for r, f in seen]
         sizes = [len(p) for p in parts]
         real = tuple(torch.cat(h).requires_grad_() for h in zip(*(r for r, _ in pairs), strict=True))
@@ -149,6 +166,12 @@ class _LossPhase(Phase):
         grads = torch.autograd.grad(loss, [*real, *fake], allow_unused=True, materialize_grads=True)
         split = [g.split(sizes) for g in grads]
         self._cached = [(tuple(g[i] for g in split), loss.detach()) for i in range(len(parts))]
+
+    def judged(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
+        """`logits`, with the same dropout as in the pass that `prepare` made, if it made one."""
+        if self._states:
+            _layer_randomness(batch.x.device, self._states.pop(0))
+        return self.logits(batch, draws)
 
     def backward(self, batch: Batch, real: Heads, fake: Heads) -> Tensor:
         """Add this part's gradients; the loss, for the record."""
@@ -175,7 +198,7 @@ class DiscriminatorPhase(_LossPhase):
         return self.table.loss.discriminator(real, fake)
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        real, fake = self.logits(batch, draws)
+        real, fake = self.judged(batch, draws)
         loss = self.backward(batch, real, fake)
         r, f = real[0].detach(), fake[0].detach()
         return {
@@ -202,7 +225,7 @@ class GeneratorPhase(_LossPhase):
         return self.table.loss.generator(fake, real if self.table.loss.needs_real else None)
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        real, fake = self.logits(batch, draws)
+        real, fake = self.judged(batch, draws)
         for head in fake:
             head.retain_grad()
         loss = self.backward(batch, real, fake)

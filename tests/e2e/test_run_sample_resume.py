@@ -102,3 +102,20 @@ def test_five_mistakes_are_named_at_once_with_suggestions(terminal: Terminal) ->
         assert words in failed.stderr
     assert "Traceback" not in failed.stderr
     assert not (terminal.folder / "runs").exists()
+
+
+def test_a_run_that_cannot_begin_leaves_nothing_behind(terminal: Terminal) -> None:
+    (terminal.folder / "pictures").mkdir()
+    terminal.gan("run", "--plugin", "image", "--data", "pictures", "--out", "r", *TINY, code=1)
+    assert not (terminal.folder / "r").exists()
+    assert not (terminal.folder / "runs").exists()
+
+
+def test_a_dry_run_prints_a_configuration_that_trains_the_same(terminal: Terminal, digests: Digests) -> None:
+    settings = ["--plugin", "image", "--steps", 4, "penalties=r1", *TINY]
+    shown = terminal.gan("run", *settings, "--dry-run")
+    assert not (terminal.folder / "runs").exists()
+    (terminal.folder / "mine.toml").write_text(shown.stdout)
+    terminal.gan("run", *settings, "--out", "a")
+    terminal.gan("run", "--config", "mine.toml", "--out", "b")
+    assert digests(terminal.folder / "a") == digests(terminal.folder / "b")

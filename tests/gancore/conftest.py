@@ -13,7 +13,7 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture
-def registry():
+def toys_registry():
     """A registry that holds the engine's own components and the toy plugin, and nothing that is installed."""
     import gan_toys
 

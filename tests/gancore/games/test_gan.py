@@ -19,7 +19,7 @@ PENALTIES = ("r1", "r2", "gradient-penalty", "dragan")
 SIZE = 10
 
 
-def plain_gradients(networks, batch, *, loss, penalty="", augment=False, joint=True):
+def plain_gradients(networks, batch, *, loss, penalty="", augment=False):
     """The same step by torch.autograd.grad on the whole batch, written out without the game."""
     generator, discriminator = networks["generator"], networks["discriminator"]
     draws = toys.phase_draws(batch)
@@ -34,7 +34,7 @@ def plain_gradients(networks, batch, *, loss, penalty="", augment=False, joint=T
     real_logits, fake_logits = judge(batch.x, "real"), judge(fake.detach(), "fake")
     total = sum(objective.discriminator(r, f) for r, f in zip(real_logits, fake_logits, strict=True))
     if penalty:
-        ((_, regulariser, options),) = toys.components("penalty", {penalty: {"weight": 3.0}})
+        ((_, regulariser, _),) = toys.components("penalty", {penalty: {"weight": 3.0}})
         own = draws.within(f"discriminator/{penalty}")
         critic = lambda x: sum(judge(x, "penalty"))  # noqa: E731
         total = total + 3.0 * regulariser.penalty(critic, batch.x, fake.detach(), own)
@@ -250,8 +250,8 @@ def test_bf16_runs_networks_in_bfloat16_and_penalties_in_float32(penalty):
     }
 
 
-def test_weight_clipping_holds_right_after_the_discriminators_step(registry):
-    settings = configure(registry, plugin="toy", layers=[{"data": "toy", "architecture": "pair"}])
+def test_weight_clipping_holds_right_after_the_discriminators_step(toys_registry):
+    settings = configure(toys_registry, plugin="toy", layers=[{"data": "toy", "architecture": "pair"}])
     assert settings.game.name == "gan"
     networks = toys.double_networks()
     players = {n: Player(n, m, torch.optim.SGD(m.parameters(), 0.1)) for n, m in networks.items()}
@@ -268,11 +268,11 @@ def test_weight_clipping_holds_right_after_the_discriminators_step(registry):
         assert torch.equal(p, old.clamp(-0.05, 0.05))
 
 
-def test_a_network_that_the_game_lacks_is_an_error_that_names_it(registry):
+def test_a_network_that_the_game_lacks_is_an_error_that_names_it(toys_registry):
     from gancore.engine.build import build_game
 
     layer = {"data": {"name": "toy"}, "architecture": {"name": "pair", "missing": "discriminator"}}
-    settings = configure(registry, plugin="toy", layers=[layer])
+    settings = configure(toys_registry, plugin="toy", layers=[layer])
     with pytest.raises(PluginError, match=r"needs a network for discriminator.*toy:pair.*brought generator"):
         build_game(settings, toys.ToySpec())
 

@@ -30,10 +30,15 @@ def test_only_the_acting_player_is_trainable_while_it_moves(players):
     assert all(trainable(p) == [True, True] for p in players.values())
 
 
-def test_requires_grad_is_put_back_after_an_exception(players):
-    with pytest.raises(RuntimeError), players["a"].updating(), players["b"].thawed():
+def break_down_while_moving(players):
+    with players["a"].updating(), players["b"].thawed():
         assert trainable(players["b"]) == [True, True]
-        raise RuntimeError
+        raise RuntimeError("broke down")
+
+
+def test_requires_grad_is_put_back_after_an_exception(players):
+    with pytest.raises(RuntimeError, match="broke down"):
+        break_down_while_moving(players)
     assert all(trainable(p) == [True, True] for p in players.values())
 
 

@@ -1,0 +1,170 @@
+"""Every command does what it says, or says in one sentence what was wrong: exit code 2 for usage, 1 for failure."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import Result
+
+from gan_cli import errors
+from gancore.errors import DataError
+
+Gan = Callable[..., Result]
+Refused = Callable[..., str]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("trian",),
+        ("run", "--stepz", "5"),
+        ("run", "--steps", "many"),
+        ("run", "--steps", "0"),
+        ("run", "--seed", "-1"),
+        ("sample",),
+        ("sample", "run", "-n", "0"),
+        ("plugins", "shwo"),
+    ],
+)
+def test_arguments_that_cannot_be_parsed_exit_with_2(gan: Gan, arguments: tuple[str, ...]) -> None:
+    result = gan(*arguments, code=2)
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run",), "no plugin was named; choose one with --plugin NAME"),
+        (("run", "-p", "tyo"), "unknown plugin 'tyo'; did you mean 'toy'"),
+        (("run", "-p", "toy", "steps"), "'steps' is not of the form key=value"),
+        (("run", "-p", "toy", "stepz=5"), "stepz: no such option (did you mean 'steps'?)"),
+        (("run", "-p", "toy", "loss=hing"), "loss.name: unknown loss 'hing' (did you mean 'hinge'?)"),
+        (("run", "-p", "toy", "loss=os:system"), "unknown plugin 'os'"),
+        (("run", "-p", "toy", "--preset", "dmo"), "unknown preset 'dmo'; did you mean 'demo'"),
+        (("run", "-p", "toy", "--data", "nowhere.txt"), "'nowhere.txt': there is no such file or folder"),
+        (("run", "-p", "toy", "--data", "."), "reads no such file; it takes .txt (points)"),
+        (("run", "-p", "toy", "--config", "nowhere.toml"), "'nowhere.toml' cannot be read: No such file"),
+        (("plugins", "show", "tyo"), "unknown plugin 'tyo'; did you mean 'toy'"),
+        (("options", "emma"), "unknown section 'emma'; did you mean 'ema'"),
+        (("options", "-p", "toy", "architecture.mpl"), "unknown architecture 'mpl'; did you mean 'mlp'"),
+    ],
+)
+def test_what_cannot_be_understood_is_told_on_stderr_and_exits_with_2(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words in refused(*arguments, code=2)
+    assert list(tmp_path.iterdir()) == []  # a refused run leaves nothing behind
+
+
+def test_all_mistakes_are_told_at_once(refused: Refused) -> None:
+    said = refused(
+        "run", "-p", "toy", "stepz=5", "loss=hing", "architecture.widht=1", "batch_size=0", "every.log=x", code=2
+    )
+    assert said.startswith("error: 5 mistakes in the configuration:\n")
+    assert len(said.splitlines()) == 6
+
+
+def test_configuration_that_is_not_toml_is_told_with_its_line(refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("steps = 5\nloss = = hinge\n")
+    assert "line 2" in refused("run", "--config", path, code=2)
+
+
+@pytest.mark.parametrize("command", ["run", "sample", "resume"])
+def test_broken_plugin_is_told_with_its_cause(
+    refused: Refused, fake_dist: Callable[..., None], tmp_path: Path, command: str
+) -> None:
+    fake_dist("broken", "raise RuntimeError('no licence')")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "config.toml").write_text('plugin = "broken"\n')
+    arguments = ["run", "-p", "broken"] if command == "run" else [command, tmp_path / "old"]
+    assert "plugin 'broken' (fake_broken) is broken; importing it raised RuntimeError: no licence" in refused(
+        *arguments, code=1
+    )
+
+
+@pytest.mark.parametrize("command", ["sample", "resume"])
+def test_folder_that_is_no_run_is_a_failure(refused: Refused, tmp_path: Path, command: str) -> None:
+    assert "is no run: it does not exist" in refused(command, tmp_path / "gone", code=1)
+    assert "is no run: it has no config.toml" in refused(command, tmp_path, code=1)
+
+
+@pytest.mark.parametrize("command", ["sample", "resume"])
+def test_run_without_a_checkpoint_is_a_failure(refused: Refused, trained: Path, command: str) -> None:
+    for path in (trained / "checkpoints").iterdir():
+        (path / "manifest.json").unlink()
+    assert "no checkpoint in" in refused(command, trained, code=1)
+
+
+def test_data_with_nothing_in_them_are_a_failure(refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "empty.txt"
+    path.touch()
+    said = refused("run", "-p", "toy", "--quiet", "--data", path, "--out", tmp_path / "run", code=1)
+    assert "no points in it" in said
+
+
+def test_existing_folder_is_not_overwritten(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    assert "nothing is overwritten" in refused("run", "-p", "toy", "--out", tmp_path, code=1)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_finished_run_is_resumed_only_with_more_steps(refused: Refused, trained: Path) -> None:
+    assert "trained for 4 steps; to train it on, say --steps 8" in refused("resume", trained, code=2)
+
+
+# --- the guard itself -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (DataError("no pictures"), 1, "error: no pictures\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (ZeroDivisionError("division by zero"), 1, "error: ZeroDivisionError: division by zero; this was not foreseen"),
+        (BrokenPipeError(), 1, ""),
+    ],
+)
+def test_guard_turns_what_is_raised_into_an_exit_code(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, words: str
+) -> None:
+    @errors.guarded
+    def command() -> None:
+        raise error
+
+    with pytest.raises(typer.Exit) as caught:
+        command()
+    assert caught.value.exit_code == code
+    assert capsys.readouterr().err.startswith(words)
+
+
+def test_guard_lets_everything_through_for_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
+    @errors.guarded
+    def command() -> None:
+        raise DataError("no pictures")
+
+    monkeypatch.setattr(errors, "DEBUG", True)
+    with pytest.raises(DataError):
+        command()
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_debug_shows_a_traceback_wherever_it_stands(place: int) -> None:
+    arguments = ["plugins", "show", "nope"]
+    arguments.insert(place, "--debug")
+    environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "200"}
+    process = subprocess.run(
+        [sys.executable, "-m", "gan_cli", *arguments], capture_output=True, text=True, env=environment, timeout=60
+    )
+    assert process.returncode == 1
+    assert "Traceback" in process.stderr
+    assert "UnknownNameError" in process.stderr
+    assert process.stdout == ""

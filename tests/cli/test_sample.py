@@ -1,0 +1,121 @@
+"""`gan sample`: files from a trained run, never over others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Gan = Callable[..., Result]
+Refused = Callable[..., str]
+
+
+def classes(folder: Path) -> list[str]:
+    """The class that the toy writer has put into each file."""
+    return [p.read_text().split()[2] for p in sorted(folder.glob("sample-*.txt"))]
+
+
+def test_samples_go_to_a_new_numbered_folder_of_the_run_each_time(gan: Gan, trained: Path) -> None:
+    for name in ("001", "002"):
+        result = gan("sample", trained, "-n", 3)
+        folder = trained / "generated" / name
+        assert result.stdout == f"{folder}\n"
+        assert sorted(p.name for p in folder.iterdir()) == [*(f"sample-{n:05d}.txt" for n in range(3)), "sheet.json"]
+        assert "3 samples in" in result.stderr
+
+
+def test_json_names_every_file_the_sheet_last(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    told = json.loads(gan("sample", trained, "-n", 2, "--out", tmp_path / "out", "--json").stdout)
+    assert told["folder"] == str(tmp_path / "out")
+    assert [Path(f).name for f in told["files"]] == ["sample-00000.txt", "sample-00001.txt", "sheet.json"]
+    assert all(Path(f).is_file() for f in told["files"])
+
+
+def test_same_seed_gives_the_same_samples_and_another_seed_others(gan: Gan, trained: Path) -> None:
+    sheets = [(trained / "generated" / f"{n:03d}" / "sheet.json") for n in (1, 2, 3)]
+    for seed in (7, 7, 8):
+        gan("sample", trained, "-n", 4, "--seed", seed)
+    assert sheets[0].read_bytes() == sheets[1].read_bytes() != sheets[2].read_bytes()
+
+
+def test_earlier_checkpoint_is_taken_by_its_step(gan: Gan, trained: Path, refused: Refused) -> None:
+    gan("sample", trained, "-n", 4, "--step", 2)
+    gan("sample", trained, "-n", 4, "--step", 4)
+    gan("sample", trained, "-n", 4)
+    two, four, last = ((trained / "generated" / f"{n:03d}" / "sheet.json").read_bytes() for n in (1, 2, 3))
+    assert two != four == last
+    assert "step-00000003" in refused("sample", trained, "--step", 3, code=1)
+
+
+def test_classes_take_turns_unless_one_is_named(gan: Gan, trained: Path) -> None:
+    gan("sample", trained, "-n", 4)
+    assert classes(trained / "generated" / "001") == ["inner", "outer", "inner", "outer"]
+
+
+@pytest.mark.parametrize("wanted", ["outer", "1"])
+def test_class_is_chosen_by_name_or_index(gan: Gan, trained: Path, wanted: str) -> None:
+    gan("sample", trained, "-n", 3, "--class", wanted)
+    assert classes(trained / "generated" / "001") == ["outer"] * 3
+
+
+@pytest.mark.parametrize("wanted", ["outre", "2", "-1"])
+def test_unknown_class_is_a_usage_error_and_leaves_nothing_behind(refused: Refused, trained: Path, wanted: str) -> None:
+    said = refused("sample", trained, f"--class={wanted}", code=2)
+    assert f"unknown class '{wanted}'" in said
+    assert ("did you mean 'outer'" in said) == (wanted == "outre")
+    assert not (trained / "generated").exists()
+
+
+def test_run_without_labels_has_no_classes_to_choose_from(gan: Gan, refused: Refused, tmp_path: Path) -> None:
+    gan("run", "-p", "toy", "data.labels=false", "--steps", 1, "--out", tmp_path / "run", "--quiet")
+    assert "trained without labels" in refused("sample", tmp_path / "run", "--class", "0", code=2)
+    gan("sample", tmp_path / "run", "-n", 1)
+
+
+@pytest.mark.parametrize(
+    ("removed", "written"), [("text", ["sheet.json"]), ("json", ["sample-00000.txt", "sample-00001.txt"])]
+)
+def test_run_with_one_kind_of_writer_is_sampled_with_that(
+    gan: Gan, tmp_path: Path, removed: str, written: list[str]
+) -> None:
+    gan("run", "-p", "toy", f"writers.{removed}=none", "--steps", 1, "--out", tmp_path / "run", "--quiet")
+    gan("sample", tmp_path / "run", "-n", 2)
+    assert sorted(p.name for p in (tmp_path / "run" / "generated" / "001").iterdir()) == written
+
+
+def test_run_without_writers_cannot_be_sampled(gan: Gan, refused: Refused, tmp_path: Path) -> None:
+    gan("run", "-p", "toy", "writers=none", "--steps", 1, "--out", tmp_path / "run", "--quiet")
+    assert "was trained without writers" in refused("sample", tmp_path / "run", code=2)
+    assert not (tmp_path / "run" / "generated").exists()
+
+
+def test_folder_with_anything_in_it_is_not_written_to(refused: Refused, trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    assert "exists already and nothing is overwritten" in refused("sample", trained, "--out", out, code=1)
+    assert "exists already" in refused("sample", trained, "--out", out / "mine.txt", code=1)
+    assert [p.name for p in out.iterdir()] == ["mine.txt"]
+
+
+def test_empty_folder_may_be_used(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    gan("sample", trained, "-n", 1, "--out", tmp_path / "out")
+    assert (tmp_path / "out" / "sheet.json").is_file()
+
+
+def test_unknown_device_is_a_usage_error(refused: Refused, trained: Path) -> None:
+    assert "device 'gpu' is unknown; choose auto" in refused("sample", trained, "--device", "gpu", code=2)
+
+
+def test_damaged_checkpoint_is_passed_over_with_a_warning(gan: Gan, trained: Path) -> None:
+    (trained / "checkpoints" / "step-00000004" / "ema.safetensors").write_bytes(b"")
+    result = gan("sample", trained, "-n", 2)
+    assert "warning: checkpoint" in result.stderr
+    assert "ema.safetensors is not what was written" in result.stderr
+    gan("sample", trained, "-n", 2, "--step", 2)
+    one, two = ((trained / "generated" / f"{n:03d}" / "sheet.json").read_bytes() for n in (1, 2))
+    assert one == two

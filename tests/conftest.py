@@ -1,0 +1,110 @@
+"""Plugins that look installed without an installation, and a registry that sees them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import settings
+
+from gancore.plugins import DISABLE_VARIABLE, Registry
+
+# Machines that run this are busy, and a failure must come again when looked for.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
+
+TOY = Path(__file__).parent / "toy"
+"""Holds the plugin `toy` with its metadata; on `sys.path`, it is installed."""
+
+INFO = """
+from gancore import hookimpl
+from gancore.components import *
+
+
+@hookimpl
+def gan_plugin_info():
+    return PluginInfo(summary="For a test", api_version=1)
+"""
+"""How the source of a plugin may begin."""
+
+
+@pytest.fixture(autouse=True)
+def _no_plugin_is_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(DISABLE_VARIABLE, raising=False)
+
+
+@pytest.fixture
+def clean_modules() -> Iterator[None]:
+    """Forget afterwards what a test has imported from its own plugins."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith("fake_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def fake_dist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_modules: None) -> Callable[..., None]:
+    """Make a distribution appear: `fake_dist("rows", source)` is plugin `rows`, module `fake_rows`, distribution `gan-rows`."""
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+
+    def install(name: str, source: str, *, dist: str = "", module: str = "", version: str = "1.0") -> None:
+        dist, module = dist or f"gan-{name}", module or f"fake_{name}"
+        (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
+        info = site / f"{dist.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        head = f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\nSummary: Brings {name}\n"
+        (info / "METADATA").write_text(head, encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[gancore]\n{name} = {module}\n", encoding="utf-8")
+        importlib.invalidate_caches()
+
+    return install
+
+
+@pytest.fixture
+def plugin_module() -> Callable[..., ModuleType]:
+    """A module out of source text, to be given to `Registry.register`; `gan_plugin_info` is there already."""
+
+    def make(source: str, *, info: str = INFO) -> ModuleType:
+        module = ModuleType("fake_plugin")
+        exec(compile(info + textwrap.dedent(source), "<plugin>", "exec"), vars(module))
+        return module
+
+    return make
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Install the plugin `toy` for a test, in this process and in those that it starts; its name."""
+    monkeypatch.syspath_prepend(str(TOY))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(TOY), os.environ.get("PYTHONPATH", "")])))
+    return "toy"
+
+
+@pytest.fixture
+def installed(toy: str) -> Registry:
+    """Everything that is installed, and the plugin `toy`."""
+    return Registry()
+
+
+@pytest.fixture
+def fresh_python(tmp_path: Path) -> Callable[[str], str]:
+    """Run source text in a new interpreter; what it printed."""
+
+    def run(source: str) -> str:
+        process = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(source)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+        assert process.returncode == 0, process.stderr
+        return process.stdout
+
+    return run

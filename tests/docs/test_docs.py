@@ -1,0 +1,220 @@
+"""What the documentation says is true: commands parse, settings and TOML files validate, the plugin of the tutorial trains."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import re
+import shlex
+import sys
+import tomllib
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gan_cli.app import app
+from gancore.config import MAPS
+from gancore.plugins import BUILTIN, GROUP, Registry
+from gancore.settings import KIND_OF, Settings, configure, parse_assignments
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELL = {"bash", "console", "sh", "shell"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of code of one page."""
+
+    page: str
+    language: str
+    title: str
+    text: str
+
+
+def _blocks() -> list[Block]:
+    return [
+        Block(page.relative_to(ROOT).as_posix(), found[1], found[2], found[3])
+        for page in PAGES
+        for found in FENCE.finditer(page.read_text(encoding="utf-8"))
+    ]
+
+
+def _gan_arguments(line: str) -> list[str] | None:
+    """What follows `gan` in a line of shell; None for other lines."""
+    words = shlex.split(line.removeprefix("$ "), comments=True)
+    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        words = words[1:]
+    if words and words[0] == "torchrun" and "gan_cli" in words:
+        return words[words.index("gan_cli") + 1 :]
+    return [w for w in words[1:] if w != "--debug"] if words and words[0] == "gan" else None
+
+
+BLOCKS = _blocks()
+COMMANDS = [
+    (block.page, arguments)
+    for block in BLOCKS
+    if block.language in SHELL
+    for line in block.text.replace("\\\n", " ").splitlines()
+    if (arguments := _gan_arguments(line)) is not None
+]
+RUNS = [(page, arguments) for page, arguments in COMMANDS if arguments[:1] == ["run"]]
+CHEAP = sorted({tuple(a) for _, a in COMMANDS if a[:1] in (["options"], ["plugins"]) or a[-1:] == ["--help"]})
+TOML = [block for block in BLOCKS if block.language == "toml"]
+
+
+def _named(cases: list[tuple[str, list[str]]]) -> list[str]:
+    return [f"{page}: gan {' '.join(arguments)}" for page, arguments in cases]
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture
+def with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the data that the pages speak of exist; nothing is read from them."""
+    for name in {"photos", *(Path(p).name for _, a in RUNS for p in _values(a, "--data", "-d"))}:
+        place = tmp_path / name
+        place.touch() if place.suffix else place.mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _values(arguments: list[str], *flags: str) -> list[str]:
+    return [value for flag, value in itertools.pairwise(arguments) if flag in flags]
+
+
+def _settings(arguments: list[str], registry: Registry) -> Settings:
+    """What a `gan run` of the pages would train with, but for its `--config`."""
+    plugin, data, preset = (
+        next(iter(_values(arguments, *f)), None) for f in (("--plugin", "-p"), ("--data", "-d"), ("--preset",))
+    )
+    assignments = [a for a in arguments if re.match(r"[a-z][\w.-]*=", a)]
+    return configure(
+        registry, plugin=plugin or "image", data=data, preset=preset, layers=[parse_assignments(assignments)]
+    )
+
+
+def test_pages_show_commands_and_files() -> None:
+    assert len(RUNS) > 20
+    assert len(CHEAP) > 5
+    assert TOML
+
+
+@pytest.mark.parametrize("arguments", CHEAP, ids=[" ".join(a) for a in CHEAP])
+def test_listing_commands_succeed(arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, list(arguments), prog_name="gan")
+    assert result.exit_code == 0, result.output
+
+
+def test_every_command_and_flag_exists() -> None:
+    group = typer.main.get_command(app)
+    for _, arguments in COMMANDS:
+        command, rest = group, list(arguments)
+        while rest and rest[0] in getattr(command, "commands", {}):
+            command, rest = command.commands[rest[0]], rest[1:]  # type: ignore[attr-defined]
+        if "--help" not in rest and (rest or command is not group):
+            command.make_context("gan", rest)  # raises for an unknown flag, a missing argument, an impossible value
+
+
+@pytest.mark.parametrize(("page", "arguments"), RUNS, ids=_named(RUNS))
+def test_settings_of_a_run_validate(page: str, arguments: list[str], with_data: Path, registry: Registry) -> None:
+    _settings(arguments, registry)
+
+
+@pytest.mark.parametrize("section", MAPS)
+def test_sections_that_a_command_names_hold_these_and_no_others(
+    section: str, with_data: Path, registry: Registry
+) -> None:
+    for page, arguments in RUNS:
+        named = [a.partition("=")[2] for a in arguments if a.startswith(f"{section}=")]
+        if named:
+            wanted = {n for n in named[-1].split(",") if n != "none"}
+            assert set(getattr(_settings(arguments, registry), section)) == wanted, f"{page}: gan {' '.join(arguments)}"
+
+
+@pytest.mark.parametrize("block", TOML, ids=[b.page for b in TOML])
+def test_toml_is_valid(block: Block, with_data: Path, registry: Registry) -> None:
+    layer = tomllib.loads(block.text)
+    if "pyproject.toml" not in block.title:
+        configure(registry, plugin=layer.get("plugin", "image"), layers=[layer])
+
+
+def test_python_compiles() -> None:
+    for block in BLOCKS:
+        if block.language == "python":
+            compile(block.text, block.page, "exec")
+
+
+def test_plugin_of_the_guide_trains_and_is_drawn_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gancore
+
+    page = "docs/how-to/write-a-plugin.md"
+    files = {m[1]: b.text for b in BLOCKS if b.page == page and (m := re.search(r'title="(.+?)"', b.title))}
+    project = tomllib.loads(files.pop("pyproject.toml"))["project"]
+    (name, module), *others = project["entry-points"][GROUP].items()
+    assert not others
+    for file, text in files.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        registry = Registry([*entry_points(group=GROUP), EntryPoint(name, module, GROUP)])
+        run = gancore.train(plugin=name, steps=3, out=tmp_path / "run", registry=registry)
+        generator = gancore.load(run.folder, registry=registry, device="cpu")
+        samples = generator.sample(4)
+        written = [*generator.save(samples, tmp_path / "all.csv"), *generator.save(samples, tmp_path / "each")]
+    finally:
+        for loaded in [m for m in sys.modules if m.partition(".")[0] == module]:
+            del sys.modules[loaded]
+    assert samples.shape == (4, 64)
+    assert [len(file.read_text().splitlines()) for file in written] == [4, 1, 1, 1, 1]
+
+
+# --- parts that are filled in when the site is built ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hooks() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs/_scripts/hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_mark_is_filled_in(hooks: ModuleType) -> None:
+    for page in PAGES:
+        assert "<!--" not in hooks.on_page_markdown(page.read_text(encoding="utf-8")), page
+
+
+def test_options_page_has_every_component_that_has_options(registry: Registry) -> None:
+    text = (ROOT / "docs/reference/options.md").read_text(encoding="utf-8")
+    for section, kind in KIND_OF.items():
+        for owner in (BUILTIN, "image"):
+            for name, record in registry.load(owner).of_kind(kind).items():
+                assert not record.options or f"<!-- options: {section}.{name} -->" in text
+
+
+def test_losses_page_explains_every_loss_penalty_and_augmentation(registry: Registry) -> None:
+    text = (ROOT / "docs/reference/losses.md").read_text(encoding="utf-8")
+    for section in ("loss", "penalties"):
+        for name in registry.load(BUILTIN).of_kind(KIND_OF[section]):
+            assert f"\n### {name}\n" in text
+    for name in registry.load(BUILTIN).of_kind(KIND_OF["augmentations"]):
+        assert f"`{name}`" in text
+
+
+def test_architectures_page_explains_every_architecture(registry: Registry) -> None:
+    text = (ROOT / "docs/reference/architectures.md").read_text(encoding="utf-8")
+    for name in registry.load("image").of_kind(KIND_OF["architecture"]):
+        assert f"\n## {name}\n" in text

@@ -1,0 +1,93 @@
+"""Building: from the seed and from nothing else, and mistakes of components in words."""
+
+from __future__ import annotations
+
+import gan_toys as toys
+import pytest
+import torch
+from torch import nn
+
+from gancore.data.spec import SampleSpec
+from gancore.engine.build import Chain, build_game, pick_memory_format
+from gancore.errors import PluginError
+from gancore.random import Draws
+from gancore.settings import configure
+
+
+def built(registry, **options):
+    layer = {"data": {"name": "toy"}, "architecture": {"name": "pair"}, **options}
+    return build_game(configure(registry, plugin="toy", layers=[layer]), toys.ToySpec())
+
+
+def weights(game):
+    return torch.cat([p.detach().flatten() for m in game.networks.values() for p in m.parameters()])
+
+
+def test_building_leaves_the_global_random_state_as_it_was(toys_registry):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    built(toys_registry)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_networks_depend_on_the_seed_and_not_on_the_global_random_state(toys_registry):
+    torch.manual_seed(1)
+    first = weights(built(toys_registry, seed=5))
+    torch.manual_seed(2)
+    assert torch.equal(weights(built(toys_registry, seed=5)), first)
+    assert not torch.equal(weights(built(toys_registry, seed=6)), first)
+
+
+@pytest.mark.parametrize(("where", "expected"), [("none", []), ("discriminator", ["discriminator"]),
+                                                 ("both", ["discriminator", "generator"])])  # fmt: skip
+def test_spectral_norm_goes_where_the_option_says(toys_registry, where, expected):
+    game = built(toys_registry, architecture={"name": "pair", "spectral_norm": where})
+    normed = [n for n, m in game.networks.items() if nn.utils.parametrize.is_parametrized(m.layers[0])]
+    assert sorted(normed) == expected
+
+
+def test_a_game_gets_the_networks_that_it_names(toys_registry):
+    game = built(toys_registry, architecture={"name": "three"}, game={"name": "trio"})
+    assert set(game.networks) == {"generator", "discriminator", "encoder"}
+
+
+def test_an_architecture_that_lacks_a_player_is_named_in_the_error(toys_registry):
+    with pytest.raises(PluginError, match=r"toy:trio' needs a network for encoder; architecture 'toy:pair' brought"):
+        built(toys_registry, game={"name": "trio"})
+
+
+def test_an_architecture_that_returns_no_mapping_is_named_in_the_error(toys_registry, monkeypatch):
+    monkeypatch.setattr(toys, "build_pair", lambda options, spec: [nn.Linear(1, 1)])
+    with pytest.raises(PluginError, match="'toy:pair' must return its networks by name, not list"):
+        built(toys_registry)
+
+
+def test_augmentations_follow_one_another_with_draws_of_their_own():
+    seen = []
+
+    def add(x, draws):
+        seen.append(draws.uniform("u").tolist())
+        return x + 1
+
+    def double(x, draws):
+        seen.append(draws.uniform("u").tolist())
+        return x * 2
+
+    draws = Draws(0, torch.arange(2))
+    assert Chain((add, double))(torch.tensor([1.0, 2.0]), draws).tolist() == [4.0, 6.0]
+    assert seen[0] != seen[1]
+    x = torch.ones(2)
+    assert Chain(())(x, draws) is x
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "expected"),
+    [
+        ("auto", (3, 32, 32), torch.channels_last), ("auto", (16000,), torch.contiguous_format),
+        ("auto", (3, 8, 8), torch.contiguous_format), ("auto", (1, 8, 64), torch.contiguous_format),
+        ("auto", (4, 16), torch.contiguous_format), ("contiguous", (3, 8, 8), torch.contiguous_format),
+        ("channels_last", (3, 8, 8), torch.channels_last),
+    ],
+)  # fmt: skip
+def test_large_images_are_laid_out_channels_last_unless_told_otherwise(name, shape, expected):
+    assert pick_memory_format(name, SampleSpec(shape=shape)) == expected
