@@ -281,3 +281,36 @@ def test_phases_of_two_seeds_draw_different_noise():
     positions = torch.arange(4)
     first, second = (Draws(derive(seed, "phases"), positions).normal("z", 3) for seed in (0, 1))
     assert not torch.isin(first, second).any()
+
+
+class Forgetful(torch.nn.Module):
+    """A discriminator with dropout that remembers its masks."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.masks = []
+
+    def forward(self, x, condition=None):
+        mask = torch.nn.functional.dropout(torch.ones_like(x), 0.5)
+        self.masks.append(mask)
+        return self.inner(x * mask, condition)
+
+
+def test_both_passes_of_a_coupling_loss_drop_the_same_units():
+    networks = toys.double_networks()
+    judge = Forgetful(networks["discriminator"])
+    toys.game_gradients({**networks, "discriminator": judge}, toys.double_batch(8), loss="ragan", micro_batches=2)
+    first, second, again_first, again_second = judge.masks[:4]
+    assert not torch.equal(first, second)
+    assert torch.equal(first, again_first)
+    assert torch.equal(second, again_second)
+
+
+def test_a_discriminator_that_mixes_its_batch_sees_real_and_fake_apart():
+    networks = toys.double_networks()
+    for mixes, rows in ((False, {16}), (True, {8})):
+        judge = Forgetful(networks["discriminator"])
+        judge.mixes_batch = mixes
+        toys.game_gradients({**networks, "discriminator": judge}, toys.double_batch(8))
+        assert {len(m) for m in judge.masks[:1]} == rows
