@@ -8,7 +8,7 @@ does not decide.
 
 plain   two discriminator passes with a backward each, nothing frozen, contiguous tensors (the PyTorch example's steps)
 tuned   by hand, with every trick that the engine uses: one joint pass, frozen rivals, one fake batch, channels_last,
-        fused foreach Adam, a moving average
+        fused Adam, a moving average
 engine  `gancore.engine.loop.train_steps`, with all that it watches
 """
 
@@ -91,8 +91,8 @@ def tuned(settings: Settings, spec: ImageSpec, images: Tensor) -> Iterator[None]
     generator.to(memory_format=layout)
     discriminator.to(memory_format=layout)
     average = copy.deepcopy(generator)
-    adam_d = torch.optim.Adam(discriminator.parameters(), LR, BETAS, foreach=True)
-    adam_g = torch.optim.Adam(generator.parameters(), LR, BETAS, foreach=True)
+    adam_d = torch.optim.Adam(discriminator.parameters(), LR, BETAS, fused=True)
+    adam_g = torch.optim.Adam(generator.parameters(), LR, BETAS, fused=True)
     batch = settings.run.batch_size
     averaged = [*average.parameters(), *(b for b in average.buffers() if b.is_floating_point())]
     latest = [*generator.parameters(), *(b for b in generator.buffers() if b.is_floating_point())]

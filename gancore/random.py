@@ -40,11 +40,6 @@ def mix(x: Tensor) -> Tensor:
     return x ^ _shift_right(x, 31)
 
 
-def _precise(positions: Tensor) -> torch.dtype:
-    """The type to compute in: double, except on Apple's GPUs, which have none."""
-    return torch.float32 if positions.device.type == "mps" else torch.float64
-
-
 def bits(seed: int, positions: Tensor, count: int) -> Tensor:
     """`count` random int64 for each of `positions` `[n]` int64: `[n, count]`, on the device of `positions`."""
     rows = mix(positions * _signed(_GAMMA) + _signed(seed))
@@ -62,12 +57,11 @@ def normal(seed: int, positions: Tensor, count: int) -> Tensor:
     half = (count + 1) // 2
     raw = bits(seed, positions, half)
     # One integer gives both uniforms; the radius is drawn from (0, 1], since its logarithm is taken.
-    dtype = _precise(positions)
-    radius = (_shift_right(raw, 32).to(dtype) + 1.0) * 2.0**-32
-    angle = (raw & 0xFFFFFFFF).to(dtype) * (2.0**-32 * 2.0 * math.pi)
+    radius = (_shift_right(raw, 32).to(torch.float32) + 1.0) * 2.0**-32
+    angle = (raw & 0xFFFFFFFF).to(torch.float32) * (2.0**-32 * 2.0 * math.pi)
     length = torch.sqrt(-2.0 * torch.log(radius))
     both = torch.cat([length * torch.cos(angle), length * torch.sin(angle)], dim=1)
-    return both[:, :count].to(torch.float32)
+    return both[:, :count]
 
 
 class Draws:
@@ -98,5 +92,4 @@ class Draws:
 
     def integers(self, name: str, high: int, *shape: int) -> Tensor:
         """Int64 in [0, high), `[batch, *shape]`."""
-        scaled = self.uniform(name, *shape).to(_precise(self.positions)) * high
-        return scaled.to(torch.int64).clamp_(max=high - 1)
+        return (self.uniform(name, *shape) * high).to(torch.int64).clamp_(max=high - 1)

@@ -10,6 +10,18 @@ from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.parametrize import is_parametrized
 
 from gancore.config import Ema
+from gancore.engine.buffers import Buffers
+
+
+def normed(network: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
+    """Every weight under spectral normalisation: its layer, its name, its parametrisation."""
+    return [
+        (layer, name, parts)
+        for layer in network.modules()
+        if is_parametrized(layer)
+        for name, parts in layer.parametrizations.items()  # type: ignore[operator, union-attr]
+        if any(isinstance(part, _SpectralNorm) for part in parts.modules())
+    ]
 
 
 class MovingAverage:
@@ -22,15 +34,11 @@ class MovingAverage:
 
     def __init__(self, source: nn.Module, options: Ema) -> None:
         self.options = options
-        self.source = source
         self.module = copy.deepcopy(source).eval().requires_grad_(False)
-        self._normed = [
-            (layer, name, parts)
-            for layer in self.module.modules()
-            if is_parametrized(layer)
-            for name, parts in layer.parametrizations.items()  # type: ignore[operator, union-attr]
-            if any(isinstance(part, _SpectralNorm) for part in parts.modules())
-        ]
+        self._normed = normed(self.module)
+        vectors = [[b for _, _, parts in normed(m) for b in parts.buffers()] for m in (self.module, source)]
+        self._weights = [[p.detach() for p in network.parameters()] for network in (self.module, source)]
+        self._buffers = (Buffers([self.module], vectors[0]), Buffers([source], vectors[1]))
 
     def decay(self, samples_seen: int, batch_size: int) -> float:
         """The factor that the average keeps in one step: 2^(-batch / half-life), the half-life capped in warm-up."""
@@ -43,21 +51,14 @@ class MovingAverage:
     def update(self, samples_seen: int, batch_size: int) -> None:
         """Move the average towards the source; `samples_seen` counts the current batch."""
         share = 1.0 - self.decay(samples_seen, batch_size)
-        vectors = {id(b) for _, _, parts in self._normed for b in parts.buffers()}
-        # Asked for anew each time: a module may replace a buffer instead of changing it.
-        pairs = [
-            *zip(self.module.parameters(), self.source.parameters(), strict=True),
-            *(
-                (a, b)
-                for a, b in zip(self.module.buffers(), self.source.buffers(), strict=True)
-                if id(a) not in vectors
-            ),
-        ]
-        floating = [(a, b.detach()) for a, b in pairs if a.is_floating_point()]
-        torch._foreach_lerp_([a for a, _ in floating], [b for _, b in floating], share)
-        for average, latest in pairs:
-            if not average.is_floating_point():
-                average.copy_(latest)
+        averages, latest = list(self._weights[0]), list(self._weights[1])
+        for average, new in zip(self._buffers[0].now(), self._buffers[1].now(), strict=True):
+            if average.is_floating_point():
+                averages.append(average)
+                latest.append(new.detach())
+            else:
+                average.copy_(new)
+        torch._foreach_lerp_(averages, latest, share)
         for layer, name, parts in self._normed:
             parts.train()
             getattr(layer, name)  # computing the weight in training mode refines the vectors

@@ -107,8 +107,8 @@ def by_hand(steps=5, reuse_fakes=True, generator_every=1, seed=11):
     networks = small_networks()
     generator, discriminator = networks["generator"], networks["discriminator"]
     average = copy.deepcopy(generator)
-    move_g = torch.optim.Adam(generator.parameters(), 1e-3, (0.5, 0.9))
-    move_d = torch.optim.Adam(discriminator.parameters(), 1e-3, (0.5, 0.9))
+    move_g = torch.optim.Adam(generator.parameters(), 1e-3, (0.5, 0.9), fused=True)
+    move_d = torch.optim.Adam(discriminator.parameters(), 1e-3, (0.5, 0.9), fused=True)
     noise = derive(seed, "phases")
     for step in range(steps):
         positions = torch.arange(step * BATCH, (step + 1) * BATCH)
