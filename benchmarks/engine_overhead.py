@@ -36,6 +36,7 @@ from gancore.engine.health import HealthMonitor
 from gancore.engine.loop import TrainState, train_steps
 from gancore.engine.optimizers import build_optimizer
 from gancore.games.player import Player
+from gancore.nets.layout import in_layout
 from gancore.plugins import Registry
 from gancore.settings import Settings, configure
 
@@ -97,7 +98,7 @@ def tuned(settings: Settings, spec: ImageSpec, images: Tensor) -> Iterator[None]
     averaged = [*average.parameters(), *(b for b in average.buffers() if b.is_floating_point())]
     latest = [*generator.parameters(), *(b for b in generator.buffers() if b.is_floating_point())]
     while True:
-        real = (images[torch.randint(len(images), (batch,))].float() / 127.5 - 1.0).contiguous(memory_format=layout)
+        real = in_layout(images[torch.randint(len(images), (batch,))].float() / 127.5 - 1.0, layout)
         fake = generator(torch.randn(batch, *generator.latent_shape), None)
         adam_d.zero_grad(set_to_none=True)
         logits = discriminator(torch.cat([real, fake.detach()]), None)

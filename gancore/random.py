@@ -61,7 +61,7 @@ def normal(seed: int, positions: Tensor, count: int) -> Tensor:
     angle = (raw & 0xFFFFFFFF).to(torch.float32) * (2.0**-32 * 2.0 * math.pi)
     length = torch.sqrt(-2.0 * torch.log(radius))
     both = torch.cat([length * torch.cos(angle), length * torch.sin(angle)], dim=1)
-    return both[:, :count]
+    return both[:, :count].contiguous()
 
 
 class Draws:

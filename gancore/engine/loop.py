@@ -19,6 +19,7 @@ from gancore.engine.ema import MovingAverage
 from gancore.engine.health import HealthMonitor
 from gancore.engine.optimizers import lr_factor, set_lr
 from gancore.games.player import Phase, Player
+from gancore.nets.layout import in_layout
 from gancore.random import Draws, derive
 
 
@@ -32,7 +33,7 @@ class Means:
     def add(self, scalars: Mapping[str, Tensor | float], weight: float = 1.0) -> None:
         """Take in `scalars`; nothing waits for the device."""
         for name, value in scalars.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value * weight
+            self.sums[name] = self.sums.get(name, 0.0) + (value if weight == 1.0 else value * weight)
             self.weights[name] = self.weights.get(name, 0.0) + weight
 
     def take(self) -> dict[str, float]:
@@ -144,7 +145,7 @@ def train_steps(
         step = state.step
         batch = data.batch(step).to(device)
         x = spec.relax(batch.x)
-        batch = replace(batch, x=x.contiguous(memory_format=memory_format) if x.dim() == 4 else x)
+        batch = replace(batch, x=in_layout(x, memory_format) if x.dim() == 4 else x)
         parts = list(batch.split(min(config.micro_batches, share)))
         draws = [Draws(seed, part.positions) for part in parts]
         guard.remember()

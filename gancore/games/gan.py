@@ -147,7 +147,8 @@ class _LossPhase(Phase):
     def _total(self, real: Heads, fake: Heads) -> Tensor:
         if self.table.loss.couples_batch:
             real, fake = tuple(map(distributed.gather, real)), tuple(map(distributed.gather, fake))
-        return torch.stack([self.objective(r, f) for r, f in zip(real, fake, strict=True)]).sum()
+        first, *others = (self.objective(r, f) for r, f in zip(real, fake, strict=True))
+        return sum(others, first)
 
     def prepare(self, parts: Sequence[Batch], draws: Sequence[Draws]) -> None:
         self._cached, self._states = [], []
@@ -181,7 +182,7 @@ class _LossPhase(Phase):
             torch.autograd.backward([h for h, _ in pairs], [g for _, g in pairs])
             return loss
         loss = self._total(real, fake)
-        (loss * batch.weight).backward()
+        (loss if batch.weight == 1.0 else loss * batch.weight).backward()
         return loss.detach()
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gan_image.nets.sizes import channel_ladder, image_shape, plan
 from gancore.data.spec import SampleSpec
 from gancore.nets.conditioning import LatentWithClass, ProjectionHead
+from gancore.nets.layout import prefers_channels_last
 from gancore.nets.norm import BatchNorm
 from gancore.options import ArchitectureOptions
 
@@ -70,7 +71,9 @@ class Generator(nn.Module):
         _initialise(self)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.layers(self.project(self.latent(z, condition)).view(-1, *self.base))
+        channels, height, width = self.base
+        maps = self.project(self.latent(z, condition)).view(-1, height, width, channels).permute(0, 3, 1, 2)
+        return self.layers(maps if prefers_channels_last(self) else maps.contiguous())
 
 
 class Discriminator(nn.Module):
@@ -101,7 +104,8 @@ class Discriminator(nn.Module):
 
     def features(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """What the logit is a linear function of: the smallest map, flattened, `[batch, features]`."""
-        return self.layers(x).flatten(1)
+        # Channels innermost, so that nothing is rearranged, forward or backward, where the layout is channels_last.
+        return self.layers(x).permute(0, 2, 3, 1).flatten(1)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.head(self.features(x, condition), condition)
