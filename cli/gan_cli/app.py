@@ -25,17 +25,22 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only th
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Train to this step.")]
 
 
-@app.callback()
-def _main(
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
-) -> None:
-    del debug  # read before the arguments are parsed, so that it works in any place
-    if version:
+def _tell_version(wanted: bool) -> None:
+    if wanted:
         from gancore import __version__
 
         print(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def _main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
+    del debug, version  # the first is read before the arguments are parsed, so that it works in any place
 
 
 @app.command()
