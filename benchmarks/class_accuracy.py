@@ -1,7 +1,7 @@
 """How well a judge trained on real images recognises what a run generates.
 
     python benchmarks/class_accuracy.py digits RUN -n 1000
-    python benchmarks/class_accuracy.py mnist RUN -n 2000 --data mnist.npz --judge-file /tmp/judge.pt
+    python benchmarks/class_accuracy.py mnist RUN -n 2000 --data mnist.npz --judge-file judge.pt
 
 `digits`: a support vector classifier on scikit-learn's digits. `mnist`: a small CNN on the training images of an .npz in the
 form of keras' mnist.npz. The judge's own error on held-out real images is printed beside its verdict, since a verdict is worth

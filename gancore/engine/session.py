@@ -105,7 +105,6 @@ class Session:
         """
         with ExitStack() as stack:
             stack.enter_context(distributed.process_group(self.device))
-            stack.enter_context(self.signals.listening())
             if self.config.batch_size % distributed.world_size():
                 raise UsageError(
                     f"batch_size={self.config.batch_size} cannot be shared by {distributed.world_size()} processes; "
@@ -125,7 +124,9 @@ class Session:
                 self.folder.forget_after(0)  # what a run that was killed before its first checkpoint has written
             self._open()
             stack.callback(self.loader.close)
-            return self._train()
+            # Only now: while data are read there is nothing to save, and Ctrl-C should end it at once.
+            with self.signals.listening():
+                return self._train()
 
     # --- building ---------------------------------------------------------------------------------------------------
 
