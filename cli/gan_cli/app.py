@@ -81,31 +81,28 @@ def run(
     from gan_cli.training import follow
     from gancore.settings import parse_assignments
 
-    layer = parse_assignments(settings or [])
+    asked: dict[str, Any] = {
+        "plugin": plugin,
+        "data": data,
+        "preset": preset,
+        "config": config,
+        "steps": steps,
+        "seed": seed,
+    }
+    asked["options"] = parse_assignments(settings or [])
     if dry_run:
         import tomli_w
 
         from gancore.api import plan
 
-        chosen = plan(plugin=plugin, data=data, preset=preset, config=config, steps=steps, seed=seed, options=layer)
-        complete = chosen.dump()
+        complete = plan(**asked).dump()
         print(json.dumps(complete) if as_json else tomli_w.dumps(complete), end="")
         return
 
     def begin(**how: Any) -> Any:
         import gancore
 
-        return gancore.train(
-            plugin=plugin,
-            data=data,
-            preset=preset,
-            config=config,
-            steps=steps,
-            seed=seed,
-            out=out,
-            options=layer,
-            **how,
-        )
+        return gancore.train(out=out, **asked, **how)
 
     follow(begin, quiet=quiet, as_json=as_json)
 

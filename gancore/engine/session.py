@@ -165,7 +165,7 @@ class Session:
             start=self.state.step,
             stop=self.config.steps,
         )
-        self.sheets = SheetMaker(self.settings, self.spec, self.folder, self.source, self.device)
+        self.sheets = SheetMaker(self.settings, self.spec, self.folder, self.source)
 
     def _workers(self) -> int:
         if self.config.workers >= 0:

@@ -58,14 +58,11 @@ def write(
 class SheetMaker:
     """Writes `samples/step-00000500.*` during training and one file of progress at the end."""
 
-    def __init__(
-        self, settings: Settings, spec: SampleSpec, folder: RunFolder, source: DataSource, device: torch.device
-    ) -> None:
+    def __init__(self, settings: Settings, spec: SampleSpec, folder: RunFolder, source: DataSource) -> None:
         self.settings = settings
         self.spec = spec
         self.folder = folder
         self.source = source
-        self.device = device
         self.last: Path | None = None
 
     def generate(self, generator: nn.Module, count: int, condition: Tensor | None) -> Tensor:

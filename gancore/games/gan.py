@@ -106,10 +106,12 @@ class _Table:
             return fake
         return self.generate(batch, draws if self.shared else draws.within("generator"))
 
-    def judge(self, x: Tensor, condition: Tensor | None, draws: Draws, side: str) -> Heads:
-        x = self.augment(x, draws.within(side))
+    def look(self, x: Tensor, condition: Tensor | None) -> Heads:
         with self.autocast(x.device):
             return heads(self.discriminator(x, condition))
+
+    def judge(self, x: Tensor, condition: Tensor | None, draws: Draws, side: str) -> Heads:
+        return self.look(self.augment(x, draws.within(side)), condition)
 
     def judge_both(self, batch: Batch, fake: Tensor, draws: Draws) -> tuple[Heads, Heads]:
         if not self.joint:
@@ -117,8 +119,7 @@ class _Table:
             return real, self.judge(fake, batch.condition, draws, "fake")
         x = torch.cat([self.augment(batch.x, draws.within("real")), self.augment(fake, draws.within("fake"))])
         condition = None if batch.condition is None else torch.cat([batch.condition, batch.condition])
-        with self.autocast(x.device):
-            both = heads(self.discriminator(x, condition))
+        both = self.look(x, condition)
         n = len(fake)
         return tuple(h[:n] for h in both), tuple(h[n:] for h in both)
 
