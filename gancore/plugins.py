@@ -37,7 +37,7 @@ _NOUN_HOOKS = {record.kind: f"gan_{record.kind}s" for record in KINDS} | {
 
 @dataclass(frozen=True, slots=True)
 class InstalledPlugin:
-    """What package metadata say about a plugin; nothing of it has been imported."""
+    """What package metadata say about a plugin; nothing of it has been imported. `state` says why it cannot be used."""
 
     name: str
     module: str
@@ -45,6 +45,7 @@ class InstalledPlugin:
     version: str
     summary: str
     disabled: bool = False
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,11 @@ class Found:
         return f"{self.plugin}:{self.record.name}"
 
 
+def disabled_names() -> set[str]:
+    """The names in the environment variable `GAN_DISABLE_PLUGINS`."""
+    return {n.strip() for n in os.environ.get(DISABLE_VARIABLE, "").split(",") if n.strip()}
+
+
 class Registry:
     """The plugins of this process. One registry serves one command or one call of the Python API."""
 
@@ -81,7 +87,7 @@ class Registry:
         self._entries: dict[str, list[EntryPoint]] = {}
         for entry in entry_points(group=GROUP) if entries is None else entries:
             self._entries.setdefault(entry.name, []).append(entry)
-        self.disabled = {n.strip() for n in os.environ.get(DISABLE_VARIABLE, "").split(",") if n.strip()}
+        self.disabled = disabled_names()
         self._manager = pluggy.PluginManager("gancore")
         self._manager.add_hookspecs(hookspecs)
         self._loaded: dict[str, Plugin] = {}
@@ -90,9 +96,16 @@ class Registry:
     # --- what is installed ------------------------------------------------------------------------------------------
 
     def installed(self) -> list[InstalledPlugin]:
-        """Every installed plugin by name, from metadata alone. Two that claim one name are both listed."""
+        """Every installed plugin by name, from metadata alone. Two that claim one name are both listed.
+
+        One that calls itself `gancore` is listed too, though that name always means the engine's own components.
+        """
         found = []
         for name in sorted(self._entries):
+            twice = "name claimed twice: uninstall one" if len(self._entries[name]) > 1 else ""
+            state = "disabled" if name in self.disabled else twice
+            if name == BUILTIN:
+                state = "reserved name: it cannot be used"
             for entry in self._entries[name]:
                 dist = entry.dist
                 found.append(
@@ -103,6 +116,7 @@ class Registry:
                         version=dist.version if dist else "",
                         summary=(dist.metadata["Summary"] or "") if dist else "",
                         disabled=name in self.disabled,
+                        state=state,
                     )
                 )
         return found
@@ -120,6 +134,10 @@ class Registry:
             return self._loaded[name]
         module = importlib.import_module("gancore.builtin") if name == BUILTIN else self._import(name)
         return self.register(module, name)
+
+    def registered(self) -> list[str]:
+        """Names of the plugins that are loaded."""
+        return list(self._loaded)
 
     def register(self, module: ModuleType, name: str) -> Plugin:
         """Take a module in as the plugin `name`: what `load` does after the import, and a way in for tests and notebooks."""
@@ -151,7 +169,7 @@ class Registry:
         if not entries:
             raise UnknownNameError("plugin", name, self._entries, hint="install it with pip, or see `gan plugins`")
         if len(entries) > 1:
-            owners = " and ".join(f"{e.dist.name if e.dist else '?'} ({e.value})" for e in entries)
+            owners = " and ".join(sorted(f"{e.dist.name if e.dist else '?'} ({e.value})" for e in entries))
             raise PluginError(f"plugin name '{name}' is claimed by {owners}; uninstall one of them")
         try:
             module = entries[0].load()

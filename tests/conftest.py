@@ -16,6 +16,8 @@ from hypothesis import settings
 
 from gancore.plugins import DISABLE_VARIABLE, Registry
 
+pytest_plugins = ["pytester"]
+
 # Machines that run this are busy, and a failure must come again when looked for.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")

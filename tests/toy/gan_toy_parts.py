@@ -62,7 +62,11 @@ def circles(options: CirclesOptions, progress: ProgressReport) -> Points:
 
 
 def points(options: PointsOptions, progress: ProgressReport) -> Points:
-    rows = [[float(v) for v in line.split()] for line in options.path.read_text(encoding="utf-8").splitlines()]
+    try:
+        lines = options.path.read_text(encoding="utf-8").splitlines()
+        rows = [[float(x), float(y)] for x, y in (line.split()[:2] for line in lines)]
+    except (OSError, ValueError) as error:
+        raise DataError(f"data '{options.path}': it cannot be read as two numbers a line ({error})") from error
     if not rows:
         raise DataError(f"data '{options.path}': no points in it")
     progress("reading points", len(rows), len(rows))

@@ -1,0 +1,318 @@
+"""Checks of what a plugin says of itself: metadata, declarations, option models, presets."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from gancore.components import Architecture, Component, Dataset, Penalty, Preset
+from gancore.config import SECTIONS
+from gancore.data.spec import SampleSpec
+from gancore.errors import GanError
+from gancore.options import ArchitectureOptions, Options, PenaltyOptions
+from gancore.plugins import GROUP, options_model, resolve
+from gancore.settings import configure
+from gancore.testing.check import Mismatch, NotApplicable, check, describe
+from gancore.testing.kit import Kit
+
+HEAVY = ("torch", "torchaudio", "transformers", "librosa", "numba", "scipy", "sklearn", "pandas", "tensorflow", "jax")
+"""What nobody should wait for who only lists plugins."""
+
+BASES: dict[type[Component], type[Options]] = {Architecture: ArchitectureOptions, Penalty: PenaltyOptions}
+
+
+def _plugin(kit: Kit) -> list[str]:
+    return [kit.name]
+
+
+def _components(kit: Kit) -> list[str]:
+    return list(kit.components())
+
+
+def _with_options(kit: Kit) -> list[str]:
+    return [subject for subject, record in kit.components().items() if record.options]
+
+
+# --- the plugin -----------------------------------------------------------------------------------------------------
+
+
+@check(
+    "plugin.loads",
+    "gan_plugin_info",
+    "the module imports, and its hooks are known and yield records of their kinds",
+    _plugin,
+)
+def plugin_loads(kit: Kit, subject: str) -> None:
+    try:
+        kit.plugin  # noqa: B018 - loads it
+    except GanError as error:
+        raise Mismatch(str(error)) from error
+
+
+@check(
+    "plugin.package",
+    "gan_plugin_info",
+    "the package has a summary and names gancore among its dependencies, so that pip installs both",
+    _plugin,
+)
+def plugin_package(kit: Kit, subject: str) -> None:
+    entries = [e for e in importlib.metadata.entry_points(group=GROUP) if e.name == kit.name]
+    if not entries or entries[0].dist is None:
+        raise NotApplicable("it is registered in this process and not installed as a package")
+    dist = entries[0].dist
+    if not (dist.metadata["Summary"] or "").strip():
+        raise Mismatch(f"'{dist.name}' has no summary; put a description into its pyproject.toml")
+    needs = [r.split(";")[0].split("[")[0].strip(" <>=!~0123456789.*(),") for r in dist.requires or []]
+    if dist.name != "gancore" and "gancore" not in needs:
+        raise Mismatch(f"'{dist.name}' requires {', '.join(needs) or 'nothing'}; add gancore to its dependencies")
+
+
+@check(
+    "plugin.light",
+    "gan_plugin_info",
+    "listing what the plugin brings imports no torch and nothing else that takes long, and prints nothing",
+    _plugin,
+)
+def plugin_light(kit: Kit, subject: str) -> None:
+    module = kit.plugin.module.__name__
+    if not any(e.name == kit.name for e in importlib.metadata.entry_points(group=GROUP)) and kit.name != "gancore":
+        raise NotApplicable("it is registered in this process and not installed as a package")
+    code = (
+        "import json, sys\nfrom gancore.plugins import Registry\n"
+        f"Registry().load({kit.name!r})\n"
+        f"sys.stderr.write('\\n' + json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    )
+    paths = os.pathsep.join([p for p in sys.path if p])
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": paths},
+        cwd=kit.folder("listing"),
+    )
+    lines = ran.stderr.strip().splitlines()
+    if ran.returncode:
+        raise Mismatch(f"in a new interpreter it does not load: {lines[-1] if lines else 'no message'}")
+    heavy = json.loads(lines[-1])
+    if heavy:
+        raise Mismatch(f"importing {module} imports {', '.join(heavy)}; name targets as strings and import inside them")
+    if ran.stdout or len(lines) > 1:
+        said = " ".join([ran.stdout, *lines[:-1]]).strip()[:200]
+        raise Mismatch(f"importing {module} prints: {said}")
+
+
+@check(
+    "plugin.presets",
+    "gan_plugin_info",
+    "demo_preset and data_preset are presets of the plugin, and the demo names its data",
+    _plugin,
+)
+def plugin_presets(kit: Kit, subject: str) -> None:
+    presets, info = kit.records(Preset), kit.plugin.info
+    for role in ("demo_preset", "data_preset"):
+        name = getattr(info, role)
+        if name and name not in presets:
+            there = ", ".join(presets) or "none at all"
+            raise Mismatch(f"{role} is '{name}', and the presets are {there}")
+    demo = presets.get(info.demo_preset)
+    if demo is not None and not demo.config.get("data"):
+        raise Mismatch(f"preset '{demo.name}' is the demo and has no section `data`: it could not train alone")
+
+
+# --- components -----------------------------------------------------------------------------------------------------
+
+
+@check("component.summary", "gan_plugin_info", "a summary of one line, which lists show", _components)
+def component_summary(kit: Kit, subject: str) -> None:
+    summary = kit.record(subject).summary
+    if not summary.strip() or "\n" in summary or len(summary) > 160:
+        raise Mismatch(f"its summary is {summary!r}; say in at most 160 characters what it is")
+
+
+@check(
+    "component.resolves",
+    "gan_plugin_info",
+    "target, options and spec name something that can be imported: a callable, an option model, a SampleSpec",
+    _components,
+)
+def component_resolves(kit: Kit, subject: str) -> None:
+    record = kit.record(subject)
+    target = resolve(record.target)
+    if not callable(target):
+        raise Mismatch(f"target '{record.target}' is a {type(target).__name__}, which cannot be called")
+    if record.options:
+        model = options_model(record)
+        base = BASES.get(type(record), Options)
+        if not (isinstance(model, type) and issubclass(model, base)):
+            raise Mismatch(
+                f"options '{record.options}' is {model!r}, not a class derived from gancore.options.{base.__name__}"
+            )
+    elif type(record) in BASES:
+        raise Mismatch(
+            f"it has no options; every {record.kind} has a model derived from {BASES[type(record)].__name__}"
+        )
+    if isinstance(record, Dataset):
+        spec = resolve(record.spec)
+        if not (isinstance(spec, type) and issubclass(spec, SampleSpec)):
+            raise Mismatch(f"spec '{record.spec}' is {spec!r}, not a class derived from gancore.data.spec.SampleSpec")
+
+
+@check(
+    "component.options",
+    "gan_plugin_info",
+    "option models are frozen and refuse unknown names; every field has a description, every number a bound",
+    _with_options,
+)
+def component_options(kit: Kit, subject: str) -> None:
+    model = _model(kit, subject)
+    if model.model_config.get("extra") != "forbid" or not model.model_config.get("frozen"):
+        raise Mismatch(f"{model.__name__} overrides model_config; keep extra='forbid' and frozen=True")
+    faults = []
+    for name, field in model.model_fields.items():
+        if not (field.description or "").strip():
+            faults.append(f"{name} has no description")
+        if _is_number(field) and not _bounds(model, name):
+            faults.append(f"{name} is a number without bounds (ge, gt, le, lt)")
+    if faults:
+        raise Mismatch(f"{model.__name__}: {'; '.join(faults)}")
+
+
+@check(
+    "component.defaults",
+    "gan_plugin_info",
+    "options build from their defaults; only a data set may require one, the `path` that --data fills in",
+    _with_options,
+)
+def component_defaults(kit: Kit, subject: str) -> None:
+    record, model = kit.record(subject), _model(kit, subject)
+    required = [n for n, f in model.model_fields.items() if f.is_required()]
+    if isinstance(record, Dataset) and (record.suffixes or record.directories):
+        if "path" not in model.model_fields:
+            raise Mismatch(f"the data set takes files, and {model.__name__} has no field `path` for them")
+        required = [n for n in required if n != "path"]
+        given = {"path": Path("x")} if "path" in model.model_fields else {}
+    else:
+        given = {}
+    if required:
+        raise Mismatch(f"{model.__name__} has no default for {', '.join(required)}")
+    try:
+        options = model(**given)
+    except ValidationError as error:
+        raise Mismatch(f"its own defaults are refused: {' '.join(str(error).split())[:300]}") from error
+    # What config.toml holds must read back as the same.
+    written = tomli_w.dumps(options.model_dump(mode="json", exclude_none=True))
+    again = model.model_validate(tomllib.loads(written))
+    if again != options:
+        raise Mismatch(f"written to config.toml and read back, {options!r} became {again!r}")
+
+
+@check(
+    "component.nonsense",
+    "gan_plugin_info",
+    "values of a wrong type, outside of the bounds, not finite, or under an unknown name are refused",
+    _with_options,
+)
+def component_nonsense(kit: Kit, subject: str) -> None:
+    record, model = kit.record(subject), _model(kit, subject)
+    given: dict[str, Any] = {}
+    if isinstance(record, Dataset) and "path" in model.model_fields:
+        given = {"path": "x"}
+    for name, value in _nonsense(model):
+        try:
+            model.model_validate(given | {name: value})
+        except ValidationError:
+            continue
+        except Exception as error:
+            raise Mismatch(f"{name}={value!r} raised {describe(error)} instead of being refused") from error
+        raise Mismatch(f"{name}={value!r} was accepted")
+
+
+def _model(kit: Kit, subject: str) -> type[BaseModel]:
+    model = kit.need("component.resolves", lambda: options_model(kit.record(subject)))
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise NotApplicable("its options are no model, as component.resolves says")
+    return model
+
+
+def _is_number(field: FieldInfo) -> bool:
+    """Whether a field holds one number, or one or nothing."""
+    union = get_origin(field.annotation) in (Union, UnionType)
+    parts = set(get_args(field.annotation) if union else (field.annotation,)) - {NoneType}
+    return bool(parts) and parts <= {int, float}
+
+
+def _bounds(model: type[BaseModel], name: str) -> dict[str, float]:
+    """Bounds of a field by their names in JSON Schema."""
+    schema = model.model_json_schema()["properties"][name]
+    parts = [schema, *schema.get("anyOf", [])]
+    keys = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    return {k: p[k] for p in parts for k in keys if k in p}
+
+
+def _nonsense(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
+    """Options that no model should take."""
+    yield "no_such_option_of_anything", 1
+    for name, field in model.model_fields.items():
+        if not _is_number(field):
+            if field.annotation in (bool, str) or getattr(field.annotation, "__origin__", None) is not None:
+                yield name, {"not": "a value"} if field.annotation is not Mapping else 1.5
+            continue
+        yield name, "not a number"
+        for key, bound in _bounds(model, name).items():
+            step = 1 if isinstance(bound, int) else max(1.0, abs(bound))
+            outside = {"minimum": bound - step, "maximum": bound + step}
+            yield name, outside.get(key, bound)
+        if field.annotation is float:
+            yield name, math.nan
+
+
+# --- presets --------------------------------------------------------------------------------------------------------
+
+
+@check(
+    "preset.complete",
+    "gan_presets",
+    "with its data the preset is a whole configuration without mistakes, and config.toml reads back as the same",
+    lambda kit: list(kit.scenes()),
+)
+def preset_complete(kit: Kit, subject: str) -> None:
+    scene = kit.scenes()[subject]
+    if scene.preset != "none" and scene.plugin == kit.name:
+        preset = kit.records(Preset)[scene.preset]
+        gaps = [s for s in ("architecture",) if not preset.config.get(s) and s not in scene.layer]
+        if gaps:
+            raise Mismatch(f"preset '{preset.name}' has no section {', '.join(gaps)}; it must choose all but the data")
+        if "data" not in scene.layer and not preset.config.get("data") and kit.data is None:
+            raise NotApplicable("it leaves the data to its user and no data set is at hand; name a file with --data")
+        overruled = [
+            s for s in SECTIONS if isinstance(preset.config.get(s), Mapping) and "name" not in preset.config[s]
+        ]
+        if overruled:
+            raise Mismatch(f"preset '{preset.name}' gives options for {', '.join(overruled)} without a `name`")
+        # As it stands, without what the kit makes smaller.
+        configure(kit.registry, plugin=kit.name, preset=scene.preset, data=_data(kit, scene), layers=[scene.layer])
+    settings = kit.settings(scene)
+    dumped = settings.dump()
+    again = configure(kit.registry, layers=[tomllib.loads(tomli_w.dumps(dumped))]).dump()
+    if again != dumped:
+        changed = [k for k in dumped if dumped[k] != again.get(k)]
+        raise Mismatch(f"written to config.toml and read back, the sections {', '.join(changed)} are different")
+
+
+def _data(kit: Kit, scene: Any) -> Path | None:
+    chosen = "data" in scene.layer or kit.records(Preset)[scene.preset].config.get("data")
+    return None if chosen else kit.data

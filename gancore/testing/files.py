@@ -1,0 +1,165 @@
+"""Checks of writers: files where they belong, that the modality's own reader reads back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gancore.components import Dataset, DataSource, Writer
+from gancore.data.spec import SampleSpec
+from gancore.plugins import build, options_model
+from gancore.random import Draws
+from gancore.testing.check import Mismatch, NotApplicable, check, describe
+from gancore.testing.kit import BATCH, Kit, latents, reads, silent, tried_on
+
+STEM = "sample"
+
+
+def _samples(kit: Kit) -> tuple[SampleSpec, Tensor, Tensor, list[int] | None]:
+    """Spec, hard samples real and generated, and their labels."""
+    settings, spec, game = kit.ready(kit.stage())
+    real, labels = kit.need("data.samples", lambda: kit.batch(kit.source(settings)))
+    with torch.no_grad():
+        generator = game.networks["generator"].eval()
+        fake = kit.need("networks.shapes", lambda: spec.harden(generator(latents(generator), labels)))
+    return spec, real, fake, None if labels is None else labels.tolist()
+
+
+def _write(
+    kit: Kit, subject: str, spec: SampleSpec, samples: Tensor, labels: list[int] | None
+) -> tuple[Path, list[Path]]:
+    folder = kit.folder(subject.partition(" ")[2])
+    with tried_on(kit.stage()):
+        files = kit.built(subject, spec).write(samples, folder, STEM, labels)
+    return folder, files
+
+
+def _sheets(kit: Kit, role: str) -> list[str]:
+    return [f"writer {n}" for n, r in kit.records(Writer).items() if (r.role == "progress") == (role == "progress")]
+
+
+@check(
+    "writer.writes",
+    "gan_writers",
+    "write() puts files into the folder it is given, named after the stem, and returns all of them; a file a sample for `each`",
+    lambda kit: _sheets(kit, "samples"),
+)
+def writer_writes(kit: Kit, subject: str) -> None:
+    role = kit.record(subject).role
+    spec, real, fake, labels = _samples(kit)
+    tries: list[tuple[str, Tensor, list[int] | None]] = [
+        ("real", real, labels),
+        ("generated", fake, labels),
+        ("one", fake[:1], None),
+    ]
+    for what, samples, classes in tries:
+        folder, files = _write(kit, subject, spec, samples, None if classes is None else classes[: len(samples)])
+        _in_place(folder, files, what)
+        if role == "each" and len(files) != len(samples):
+            raise Mismatch(f"for {len(samples)} samples it wrote {len(files)} files; role `each` is a file a sample")
+        if role == "sheet" and len({f.suffix for f in files}) != len(files):
+            raise Mismatch(
+                f"for {len(samples)} samples it wrote {len(files)} files; role `sheet` is one file that shows many"
+            )
+    before = fake.clone()
+    _write(kit, subject, spec, fake, labels)
+    if not torch.equal(before, fake):
+        raise Mismatch("it changes the samples that it is given")
+
+
+def _in_place(folder: Path, files: Any, what: str) -> None:
+    if not isinstance(files, list) or not files:
+        raise Mismatch(f"given {what} samples it returned {files!r}; return the list of files written")
+    there = {p for p in folder.rglob("*") if p.is_file()}
+    for file in files:
+        if not isinstance(file, Path) or not file.is_file() or not file.stat().st_size:
+            raise Mismatch(f"it returned {file!r}, which is no file with something in it")
+        if not file.is_relative_to(folder):
+            raise Mismatch(f"it wrote '{file}' outside of the folder '{folder}' that it was given")
+        if not file.name.startswith(STEM):
+            raise Mismatch(f"it wrote '{file.name}'; names begin with the stem, here '{STEM}'")
+    extra = there - set(files)
+    if extra:
+        raise Mismatch(f"it wrote '{min(extra).name}' and did not return it")
+
+
+@check(
+    "writer.reads-back",
+    "gan_writers",
+    "the plugin's own data set reads back what the writer wrote, as many samples of the same form and nearly the same values",
+    lambda kit: _sheets(kit, "samples"),
+)
+def writer_reads_back(kit: Kit, subject: str) -> None:
+    spec, real, _, _ = _samples(kit)
+    if kit.stage().plugin != kit.name:
+        raise NotApplicable("the plugin brings no data of its own")
+    folder, files = kit.need("writer.writes", lambda: _write(kit, subject, spec, real, None))
+    path = files[0] if len(files) == 1 else folder
+    readers: list[tuple[str, Path]] = []
+    for name, record in kit.records(Dataset).items():
+        for place in dict.fromkeys([path, *([folder] if kit.record(subject).role == "each" else [])]):
+            if reads(record, place):
+                readers.append((name, place))
+    if not readers:
+        raise NotApplicable(f"no data set of the plugin takes {files[0].suffix} files")
+    for name, place in readers:
+        source = _read(kit, name, place)
+        if len(source) != BATCH:
+            raise Mismatch(f"of {BATCH} samples written, data set '{name}' reads {len(source)}")
+        if source.spec.shape != spec.shape:  # by default it fits what it reads into another size
+            source = _read(kit, name, place, _sizes(kit, name, source.spec.shape, spec.shape))
+        again, _ = source.fetch(torch.arange(len(source)), Draws(1, torch.arange(len(source))))
+        a, b = spec.relax(real), source.spec.relax(again)
+        if a.shape != b.shape:
+            raise Mismatch(f"samples {list(a.shape)} come back from data set '{name}' as {list(b.shape)}")
+        error = float((a - b).abs().mean() / (a - a.mean()).abs().mean().clamp_min(1e-6))
+        if error > 0.1:
+            raise Mismatch(
+                f"what data set '{name}' reads differs from what was written by {error:.0%} of the samples' spread"
+            )
+
+
+def _read(kit: Kit, name: str, place: Path, changes: Mapping[str, Any] | None = None) -> DataSource:
+    record = kit.record(f"dataset {name}")
+    model = kit.need("component.resolves", lambda: options_model(record))
+    try:
+        return build(record, model(path=place, **(changes or {})), silent)  # type: ignore[misc]
+    except Exception as error:
+        raise Mismatch(f"data set '{name}' does not read it: {describe(error)}") from error
+
+
+def _sizes(kit: Kit, name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> dict[str, Any]:
+    """Options of a data set whose default is the size that it fits samples into, set to the size that was written."""
+    model = kit.need("component.resolves", lambda: options_model(kit.record(f"dataset {name}")))
+    pairs = [(f, w) for f, w in zip(found, wanted, strict=False) if f != w]
+    changes: dict[str, Any] = {}
+    for option, field in model.model_fields.items() if model else ():
+        sizes = [w for f, w in pairs if f == field.default]
+        if sizes and not field.is_required():
+            changes[option] = sizes[0] if len(set(sizes)) == 1 else sizes
+    return changes
+
+
+@check(
+    "writer.progress",
+    "gan_writers",
+    "a writer of role `progress` makes files out of the sheets of a run",
+    lambda kit: _sheets(kit, "progress"),
+)
+def writer_progress(kit: Kit, subject: str) -> None:
+    spec, real, fake, labels = _samples(kit)
+    for name, record in kit.records(Writer).items():
+        if record.role != "sheet":
+            continue
+        sheets = []
+        for samples in (real, fake):
+            _, files = kit.need("writer.writes", lambda n=name, s=samples: _write(kit, f"writer {n}", spec, s, labels))  # type: ignore[misc]
+            sheets += files[:1]
+        folder = kit.folder("progress")
+        _in_place(folder, kit.built(subject, spec).write(sheets, folder, STEM), "two sheets instead of")
+        return
+    raise NotApplicable("the plugin has no writer of role `sheet` whose sheets it could use")

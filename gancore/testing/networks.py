@@ -1,0 +1,223 @@
+"""Checks of architectures: networks that fit the spec, the condition, one another, and any device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gancore.components import GameRule
+from gancore.data.spec import SampleSpec
+from gancore.games.gan import heads
+from gancore.testing.check import Mismatch, NotApplicable, check, describe
+from gancore.testing.kit import BATCH, Kit, latents, tried_on
+
+
+def _scenes(kit: Kit) -> list[str]:
+    return list(kit.scenes())
+
+
+def _built(kit: Kit, subject: str) -> tuple[SampleSpec, GameRule, Tensor, Tensor | None]:
+    """Spec, networks, and a relaxed batch with its classes."""
+    settings, spec, game = kit.ready(kit.scenes()[subject])
+    x, labels = kit.need("data.samples", lambda: kit.batch(kit.source(settings)))
+    return spec, game, kit.need("data.relaxes", lambda: spec.relax(x)), labels
+
+
+@check(
+    "networks.build",
+    "gan_architectures",
+    "the target returns networks by player, a generator with a latent_shape among them",
+    _scenes,
+)
+def networks_build(kit: Kit, subject: str) -> None:
+    scene = kit.scenes()[subject]
+    settings = kit.need("preset.complete", lambda: kit.settings(scene))
+    kit.need("data.opens", lambda: kit.source(settings))
+    state = torch.get_rng_state().clone()
+    with tried_on(scene):
+        kit.game(settings)
+    if not torch.equal(state, torch.get_rng_state()):
+        raise Mismatch("building the networks moves torch's global random numbers from outside of the engine's reach")
+
+
+@check(
+    "networks.shapes",
+    "gan_architectures",
+    "the generator makes [batch, *spec.shape], the discriminator logits [batch] (or one such tensor a head), for any batch",
+    _scenes,
+)
+def networks_shapes(kit: Kit, subject: str) -> None:
+    spec, game, real, labels = _built(kit, subject)
+    generator, judge = game.networks["generator"], game.networks.get("discriminator")
+    for count in (BATCH, 3, 1):
+        # Batch statistics need more than one sample; one alone is drawn in evaluation, as for `gan sample -n 1`.
+        for network in game.networks.values():
+            network.train(count > 1)
+        classes = None if labels is None else labels[:count]
+        fake = generator(latents(generator, count), classes)
+        if not isinstance(fake, Tensor) or fake.shape != (count, *spec.shape):
+            raise Mismatch(
+                f"for {count} latents the generator made {_form(fake)}, the spec says {[count, *spec.shape]}"
+            )
+        if not fake.is_floating_point() or not bool(torch.isfinite(fake).all()):
+            raise Mismatch(
+                f"the generator's samples are {fake.dtype} or not all finite; relaxed samples are finite numbers"
+            )
+        hard = spec.harden(fake.detach())
+        if hard.dtype is not getattr(torch, spec.dtype) or len(hard) != count:
+            raise Mismatch(f"spec.harden made {_form(hard)} of the generator's samples, the spec says {spec.dtype}")
+        if judge is None:
+            continue
+        for what, x in (("real", real[:count]), ("generated", fake)):
+            output = judge(x, classes)
+            for head in (output,) if isinstance(output, Tensor) else tuple(output):
+                if not isinstance(head, Tensor) or head.shape != (count,):
+                    raise Mismatch(
+                        f"for {count} {what} samples the discriminator gave logits {_form(head)}, not [{count}]"
+                    )
+                if not bool(torch.isfinite(head).all()):
+                    raise Mismatch(f"the discriminator's logits of {what} samples are not all finite")
+
+
+@check(
+    "networks.condition",
+    "gan_architectures",
+    "where the data have classes, what the generator makes and what the discriminator says depend on the class",
+    _scenes,
+)
+def networks_condition(kit: Kit, subject: str) -> None:
+    spec, game, real, labels = _built(kit, subject)
+    if spec.class_count < 2 or labels is None:
+        raise NotApplicable("the data have no classes")
+    generator, judge = game.networks["generator"].eval(), game.networks.get("discriminator")
+    classes = [torch.full((BATCH,), c) for c in (0, spec.class_count - 1)]
+    # A class may come in by weights that begin at zero, so what counts is whether its weights would move.
+    with torch.enable_grad():
+        z = latents(generator)
+        _reacts(generator, [generator(z, c) for c in classes], "generator")
+        if judge is not None:
+            judge.eval()
+            _reacts(judge, [torch.stack(heads(judge(real, c))) for c in classes], "discriminator")
+
+
+def _reacts(network: nn.Module, outputs: list[Tensor], name: str) -> None:
+    first, second = outputs
+    if not torch.equal(first, second):
+        return
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    weights = torch.linspace(-1, 1, first.numel()).reshape(first.shape)
+    sides = [
+        torch.autograd.grad((o * weights).sum(), parameters, allow_unused=True, materialize_grads=True) for o in outputs
+    ]
+    if all(torch.equal(a, b) for a, b in zip(*sides, strict=True)):
+        raise Mismatch(f"the {name} ignores `condition`: class 0 and the last class give the same")
+
+
+@check(
+    "networks.seeded",
+    "gan_architectures",
+    "the same seed builds the same weights, another seed others",
+    _scenes,
+)
+def networks_seeded(kit: Kit, subject: str) -> None:
+    scene = kit.scenes()[subject]
+    settings, _, game = kit.ready(scene)
+    torch.manual_seed(99)
+    again = kit.game(settings)
+    for name, network in game.networks.items():
+        for key, tensor in network.state_dict().items():
+            if not torch.equal(tensor, again.networks[name].state_dict()[key]):
+                raise Mismatch(f"built twice from one seed, {key} of the {name} differs; draw weights from torch alone")
+    other = kit.game(settings.updated(seed=settings.run.seed + 1))
+    for name in ("generator", "discriminator"):
+        if name in game.networks:
+            pairs = zip(game.networks[name].parameters(), other.networks[name].parameters(), strict=True)
+            if all(torch.equal(a, b) for a, b in pairs):
+                raise Mismatch(f"the {name} has the same weights whatever the seed; do not seed inside of the target")
+
+
+@check(
+    "networks.apart",
+    "gan_architectures",
+    "in evaluation a sample depends on its own latent and class alone; a discriminator that mixes a batch says mixes_batch",
+    _scenes,
+)
+def networks_apart(kit: Kit, subject: str) -> None:
+    _, game, real, labels = _built(kit, subject)
+    generator, judge = game.networks["generator"].eval(), game.networks.get("discriminator")
+    with torch.no_grad():
+        z = latents(generator)
+        first = None if labels is None else labels[:2]
+        whole, part = generator(z, labels)[:2], generator(z[:2], first)
+        if _distance(whole, part) > 1e-3:
+            raise Mismatch(
+                "in evaluation the generator makes other samples of the same latents when more are made at once"
+            )
+        if judge is None or getattr(judge, "mixes_batch", False):
+            return
+        if any(isinstance(m, _BatchNorm) for m in judge.modules()):
+            return  # recognised without being told
+        judge.train()
+        torch.manual_seed(1)
+        alone = torch.stack(heads(judge(real[:4], None if labels is None else labels[:4])))
+        torch.manual_seed(1)
+        mixed = torch.cat([real[:4], real.flip(0)[:4] * 0.5])
+        beside = torch.stack(heads(judge(mixed, None if labels is None else torch.cat([labels[:4], labels[:4]]))))[
+            :, :4
+        ]
+        if _distance(alone, beside) > 1e-3 and not draws_itself(judge, real, labels):
+            raise Mismatch(
+                "the discriminator's logit of a sample depends on the rest of its batch; set mixes_batch = True on it"
+            )
+
+
+def draws_itself(network: nn.Module, x: Tensor, labels: Tensor | None) -> bool:
+    """Whether a network in training gives something else each time (dropout)."""
+    outputs = []
+    with torch.no_grad():
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            outputs.append(torch.stack(heads(network(x, labels))))
+    return not torch.equal(*outputs)
+
+
+@check(
+    "networks.device",
+    "gan_architectures",
+    "networks move with .to(device) as a whole: constants are buffers, and new tensors are made where their inputs are",
+    _scenes,
+)
+def networks_device(kit: Kit, subject: str) -> None:
+    _, game, real, labels = _built(kit, subject)
+    # The meta device computes shapes only, and refuses tensors of another device as a graphics card would.
+    for name, network in game.networks.items():
+        if name not in ("generator", "discriminator"):
+            continue
+        x = latents(network) if name == "generator" else real
+        network.eval().to("meta")
+        strays = [
+            k for k, v in {**dict(network.named_parameters()), **dict(network.named_buffers())}.items() if not v.is_meta
+        ]
+        if strays:
+            raise Mismatch(f"{', '.join(strays[:3])} of the {name} does not move with .to(device)")
+        try:
+            network(x.to("meta"), None if labels is None else labels.to("meta"))
+        except NotImplementedError as error:
+            raise NotApplicable(f"the {name} asks for values while it runs ({describe(error)})") from error
+        except RuntimeError as error:
+            if "device" not in str(error).lower():
+                raise NotApplicable(f"the {name} cannot be run without values ({describe(error)})") from error
+            raise Mismatch(
+                f"the {name} keeps or makes a tensor on the CPU ({describe(error)}); use register_buffer, or device=x.device"
+            ) from error
+
+
+def _distance(a: Tensor, b: Tensor) -> float:
+    return float((a - b).abs().max() / b.abs().max().clamp_min(1e-6))
+
+
+def _form(x: object) -> str:
+    return (
+        f"{str(x.dtype).removeprefix('torch.')} {list(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+    )

@@ -1,0 +1,240 @@
+"""Checks of losses, penalties, augmentations and metrics, each for itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gancore.components import Augmentation, Loss, Metric, Penalty
+from gancore.games.gan import heads
+from gancore.random import Draws
+from gancore.testing.check import Mismatch, NotApplicable, check
+from gancore.testing.kit import BATCH, Kit, latents, tried_on
+
+POSITIONS = torch.arange(BATCH)
+
+
+# --- losses ---------------------------------------------------------------------------------------------------------
+
+
+def _loss(kit: Kit, subject: str) -> Any:
+    return kit.need("loss.contract", lambda: kit.built(subject))
+
+
+def _logits(seed: int, scale: float = 1.0) -> Tensor:
+    random = torch.Generator().manual_seed(seed)
+    return (torch.randn(BATCH, generator=random) * scale).requires_grad_()
+
+
+def _sides(loss: Any, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    return {
+        "discriminator": loss.discriminator(real, fake),
+        "generator": loss.generator(fake, real.detach() if loss.needs_real else None),
+    }
+
+
+@check(
+    "loss.contract",
+    "gan_losses",
+    "both sides turn logits [batch] into a scalar with a gradient; needs_real and couples_batch are True or False",
+    lambda kit: kit.subjects(Loss),
+)
+def loss_contract(kit: Kit, subject: str) -> None:
+    loss = kit.built(subject)
+    for name in ("needs_real", "couples_batch"):
+        if not isinstance(getattr(loss, name, None), bool):
+            raise Mismatch(f"{name} is {getattr(loss, name, 'missing')!r}")
+    real, fake = _logits(1), _logits(2)
+    for side, value in _sides(loss, real, fake).items():
+        if not isinstance(value, Tensor) or value.dim() or not value.requires_grad:
+            form = (
+                f"{list(value.shape)}, gradient {value.requires_grad}"
+                if isinstance(value, Tensor)
+                else type(value).__name__
+            )
+            raise Mismatch(f"the {side}'s side gave {form}; average over the batch, and detach nothing")
+
+
+@check(
+    "loss.finite",
+    "gan_losses",
+    "values and gradients are finite for logits of any size",
+    lambda kit: kit.subjects(Loss),
+)
+def loss_finite(kit: Kit, subject: str) -> None:
+    loss = _loss(kit, subject)
+    for scale in (0.0, 1.0, 100.0, 1e4):
+        real, fake = _logits(1, scale), _logits(2, scale)
+        for side, value in _sides(loss, real, fake).items():
+            grads = torch.autograd.grad(value, [real, fake], allow_unused=True)
+            if not math.isfinite(float(value)) or any(
+                g is not None and not bool(torch.isfinite(g).all()) for g in grads
+            ):
+                raise Mismatch(
+                    f"at logits of size {scale:g} the {side}'s side or its gradient is not finite; use softplus or the like"
+                )
+
+
+@check(
+    "loss.direction",
+    "gan_losses",
+    "lowering the loss, the discriminator raises real logits above fake ones and the generator raises fake ones",
+    lambda kit: kit.subjects(Loss),
+)
+def loss_direction(kit: Kit, subject: str) -> None:
+    loss = _loss(kit, subject)
+    real, fake = _logits(1, 0.1), _logits(2, 0.1)
+    value = _sides(loss, real, fake)
+    up, down = torch.autograd.grad(value["discriminator"], [real, fake], allow_unused=True, materialize_grads=True)
+    if float(down.sum() - up.sum()) <= 0:
+        raise Mismatch(
+            "one step down the discriminator's loss does not part real logits from fake ones: is a sign turned?"
+        )
+    (pull,) = torch.autograd.grad(value["generator"], fake, allow_unused=True, materialize_grads=True)
+    if float(pull.sum()) >= 0:
+        raise Mismatch("one step down the generator's loss does not raise fake logits: is a sign turned?")
+
+
+@check(
+    "loss.couples",
+    "gan_losses",
+    "without couples_batch the loss of a batch is the mean of its parts' losses, so that it may be computed part by part",
+    lambda kit: kit.subjects(Loss),
+)
+def loss_couples(kit: Kit, subject: str) -> None:
+    loss = _loss(kit, subject)
+    if loss.couples_batch:
+        raise NotApplicable("it says couples_batch, and is given whole batches")
+    real, fake = _logits(1), _logits(2)
+    whole = _sides(loss, real, fake)
+    half = BATCH // 2
+    parts = [_sides(loss, real[s], fake[s]) for s in (slice(0, half), slice(half, None))]
+    for side, value in whole.items():
+        mean = (parts[0][side] + parts[1][side]) / 2
+        if abs(float(value - mean)) > 1e-5 * max(1.0, abs(float(value))):
+            raise Mismatch(
+                f"the {side}'s loss of a batch is {float(value):g}, the mean of its halves {float(mean):g}: set "
+                "couples_batch = True, or average over samples"
+            )
+
+
+# --- penalties ------------------------------------------------------------------------------------------------------
+
+
+@check(
+    "penalty.contract",
+    "gan_penalties",
+    "penalty() gives None or a finite scalar, the same for the same draws, and the mean of what it gives for its parts",
+    lambda kit: kit.subjects(Penalty),
+)
+def penalty_contract(kit: Kit, subject: str) -> None:
+    stage = kit.stage()
+    settings, spec, game = kit.ready(stage)
+    x, labels = kit.need("data.samples", lambda: kit.batch(kit.source(settings)))
+    real = kit.need("data.relaxes", lambda: spec.relax(x))
+    judge, generator = game.networks["discriminator"], game.networks["generator"]
+    with torch.no_grad():
+        fake = generator(latents(generator), labels)
+    penalty = kit.built(subject)
+    missing = [n for n in ("penalty", "constrain") if not callable(getattr(penalty, n, None))]
+    if missing:
+        raise Mismatch(f"{type(penalty).__name__} has no method {', '.join(missing)}")
+
+    def term(rows: slice, noise: int) -> Tensor | None:
+        classes = None if labels is None else labels[rows]
+        torch.manual_seed(noise)
+        critic = lambda x: torch.stack(heads(judge(x, classes))).sum(0)  # noqa: E731
+        with tried_on(stage):
+            value: Tensor | None = penalty.penalty(critic, real[rows], fake[rows], Draws(5, POSITIONS[rows]))
+        return value
+
+    whole, again = term(slice(None), 1), term(slice(None), 2)
+    if whole is None:
+        before = [p.detach().clone() for p in judge.parameters()]
+        penalty.constrain(judge)
+        if all(torch.equal(a, b) for a, b in zip(before, judge.parameters(), strict=True)):
+            raise NotApplicable(
+                "it adds no term, and its constraint left the weights of an untrained network as they were"
+            )
+        return
+    if not isinstance(whole, Tensor) or whole.dim() or not whole.requires_grad or not math.isfinite(float(whole)):
+        raise Mismatch(f"the term is {whole!r}; give a finite scalar that has a gradient, averaged over the batch")
+    if again is None or not torch.equal(whole, again):
+        raise Mismatch("the same samples and draws give another term: draw from `draws`, not from torch")
+    parts = [term(slice(0, BATCH // 2), 1), term(slice(BATCH // 2, None), 1)]
+    mean = sum(float(p) for p in parts if p is not None) / 2
+    if abs(float(whole) - mean) > 1e-3 * max(abs(mean), 1e-6):
+        raise Mismatch(
+            f"the term of a batch is {float(whole):g}, the mean of its halves {mean:g}; average over samples"
+        )
+
+
+# --- augmentations --------------------------------------------------------------------------------------------------
+
+
+@check(
+    "augmentation.contract",
+    "gan_augmentations",
+    "samples keep shape and type, gradients pass through, the same draws give the same, each sample by itself",
+    lambda kit: kit.subjects(Augmentation),
+)
+def augmentation_contract(kit: Kit, subject: str) -> None:
+    stage = kit.stage()
+    settings, spec, _ = kit.ready(stage)
+    x, _ = kit.need("data.samples", lambda: kit.batch(kit.source(settings)))
+    real = kit.need("data.relaxes", lambda: spec.relax(x)).requires_grad_()
+    augment = kit.built(subject)
+
+    def apply(rows: slice, noise: int) -> Tensor:
+        torch.manual_seed(noise)
+        with tried_on(stage):
+            changed: Tensor = augment(real[rows], Draws(5, POSITIONS[rows]))
+        return changed
+
+    changed = apply(slice(None), 1)
+    if changed.shape != real.shape or changed.dtype is not real.dtype:
+        raise Mismatch(f"samples {list(real.shape)} {real.dtype} became {list(changed.shape)} {changed.dtype}")
+    if not torch.equal(changed, apply(slice(None), 2)):
+        raise Mismatch("the same samples and draws give other ones: draw from `draws`, not from torch")
+    if not torch.allclose(changed[-2:], apply(slice(BATCH - 2, None), 1), atol=1e-6):
+        raise Mismatch(
+            "a sample is changed otherwise when it is alone: a part of a batch must be changed as in the whole"
+        )
+    if not changed.requires_grad:
+        raise Mismatch("no gradient passes through it: the generator could not learn")
+    (grad,) = torch.autograd.grad(changed.square().sum(), real)
+    if not bool(torch.isfinite(grad).all()) or not bool(grad.any()):
+        raise Mismatch("the gradient that passes through it is zero or not finite")
+
+
+# --- metrics --------------------------------------------------------------------------------------------------------
+
+
+@check(
+    "metric.contract",
+    "gan_metrics",
+    "hard samples, generated and real, become named finite numbers",
+    lambda kit: kit.subjects(Metric),
+)
+def metric_contract(kit: Kit, subject: str) -> None:
+    stage = kit.stage()
+    settings, spec, game = kit.ready(stage)
+    real, labels = kit.need("data.samples", lambda: kit.batch(kit.source(settings), 32))
+    generator: nn.Module = game.networks["generator"].eval()
+    with torch.no_grad():
+        fake = spec.harden(generator(latents(generator, 32), labels))
+    with tried_on(stage):
+        figures = kit.built(subject)(fake, real)
+    if not isinstance(figures, Mapping) or not figures:
+        raise Mismatch(f"it gave {figures!r}; give figures by name")
+    bad = {
+        k: v
+        for k, v in figures.items()
+        if not isinstance(k, str) or not isinstance(v, int | float) or not math.isfinite(v)
+    }
+    if bad:
+        raise Mismatch(f"{bad!r} are no finite numbers under a name")

@@ -1,0 +1,169 @@
+"""Running the checks: all of them into one report, or one test each under pytest."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gancore.components import API_VERSION
+from gancore.errors import PluginError
+from gancore.plugins import Registry
+from gancore.testing import data as _data  # noqa: F401
+from gancore.testing import declarations as _declarations  # noqa: F401 - these define the checks, in the order in which they run
+from gancore.testing import files as _files  # noqa: F401
+from gancore.testing import networks as _networks  # noqa: F401
+from gancore.testing import objectives as _objectives  # noqa: F401
+from gancore.testing import steps as _steps  # noqa: F401
+from gancore.testing import training as _training  # noqa: F401
+from gancore.testing.check import (
+    CHECKS,
+    Blocked,
+    Check,
+    ContractError,
+    Mismatch,
+    NotApplicable,
+    Outcome,
+    Report,
+    Result,
+    describe,
+)
+from gancore.testing.kit import Kit
+
+
+@contextlib.contextmanager
+def random_numbers_kept() -> Iterator[None]:
+    """Put the global random numbers back that checks seed in order to see who draws from them."""
+    kept = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(kept[0])
+        np.random.set_state(kept[1])
+        random.setstate(kept[2])
+
+
+LOAD = "plugin.loads"
+"""The check without which there is nothing else to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One check of one subject. Calling it raises `ContractError`, or skips the test, under pytest."""
+
+    check: Check
+    subject: str
+    kit: Kit
+
+    @property
+    def id(self) -> str:
+        """`loss.finite[waves:realness]`."""
+        return f"{self.check.name}[{self.subject}]"
+
+    def result(self) -> Result:
+        """Run it and say what became of it; nothing is raised."""
+        began = time.perf_counter()
+        outcome: Outcome = "passed"
+        found, expected = "", self.check.expected
+        try:
+            with warnings.catch_warnings(), random_numbers_kept():
+                warnings.simplefilter("ignore")
+                self.check.run(self.kit, self.subject)
+        except Mismatch as error:
+            outcome, found, expected = "failed", error.found, error.expected or expected
+        except Blocked as error:
+            outcome, found = "blocked", str(error)
+        except NotApplicable as error:
+            outcome, found = "skipped", str(error)
+        except Exception as error:
+            outcome, found = "failed", describe(error)
+        return Result(
+            check=self.check.name,
+            subject=self.subject,
+            hook=self.check.hook,
+            outcome=outcome,
+            expected=expected,
+            found=found,
+            seconds=time.perf_counter() - began,
+        )
+
+    def __call__(self) -> None:
+        """Run it inside a test."""
+        __tracebackhide__ = True
+        result = self.result()
+        if result.outcome == "failed":
+            raise ContractError(str(result))
+        if result.outcome != "passed":
+            import pytest
+
+            pytest.skip(result.found)
+
+
+def cases(kit: Kit, only: str = "*") -> Iterator[Case]:
+    """Every case whose check's name or whose id fits the pattern `only`."""
+    try:
+        kit.plugin  # noqa: B018 - loads it
+    except PluginError:
+        yield Case(CHECKS[LOAD], kit.name, kit)
+        return
+    for check in CHECKS.values():
+        for subject in check.subjects(kit):
+            case = Case(check, subject, kit)
+            if fnmatchcase(check.name, only) or fnmatchcase(case.id, only):
+                yield case
+
+
+def check_plugin(
+    name: str,
+    *,
+    registry: Registry | None = None,
+    host: str = "",
+    data: str | Path | None = None,
+    only: str = "*",
+    progress: Callable[[Result], None] = lambda result: None,
+) -> Report:
+    """Check everything that the plugin `name` declares.
+
+    Args:
+        name: An installed plugin, or one registered in `registry`.
+        registry: Plugins to choose from; those installed without.
+        host: The plugin whose demo serves as the scene for components that bring none of their own, such as a loss or an
+            architecture for images; without it they are tried on points in the plane.
+        data: A file or folder for data sets of the plugin that read one.
+        only: A pattern of names of checks, such as `data.*`.
+        progress: Called with each result as it comes.
+
+    Raises:
+        UnknownNameError: there is no plugin of this name.
+    """
+    with Kit(name, registry=registry, host=host, data=data) as kit:
+        results = []
+        for case in cases(kit, only):
+            result = case.result()
+            progress(result)
+            results.append(result)
+        return Report(plugin=name, version=API_VERSION, results=tuple(results))
+
+
+def conformance(
+    name: str,
+    *,
+    registry: Registry | None = None,
+    host: str = "",
+    data: str | Path | None = None,
+    only: str = "*",
+) -> Any:
+    """Decorate `def test_contract(check): check()`, which then is one test for each check; arguments as of `check_plugin`."""
+    import pytest
+
+    kit = Kit(name, registry=registry, host=host, data=data)
+    return pytest.mark.parametrize("check", [pytest.param(case, id=case.id) for case in cases(kit, only)])

@@ -1,0 +1,68 @@
+"""The kit finds nothing in a plugin that keeps every promise, and each broken promise by the name of its check."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+from support.faults import FAULTS
+from support.specimen import Change, install
+
+from gancore.testing.check import CHECKS, Result
+from gancore.testing.kit import Kit
+from gancore.testing.suite import cases
+
+SLOW = ("plugin.light", "networks.device", "step.processes", "run.*")
+"""Checks that take longest: left out where the fault is not theirs to find."""
+
+Look = Callable[..., list[Result]]
+
+
+@pytest.fixture
+def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Look]:
+    """Install the specimen with changes, and run all checks on it but `without`."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def run(*changes: Change, without: tuple[str, ...] = ()) -> list[Result]:
+        install(tmp_path, changes)
+        importlib.invalidate_caches()
+        with Kit("specimen") as kit:
+            wanted = [c for c in cases(kit) if not any(fnmatchcase(c.check.name, w) for w in without)]
+            return [case.result() for case in wanted]
+
+    yield run
+    for module in [m for m in sys.modules if m.startswith("fake_specimen")]:
+        del sys.modules[module]
+
+
+def failed(results: list[Result]) -> set[str]:
+    return {r.check for r in results if r.outcome == "failed"}
+
+
+def test_a_plugin_that_keeps_every_promise_passes_every_check(look: Look) -> None:
+    results = look()
+    assert [str(r) for r in results if r.outcome in ("failed", "blocked")] == []
+    assert {r.check for r in results if r.outcome == "passed"} == set(CHECKS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found_by_name(fault: str, look: Look) -> None:
+    check, changes = FAULTS[fault]
+    results = look(*changes, without=tuple(s for s in SLOW if not fnmatchcase(check, s)))
+    assert check in failed(results), "\n".join(map(str, [r for r in results if r.outcome != "passed"]))
+    [result, *_] = [r for r in results if r.check == check and r.outcome == "failed"]
+    assert result.found
+    assert result.expected
+
+
+def test_every_check_has_a_fault_that_it_finds() -> None:
+    assert {check for check, _ in FAULTS.values()} | {
+        "step.loss",
+        "step.penalty",
+        "step.augmentation",
+        "run.trains",
+    } == set(CHECKS)

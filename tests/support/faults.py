@@ -1,0 +1,259 @@
+"""Broken promises: for each, the check that must find it, and the edit that breaks the specimen."""
+
+from __future__ import annotations
+
+from support.specimen import Change
+
+
+def declared(old: str, new: str) -> tuple[Change, ...]:
+    return (Change("declarations", old, new),)
+
+
+def part(old: str, new: str) -> tuple[Change, ...]:
+    return (Change("parts", old, new),)
+
+
+def package(old: str, new: str) -> tuple[Change, ...]:
+    return (Change("metadata", old, new),)
+
+
+WIDTH = 'width: int = Field(16, ge=1, le=4096, description="Hidden units.")'
+FETCH = "return self.points[indices], None"
+MAKE = "points: Tensor = self.last(self.first(z).relu()).tanh()"
+JUDGE = "logits: Tensor = self.last(h.tanh()).squeeze(1)"
+LAST = "self.last = nn.Linear(options.width, 1)"
+FIRST = "self.first = nn.Linear(options.latent, options.width)"
+LATENT = "self.latent_shape = (options.latent,)"
+BUILD = 'return {"generator": Generator(options, spec), "discriminator": Discriminator(options, spec)}'
+REAL_SIDE = "return F.softplus(-real).mean() + F.softplus(fake).mean()"
+FAKE_SIDE = "return F.softplus(-fake).mean()"
+SLOPE = "return slope.flatten(1).norm(dim=1).pow(self.options.power).mean()"
+CSV_PATH = 'path = folder / f"{stem}.csv"'
+NAMES = 'path.write_text("\\n".join(s.name for s in sheets))\n        return [path]'
+ROWS = "writerows(samples.tolist())"
+WITNESS = "fake = self.generator(draw_latent(self.generator, draws), batch.condition)"
+
+
+def validator(mode: str, arguments: str, *body: str) -> tuple[Change, ...]:
+    """The option `width` with a validator of its own."""
+    lines = [
+        "",
+        "",
+        f"    @field_validator('width', mode='{mode}')",
+        "    @classmethod",
+        f"    def _width(cls, {arguments}):",
+    ]
+    code = "\n".join([WIDTH, *lines[1:], *(f"        {line}" for line in body)])
+    return (*part(WIDTH, code), *part("from pydantic import Field", "from pydantic import Field, field_validator"))
+
+
+ONCE = """class Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.tanh()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        return grad * (1 - ctx.saved_tensors[0].tanh() ** 2)
+
+
+"""
+
+PLUGIN = {
+    "it fails on import": ("plugin.loads", declared("import Iterable\n", "import Iterable\n\nimport no_such_module\n")),
+    "its API version is of the future": ("plugin.loads", declared("api_version=1", "api_version=99")),
+    "a hook is misspelt": ("plugin.loads", declared("def gan_losses()", "def gan_loses()")),
+    "a hook yields another kind": ("plugin.loads", declared("yield Metric(", "yield Loss(")),
+    "pip would not install gancore": ("plugin.package", package("Requires-Dist: gancore\n", "")),
+    "the package has no summary": ("plugin.package", package("Summary: Points\n", "")),
+    "declarations import torch": ("plugin.light", declared("import Iterable\n", "import Iterable\nimport torch\n")),
+    "importing it prints": ("plugin.light", declared("import Iterable\n", "import Iterable\nprint('hello')\n")),
+    "the demo preset does not exist": ("plugin.presets", declared('demo_preset="demo"', 'demo_preset="tiny"')),
+    "the demo has no data": ("plugin.presets", declared('"data": {"name": "circles"}, ', "")),
+}
+
+COMPONENTS = {
+    "a component has no summary": ("component.summary", declared('summary="The logistic loss"', 'summary=""')),
+    "a target is misspelt": ("component.resolves", declared(":Logistic", ":Logistics")),
+    "options are no model": ("component.resolves", declared(":CsvOptions", ":Points")),
+    "the options of a penalty lack weight": ("component.resolves", part("(PenaltyOptions)", "(Options)")),
+    "the spec is no spec": ("component.resolves", declared(":PointSpec", ":Points")),
+    "an option has no description": ("component.options", part(', description="Hidden units."', "")),
+    "a number has no bounds": ("component.options", part("16, ge=1, le=4096, ", "16, ")),
+    "unknown options are ignored": (
+        "component.options",
+        part(WIDTH, f'model_config = {{"extra": "ignore", "frozen": True}}\n    {WIDTH}'),
+    ),
+    "an option has no default": ("component.defaults", part("Field(16, ge=1", "Field(ge=1")),
+    "a default is out of bounds": ("component.defaults", part("Field(16, ge=1", "Field(0, ge=1")),
+    "an option is lost in config.toml": (
+        "component.defaults",
+        part(
+            WIDTH,
+            f'{WIDTH}\n    drawn: int = Field(ge=0, le=9999, exclude=True, description="A seed.",'
+            " default_factory=iter(range(9999)).__next__)",
+        ),
+    ),
+    "a validator takes anything": (
+        "component.nonsense",
+        validator("wrap", "value, handler", "try:", "    return handler(value)", "except ValueError:", "    return 16"),
+    ),
+    "a validator raises KeyError": (
+        "component.nonsense",
+        validator("before", "value", "return value if isinstance(value, int) else {}[value]"),
+    ),
+    "a preset names no architecture": ("preset.complete", declared('"architecture": {"name": "mlp"}, ', "")),
+    "a preset misspells an option": ("preset.complete", declared('{"name": "mlp"}', '{"name": "mlp", "widht": 8}')),
+    "a preset names an unknown loss": ("preset.complete", declared('"steps": 1000', '"steps": 1000, "loss": "hinged"')),
+}
+
+DATA = {
+    "the spec is of another class": ("data.opens", part("self.spec = PointSpec(", "self.spec = SampleSpec(")),
+    "the data set is empty": ("data.opens", part("return len(self.points)", "return 0")),
+    "there is no report": ("data.opens", part("self.report = report", "self.report = None")),
+    "samples are of another type": ("data.samples", part(FETCH, "return self.points[indices].double(), None")),
+    "samples leave their range": ("data.samples", part("0.4 + 0.5 * labels", "0.4 + 5.0 * labels")),
+    "labels are int32": ("data.samples", part("else self.labels[indices]", "else self.labels[indices].int()")),
+    "labels exceed the classes": ("data.samples", part('("inner", "outer")', '("inner",)')),
+    "labels come without classes": ("data.samples", part('labels, ("inner", "outer"), report', "labels, (), report")),
+    "relax gives float64": ("data.relaxes", part("return hard.float()", "return hard.double()")),
+    "harden is not the inverse": ("data.relaxes", part("relaxed.float().clamp(-1.0, 1.0)", "relaxed.float() * 0.5")),
+    "fetch draws from torch": (
+        "data.counted",
+        part(FETCH, "return self.points[indices] * torch.rand(len(indices), 1), None"),
+    ),
+    "fetch mixes a batch": (
+        "data.counted",
+        part(FETCH, "return self.points[indices] * 0.5 - 0.1 * self.points[indices].mean(0), None"),
+    ),
+    "the data set cannot be pickled": (
+        "data.travels",
+        part("self.points = points", "self.points = points\n        self.hook = lambda: 0"),
+    ),
+    "a missing file is a traceback": ("data.broken", part("(OSError, UnicodeDecodeError, csv.Error)", "csv.Error")),
+    "an empty file has no samples": (
+        "data.broken",
+        part("    if not rows:\n", "    if not rows and lines:\n")
+        + part("torch.tensor(rows), None", "torch.tensor(rows).reshape(-1, 2), None"),
+    ),
+    "an error does not name the path": ("data.broken", part("f\"data '{path}': none of", 'f"none of')),
+}
+
+NETWORKS = {
+    "there is no latent_shape": ("networks.build", part(LATENT, "")),
+    "networks come as a list": ("networks.build", part(BUILD, "return [Generator(options, spec)]")),
+    "samples have another shape": (
+        "networks.shapes",
+        part("nn.Linear(options.width, spec.shape[0])", "nn.Linear(options.width, 3)"),
+    ),
+    "logits have two dimensions": ("networks.shapes", part(JUDGE, JUDGE.replace(".squeeze(1)", ""))),
+    "the generator ignores the class": (
+        "networks.condition",
+        part("z = z + self.classes(condition)", "z = z + 0 * self.classes(condition)"),
+    ),
+    "the discriminator ignores the class": (
+        "networks.condition",
+        part("h = h + self.classes(condition)", "h = h + 0 * self.classes(condition)"),
+    ),
+    "the target seeds torch": ("networks.seeded", part(BUILD, f"torch.manual_seed(0)\n    {BUILD}")),
+    "weights come from elsewhere": (
+        "networks.seeded",
+        part(LAST, f"{LAST}\n        self.last.weight.data[0, 0] = __import__('random').random()"),
+    ),
+    "the discriminator mixes a batch": (
+        "networks.apart",
+        part(JUDGE, JUDGE.replace("h.tanh()", "(h - h.mean(0)).tanh()")),
+    ),
+    "the generator mixes a batch": ("networks.apart", part(MAKE, MAKE.replace("(z)", "(z - 0.5 * z.mean(0))"))),
+    "a constant is no buffer": ("networks.device", part(MAKE, f"{MAKE} * torch.tensor([1.0, 1.0])")),
+}
+
+STEPS = {
+    "a parameter is never used": ("step.scene", part(LAST, f"{LAST}\n        self.idle = nn.Linear(2, 2)")),
+    "a layer is cut off": ("step.scene", part(MAKE, MAKE.replace(".relu()", ".relu().detach()"))),
+    "the generator rounds": ("step.scene", part(MAKE, f"{MAKE}\n        points = points.detach() + 0 * points")),
+    "the discriminator is not finite": (
+        "step.scene",
+        part(JUDGE, f"{JUDGE}\n        logits = logits / (x * 0).sum(1)"),
+    ),
+    "double backward is cut off": (
+        "step.engine",
+        part("class Discriminator", f"{ONCE}class Discriminator")
+        + part(JUDGE, JUDGE.replace("h.tanh()", "Once.apply(h)")),
+    ),
+    "a player has no phase": ("step.game", part('for n in ("generator", "witness")]', 'for n in ("generator",)]')),
+    "a phase moves somebody else": (
+        "step.game",
+        part(WITNESS, f"self.generator.requires_grad_(True)\n        {WITNESS}"),
+    ),
+    "a phase reports with a graph": (
+        "step.game",
+        part("return {self.name: loss.detach()}", "return {self.name: loss}"),
+    ),
+    "each process has its own batch statistics": (
+        "step.processes",
+        part(FIRST, f"{FIRST[:13]} nn.Sequential({FIRST[13:]}, nn.BatchNorm1d(options.width))"),
+    ),
+}
+
+OBJECTIVES = {
+    "needs_real is missing": ("loss.contract", part("    needs_real = False\n", "")),
+    "the loss is not averaged": ("loss.contract", part(REAL_SIDE, REAL_SIDE.replace(".mean()", ""))),
+    "the loss overflows": ("loss.finite", part(FAKE_SIDE, "return -torch.log(torch.sigmoid(fake)).mean()")),
+    "a sign is turned": ("loss.direction", part(FAKE_SIDE, "return F.softplus(fake).mean()")),
+    "real and fake are swapped": (
+        "loss.direction",
+        part(REAL_SIDE, "return F.softplus(real).mean() + F.softplus(-fake).mean()"),
+    ),
+    "the loss is a sum": ("loss.couples", part(FAKE_SIDE, FAKE_SIDE.replace(".mean()", ".sum()"))),
+    "the penalty draws from torch": (
+        "penalty.contract",
+        part("x = real.detach()", "x = (real + torch.rand_like(real))"),
+    ),
+    "the penalty is a sum": ("penalty.contract", part(SLOPE, SLOPE.replace(".mean()", ".sum()"))),
+    "the penalty has no graph": ("penalty.contract", part("create_graph=True", "create_graph=False")),
+    "the augmentation is detached": ("augmentation.contract", part("return x + 0.1", "return x.detach() + 0.1")),
+    "the augmentation draws from torch": (
+        "augmentation.contract",
+        part('draws.normal("shift", *x.shape[1:])', "torch.randn_like(x)"),
+    ),
+    "the metric is not finite": ("metric.contract", part('{"gap": float(', '{"gap": float("nan") * float(')),
+}
+
+FILES = {
+    "the stem is ignored": ("writer.writes", part(CSV_PATH, 'path = folder / "points.csv"')),
+    "a file is written elsewhere": ("writer.writes", part(CSV_PATH, 'path = folder.parent / f"{stem}.csv"')),
+    "a file is not returned": ("writer.writes", part("        return paths\n", "        return paths[1:]\n")),
+    "samples are changed": ("writer.writes", part(CSV_PATH, f"samples.mul_(0.5)\n        {CSV_PATH}")),
+    "values are lost": ("writer.reads-back", part(ROWS, "writerows(samples.round().tolist())")),
+    "a row is lost": ("writer.reads-back", part(ROWS, "writerows(samples[len(samples) > 1 :].tolist())")),
+    "there is no progress": ("writer.progress", part(NAMES, "return []")),
+}
+
+RUNS = {
+    "Python's random numbers": (
+        "run.seeded",
+        part(MAKE, f"{MAKE} * (1 - 0.1 * __import__('random').random() * self.training)"),
+    ),
+    "state in an attribute": (
+        "run.resumes",
+        part(LATENT, f"{LATENT}\n        self.calls = 0")
+        + part(MAKE, f"self.calls += self.training\n        {MAKE} * (1 - 0.01 * self.calls)"),
+    ),
+    "a buffer is not saved": (
+        "run.loads",
+        part(LATENT, f"{LATENT}\n        self.register_buffer('scale', torch.ones(2), persistent=False)")
+        + part(MAKE, f"self.scale = self.scale * (0.9 if self.training else 1.0)\n        {MAKE} * self.scale"),
+    ),
+    "a listener raises": ("listener.hears", declared("event.scalars['discriminator/loss']", "event.scalars['loss']")),
+    "a listener stops without a reason": (
+        "listener.hears",
+        declared('"enough" if event.step > 1_000_000 else None', "event.step > 1_000_000"),
+    ),
+}
+
+FAULTS: dict[str, tuple[str, tuple[Change, ...]]] = (
+    PLUGIN | COMPONENTS | DATA | NETWORKS | STEPS | OBJECTIVES | FILES | RUNS
+)

@@ -1,0 +1,215 @@
+"""A plugin that keeps every promise, as source text, so that tests can break one promise at a time."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gancore.testing import points, points_parts
+
+DECLARATIONS, PARTS = "fake_specimen", "fake_specimen_parts"
+
+MORE_DECLARATIONS = """
+from gancore.components import Augmentation, Game, Loss, Metric, Penalty
+
+
+@hookimpl
+def gan_losses():
+    yield Loss(name="logistic", summary="The logistic loss", target=f"{_PARTS}:Logistic")
+
+
+@hookimpl
+def gan_penalties():
+    yield Penalty(
+        name="slope", summary="Mean squared gradient", target=f"{_PARTS}:Slope", options=f"{_PARTS}:SlopeOptions"
+    )
+
+
+@hookimpl
+def gan_augmentations():
+    yield Augmentation(name="shift", summary="Move each point a little", target=f"{_PARTS}:shift_by")
+
+
+@hookimpl
+def gan_games():
+    yield Game(
+        name="witness", summary="With a third player who tells classes apart", target=f"{_PARTS}:WitnessGame",
+        players=("discriminator", "generator", "witness"),
+    )
+
+
+@hookimpl
+def gan_metrics():
+    yield Metric(name="gap", summary="Distance between the means", target=f"{_PARTS}:gap_metric")
+
+
+@hookimpl
+def gan_run_started(event):
+    (event.folder / "diary.txt").write_text("began")
+
+
+@hookimpl
+def gan_tick(event):
+    text = f"{event.scalars['discriminator/loss']}"
+    (event.folder / "diary.txt").write_text(text)
+
+
+@hookimpl
+def gan_should_stop(event):
+    return "enough" if event.step > 1_000_000 else None
+"""
+
+MORE_WRITERS = """
+    yield Writer(name="text", summary="A file a point", target=f"{_PARTS}:TextWriter", role="each")
+    yield Writer(name="list", summary="Names of the sheets", target=f"{_PARTS}:ListWriter", role="progress")
+"""
+
+MORE_PARTS = '''
+import torch.nn.functional as F
+
+from gancore.games.gan import GanGame, draw_latent
+from gancore.games.player import Phase
+from gancore.options import PenaltyOptions
+
+
+class PointSpec(SampleSpec):
+    """Points in the plane."""
+
+    def relax(self, hard):
+        return hard.float()
+
+    def harden(self, relaxed):
+        return relaxed.float().clamp(-1.0, 1.0)
+
+
+class Logistic:
+    needs_real = False
+    couples_batch = False
+
+    def discriminator(self, real, fake):
+        return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+    def generator(self, fake, real):
+        return F.softplus(-fake).mean()
+
+
+class SlopeOptions(PenaltyOptions):
+    """Options of the penalty."""
+
+    power: float = Field(2.0, ge=1.0, le=4.0, description="Of the norm.")
+
+
+class Slope:
+    def __init__(self, options):
+        self.options = options
+
+    def penalty(self, critic, real, fake, draws):
+        x = real.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+        return slope.flatten(1).norm(dim=1).pow(self.options.power).mean()
+
+    def constrain(self, module):
+        pass
+
+
+def shift_by():
+    def shift(x, draws):
+        return x + 0.1 * draws.normal("shift", *x.shape[1:])
+
+    return shift
+
+
+class WitnessPhase(Phase):
+    def __init__(self, name, player, context, witness):
+        super().__init__(name, player)
+        self.generator = context.networks["generator"]
+        self.witness = witness
+
+    def run(self, batch, draws):
+        if batch.condition is None:
+            return {}
+        fake = self.generator(draw_latent(self.generator, draws), batch.condition)
+        loss = F.cross_entropy(self.witness(fake), batch.condition)
+        (loss * batch.weight).backward()
+        return {self.name: loss.detach()}
+
+
+class WitnessGame(GanGame):
+    def __init__(self, context):
+        from gancore.games.gan import GanOptions
+
+        super().__init__(GanOptions(), context)
+        self.networks["witness"] = nn.Linear(context.spec.shape[0], max(1, context.spec.class_count))
+
+    def phases(self, players):
+        witness = self.networks["witness"]
+        more = [WitnessPhase(f"{n}/class", players[n], self.context, witness) for n in ("generator", "witness")]
+        return [*super().phases(players), *more]
+
+
+def gap_metric():
+    def gap(fake, real):
+        return {"gap": float((fake.mean(0) - real.mean(0)).norm())}
+
+    return gap
+
+
+class TextWriter(CsvWriter):
+    def write(self, samples, folder, stem, labels=None):
+        paths = [folder / f"{stem}-{n:05d}.txt" for n in range(len(samples))]
+        for path, (x, y) in zip(paths, samples.tolist(), strict=True):
+            path.write_text(f"{x} {y}")
+        return paths
+
+
+class ListWriter:
+    def __init__(self, spec):
+        pass
+
+    def write(self, sheets, folder, stem):
+        path = folder / f"{stem}.txt"
+        path.write_text("\\n".join(s.name for s in sheets))
+        return [path]
+'''
+
+
+@dataclass(frozen=True)
+class Change:
+    """An edit of the specimen: in the module of declarations or of parts, or in the package's metadata."""
+
+    where: str
+    old: str
+    new: str
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    assert old in text, f"the specimen has no {old!r} to break"
+    return text.replace(old, new)
+
+
+def sources() -> dict[str, str]:
+    """The specimen's modules and metadata by what `Change.where` calls them."""
+    declarations = inspect.getsource(points).replace("gancore.testing.points_parts", PARTS)
+    spec = "gancore.data.spec:SampleSpec"
+    declarations = _replace(declarations, f'spec = "{spec}"', f'spec = "{PARTS}:PointSpec"')
+    writers = declarations.index("    yield Writer(")
+    end = declarations.index("\n\n", writers)
+    declarations = declarations[:end] + MORE_WRITERS + declarations[end:] + MORE_DECLARATIONS
+    parts = _replace(inspect.getsource(points_parts), "self.spec = SampleSpec(", "self.spec = PointSpec(")
+    metadata = "Metadata-Version: 2.1\nName: gan-specimen\nVersion: 1.0\nSummary: Points\nRequires-Dist: gancore\n"
+    return {"declarations": declarations, "parts": parts + MORE_PARTS, "metadata": metadata}
+
+
+def install(site: Path, changes: Iterable[Change] = ()) -> None:
+    """Write the specimen into `site`, which is on `sys.path`, as the installed plugin `specimen`, with `changes`."""
+    texts = sources()
+    for change in changes:
+        texts[change.where] = _replace(texts[change.where], change.old, change.new)
+    (site / f"{DECLARATIONS}.py").write_text(texts["declarations"], encoding="utf-8")
+    (site / f"{PARTS}.py").write_text(texts["parts"], encoding="utf-8")
+    info = site / "gan_specimen-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(texts["metadata"], encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[gancore]\nspecimen = {DECLARATIONS}\n", encoding="utf-8")
