@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from gan_cli.commands import CommandGroup
 from gan_cli.errors import guarded, say
 
 app = typer.Typer(
     name="gan",
+    cls=CommandGroup,
     help="Train generative adversarial networks on anything: images, music, audio, text, and what plugins bring.",
     no_args_is_help=True,
     add_completion=False,
@@ -161,12 +163,20 @@ def sample(
 
 @plugins_app.callback(invoke_without_command=True)
 @guarded
-def plugins(context: typer.Context, as_json: Json = False) -> None:
-    """List installed plugins; nothing is imported."""
+def plugins(
+    context: typer.Context,
+    load: Annotated[
+        bool,
+        typer.Option("--load", help="Import each, apart from the others, and say which work and why others do not."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List installed plugins and the commands that they add; nothing is imported unless --load says so."""
     if context.invoked_subcommand is None:
         from gan_cli.listing import list_plugins
 
-        list_plugins(as_json)
+        root: Any = context.find_root().command
+        list_plugins(as_json, load=load, builtin=root.commands)
 
 
 @plugins_app.command("show")
@@ -179,6 +189,26 @@ def plugins_show(
     from gan_cli.listing import show_plugin
 
     show_plugin(name, as_json)
+
+
+@plugins_app.command("check")
+@guarded
+def plugins_check(
+    name: Annotated[str, typer.Argument(help="Name of the plugin.")],
+    host: Annotated[
+        str | None,
+        typer.Option("--with", metavar="PLUGIN", help="Try its parts on this plugin's demo, where it brings no data."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", metavar="PATH", help="A file or folder that its data set reads.")
+    ] = None,
+    only: Annotated[str, typer.Option("--only", metavar="PATTERN", help="Only these checks, such as 'data.*'.")] = "*",
+    as_json: Json = False,
+) -> None:
+    """Check a plugin against the contract: what is wrong, what was expected, and where to read about it."""
+    from gan_cli.checking import check
+
+    check(name, host, data, only, as_json)
 
 
 @app.command()
@@ -208,3 +238,27 @@ def runs(
     from gan_cli.listing import list_runs
 
     list_runs(folder, as_json)
+
+
+@app.command("new-plugin")
+@guarded
+def new_plugin(
+    name: Annotated[str, typer.Argument(help="Name of the plugin, such as waves; the package is then gan-waves.")],
+    modality: Annotated[
+        str, typer.Option("--modality", "-m", help="What samples are: continuous (numbers) or discrete (symbols).")
+    ] = "continuous",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The package's folder; ./gan-NAME without.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the package of a new plugin, which installs, passes its tests and trains as it is."""
+    from gan_cli.new_plugin import create, next_commands
+
+    made = create(name, modality, out)
+    if as_json:
+        names = {"name": made.name, "package": made.package, "module": made.module, "folder": str(made.folder)}
+        print(json.dumps(names | {"files": [str(made.folder / file) for file in made.files]}))
+    else:
+        print(made.folder)
+        say(next_commands(made))

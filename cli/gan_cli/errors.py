@@ -13,6 +13,9 @@ import typer
 DEBUG = False
 """Show tracebacks."""
 
+USAGE: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+"""What typer raises for arguments that it cannot parse, and tells itself."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -47,7 +50,7 @@ def guarded(command: F) -> F:
                 raise
             say("interrupted")
             raise typer.Exit(130) from None
-        except (typer.Exit, typer.Abort):
+        except (typer.Exit, typer.Abort, USAGE):
             raise
         except BrokenPipeError:
             raise typer.Exit(1) from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter, deque
+from collections import deque
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from gan_cli.commands import installed_commands
 from gan_cli.errors import say
 from gancore.plugins import BUILTIN, Registry
 
@@ -25,21 +27,25 @@ def table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
     for row in rows:
         view.add_row(*(str(row.get(key, "")) for key in columns))
     # Piped into a file, a row stays on one line.
-    Console(width=None if sys.stdout.isatty() else 200).print(view)
+    Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False).print(view)
 
 
-def list_plugins(as_json: bool) -> None:
-    """What is installed, from package metadata."""
-    installed = Registry().installed()
+def list_plugins(as_json: bool, *, load: bool = False, builtin: Collection[str] = ()) -> None:
+    """Plugins, and commands beside those called `builtin`, from package metadata; with `load` also whether each works."""
+    plugins, commands = Registry().installed(), installed_commands(builtin)
+    rows = [{"kind": "plugin", **asdict(p)} for p in plugins] + [{"kind": "command", **asdict(c)} for c in commands]
+    if load:
+        from gan_cli.probe import tell_states
+
+        tell_states(rows)
     if as_json:
-        print(json.dumps([asdict(p) for p in installed]))
+        print(json.dumps(rows))
         return
-    claims = Counter(p.name for p in installed)
-    rows = []
-    for p in installed:
-        state = "disabled" if p.disabled else "name claimed twice: uninstall one" if claims[p.name] > 1 else ""
-        rows.append(asdict(p) | {"package": f"{p.distribution} {p.version}", "state": state})
-    table(rows, {"name": "plugin", "package": "package", "module": "module", "state": ""})
+    for kind in dict.fromkeys(r["kind"] for r in rows):
+        mine = [r | {"package": f"{r['distribution']} {r['version']}"} for r in rows if r["kind"] == kind]
+        if kind != rows[0]["kind"]:
+            print()
+        table(mine, {"name": kind, "package": "package", "module": "module", "state": "state" if load else ""})
     say("what one brings: gan plugins show NAME")
 
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -75,7 +76,7 @@ def plugin_package(kit: Kit, subject: str) -> None:
     dist = entries[0].dist
     if not (dist.metadata["Summary"] or "").strip():
         raise Mismatch(f"'{dist.name}' has no summary; put a description into its pyproject.toml")
-    needs = [r.split(";")[0].split("[")[0].strip(" <>=!~0123456789.*(),") for r in dist.requires or []]
+    needs = [re.split(r"[^A-Za-z0-9._-]", r, maxsplit=1)[0].lower() for r in dist.requires or []]
     if dist.name != "gancore" and "gancore" not in needs:
         raise Mismatch(f"'{dist.name}' requires {', '.join(needs) or 'nothing'}; add gancore to its dependencies")
 

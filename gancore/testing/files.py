@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,14 +114,25 @@ def writer_reads_back(kit: Kit, subject: str) -> None:
         if source.spec.shape != spec.shape:  # by default it fits what it reads into another size
             source = _read(kit, name, place, _sizes(kit, name, source.spec.shape, spec.shape))
         again, _ = source.fetch(torch.arange(len(source)), Draws(1, torch.arange(len(source))))
-        a, b = spec.relax(real), source.spec.relax(again)
-        if a.shape != b.shape:
-            raise Mismatch(f"samples {list(a.shape)} come back from data set '{name}' as {list(b.shape)}")
-        error = float((a - b).abs().mean() / (a - a.mean()).abs().mean().clamp_min(1e-6))
+        if source.spec.shape == spec.shape:
+            error = min(_error(spec.relax(real), reader.relax(again)) for reader in (spec, source.spec))
+            told = f"what data set '{name}' reads differs from what was written by {error:.0%} of the samples' spread"
+        else:
+            error = math.inf
+            told = f"samples {list(spec.shape)} come back from data set '{name}' as {list(source.spec.shape)}"
+        if error > 0.1 and source.spec.model_copy(update={"classes": spec.classes}) != spec:
+            # A spec made from the data, such as a range or a vocabulary, is another one for so few samples. Then what was
+            # read is written again, by a writer for its own spec: the files must be the same.
+            _, copies = _write(kit, subject, source.spec, again, None)
+            if [f.read_bytes() for f in files] == [f.read_bytes() for f in copies]:
+                continue
         if error > 0.1:
-            raise Mismatch(
-                f"what data set '{name}' reads differs from what was written by {error:.0%} of the samples' spread"
-            )
+            raise Mismatch(told)
+
+
+def _error(written: Tensor, read: Tensor) -> float:
+    """Mean distance as a share of the mean distance from the mean."""
+    return float((written - read).abs().mean() / (written - written.mean()).abs().mean().clamp_min(1e-6))
 
 
 def _read(kit: Kit, name: str, place: Path, changes: Mapping[str, Any] | None = None) -> DataSource:

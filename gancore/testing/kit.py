@@ -204,7 +204,7 @@ class Kit:
         demo = self.plugin.info.demo_preset
         whole = [n for n, p in presets.items() if _chosen(p, "data")]
         name = demo if demo in presets else next(iter([*whole, *presets]), "")
-        if name and not self.host:
+        if name:
             return Scene("stage", self.name, name, {} if _chosen(presets[name], "data") else self._data_layer())
         if self.host:
             return Scene("stage", self.host, self.registry.load(self.host).info.demo_preset)

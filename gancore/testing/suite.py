@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -52,6 +52,7 @@ def random_numbers_kept() -> Iterator[None]:
         random.setstate(kept[2])
 
 
+Test = TypeVar("Test", bound=Callable[..., Any])
 LOAD = "plugin.loads"
 """The check without which there is nothing else to look at."""
 
@@ -161,9 +162,12 @@ def conformance(
     host: str = "",
     data: str | Path | None = None,
     only: str = "*",
-) -> Any:
+) -> Callable[[Test], Test]:
     """Decorate `def test_contract(check): check()`, which then is one test for each check; arguments as of `check_plugin`."""
     import pytest
 
     kit = Kit(name, registry=registry, host=host, data=data)
-    return pytest.mark.parametrize("check", [pytest.param(case, id=case.id) for case in cases(kit, only)])
+    parametrize: Callable[[Test], Test] = pytest.mark.parametrize(
+        "check", [pytest.param(case, id=case.id) for case in cases(kit, only)]
+    )
+    return parametrize
