@@ -123,7 +123,7 @@ class Game(Component):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric(Component):
-    """A figure of merit of generated samples. Target: `(options) -> Callable[[Tensor, Tensor], Mapping[str, float]]`
+    """A figure of merit of generated samples. Target: `(options, spec) -> Callable[[Tensor, Tensor], Mapping[str, float]]`
     on hard samples, generated first, real second."""
 
     kind: ClassVar[str] = "metric"

@@ -86,7 +86,7 @@ def gan_losses() -> Iterable[Loss]:  # type: ignore[empty-body]
     Example:
         @hookimpl
         def gan_losses():
-            yield Loss(name="realness", summary="Distributions of realness", target="gan_rows.losses:Realness")
+            yield Loss(name="hellinger", summary="Squared Hellinger distance", target="gan_rows.losses:Hellinger")
     """
 
 
@@ -100,7 +100,7 @@ def gan_penalties() -> Iterable[Penalty]:  # type: ignore[empty-body]
         @hookimpl
         def gan_penalties():
             yield Penalty(
-                name="lecam", summary="LeCam divergence", target="gan_rows.losses:LeCam", options="gan_rows.losses:LeCamOptions")
+                name="slope", summary="Mean slope", target="gan_rows.losses:Slope", options="gan_rows.losses:SlopeOptions")
     """
 
 
@@ -136,7 +136,7 @@ def gan_games() -> Iterable[Game]:  # type: ignore[empty-body]
 def gan_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
     """Figures of merit of generated samples.
 
-    When: once, when the plugin is first used. Where: rank 0.
+    When: once, when the plugin is first used. Where: every rank.
 
     Example:
         @hookimpl
@@ -149,7 +149,7 @@ def gan_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
 def gan_writers() -> Iterable[Writer]:  # type: ignore[empty-body]
     """Ways to put samples on disk.
 
-    When: once, when the plugin is first used. Where: rank 0.
+    When: once, when the plugin is first used. Where: every rank.
 
     Example:
         @hookimpl
@@ -167,7 +167,8 @@ def gan_presets() -> Iterable[Preset]:  # type: ignore[empty-body]
     Example:
         @hookimpl
         def gan_presets():
-            yield Preset(name="demo", summary="A minute on two cores", config={"data": {"name": "csv"}, "steps": 500})
+            parts = {"data": {"name": "sines"}, "architecture": {"name": "mlp"}}
+            yield Preset(name="demo", summary="A minute on two cores", config={**parts, "steps": 500})
     """
 
 

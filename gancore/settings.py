@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from gancore.components import Architecture, Augmentation, Component, Dataset, Game, Loss, Penalty, Preset, Writer
 from gancore.config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
-from gancore.errors import ConfigError, Mistake, UnknownNameError, UsageError, nearest
+from gancore.errors import ConfigError, GanError, Mistake, UnknownNameError, UsageError, nearest
 from gancore.plugins import Found, Registry, build, options_model
 
 KIND_OF: dict[str, type[Component]] = {
@@ -242,6 +242,7 @@ def configure(
         found = _data_layer(registry, str(name), str(data), str(usual))
         kept = source if source.get("name") in (None, found["name"]) else {}
         top = top | {"data": kept | found}
+    base = _without_absent_players(registry, str(name), base, top)
     merged = merge(base, top) | {"plugin": name, "preset": wanted}
     chosen_path = merged.get("data", {})
     if (
@@ -252,6 +253,21 @@ def configure(
         # A folder called 2024 reads as a number in key=value.
         chosen_path["path"] = str(Path(str(chosen_path["path"])).expanduser().absolute())
     return _Validator(registry, str(name)).settings(merged)
+
+
+def _without_absent_players(
+    registry: Registry, plugin: str, base: dict[str, Any], top: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A preset without the optimizers of players that another game, chosen on top, does not have."""
+    game = top.get("game")
+    chosen = game if isinstance(game, str) else _options(game).get("name")
+    if not isinstance(chosen, str) or "optimizers" not in base:
+        return base
+    try:
+        players = registry.find(Game, chosen, plugin).record.players
+    except GanError:
+        return base  # told with all other mistakes
+    return base | {"optimizers": {n: o for n, o in _options(base["optimizers"]).items() if n in players}}
 
 
 def _data_layer(registry: Registry, plugin: str, text: str, usual: str) -> dict[str, Any]:

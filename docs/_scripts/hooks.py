@@ -2,7 +2,8 @@
 
 A line `<!-- options: SECTION -->` becomes the table that `gan options --plugin image SECTION` prints (`engine` for the
 engine's own settings), `<!-- components: KIND -->` the components of one kind, `<!-- help: COMMAND -->` what
-`gan COMMAND --help` prints, `<!-- sizes -->` the sides of square images that the architectures take.
+`gan COMMAND --help` prints, `<!-- sizes -->` the sides of square images that the architectures take, and
+`<!-- checks: HOOK -->` what the conformance kit checks of a hook (`all` for every check).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 PLUGIN = "image"
-_MARK = re.compile(r"^<!-- (options|components|help|sizes)(?:: ([^>]+?))? -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- (options|components|help|sizes|checks)(?:: ([^>]+?))? -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -85,8 +86,22 @@ def sizes(_: str) -> str:
     return ", ".join(good)
 
 
+def checks(hook: str) -> str:
+    """The checks of the conformance kit that look at one hook, or `all` of them with links to the pages of their hooks."""
+    import gancore.testing.suite  # noqa: F401 - its modules define the checks
+    from gancore.testing.check import CHECKS
+
+    if hook == "all":
+        rows = [[f"`{c.name}`", c.expected, f"[`{c.hook}`](hooks/{c.hook}.md)"] for c in CHECKS.values()]
+        return markdown_table(["check", "what is expected", "hook"], rows)
+    mine = [[f"`{c.name}`", c.expected] for c in CHECKS.values() if c.hook == hook]
+    if not mine:
+        raise ValueError(f"no check looks at {hook}")
+    return markdown_table(["check", "what is expected"], mine)
+
+
 def _code(text: str) -> str:
     return f"`{text}`" if text and text != "required" else text
 
 
-_RENDERERS = {"options": options, "components": components, "help": command_help, "sizes": sizes}
+_RENDERERS = {"options": options, "components": components, "help": command_help, "sizes": sizes, "checks": checks}

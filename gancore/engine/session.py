@@ -205,6 +205,8 @@ class Session:
     # --- training ---------------------------------------------------------------------------------------------------
 
     seconds_before = 0.0
+    saved = -1
+    """The step of the last checkpoint of this session."""
 
     @property
     def seconds(self) -> float:
@@ -215,22 +217,22 @@ class Session:
         self.started = time.perf_counter()
         self.last: dict[str, float] = {}
         self.last_tick = (self.state.step, self.started)
-        self._announce()
         outcome: End = "completed"
         reason = f"reached step {self.config.steps:,}"
         try:
+            self._announce()
             for done in self._steps():
                 stop = self._after(done)
                 if stop:
                     outcome, reason = stop
                     break
+            return self._finish(outcome, reason)
         except (Exception, KeyboardInterrupt) as error:
             reason = str(error) or type(error).__name__
             self._notify("gan_run_finished", RunFinished(
                 folder=self.folder.path, step=self.state.step, outcome="failed", reason=reason
             ))  # fmt: skip
             raise
-        return self._finish(outcome, reason)
 
     def _steps(self) -> Iterator[Outcome]:
         phases = self.game.phases(self.players)
@@ -317,7 +319,7 @@ class Session:
             row |= {"alerts": [str(a) for a in self.alerts]} if self.alerts else {}
             self.folder.append_metrics(row)
             self._notify("gan_tick", event)
-            reasons = [str(r) for r in self._notify("gan_should_stop", event)]
+            reasons = [str(r) for r in self._notify("gan_should_stop", event) if r]
         self.alerts = []
         self.last_tick = (self.state.step, time.perf_counter())
         reasons = distributed.broadcast_value(reasons)
@@ -340,10 +342,12 @@ class Session:
             self._notify("gan_checkpoint_saved", CheckpointSaved(
                 folder=self.folder.path, step=self.state.step, path=path
             ))  # fmt: skip
+        self.saved = self.state.step
         distributed.barrier()
 
     def _finish(self, outcome: End, reason: str) -> Run:
-        self._save()
+        if self.saved != self.state.step:
+            self._save()
         files: tuple[Path, ...] = ()
         if distributed.is_main():
             self.sheets.make(self.state.ema.module, self.state.step)

@@ -102,7 +102,7 @@ class Report:
 
 
 CHECKS: dict[str, Check] = {}
-"""Every check by name, in the order in which they run; filled by the modules that define them."""
+"""Every check by name; filled by the modules that define them."""
 
 
 def check(name: str, hook: str, expected: str, subjects: Subjects) -> Callable[[Callable[[Kit, str], None]], Check]:

@@ -228,7 +228,7 @@ def metric_contract(kit: Kit, subject: str) -> None:
     with torch.no_grad():
         fake = spec.harden(generator(latents(generator, 32), labels))
     with tried_on(stage):
-        figures = kit.built(subject)(fake, real)
+        figures = kit.built(subject, spec)(fake, real)
     if not isinstance(figures, Mapping) or not figures:
         raise Mismatch(f"it gave {figures!r}; give figures by name")
     bad = {

@@ -251,7 +251,7 @@ def step_processes(kit: Kit, subject: str) -> None:
     kit.ready(scene, **changes)  # or this is blocked
     alone = kit.need("step.scene", lambda: gradients(kit, subject))
     if not same(alone, kit.need("step.scene", lambda: gradients(kit, subject, seed=2)), 1e-6):
-        raise NotApplicable("its networks draw random numbers while they run (dropout); each process has its own")
+        raise NotApplicable("random numbers are drawn on the way (dropout), and each process has its own")
     shared = kit.once("processes", make=lambda: _two_processes(kit))
     if subject not in shared:
         raise Mismatch("the processes did not come to an end; their last words: " + shared[""])

@@ -19,7 +19,7 @@ from gancore.components import API_VERSION
 from gancore.errors import PluginError
 from gancore.plugins import Registry
 from gancore.testing import data as _data  # noqa: F401
-from gancore.testing import declarations as _declarations  # noqa: F401 - these define the checks, in the order in which they run
+from gancore.testing import declarations as _declarations  # noqa: F401 - these modules define the checks
 from gancore.testing import files as _files  # noqa: F401
 from gancore.testing import networks as _networks  # noqa: F401
 from gancore.testing import objectives as _objectives  # noqa: F401
@@ -52,6 +52,22 @@ def random_numbers_kept() -> Iterator[None]:
         random.setstate(kept[2])
 
 
+TOPICS = (
+    "plugin",
+    "component",
+    "preset",
+    "data",
+    "networks",
+    "loss",
+    "penalty",
+    "augmentation",
+    "metric",
+    "step",
+    "writer",
+    "run",
+    "listener",
+)
+"""The first parts of checks' names, in the order in which they are looked at: what others build on comes first."""
 Test = TypeVar("Test", bound=Callable[..., Any])
 LOAD = "plugin.loads"
 """The check without which there is nothing else to look at."""
@@ -116,7 +132,7 @@ def cases(kit: Kit, only: str = "*") -> Iterator[Case]:
     except PluginError:
         yield Case(CHECKS[LOAD], kit.name, kit)
         return
-    for check in CHECKS.values():
+    for check in sorted(CHECKS.values(), key=lambda check: TOPICS.index(check.name.partition(".")[0])):
         for subject in check.subjects(kit):
             case = Case(check, subject, kit)
             if fnmatchcase(check.name, only) or fnmatchcase(case.id, only):

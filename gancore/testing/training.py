@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def run_trains(kit: Kit, subject: str) -> None:
 
 @check("run.seeded", "gan_architectures", "two runs from the same seed have the same weights bit for bit", _scenes)
 def run_seeded(kit: Kit, subject: str) -> None:
-    _compare(kit, subject, STEPS // 2, "trained twice from one seed for 2 steps")
+    _compare_halves(kit, subject)
 
 
 @check(
@@ -145,8 +146,14 @@ def run_seeded(kit: Kit, subject: str) -> None:
     _scenes,
 )
 def run_resumes(kit: Kit, subject: str) -> None:
-    kit.need("run.seeded", lambda: _compare(kit, subject, STEPS // 2, ""))
+    _compare_halves(kit, subject, blocked=True)
     _compare(kit, subject, STEPS, "stopped after 2 steps and resumed")
+
+
+def _compare_halves(kit: Kit, subject: str, blocked: bool = False) -> None:
+    """The first half, which both runs trained without interruption."""
+    compare = partial(_compare, kit, subject, STEPS // 2, "trained twice from one seed for 2 steps")
+    kit.need("run.seeded", compare) if blocked else compare()
 
 
 def _compare(kit: Kit, subject: str, step: int, what: str) -> None:
@@ -179,8 +186,8 @@ def run_loads(kit: Kit, subject: str) -> None:
 # --- listeners ------------------------------------------------------------------------------------------------------
 
 
-def events(folder: Path) -> dict[str, Any]:
-    """An event for each lifecycle hook, such as a run sends."""
+def events(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """An event for each lifecycle hook, such as a run with `config` sends."""
     tick = Tick(
         folder=folder,
         step=1,
@@ -192,7 +199,7 @@ def events(folder: Path) -> dict[str, Any]:
         troubles=("collapse",),
     )
     started = RunStarted(
-        folder=folder, config={"steps": 2}, step=0, steps=2, parameters={"generator": 1}, data="8 samples", device="cpu"
+        folder=folder, config=config, step=0, steps=2, parameters={"generator": 1}, data="8 samples", device="cpu"
     )
     saved = CheckpointSaved(folder=folder, step=2, path=folder / "checkpoints" / "step-00000002")
     ended = RunFinished(folder=folder, step=2, outcome="completed", reason="reached step 2")
@@ -208,7 +215,8 @@ def events(folder: Path) -> dict[str, Any]:
 def listener_hears(kit: Kit, subject: str) -> None:
     # The run's folder as it is when a run begins; hooks may rely on those that came before.
     folder = kit.once("events", make=lambda: kit.folder("events"))
-    for hook, event in events(folder).items():
+    config = kit.need("preset.complete", lambda: kit.settings(kit.stage())).dump()
+    for hook, event in events(folder, config).items():
         implementation = getattr(kit.plugin.module, hook, None)
         if implementation is None:
             continue

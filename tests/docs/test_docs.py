@@ -1,16 +1,18 @@
-"""What the documentation says is true: commands parse, settings and TOML files validate, the plugin of the tutorial trains."""
+"""What the documentation says is true: commands parse, settings and TOML files validate, code compiles."""
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import itertools
 import re
 import shlex
 import sys
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
 
 import pytest
@@ -18,9 +20,12 @@ import typer
 from typer.testing import CliRunner
 
 from gan_cli.app import app
+from gancore import components, hookspecs
 from gancore.config import MAPS
-from gancore.plugins import BUILTIN, GROUP, Registry
+from gancore.plugins import BUILTIN, Registry
 from gancore.settings import KIND_OF, Settings, configure, parse_assignments
+from gancore.testing.check import CHECKS
+from gancore.testing.suite import check_plugin
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -154,31 +159,6 @@ def test_python_compiles() -> None:
             compile(block.text, block.page, "exec")
 
 
-def test_plugin_of_the_guide_trains_and_is_drawn_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import gancore
-
-    page = "docs/how-to/write-a-plugin.md"
-    files = {m[1]: b.text for b in BLOCKS if b.page == page and (m := re.search(r'title="(.+?)"', b.title))}
-    project = tomllib.loads(files.pop("pyproject.toml"))["project"]
-    (name, module), *others = project["entry-points"][GROUP].items()
-    assert not others
-    for file, text in files.items():
-        (tmp_path / file).parent.mkdir(exist_ok=True)
-        (tmp_path / file).write_text(text, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    try:
-        registry = Registry([*entry_points(group=GROUP), EntryPoint(name, module, GROUP)])
-        run = gancore.train(plugin=name, steps=3, out=tmp_path / "run", registry=registry)
-        generator = gancore.load(run.folder, registry=registry, device="cpu")
-        samples = generator.sample(4)
-        written = [*generator.save(samples, tmp_path / "all.csv"), *generator.save(samples, tmp_path / "each")]
-    finally:
-        for loaded in [m for m in sys.modules if m.partition(".")[0] == module]:
-            del sys.modules[loaded]
-    assert samples.shape == (4, 64)
-    assert [len(file.read_text().splitlines()) for file in written] == [4, 1, 1, 1, 1]
-
-
 # --- parts that are filled in when the site is built ------------------------------------------------------------------
 
 
@@ -218,3 +198,101 @@ def test_architectures_page_explains_every_architecture(registry: Registry) -> N
     text = (ROOT / "docs/reference/architectures.md").read_text(encoding="utf-8")
     for name in registry.load("image").of_kind(KIND_OF["architecture"]):
         assert f"\n## {name}\n" in text
+
+
+# --- the pages of the hooks -------------------------------------------------------------------------------------------
+
+HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("gan_")}
+HOOK_PAGES = {name: ROOT / f"docs/reference/hooks/{name}.md" for name in HOOKS}
+NOUNS = [name for name, hook in HOOKS.items() if not inspect.signature(hook).parameters]
+LISTENERS = [name for name in HOOKS if name not in NOUNS]
+
+
+def _listings(page: Path) -> dict[str, str]:
+    """The listings of a page that have a file's name as title."""
+    path = page.relative_to(ROOT).as_posix()
+    return {m[1]: b.text for b in BLOCKS if b.page == path and (m := re.search(r'title="(.+?\.py)"', b.title))}
+
+
+def test_every_hook_has_a_page_that_the_site_and_its_overview_lead_to() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    overview = (ROOT / "docs/reference/hooks/index.md").read_text(encoding="utf-8")
+    pages = {p.stem for p in (ROOT / "docs/reference/hooks").glob("*.md")}
+    assert pages == {*HOOKS, "index"}
+    for name, page in HOOK_PAGES.items():
+        assert f"      - {name}: reference/hooks/{name}.md\n" in nav
+        assert f"]({name}.md)" in overview
+        assert f"\n::: gancore.hookspecs.{name}\n" in page.read_text(encoding="utf-8")
+
+
+def test_every_check_of_the_kit_is_in_the_table_of_its_hook_and_of_no_other(hooks: ModuleType) -> None:
+    found: Counter[tuple[str, str]] = Counter()
+    for name, page in HOOK_PAGES.items():
+        text = hooks.on_page_markdown(page.read_text(encoding="utf-8"))
+        assert "\n## Checks\n" in text
+        found.update((row, name) for row in re.findall(r"^\| `([\w.-]+)` \|", text, re.MULTILINE) if row in CHECKS)
+    assert found == Counter((check.name, check.hook) for check in CHECKS.values())
+
+
+def test_table_of_all_checks_has_each_of_them_once(hooks: ModuleType) -> None:
+    text = hooks.on_page_markdown((ROOT / "docs/reference/testing.md").read_text(encoding="utf-8"))
+    assert [row for row in re.findall(r"^\| `([\w.-]+)` \|", text, re.MULTILINE) if row in CHECKS] == list(CHECKS)
+
+
+def test_mark_for_a_hook_that_nothing_checks_is_an_error(hooks: ModuleType) -> None:
+    with pytest.raises(ValueError, match="no check looks at gan_nothing"):
+        hooks.checks("gan_nothing")
+
+
+def test_modules_that_the_contract_calls_public_can_be_imported() -> None:
+    text = (ROOT / "docs/explanation/plugin-contract.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (`gancore.*?) \|", text.partition("## What is public")[2].partition("\n## ")[0], re.MULTILINE
+    )
+    modules = re.findall(r"`(gancore[\w.]*)`", " ".join(rows))
+    assert len(modules) > 15
+    for name in modules:
+        importlib.import_module(name)
+
+
+@pytest.mark.slow
+def test_plugin_of_the_hook_pages_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pages list, and where they list no declaration the docstring's example, is one plugin."""
+    records = [*(kind.__name__ for kind in components.KINDS), "PluginInfo"]
+    parts = ["from gancore import hookimpl", f"from gancore.components import {', '.join(records)}"]
+    module = tmp_path / "gan_rows"
+    module.mkdir()
+    for name in NOUNS:
+        files = _listings(HOOK_PAGES[name])
+        example = dedent((inspect.getdoc(HOOKS[name]) or "").partition("Example:\n")[2])
+        parts.append(files.pop("gan_rows/__init__.py", example))
+        for file, text in files.items():
+            (tmp_path / file).write_text(text, encoding="utf-8")
+    (module / "__init__.py").write_text("\n".join(parts), encoding="utf-8")
+    info = tmp_path / "gan_rows-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: gan-rows\nVersion: 0.1.0\nSummary: Rows\nRequires-Dist: gancore\n"
+    )
+    (info / "entry_points.txt").write_text("[gancore]\nrows = gan_rows\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        report = check_plugin("rows")
+    finally:
+        for name in [m for m in sys.modules if m.partition(".")[0] == "gan_rows"]:
+            del sys.modules[name]
+    assert [str(r) for r in report.results if r.outcome != "passed"] == []
+    # But for files of a writer for a run's progress, and for listeners, every promise has something to look at there.
+    assert {c for c in CHECKS if c not in {r.check for r in report.results}} == {"writer.progress", "listener.hears"}
+
+
+@pytest.mark.parametrize("name", LISTENERS)
+def test_listener_of_a_hook_page_hears_a_run(name: str, tmp_path: Path) -> None:
+    [(file, text)] = _listings(HOOK_PAGES[name]).items()
+    module = ModuleType(Path(file).stem)
+    exec(text, vars(module))
+    registry = Registry()
+    registry.register(module, "listener")
+    report = check_plugin("listener", registry=registry, only="listener.*")
+    assert report.ok, [str(r) for r in report.of("failed")]
+    assert [r.subject for r in report.of("passed")] == [name]

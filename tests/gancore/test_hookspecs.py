@@ -21,8 +21,8 @@ HOOKS = {name: value for name, value in vars(hookspecs).items() if name.startswi
 NOUNS = {
     "gan_datasets": "csv",
     "gan_architectures": "mlp",
-    "gan_losses": "realness",
-    "gan_penalties": "lecam",
+    "gan_losses": "hellinger",
+    "gan_penalties": "slope",
     "gan_augmentations": "jitter",
     "gan_games": "jury",
     "gan_metrics": "mean-gap",

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -567,3 +568,31 @@ def test_every_setting_of_the_engine_is_described(model: type[BaseModel]) -> Non
 
 def test_every_section_is_described() -> None:
     assert all((SECTIONS | MAPS).values())
+
+
+def test_another_game_is_not_refused_for_the_presets_optimizers(
+    plugin_module: Callable[..., ModuleType], installed: Registry
+) -> None:
+    installed.register(
+        plugin_module(
+            """
+            @hookimpl
+            def gan_games():
+                yield Game(name="alone", summary="One player", target="x:y", players=("generator",))
+
+            @hookimpl
+            def gan_presets():
+                optimizers = {"generator": {"lr": 0.5}, "discriminator": {"lr": 0.25}}
+                yield Preset(name="two", summary="Two players", config={
+                    "data": {"name": "toy:circles"}, "architecture": {"name": "toy:mlp"}, "optimizers": optimizers})
+            """
+        ),
+        "mine",
+    )
+    settings = configure(installed, plugin="mine", preset="two", layers=[{"game": {"name": "alone"}}])
+    assert {n: o.lr for n, o in settings.run.optimizers.items()} == {"generator": 0.5}
+    both = configure(installed, plugin="mine", preset="two")
+    assert {n: o.lr for n, o in both.run.optimizers.items()} == {"generator": 0.5, "discriminator": 0.25}
+    asked = {"game": {"name": "alone"}, "optimizers": {"discriminator": {"lr": 0.1}}}
+    with pytest.raises(ConfigError, match="the game has no such player"):
+        configure(installed, plugin="mine", preset="two", layers=[asked])

@@ -149,7 +149,7 @@ class WitnessGame(GanGame):
         return [*super().phases(players), *more]
 
 
-def gap_metric():
+def gap_metric(spec):
     def gap(fake, real):
         return {"gap": float((fake.mean(0) - real.mean(0)).norm())}
 

@@ -114,6 +114,33 @@ def test_a_wish_to_stop_at_the_last_step_comes_too_late(tmp_path):
     assert (done.step, done.outcome) == (8, "completed")
 
 
+def test_an_empty_reason_ends_nothing(tmp_path):
+    class Empty:
+        @gancore.hookimpl
+        def gan_should_stop(self, event):
+            return ""
+
+    done = run(tmp_path / "run", 8, Empty())
+    assert (done.step, done.outcome) == (8, "completed")
+
+
+def test_a_run_stopped_where_a_checkpoint_was_due_saves_it_once(tmp_path):
+    heard = Listener(stop=4)
+    assert run(tmp_path / "run", 10, heard, **{"every.checkpoint": 4}).outcome == "stopped"
+    assert heard.steps("saved") == [4]
+
+
+def test_listeners_hear_of_an_end_by_a_writer_that_fails(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("gancore.engine.sheets.write", full)
+    heard = Listener()
+    with pytest.raises(OSError, match="disk full"):
+        run(tmp_path / "run", 4, heard)
+    assert heard.heard == [("started", 0), ("failed", 0)]
+
+
 def test_an_exception_in_training_reaches_the_caller_and_listeners_hear_of_the_end(tmp_path):
     toys.FAULTS["crash"] = {4}
     heard = Listener()
