@@ -213,14 +213,13 @@ class Registry:
     def _ask(self, name: str, hook: str) -> list[Any]:
         """One plugin's answers to a noun hook, with generators run to their end."""
         answers = []
-        for impl in getattr(self._manager.hook, hook).get_hookimpls():
-            if impl.plugin_name == name:
-                try:
-                    answer = impl.function()
-                    answers.append(answer if isinstance(answer, PluginInfo) else list(answer or ()))
-                except Exception as error:
-                    cause = f"{type(error).__name__}: {error}"
-                    raise PluginError(f"plugin '{name}' is broken; its hook {hook} raised {cause}") from error
+        for impl in self.implementations(hook, name):
+            try:
+                answer = impl.function()
+                answers.append(answer if isinstance(answer, PluginInfo) else list(answer or ()))
+            except Exception as error:
+                cause = f"{type(error).__name__}: {error}"
+                raise PluginError(f"plugin '{name}' is broken; its hook {hook} raised {cause}") from error
         return answers
 
     # --- components -------------------------------------------------------------------------------------------------
@@ -276,6 +275,10 @@ class Registry:
     def remove_listener(self, name: str) -> None:
         """Undo `add_listener`."""
         self._manager.unregister(name=name)
+
+    def implementations(self, hook: str, name: str) -> list[Any]:
+        """The implementations of a hook by one plugin, as pluggy keeps them."""
+        return [i for i in getattr(self._manager.hook, hook).get_hookimpls() if i.plugin_name == name]
 
     def notify(self, hook: str, event: object) -> list[Any]:
         """Call a lifecycle hook of every loaded plugin and listener; their answers that are not None.

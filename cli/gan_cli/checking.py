@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +76,7 @@ def check(name: str, host: str | None, data: Path | None, only: str, as_json: bo
         raise UsageError(f"data '{data}': there is no such file or folder")
     from gancore.testing.suite import check_plugin
 
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that what was started is ended too
     follow = _Live() if sys.stderr.isatty() else _Plain()
     report = check_plugin(name, registry=registry, host=host or "", data=data, only=only, progress=follow.tell)
     follow.close()
@@ -82,8 +85,12 @@ def check(name: str, host: str | None, data: Path | None, only: str, as_json: bo
     if as_json:
         print(json.dumps(report.dump()))
     else:
+        told: set[tuple[str, str]] = set()
         for result in report.of("failed"):
-            print(f"{result}\n")
+            same = [r.subject for r in report.of("failed") if (r.check, r.found) == (result.check, result.found)]
+            if (result.check, result.found) not in told:
+                told.add((result.check, result.found))
+                print(f"{replace(result, subject=', '.join(same))}\n")
         for found, names in _by_reason(report.of("blocked")):
             print(f"could not be checked: {names}\n  because {found}\n")
         for found, names in _by_reason(report.of("skipped")):

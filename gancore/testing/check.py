@@ -119,7 +119,10 @@ def check(name: str, hook: str, expected: str, subjects: Subjects) -> Callable[[
 
 def describe(error: BaseException) -> str:
     """An exception in one line, with the last place outside of gancore that it came through: the author's own code."""
-    text = " ".join(str(error).split()) or "no message"
+    try:
+        text = " ".join(str(error).split()) or "no message"
+    except Exception:  # authors may write exceptions too
+        text = "a message that cannot be read"
     here = Path(__file__).parents[1]
     root, seen = error, {id(error)}
     while root.__cause__ is not None and id(root.__cause__) not in seen:  # an exception may be its own cause
@@ -136,4 +139,4 @@ def _is_library(filename: str) -> bool:
     installed = "site-packages" in path.parts
     if path.is_relative_to(sysconfig.get_path("stdlib")) and not installed:
         return True
-    return installed and any(p in path.parts for p in ("torch", "pydantic", "pluggy", "numpy"))
+    return installed and any(p in path.parts for p in ("torch", "pydantic", "pluggy", "numpy", "tomli_w"))

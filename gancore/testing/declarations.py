@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import json
 import math
 import os
@@ -19,18 +20,23 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from gancore import hookspecs
 from gancore.components import Architecture, Component, Dataset, Penalty, Preset
 from gancore.config import SECTIONS
 from gancore.data.spec import SampleSpec
 from gancore.errors import GanError
 from gancore.options import ArchitectureOptions, Options, PenaltyOptions
 from gancore.plugins import GROUP, options_model, resolve
-from gancore.settings import configure
+from gancore.settings import KIND_OF, configure
+from gancore.testing import points
 from gancore.testing.check import Mismatch, NotApplicable, check, describe
 from gancore.testing.kit import Kit
 
 HEAVY = ("torch", "torchaudio", "transformers", "librosa", "numba", "scipy", "sklearn", "pandas", "tensorflow", "jax")
 """What nobody should wait for who only lists plugins."""
+
+BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+"""What JSON Schema calls ge, le, gt and lt."""
 
 BASES: dict[type[Component], type[Options]] = {Architecture: ArchitectureOptions, Penalty: PenaltyOptions}
 
@@ -58,9 +64,13 @@ def _with_options(kit: Kit) -> list[str]:
 )
 def plugin_loads(kit: Kit, subject: str) -> None:
     try:
-        kit.plugin  # noqa: B018 - loads it
+        module = kit.plugin.module
     except GanError as error:
         raise Mismatch(str(error)) from error
+    hooks = [n for n in vars(hookspecs) if n.startswith("gan_")]
+    idle = [n for n in hooks if inspect.isfunction(f := getattr(module, n, None)) and not hasattr(f, "gancore_impl")]
+    if idle:
+        raise Mismatch(f"{', '.join(idle)} is never called: mark it with @hookimpl")
 
 
 @check(
@@ -89,31 +99,30 @@ def plugin_package(kit: Kit, subject: str) -> None:
 )
 def plugin_light(kit: Kit, subject: str) -> None:
     module = kit.plugin.module.__name__
-    if not any(e.name == kit.name for e in importlib.metadata.entry_points(group=GROUP)) and kit.name != "gancore":
+    if not kit.installed or kit.name == points.NAME:
         raise NotApplicable("it is registered in this process and not installed as a package")
+    folder = kit.folder("listing")
     code = (
-        "import json, sys\nfrom gancore.plugins import Registry\n"
+        "import json, pathlib, sys\nfrom gancore.plugins import Registry\n"
         f"Registry().load({kit.name!r})\n"
-        f"sys.stderr.write('\\n' + json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+        f"pathlib.Path('answer').write_text(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
     )
-    paths = os.pathsep.join([p for p in sys.path if p])
     ran = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-W", "ignore", "-c", code],
         capture_output=True,
         text=True,
         timeout=120,
-        env=os.environ | {"PYTHONPATH": paths},
-        cwd=kit.folder("listing"),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        cwd=folder,
     )
-    lines = ran.stderr.strip().splitlines()
-    if ran.returncode:
+    if not (folder / "answer").exists():
+        lines = ran.stderr.strip().splitlines()
         raise Mismatch(f"in a new interpreter it does not load: {lines[-1] if lines else 'no message'}")
-    heavy = json.loads(lines[-1])
+    heavy = json.loads((folder / "answer").read_text())
     if heavy:
         raise Mismatch(f"importing {module} imports {', '.join(heavy)}; name targets as strings and import inside them")
-    if ran.stdout or len(lines) > 1:
-        said = " ".join([ran.stdout, *lines[:-1]]).strip()[:200]
-        raise Mismatch(f"importing {module} prints: {said}")
+    if said := f"{ran.stdout} {ran.stderr}".strip():
+        raise Mismatch(f"importing {module} prints: {said[:200]}")
 
 
 @check(
@@ -182,14 +191,35 @@ def component_options(kit: Kit, subject: str) -> None:
     model = _model(kit, subject)
     if model.model_config.get("extra") != "forbid" or not model.model_config.get("frozen"):
         raise Mismatch(f"{model.__name__} overrides model_config; keep extra='forbid' and frozen=True")
-    faults = []
-    for name, field in model.model_fields.items():
-        if not (field.description or "").strip():
-            faults.append(f"{name} has no description")
-        if _is_number(field) and not _bounds(model, name):
-            faults.append(f"{name} is a number without bounds (ge, gt, le, lt)")
+    schema = model.model_json_schema()
+    faults = list(_faults(schema, schema.get("$defs", {}), ""))
     if faults:
         raise Mismatch(f"{model.__name__}: {'; '.join(faults)}")
+
+
+def _faults(schema: Mapping[str, Any], shared: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Options without description, and numbers without a bound, in a model and the models inside of it."""
+    for name, field in schema.get("properties", {}).items():
+        if not str(field.get("description", "")).strip():
+            yield f"{prefix}{name} has no description"
+        for node in _nodes(field, shared):
+            if node.get("type") in ("integer", "number") and not any(k in node for k in (*BOUNDS, "enum", "const")):
+                yield f"{prefix}{name} is a number without bounds (ge, gt, le, lt)"
+                break
+            if "properties" in node:
+                yield from _faults(node, shared, f"{prefix}{name}.")
+
+
+def _nodes(field: Mapping[str, Any], shared: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A field's schema, its alternatives and its items, with references followed."""
+    if "$ref" in field:
+        yield from _nodes(shared[field["$ref"].rpartition("/")[2]], shared)
+        return
+    yield field
+    items = field.get("items")
+    inner = [*field.get("anyOf", ()), *field.get("allOf", ()), *field.get("prefixItems", ())]
+    for node in [*inner, *([items] if isinstance(items, Mapping) else [])]:
+        yield from _nodes(node, shared)
 
 
 @check(
@@ -214,9 +244,19 @@ def component_defaults(kit: Kit, subject: str) -> None:
         options = model(**given)
     except ValidationError as error:
         raise Mismatch(f"its own defaults are refused: {' '.join(str(error).split())[:300]}") from error
+    lost = [
+        n for n, f in model.model_fields.items() if f.default is not None and not f.is_required() and _takes_none(f)
+    ]
+    if lost:
+        raise Mismatch(
+            f"{', '.join(lost)} may be None, which config.toml cannot hold, and is not None by default; use a word"
+        )
     # What config.toml holds must read back as the same.
-    written = tomli_w.dumps(options.model_dump(mode="json", exclude_none=True))
-    again = model.model_validate(tomllib.loads(written))
+    try:
+        written = tomli_w.dumps(options.model_dump(mode="json", exclude_none=True))
+        again = model.model_validate(tomllib.loads(written))
+    except Exception as error:
+        raise Mismatch(f"its defaults cannot be kept in config.toml: {describe(error)}") from error
     if again != options:
         raise Mismatch(f"written to config.toml and read back, {options!r} became {again!r}")
 
@@ -243,10 +283,13 @@ def component_nonsense(kit: Kit, subject: str) -> None:
 
 
 def _model(kit: Kit, subject: str) -> type[BaseModel]:
-    model = kit.need("component.resolves", lambda: options_model(kit.record(subject)))
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        raise NotApplicable("its options are no model, as component.resolves says")
+    kit.passed("component.resolves", subject)
+    model: type[BaseModel] = options_model(kit.record(subject))  # type: ignore[assignment]
     return model
+
+
+def _takes_none(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) in (Union, UnionType) and NoneType in get_args(field.annotation)
 
 
 def _is_number(field: FieldInfo) -> bool:
@@ -256,29 +299,23 @@ def _is_number(field: FieldInfo) -> bool:
     return bool(parts) and parts <= {int, float}
 
 
-def _bounds(model: type[BaseModel], name: str) -> dict[str, float]:
-    """Bounds of a field by their names in JSON Schema."""
-    schema = model.model_json_schema()["properties"][name]
-    parts = [schema, *schema.get("anyOf", [])]
-    keys = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-    return {k: p[k] for p in parts for k in keys if k in p}
-
-
 def _nonsense(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
     """Options that no model should take."""
     yield "no_such_option_of_anything", 1
+    schema = model.model_json_schema()
     for name, field in model.model_fields.items():
+        key = field.alias or name
         if not _is_number(field):
-            if field.annotation in (bool, str) or getattr(field.annotation, "__origin__", None) is not None:
-                yield name, {"not": "a value"} if field.annotation is not Mapping else 1.5
+            yield key, object()
             continue
-        yield name, "not a number"
-        for key, bound in _bounds(model, name).items():
-            step = 1 if isinstance(bound, int) else max(1.0, abs(bound))
-            outside = {"minimum": bound - step, "maximum": bound + step}
-            yield name, outside.get(key, bound)
-        if field.annotation is float:
-            yield name, math.nan
+        yield key, "not a number"
+        for node in _nodes(schema["properties"][key], schema.get("$defs", {})):
+            for bound in [b for b in BOUNDS if b in node]:
+                step = 1 if isinstance(node[bound], int) else max(1.0, abs(node[bound]))
+                outside = {"minimum": node[bound] - step, "maximum": node[bound] + step}
+                yield key, outside.get(bound, node[bound])
+        if float in (field.annotation, *get_args(field.annotation)):
+            yield from ((key, math.nan), (key, math.inf), (key, -math.inf))
 
 
 # --- presets --------------------------------------------------------------------------------------------------------
@@ -292,18 +329,21 @@ def _nonsense(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
 )
 def preset_complete(kit: Kit, subject: str) -> None:
     scene = kit.scenes()[subject]
+    for section, kind in KIND_OF.items():
+        part = f"{kind.kind} {str(kit.declared(scene, section).get('name', '')).removeprefix(f'{kit.name}:')}"
+        if section in SECTIONS and part in kit.components() and kit.record(part).options:
+            kit.passed("component.defaults", part)
     if scene.preset != "none" and scene.plugin == kit.name:
         preset = kit.records(Preset)[scene.preset]
         gaps = [s for s in ("architecture",) if not preset.config.get(s) and s not in scene.layer]
         if gaps:
             raise Mismatch(f"preset '{preset.name}' has no section {', '.join(gaps)}; it must choose all but the data")
-        if "data" not in scene.layer and not preset.config.get("data") and kit.data is None:
-            raise NotApplicable("it leaves the data to its user and no data set is at hand; name a file with --data")
         overruled = [
             s for s in SECTIONS if isinstance(preset.config.get(s), Mapping) and "name" not in preset.config[s]
         ]
         if overruled:
             raise Mismatch(f"preset '{preset.name}' gives options for {', '.join(overruled)} without a `name`")
+        kit.settings(scene)  # or it is not applicable
         # As it stands, without what the kit makes smaller.
         configure(kit.registry, plugin=kit.name, preset=scene.preset, data=_data(kit, scene), layers=[scene.layer])
     settings = kit.settings(scene)

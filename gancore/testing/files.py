@@ -12,30 +12,40 @@ from torch import Tensor
 
 from gancore.components import Dataset, DataSource, Writer
 from gancore.data.spec import SampleSpec
-from gancore.plugins import build, options_model
+from gancore.plugins import build
 from gancore.random import Draws
+from gancore.testing.bench import silent
 from gancore.testing.check import Mismatch, NotApplicable, check, describe
-from gancore.testing.kit import BATCH, Kit, latents, reads, silent, tried_on
+from gancore.testing.kit import BATCH, Kit, latents, reads, tried_on
 
 STEM = "sample"
 
 
 def _samples(kit: Kit) -> tuple[SampleSpec, Tensor, Tensor, list[int] | None]:
     """Spec, hard samples real and generated, and their labels."""
-    settings, spec, game = kit.ready(kit.stage())
-    real, labels = kit.need("data.samples", lambda: kit.batch(kit.source(settings)))
+    stage = kit.stage()
+    settings, spec, game = kit.ready(stage)
+    if stage.name in kit.scenes():
+        kit.passed("networks.shapes", stage.name)
+    real, labels = kit.batch(kit.source(settings))
     with torch.no_grad():
         generator = game.networks["generator"].eval()
-        fake = kit.need("networks.shapes", lambda: spec.harden(generator(latents(generator), labels)))
+        fake = spec.harden(generator(latents(generator), labels))
     return spec, real, fake, None if labels is None else labels.tolist()
 
 
 def _write(
     kit: Kit, subject: str, spec: SampleSpec, samples: Tensor, labels: list[int] | None
 ) -> tuple[Path, list[Path]]:
-    folder = kit.folder(subject.partition(" ")[2])
+    # A folder in a folder: what is written beside it shows.
+    folder = kit.folder(subject.partition(" ")[2]) / "here"
+    folder.mkdir()
+    before = set(Path.cwd().iterdir())
     with tried_on(kit.stage()):
         files = kit.built(subject, spec).write(samples, folder, STEM, labels)
+    strays = [*sorted(set(Path.cwd().iterdir()) - before), *(p for p in folder.parent.iterdir() if p != folder)]
+    if strays:
+        raise Mismatch(f"it wrote '{strays[0]}' outside of the folder that it was given")
     return folder, files
 
 
@@ -98,15 +108,12 @@ def writer_reads_back(kit: Kit, subject: str) -> None:
     spec, real, _, _ = _samples(kit)
     if kit.stage().plugin != kit.name:
         raise NotApplicable("the plugin brings no data of its own")
-    folder, files = kit.need("writer.writes", lambda: _write(kit, subject, spec, real, None))
-    path = files[0] if len(files) == 1 else folder
-    readers: list[tuple[str, Path]] = []
-    for name, record in kit.records(Dataset).items():
-        for place in dict.fromkeys([path, *([folder] if kit.record(subject).role == "each" else [])]):
-            if reads(record, place):
-                readers.append((name, place))
+    kit.passed("writer.writes", subject)
+    folder, files = _write(kit, subject, spec, real, None)
+    places = [folder] if kit.record(subject).role == "each" else files
+    readers = [(name, p) for name, record in kit.records(Dataset).items() for p in places if reads(record, p)]
     if not readers:
-        raise NotApplicable(f"no data set of the plugin takes {files[0].suffix} files")
+        raise NotApplicable(f"no data set of the plugin takes {', '.join(sorted({f.suffix for f in files}))} files")
     for name, place in readers:
         source = _read(kit, name, place)
         if len(source) != BATCH:
@@ -137,16 +144,16 @@ def _error(written: Tensor, read: Tensor) -> float:
 
 def _read(kit: Kit, name: str, place: Path, changes: Mapping[str, Any] | None = None) -> DataSource:
     record = kit.record(f"dataset {name}")
-    model = kit.need("component.resolves", lambda: options_model(record))
+    model = kit.model(f"dataset {name}")
     try:
-        return build(record, model(path=place, **(changes or {})), silent)  # type: ignore[misc]
+        return build(record, model(path=place, **(changes or {})), silent)
     except Exception as error:
         raise Mismatch(f"data set '{name}' does not read it: {describe(error)}") from error
 
 
 def _sizes(kit: Kit, name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> dict[str, Any]:
     """Options of a data set whose default is the size that it fits samples into, set to the size that was written."""
-    model = kit.need("component.resolves", lambda: options_model(kit.record(f"dataset {name}")))
+    model = kit.model(f"dataset {name}")
     pairs = [(f, w) for f, w in zip(found, wanted, strict=False) if f != w]
     changes: dict[str, Any] = {}
     for option, field in model.model_fields.items() if model else ():
@@ -169,7 +176,8 @@ def writer_progress(kit: Kit, subject: str) -> None:
             continue
         sheets = []
         for samples in (real, fake):
-            _, files = kit.need("writer.writes", lambda n=name, s=samples: _write(kit, f"writer {n}", spec, s, labels))  # type: ignore[misc]
+            kit.passed("writer.writes", f"writer {name}")
+            _, files = _write(kit, f"writer {name}", spec, samples, labels)
             sheets += files[:1]
         folder = kit.folder("progress")
         _in_place(folder, kit.built(subject, spec).write(sheets, folder, STEM), "two sheets instead of")

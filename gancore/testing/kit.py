@@ -1,33 +1,26 @@
-"""The bench on which a plugin is tried: its scenes (small complete configurations), its data, and what was built of them."""
+"""The bench with its scenes: small complete configurations on which a plugin's parts are tried, and the data for them."""
 
 from __future__ import annotations
 
-import random
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from gancore.components import KINDS, Architecture, Component, Dataset, DataSource, GameRule, Preset, Writer
+from gancore.components import Architecture, Dataset, DataSource, GameRule, Preset, Writer
 from gancore.data.spec import SampleSpec
 from gancore.engine.build import build_game
 from gancore.games.gan import draw_latent
-from gancore.plugins import Plugin, Registry, build, options_model
+from gancore.plugins import build
 from gancore.random import Draws, derive
 from gancore.settings import Settings, configure
 from gancore.testing import points
+from gancore.testing.bench import Bench, seed_all, silent
 from gancore.testing.check import Blocked, Mismatch, NotApplicable, describe
-
-T = TypeVar("T")
-Record = TypeVar("Record", bound="Component | Preset")
 
 BATCH = 8
 STEPS = 4
@@ -45,22 +38,8 @@ SMALL: dict[str, Any] = {
 }
 """What a training of the kit uses of the engine, whatever a preset says."""
 
-
-def silent(words: str, done: int, total: int) -> None:
-    """A progress report to nobody."""
-    del words, done, total
-
-
-def seed_all(seed: int) -> None:
-    """Seed every global source of random numbers, to see who draws from one."""
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    random.seed(seed)
-
-
-def latents(generator: nn.Module, count: int = BATCH, seed: int = 3) -> torch.Tensor:
-    """Latents as in a run."""
-    return draw_latent(generator, Draws(seed, torch.arange(count)))
+MISPLACED = "tried on points in the plane, since the plugin brings no data: "
+"""How the reason begins where a part is for other data than could be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,105 +59,25 @@ def tried_on(scene: Scene) -> Iterator[None]:
     """On a scene that is nobody's, a failure may only mean that the part is made for other data."""
     try:
         yield
-    except (Mismatch, Blocked, NotApplicable):
+    except (Blocked, NotApplicable):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not scene.borrowed:
             raise
-        raise Blocked(
-            f"tried on points in the plane, since the plugin brings no data: {describe(error)}. Say with --with PLUGIN (or "
-            "host=) whose data it is made for"
-        ) from error
+        why = error.found if isinstance(error, Mismatch) else describe(error)
+        raise Blocked(f"{MISPLACED}{why}. Say with --with PLUGIN (or host=) whose data it is made for") from error
 
 
-class Kit:
-    """A plugin under test. Everything that takes long is made once, when it is first needed."""
+def latents(generator: nn.Module, count: int = BATCH, seed: int = 3) -> torch.Tensor:
+    """Latents as in a run."""
+    return draw_latent(generator, Draws(seed, torch.arange(count)))
 
-    def __init__(
-        self, name: str, *, registry: Registry | None = None, host: str = "", data: str | Path | None = None
-    ) -> None:
-        """Arguments as of `gancore.testing.check_plugin`."""
-        self.name = name
-        self.registry = registry or Registry()
-        self.host = host
-        self.data = None if data is None else Path(data).expanduser()
-        self._made: dict[tuple[object, ...], Any] = {}
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        if points.NAME not in self.registry.registered():
-            self.registry.register(points, points.NAME)
+
+class Kit(Bench):
+    """A plugin under test, with scenes and data."""
 
     def __enter__(self) -> Kit:
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
-
-    def folder(self, name: str) -> Path:
-        """A new empty folder, gone with the kit."""
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="gan-check-")
-        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder.name))
-
-    def once(self, *key: object, make: Callable[[], T]) -> T:
-        """What `make` returns, or raises, made at the first call for `key` and kept."""
-        if key not in self._made:
-            try:
-                self._made[key] = (make(), None)
-            except Exception as error:
-                self._made[key] = (None, error)
-        value, failed = self._made[key]
-        if failed is not None:
-            raise failed
-        result: T = value
-        return result
-
-    def need(self, what: str, get: Callable[[], T]) -> T:
-        """`get()`; where it fails, the check that needs it is blocked by `what`, which has a check of its own."""
-        try:
-            return get()
-        except (Blocked, NotApplicable):
-            raise
-        except Exception as error:
-            why = error.found if isinstance(error, Mismatch) else describe(error)
-            raise Blocked(f"{what} failed: {why}") from error
-
-    # --- declarations -----------------------------------------------------------------------------------------------
-
-    @property
-    def plugin(self) -> Plugin:
-        """The plugin, loaded. Raises PluginError."""
-        return self.once("plugin", make=lambda: self.registry.load(self.name))
-
-    def records(self, kind: type[Record]) -> Mapping[str, Record]:
-        """Its records of one kind, by name."""
-        return self.plugin.of_kind(kind)
-
-    def components(self) -> dict[str, Component]:
-        """Every record with a target, as `"loss hinge"`."""
-        kinds = [k for k in KINDS if k is not Preset]
-        return {f"{k.kind} {n}": r for k in kinds for n, r in self.records(k).items() if isinstance(r, Component)}
-
-    def subjects(self, kind: type[Record]) -> list[str]:
-        """The plugin's records of one kind, as `"loss hinge"`."""
-        return [f"{kind.kind} {name}" for name in self.records(kind)]
-
-    def record(self, subject: str) -> Any:
-        """What a subject such as `"loss hinge"` names."""
-        kind, _, name = subject.partition(" ")
-        return self.plugin.records[kind][name]
-
-    def options(self, subject: str) -> Any:
-        """The default options of a component; None where it has none."""
-        record = self.record(subject)
-        model = self.need("component.resolves", lambda: options_model(record))
-        return None if model is None else self.need("component.defaults", model)
-
-    def built(self, subject: str, *arguments: Any) -> Any:
-        """The component with default options."""
-        return build(self.record(subject), self.options(subject), *arguments)
 
     # --- scenes -----------------------------------------------------------------------------------------------------
 
@@ -199,13 +98,14 @@ class Kit:
         return found
 
     def stage(self) -> Scene:
-        """The scene on which losses, penalties and other parts are tried."""
+        """The scene on which losses, penalties and other parts are tried: the demo, the host's demo, or points."""
         presets = self.records(Preset)
         demo = self.plugin.info.demo_preset
         whole = [n for n, p in presets.items() if _chosen(p, "data")]
         name = demo if demo in presets else next(iter([*whole, *presets]), "")
         if name:
-            return Scene("stage", self.name, name, {} if _chosen(presets[name], "data") else self._data_layer())
+            layer = {} if _chosen(presets[name], "data") else self._data_layer()
+            return Scene(f"preset {name}", self.name, name, layer)
         if self.host:
             return Scene("stage", self.host, self.registry.load(self.host).info.demo_preset)
         return Scene("stage", points.NAME, "demo", borrowed=True)
@@ -224,8 +124,11 @@ class Kit:
                 return {"data": {"name": name}}
         if self.host:
             host = self.registry.load(self.host)
-            theirs = host.of_kind(Preset)[host.info.demo_preset].config["data"]
-            return {"data": {**theirs, "name": f"{self.host}:{theirs['name']}"}}
+            theirs = host.of_kind(Preset)[host.info.demo_preset].config.get("data", {})
+            section = {"name": theirs} if isinstance(theirs, str) else dict(theirs)
+            if ":" not in section.get("name", ":"):
+                section["name"] = f"{self.host}:{section['name']}"
+            return {"data": section}
         return {}
 
     def declared(self, scene: Scene, section: str) -> Mapping[str, Any]:
@@ -237,16 +140,16 @@ class Kit:
 
     def settings(self, scene: Scene, **changes: Any) -> Settings:
         """The scene's configuration, small, with sections replaced by `changes`."""
-        layer: dict[str, Any] = dict(scene.layer)
-        data = None if "data" in layer or scene.borrowed or scene.plugin != self.name else self.data
-        if data is not None and scene.preset != "none" and _chosen(self.records(Preset)[scene.preset], "data"):
-            data = None
+        own = scene.plugin == self.name and scene.preset != "none"
+        data = self.data if own and not self.declared(scene, "data") else None
+        if own and data is None and not self.declared(scene, "data"):
+            raise NotApplicable("it leaves the data to its user and no data set is at hand; name a file with --data")
         return configure(
             self.registry,
             plugin=scene.plugin,
             preset=scene.preset,
             data=data,
-            layers=[layer, SMALL, {"seed": 1}, changes],
+            layers=[dict(scene.layer), SMALL, {"seed": 1}, changes],
         )
 
     def source(self, settings: Settings) -> DataSource:
@@ -257,6 +160,11 @@ class Kit:
     def game(self, settings: Settings) -> GameRule:
         """The game of `settings`, built anew: networks are changed by training. Raises Mismatch where it is no game to play."""
         game = build_game(settings, self.source(settings).spec)
+        for name, network in game.networks.items():
+            if any(nn.parameter.is_lazy(p) for p in network.parameters()):
+                raise Mismatch(
+                    f"the {name} has layers that do not know their sizes yet; run a batch through it in the target"
+                )
         generator = game.networks["generator"]
         shape = getattr(generator, "latent_shape", None)
         shaped = isinstance(shape, tuple) and shape and all(isinstance(n, int) and n > 0 for n in shape)
@@ -269,17 +177,26 @@ class Kit:
         z = latents(generator)
         if len(z) != BATCH or not z.is_floating_point():
             raise Mismatch(f"draw_latent gave {z.dtype} {list(z.shape)} for {BATCH} samples, not floats [{BATCH}, ...]")
+        with torch.random.fork_rng(devices=[]):
+            seed_all(11)
+            if not torch.equal(z, latents(generator)):
+                raise Mismatch("draw_latent gives other latents for the same draws: draw from `draws`, not from torch")
         return game
 
     def ready(self, scene: Scene, **changes: Any) -> tuple[Settings, SampleSpec, GameRule]:
         """Settings, spec and a new game, for checks that are not about building them."""
-        settings = self.need("preset.complete", lambda: self.settings(scene, **changes))
-        source = self.need("data.opens", lambda: self.source(settings))
+        own = scene.name in self.scenes()
+        if own:
+            self.passed("preset.complete", scene.name)
+        settings = self.settings(scene, **changes)
+        if settings.data.found.plugin == self.name:
+            subject = f"dataset {settings.data.found.record.name}"
+            for name in ("data.opens", "data.samples", "data.relaxes"):
+                self.passed(name, subject)
+        if own:
+            self.passed("networks.build", scene.name)
         with tried_on(scene):
-            game = (
-                self.need("networks.build", lambda: self.game(settings)) if not scene.borrowed else self.game(settings)
-            )
-        return settings, source.spec, game
+            return settings, self.source(settings).spec, self.game(settings)
 
     def batch(self, source: DataSource, count: int = BATCH) -> tuple[torch.Tensor, torch.Tensor | None]:
         """`count` hard samples with labels, from all over the data set."""
@@ -294,11 +211,11 @@ class Kit:
         return self.once("dataset", subject, make=lambda: self._open(subject))
 
     def _open(self, subject: str) -> DataSource:
-        record = self.record(subject)
+        record, model = self.record(subject), self.model(subject)
         for scene in self.scenes().values():
             if self.declared(scene, "data").get("name") in (record.name, f"{self.name}:{record.name}"):
+                self.passed("preset.complete", scene.name)
                 return self.source(self.settings(scene))
-        model = self.need("component.resolves", lambda: options_model(record))
         if model is None or not any(f.is_required() for f in model.model_fields.values()):
             return build(record, None if model is None else model(), silent)
         return build(record, model(path=self.path_for(subject)), silent)
@@ -317,24 +234,28 @@ class Kit:
     def _write_for(self, record: Dataset) -> Path:
         stage = self.stage()
         if stage.plugin == self.name:
-            settings = self.need("preset.complete", lambda: self.settings(stage))
-            source = self.need("data.opens", lambda: self.source(settings))
-            samples, _ = self.need("data.samples", lambda: self.batch(source))
+            settings = self.settings(stage)
+            subject = f"dataset {settings.data.found.record.name}"
+            if settings.data.found.plugin == self.name and subject != f"dataset {record.name}":
+                self.passed("data.samples", subject)
+            source = self.source(settings)
+            samples, _ = self.batch(source)
             # A file a sample before a sheet: what shows many in one picture is not read back as many.
             for name, writer in sorted(self.records(Writer).items(), key=lambda item: item[1].role):
                 if writer.role == "progress":
                     continue
-                folder, files = self.need("writer.writes", partial(self._written, name, source.spec, samples))
+                try:
+                    folder = self.folder("written")
+                    files = self.built(f"writer {name}", source.spec).write(samples, folder, "sample", None)
+                except (Exception, SystemExit):
+                    continue  # which writer.writes tells
                 if files and record.directories and writer.role == "each":
                     return folder
-                if len(files) == 1 and reads(record, files[0]):
-                    return files[0]
+                fitting = [f for f in files if reads(record, f)]
+                if len(fitting) == 1:
+                    return Path(fitting[0])
         forms = ", ".join([*(["a folder"] if record.directories else []), *record.suffixes])
         raise NotApplicable(f"no writer of the plugin makes what it reads ({forms}); name a file of yours with --data")
-
-    def _written(self, name: str, spec: SampleSpec, samples: torch.Tensor) -> tuple[Path, list[Path]]:
-        folder = self.folder("written")
-        return folder, self.built(f"writer {name}", spec).write(samples, folder, "sample", None)
 
 
 def reads(record: Dataset, path: Path) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gancore.components import GameRule
 from gancore.data.spec import SampleSpec
-from gancore.games.gan import heads
-from gancore.testing.check import Mismatch, NotApplicable, check, describe
+from gancore.games.gan import draw_latent, heads
+from gancore.random import Draws
+from gancore.testing.check import Mismatch, NotApplicable, check
+from gancore.testing.elsewhere import elsewhere
 from gancore.testing.kit import BATCH, Kit, latents, tried_on
 
 
@@ -17,11 +21,11 @@ def _scenes(kit: Kit) -> list[str]:
     return list(kit.scenes())
 
 
-def _built(kit: Kit, subject: str) -> tuple[SampleSpec, GameRule, Tensor, Tensor | None]:
+def _built(kit: Kit, subject: str, **changes: Any) -> tuple[SampleSpec, GameRule, Tensor, Tensor | None]:
     """Spec, networks, and a relaxed batch with its classes."""
-    settings, spec, game = kit.ready(kit.scenes()[subject])
-    x, labels = kit.need("data.samples", lambda: kit.batch(kit.source(settings)))
-    return spec, game, kit.need("data.relaxes", lambda: spec.relax(x)), labels
+    settings, spec, game = kit.ready(kit.scenes()[subject], **changes)
+    x, labels = kit.batch(kit.source(settings))
+    return spec, game, spec.relax(x), labels
 
 
 @check(
@@ -32,8 +36,10 @@ def _built(kit: Kit, subject: str) -> tuple[SampleSpec, GameRule, Tensor, Tensor
 )
 def networks_build(kit: Kit, subject: str) -> None:
     scene = kit.scenes()[subject]
-    settings = kit.need("preset.complete", lambda: kit.settings(scene))
-    kit.need("data.opens", lambda: kit.source(settings))
+    kit.passed("preset.complete", subject)
+    settings = kit.settings(scene)
+    if settings.data.found.plugin == kit.name:
+        kit.passed("data.relaxes", f"dataset {settings.data.found.record.name}")
     state = torch.get_rng_state().clone()
     with tried_on(scene):
         kit.game(settings)
@@ -48,7 +54,11 @@ def networks_build(kit: Kit, subject: str) -> None:
     _scenes,
 )
 def networks_shapes(kit: Kit, subject: str) -> None:
-    spec, game, real, labels = _built(kit, subject)
+    with tried_on(kit.scenes()[subject]):
+        _look_at_shapes(*_built(kit, subject))
+
+
+def _look_at_shapes(spec: SampleSpec, game: GameRule, real: Tensor, labels: Tensor | None) -> None:
     generator, judge = game.networks["generator"], game.networks.get("discriminator")
     for count in (BATCH, 3, 1):
         # Batch statistics need more than one sample; one alone is drawn in evaluation, as for `gan sample -n 1`.
@@ -87,6 +97,9 @@ def networks_shapes(kit: Kit, subject: str) -> None:
     _scenes,
 )
 def networks_condition(kit: Kit, subject: str) -> None:
+    if kit.scenes()[subject].borrowed:
+        raise NotApplicable("the classes are those of points in the plane, and not of the data that it is made for")
+    kit.passed("networks.shapes", subject)
     spec, game, real, labels = _built(kit, subject)
     if spec.class_count < 2 or labels is None:
         raise NotApplicable("the data have no classes")
@@ -129,12 +142,17 @@ def networks_seeded(kit: Kit, subject: str) -> None:
         for key, tensor in network.state_dict().items():
             if not torch.equal(tensor, again.networks[name].state_dict()[key]):
                 raise Mismatch(f"built twice from one seed, {key} of the {name} differs; draw weights from torch alone")
-    other = kit.game(settings.updated(seed=settings.run.seed + 1))
-    for name in ("generator", "discriminator"):
-        if name in game.networks:
-            pairs = zip(game.networks[name].parameters(), other.networks[name].parameters(), strict=True)
-            if all(torch.equal(a, b) for a, b in pairs):
-                raise Mismatch(f"the {name} has the same weights whatever the seed; do not seed inside of the target")
+    # Weights that are the same whatever the seed are a fault where the target has set the seed; they may also be pretrained.
+    with torch.random.fork_rng(devices=[]):
+        settings.architecture.build(kit.source(settings).spec)
+        torch.manual_seed(1)
+        first = torch.get_rng_state()
+        settings.architecture.build(kit.source(settings).spec)
+        after = torch.get_rng_state()
+        torch.manual_seed(2)
+        settings.architecture.build(kit.source(settings).spec)
+        if not torch.equal(first, after) and torch.equal(after, torch.get_rng_state()):
+            raise Mismatch("whatever the seed, building leaves the same state: do not seed torch inside of the target")
 
 
 @check(
@@ -144,13 +162,17 @@ def networks_seeded(kit: Kit, subject: str) -> None:
     _scenes,
 )
 def networks_apart(kit: Kit, subject: str) -> None:
+    kit.passed("networks.shapes", subject)
     _, game, real, labels = _built(kit, subject)
     generator, judge = game.networks["generator"].eval(), game.networks.get("discriminator")
     with torch.no_grad():
         z = latents(generator)
         first = None if labels is None else labels[:2]
-        whole, part = generator(z, labels)[:2], generator(z[:2], first)
-        if _distance(whole, part) > 1e-3:
+        whole = generator(z, labels)
+        if not torch.equal(whole, generator(z, labels)):
+            raise Mismatch("in evaluation the generator makes another sample of the same latent each time: noise belongs into "
+                           "draw_latent, or under `if self.training`")  # fmt: skip
+        if _distance(whole[:2], generator(z[:2], first)) > 1e-3:
             raise Mismatch(
                 "in evaluation the generator makes other samples of the same latents when more are made at once"
             )
@@ -158,18 +180,19 @@ def networks_apart(kit: Kit, subject: str) -> None:
             return
         if any(isinstance(m, _BatchNorm) for m in judge.modules()):
             return  # recognised without being told
-        judge.train()
-        torch.manual_seed(1)
-        alone = torch.stack(heads(judge(real[:4], None if labels is None else labels[:4])))
-        torch.manual_seed(1)
         mixed = torch.cat([real[:4], real.flip(0)[:4] * 0.5])
-        beside = torch.stack(heads(judge(mixed, None if labels is None else torch.cat([labels[:4], labels[:4]]))))[
-            :, :4
-        ]
-        if _distance(alone, beside) > 1e-3 and not draws_itself(judge, real, labels):
-            raise Mismatch(
-                "the discriminator's logit of a sample depends on the rest of its batch; set mixes_batch = True on it"
-            )
+        classes = None if labels is None else torch.cat([labels[:4], labels[:4]])
+        for training in (False, True):
+            judge.train(training)
+            sides = []
+            for x, y in ((real[:4], None if labels is None else labels[:4]), (mixed, classes)):
+                torch.manual_seed(1)
+                sides.append(torch.stack(heads(judge(x, y)))[:, :4])
+            excused = training and draws_itself(judge, real, labels)
+            if _distance(*sides) > 1e-3 and not excused:
+                raise Mismatch(
+                    "the discriminator's logit of a sample depends on the rest of its batch; set mixes_batch = True on it"
+                )
 
 
 def draws_itself(network: nn.Module, x: Tensor, labels: Tensor | None) -> bool:
@@ -189,28 +212,25 @@ def draws_itself(network: nn.Module, x: Tensor, labels: Tensor | None) -> bool:
     _scenes,
 )
 def networks_device(kit: Kit, subject: str) -> None:
-    _, game, real, labels = _built(kit, subject)
-    # The meta device computes shapes only, and refuses tensors of another device as a graphics card would.
-    for name, network in game.networks.items():
-        if name not in ("generator", "discriminator"):
+    kit.passed("networks.shapes", subject)
+    # Spectral normalisation cannot be computed without values, and is the engine's.
+    architecture = kit.settings(kit.scenes()[subject]).architecture
+    plain = {**architecture.dump(), "name": architecture.name, "spectral_norm": "none"}
+    _, game, real, labels = _built(kit, subject, architecture=plain)
+    classes = None if labels is None else labels.to("meta")
+    for name in ("generator", "discriminator"):
+        if name not in game.networks:
             continue
-        x = latents(network) if name == "generator" else real
-        network.eval().to("meta")
-        strays = [
-            k for k, v in {**dict(network.named_parameters()), **dict(network.named_buffers())}.items() if not v.is_meta
-        ]
+        network = game.networks[name].to("meta")
+        strays = [k for k, v in [*network.named_parameters(), *network.named_buffers()] if not v.is_meta]
         if strays:
             raise Mismatch(f"{', '.join(strays[:3])} of the {name} does not move with .to(device)")
-        try:
-            network(x.to("meta"), None if labels is None else labels.to("meta"))
-        except NotImplementedError as error:
-            raise NotApplicable(f"the {name} asks for values while it runs ({describe(error)})") from error
-        except RuntimeError as error:
-            if "device" not in str(error).lower():
-                raise NotApplicable(f"the {name} cannot be run without values ({describe(error)})") from error
-            raise Mismatch(
-                f"the {name} keeps or makes a tensor on the CPU ({describe(error)}); use register_buffer, or device=x.device"
-            ) from error
+        for training in (False, True):
+            network.train(training)
+            with elsewhere(f"the {name}"):
+                positions = torch.arange(BATCH, device="meta")
+                x = draw_latent(network, Draws(3, positions)) if name == "generator" else real.to("meta")
+                network(x, classes)
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

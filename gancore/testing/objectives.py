@@ -8,21 +8,33 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gancore.components import Augmentation, Loss, Metric, Penalty
 from gancore.games.gan import heads
 from gancore.random import Draws
+from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check
-from gancore.testing.kit import BATCH, Kit, latents, tried_on
+from gancore.testing.elsewhere import elsewhere
+from gancore.testing.kit import BATCH, Kit, Scene, latents, tried_on
 
 POSITIONS = torch.arange(BATCH)
+
+
+def _stage(kit: Kit) -> Scene:
+    """Where parts are tried; its own networks are sound."""
+    stage = kit.stage()
+    if stage.name in kit.scenes():
+        kit.passed("networks.shapes", stage.name)
+    return stage
 
 
 # --- losses ---------------------------------------------------------------------------------------------------------
 
 
 def _loss(kit: Kit, subject: str) -> Any:
-    return kit.need("loss.contract", lambda: kit.built(subject))
+    kit.passed("loss.contract", subject)
+    return kit.built(subject)
 
 
 def _logits(seed: int, scale: float = 1.0) -> Tensor:
@@ -57,6 +69,11 @@ def loss_contract(kit: Kit, subject: str) -> None:
                 else type(value).__name__
             )
             raise Mismatch(f"the {side}'s side gave {form}; average over the batch, and detach nothing")
+    first, second = (list(_sides(loss, _logits(1), _logits(2)).values()) for _ in range(2))
+    if any(not torch.equal(a, b) for a, b in zip(first, second, strict=True)):
+        raise Mismatch(
+            "called twice with the same logits it gives two values: what it keeps between calls is in no checkpoint"
+        )
 
 
 @check(
@@ -122,6 +139,18 @@ def loss_couples(kit: Kit, subject: str) -> None:
             )
 
 
+@check(
+    "loss.device",
+    "gan_losses",
+    "both sides work where their logits are, on a graphics card too",
+    lambda kit: kit.subjects(Loss),
+)
+def loss_device(kit: Kit, subject: str) -> None:
+    loss = _loss(kit, subject)
+    with elsewhere("the loss"):
+        _sides(loss, torch.zeros(BATCH, device="meta"), torch.zeros(BATCH, device="meta"))
+
+
 # --- penalties ------------------------------------------------------------------------------------------------------
 
 
@@ -132,13 +161,7 @@ def loss_couples(kit: Kit, subject: str) -> None:
     lambda kit: kit.subjects(Penalty),
 )
 def penalty_contract(kit: Kit, subject: str) -> None:
-    stage = kit.stage()
-    settings, spec, game = kit.ready(stage)
-    x, labels = kit.need("data.samples", lambda: kit.batch(kit.source(settings)))
-    real = kit.need("data.relaxes", lambda: spec.relax(x))
-    judge, generator = game.networks["discriminator"], game.networks["generator"]
-    with torch.no_grad():
-        fake = generator(latents(generator), labels)
+    stage, judge, real, fake, labels = _critic(kit)
     penalty = kit.built(subject)
     missing = [n for n in ("penalty", "constrain") if not callable(getattr(penalty, n, None))]
     if missing:
@@ -146,13 +169,13 @@ def penalty_contract(kit: Kit, subject: str) -> None:
 
     def term(rows: slice, noise: int) -> Tensor | None:
         classes = None if labels is None else labels[rows]
-        torch.manual_seed(noise)
+        seed_all(noise)
         critic = lambda x: torch.stack(heads(judge(x, classes))).sum(0)  # noqa: E731
         with tried_on(stage):
             value: Tensor | None = penalty.penalty(critic, real[rows], fake[rows], Draws(5, POSITIONS[rows]))
         return value
 
-    whole, again = term(slice(None), 1), term(slice(None), 2)
+    whole, same, other = term(slice(None), 1), term(slice(None), 1), term(slice(None), 2)
     if whole is None:
         before = [p.detach().clone() for p in judge.parameters()]
         penalty.constrain(judge)
@@ -163,13 +186,58 @@ def penalty_contract(kit: Kit, subject: str) -> None:
         return
     if not isinstance(whole, Tensor) or whole.dim() or not whole.requires_grad or not math.isfinite(float(whole)):
         raise Mismatch(f"the term is {whole!r}; give a finite scalar that has a gradient, averaged over the batch")
-    if again is None or not torch.equal(whole, again):
+    if same is None or not torch.equal(whole, same):
+        raise Mismatch(
+            "called twice in the same way it gives two terms: what it keeps between calls is in no checkpoint"
+        )
+    if other is None or not torch.equal(whole, other):
         raise Mismatch("the same samples and draws give another term: draw from `draws`, not from torch")
+    if mixes(judge):
+        return
     parts = [term(slice(0, BATCH // 2), 1), term(slice(BATCH // 2, None), 1)]
     mean = sum(float(p) for p in parts if p is not None) / 2
     if abs(float(whole) - mean) > 1e-3 * max(abs(mean), 1e-6):
         raise Mismatch(
             f"the term of a batch is {float(whole):g}, the mean of its halves {mean:g}; average over samples"
+        )
+
+
+def _critic(kit: Kit) -> tuple[Scene, nn.Module, Tensor, Tensor, Tensor | None]:
+    """The stage, its discriminator in evaluation (dropout is not the penalty's), and relaxed samples with classes."""
+    stage = _stage(kit)
+    settings, spec, game = kit.ready(stage)
+    x, labels = kit.batch(kit.source(settings))
+    judge, generator = game.networks.get("discriminator"), game.networks["generator"]
+    if judge is None:
+        raise NotApplicable("the game that it would be tried in has no discriminator")
+    with torch.no_grad():
+        fake = generator(latents(generator), labels)
+    return stage, judge.eval(), spec.relax(x), fake, labels
+
+
+def mixes(judge: nn.Module) -> bool:
+    """Whether samples of a batch affect each other in a discriminator, as far as it says."""
+    return bool(getattr(judge, "mixes_batch", False)) or any(isinstance(m, _BatchNorm) for m in judge.modules())
+
+
+@check(
+    "penalty.device",
+    "gan_penalties",
+    "the term works where its samples are, on a graphics card too",
+    lambda kit: kit.subjects(Penalty),
+)
+def penalty_device(kit: Kit, subject: str) -> None:
+    kit.passed("penalty.contract", subject)
+    stage, judge, real, fake, labels = _critic(kit)
+    judge.to("meta")
+    classes = None if labels is None else labels.to("meta")
+    penalty = kit.built(subject)
+    with tried_on(stage), elsewhere("the penalty"):
+        penalty.penalty(
+            lambda x: torch.stack(heads(judge(x, classes))).sum(0),
+            real.to("meta"),
+            fake.to("meta"),
+            Draws(5, POSITIONS.to("meta")),
         )
 
 
@@ -183,21 +251,27 @@ def penalty_contract(kit: Kit, subject: str) -> None:
     lambda kit: kit.subjects(Augmentation),
 )
 def augmentation_contract(kit: Kit, subject: str) -> None:
-    stage = kit.stage()
+    stage = _stage(kit)
     settings, spec, _ = kit.ready(stage)
-    x, _ = kit.need("data.samples", lambda: kit.batch(kit.source(settings)))
-    real = kit.need("data.relaxes", lambda: spec.relax(x)).requires_grad_()
+    real = spec.relax(kit.batch(kit.source(settings))[0]).requires_grad_()
     augment = kit.built(subject)
+    with tried_on(stage):
+        _look_at_augmentation(augment, real)
 
+
+def _look_at_augmentation(augment: Any, real: Tensor) -> None:
     def apply(rows: slice, noise: int) -> Tensor:
-        torch.manual_seed(noise)
-        with tried_on(stage):
-            changed: Tensor = augment(real[rows], Draws(5, POSITIONS[rows]))
+        seed_all(noise)
+        changed: Tensor = augment(real[rows], Draws(5, POSITIONS[rows]))
         return changed
 
     changed = apply(slice(None), 1)
     if changed.shape != real.shape or changed.dtype is not real.dtype:
         raise Mismatch(f"samples {list(real.shape)} {real.dtype} became {list(changed.shape)} {changed.dtype}")
+    if not torch.equal(changed, apply(slice(None), 1)):
+        raise Mismatch(
+            "called twice in the same way it gives two results: what it keeps between calls is in no checkpoint"
+        )
     if not torch.equal(changed, apply(slice(None), 2)):
         raise Mismatch("the same samples and draws give other ones: draw from `draws`, not from torch")
     if not torch.allclose(changed[-2:], apply(slice(BATCH - 2, None), 1), atol=1e-6):
@@ -211,6 +285,20 @@ def augmentation_contract(kit: Kit, subject: str) -> None:
         raise Mismatch("the gradient that passes through it is zero or not finite")
 
 
+@check(
+    "augmentation.device",
+    "gan_augmentations",
+    "it works where its samples are, on a graphics card too",
+    lambda kit: kit.subjects(Augmentation),
+)
+def augmentation_device(kit: Kit, subject: str) -> None:
+    kit.passed("augmentation.contract", subject)
+    settings, spec, _ = kit.ready(kit.stage())
+    real = spec.relax(kit.batch(kit.source(settings))[0])
+    with elsewhere("the augmentation"):
+        kit.built(subject)(real.to("meta"), Draws(5, POSITIONS.to("meta")))
+
+
 # --- metrics --------------------------------------------------------------------------------------------------------
 
 
@@ -221,9 +309,9 @@ def augmentation_contract(kit: Kit, subject: str) -> None:
     lambda kit: kit.subjects(Metric),
 )
 def metric_contract(kit: Kit, subject: str) -> None:
-    stage = kit.stage()
+    stage = _stage(kit)
     settings, spec, game = kit.ready(stage)
-    real, labels = kit.need("data.samples", lambda: kit.batch(kit.source(settings), 32))
+    real, labels = kit.batch(kit.source(settings), 32)
     generator: nn.Module = game.networks["generator"].eval()
     with torch.no_grad():
         fake = spec.harden(generator(latents(generator, 32), labels))

@@ -14,7 +14,7 @@ import torch
 from gancore import distributed
 from gancore.testing.check import CHECKS, describe
 from gancore.testing.kit import Kit
-from gancore.testing.steps import gradients
+from gancore.testing.sharing import gradients
 
 
 def main(name: str, file: str, host: str = "", data: str = "") -> None:

@@ -1,11 +1,7 @@
-"""Checks of what training does in one step: gradients where they belong, for every loss, penalty and game, on one process or two."""
+"""Checks of what training does in one step: gradients where they belong, for every loss, penalty and game."""
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gancore import distributed
-from gancore.components import Architecture, Augmentation, Game, GameRule, Loss, Penalty
+from gancore.components import Architecture, Augmentation, Game, GameRule, Loss, Penalty, Preset
 from gancore.data.batch import Batch
 from gancore.data.loader import Loader
 from gancore.engine.loop import seed_layers, update
@@ -23,14 +19,15 @@ from gancore.games.player import Phase, Player
 from gancore.plugins import BUILTIN
 from gancore.random import Draws, derive
 from gancore.settings import Settings
-from gancore.testing.check import Mismatch, NotApplicable, check
+from gancore.testing.check import Mismatch, check
 from gancore.testing.kit import BATCH, Kit, Scene, tried_on
 
 ENGINE_PENALTIES = ("r1", "r2", "gradient-penalty", "dragan")
 """Those of the engine that differentiate twice; an architecture must bear them all."""
 
 
-def _players(settings: Settings, game: GameRule) -> tuple[dict[str, Player], list[Phase]]:
+def players_of(settings: Settings, game: GameRule) -> tuple[dict[str, Player], list[Phase]]:
+    """Players in training, and the phases of their game."""
     optimizers = settings.run.optimizers
     players = {
         n: Player(n, m.train(), build_optimizer(optimizers[n], m.parameters()))
@@ -42,8 +39,8 @@ def _players(settings: Settings, game: GameRule) -> tuple[dict[str, Player], lis
     return players, list(game.phases(players))
 
 
-def _batch(kit: Kit, settings: Settings, step: int = 0) -> Batch:
-    """This process's part of the relaxed batch of a step."""
+def relaxed_batch(kit: Kit, settings: Settings, step: int = 0) -> Batch:
+    """This process's part of the batch of a step, relaxed."""
     loader = Loader(
         kit.source(settings),
         batch_size=BATCH,
@@ -55,9 +52,15 @@ def _batch(kit: Kit, settings: Settings, step: int = 0) -> Batch:
     return replace(batch, x=kit.source(settings).spec.relax(batch.x))
 
 
+def parts_of(kit: Kit, settings: Settings, step: int = 0) -> tuple[list[Batch], list[Draws]]:
+    """The batch of a step in as many parts as the settings say, with their random numbers."""
+    parts = list(relaxed_batch(kit, settings, step).split(settings.run.micro_batches))
+    return parts, [Draws(derive(settings.run.seed, "phases"), part.positions) for part in parts]
+
+
 def _one_step(kit: Kit, settings: Settings, game: GameRule) -> None:
     """Run every phase once, in a step in which it is due, and look at all gradients after each."""
-    players, phases = _players(settings, game)
+    players, phases = players_of(settings, game)
     idle = [n for n in players if not any(p.player is players[n] for p in phases)]
     if idle:
         raise Mismatch(f"no phase moves the player {', '.join(idle)}")
@@ -67,10 +70,9 @@ def _one_step(kit: Kit, settings: Settings, game: GameRule) -> None:
         owner = phase.player.name
         for _, _, p in everybody:
             p.grad = None
-        batch = _batch(kit, settings, phase.start)
-        draws = Draws(derive(settings.run.seed, "phases"), batch.positions)
+        parts, draws = parts_of(kit, settings, phase.start)
         seed_layers(settings.run.seed, phase.start, phase.name)
-        norm, scalars = update(phase.player, [phase], [batch], [draws])
+        norm, scalars = update(phase.player, [phase], parts, draws)
         _scalars(phase, [values for values, _ in scalars])
         strays = {
             n: k for n, k, p in everybody if p.grad is not None and id(p) not in set(map(id, phase.player.parameters))
@@ -102,9 +104,8 @@ def _alive(kit: Kit, settings: Settings, players: Mapping[str, Player], phases: 
     for step in range(2):
         for player in players.values():
             due = [p for p in phases if p.player is player]
-            batch = _batch(kit, settings, step)
-            draws = Draws(derive(settings.run.seed, "phases"), batch.positions)
-            norm, _ = update(player, due, [batch], [draws])
+            parts, draws = parts_of(kit, settings, step)
+            norm, _ = update(player, due, parts, draws)
             player.optimizer.step()
             if step and not float(norm):
                 raise Mismatch(
@@ -125,19 +126,44 @@ def _scalars(phase: Phase, parts: Sequence[Mapping[str, Any]]) -> None:
 
 def sound(kit: Kit, scene: Scene) -> None:
     """Block a check where the scene as it stands cannot do a step: one fault is told once."""
-    kit.need("step.scene", lambda: kit.once("step", repr(scene), make=lambda: _try(kit, scene)))
+    if scene.name in kit.scenes():
+        kit.passed("step.scene", scene.name)
 
 
-def _try(kit: Kit, scene: Scene, **changes: Any) -> None:
-    if changes:
+def _try(kit: Kit, scene: Scene, after: bool = True, /, **changes: Any) -> None:
+    if changes and after:
         sound(kit, scene)
     settings, _, game = kit.ready(scene, **changes)
     with tried_on(scene):
         _one_step(kit, settings, game)
 
 
-def _qualified(kit: Kit, subject: str) -> str:
+def qualified(kit: Kit, subject: str) -> str:
+    """The name of `"loss hinge"` for other plugins' runs."""
     return f"{kit.name}:{subject.partition(' ')[2]}"
+
+
+def setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
+    """Where a subject is tried: a scene as it stands, or the stage with the part put in."""
+    scenes = kit.scenes()
+    if subject in scenes:
+        return scenes[subject], {}
+    kind, name = subject.partition(" ")[0], qualified(kit, subject)
+    if kind == "penalty":
+        return kit.stage(), {"penalties": {"*": "none", name: {"every": 1}}}
+    if kind == "augmentation":
+        return kit.stage(), {"augmentations": {"*": "none", name: {}}}
+    return kit.stage(), {kind: {"name": name}}
+
+
+def parts_and_scenes(kit: Kit) -> list[str]:
+    """Scenes, and everything of the plugin that takes part in a step."""
+    return [*kit.scenes(), *kit.subjects(Loss, Penalty, Augmentation, Game)]
+
+
+def block(kit: Kit, subject: str) -> None:
+    """Block a check of a subject of `parts_and_scenes` where it cannot do a step at all."""
+    kit.passed("step.scene" if subject in kit.scenes() else f"step.{subject.partition(' ')[0]}", subject)
 
 
 # --- one step of everything -----------------------------------------------------------------------------------------
@@ -150,7 +176,17 @@ def _qualified(kit: Kit, subject: str) -> str:
     lambda kit: list(kit.scenes()),
 )
 def step_scene(kit: Kit, subject: str) -> None:
-    _try(kit, kit.scenes()[subject])
+    scene = kit.scenes()[subject]
+    kit.passed("networks.shapes", subject)
+    _try(kit, scene)
+    own = {k: v for k in ("precision", "micro_batches") if (v := _preset(kit, scene).get(k)) is not None}
+    if own.get("precision", "fp32") != "fp32" or own.get("micro_batches", 1) > 1:
+        _try(kit, scene, False, **{**own, "micro_batches": min(BATCH, own.get("micro_batches", 1))})
+
+
+def _preset(kit: Kit, scene: Scene) -> Mapping[str, Any]:
+    own = scene.plugin == kit.name and scene.preset != "none"
+    return kit.records(Preset)[scene.preset].config if own else {}
 
 
 def _combinations(kit: Kit) -> list[str]:
@@ -190,7 +226,8 @@ def step_engine(kit: Kit, subject: str) -> None:
     lambda kit: kit.subjects(Loss),
 )
 def step_loss(kit: Kit, subject: str) -> None:
-    _try(kit, kit.stage(), loss={"name": _qualified(kit, subject)})
+    kit.passed("loss.contract", subject)
+    _try(kit, kit.stage(), loss={"name": qualified(kit, subject)})
 
 
 @check(
@@ -200,7 +237,8 @@ def step_loss(kit: Kit, subject: str) -> None:
     lambda kit: kit.subjects(Penalty),
 )
 def step_penalty(kit: Kit, subject: str) -> None:
-    _try(kit, kit.stage(), penalties={"*": "none", _qualified(kit, subject): {"every": 1}})
+    kit.passed("penalty.contract", subject)
+    _try(kit, kit.stage(), penalties={"*": "none", qualified(kit, subject): {"every": 1}})
 
 
 @check(
@@ -210,10 +248,11 @@ def step_penalty(kit: Kit, subject: str) -> None:
     lambda kit: kit.subjects(Augmentation),
 )
 def step_augmentation(kit: Kit, subject: str) -> None:
+    kit.passed("augmentation.contract", subject)
     _try(
         kit,
         kit.stage(),
-        augmentations={"*": "none", _qualified(kit, subject): {}},
+        augmentations={"*": "none", qualified(kit, subject): {}},
         penalties={"*": "none", "r1": {"every": 1}},
     )
 
@@ -226,118 +265,11 @@ def step_augmentation(kit: Kit, subject: str) -> None:
 )
 def step_game(kit: Kit, subject: str) -> None:
     record, scene = kit.record(subject), kit.stage()
-    changes = {"game": {"name": _qualified(kit, subject)}}
-    settings = kit.need("preset.complete", lambda: kit.settings(scene, **changes))
-    kit.need("data.opens", lambda: kit.source(settings))
-    with tried_on(scene):
-        game = kit.game(settings)
-    extra = [n for n, m in game.networks.items() if n not in record.players and any(True for _ in m.parameters())]
+    changes = {"game": {"name": qualified(kit, subject)}}
+    sound(kit, scene)
+    _, _, game = kit.ready(scene, **changes)
+    trainable = [n for n, m in game.networks.items() if any(p.requires_grad for p in m.parameters())]
+    extra = [n for n in trainable if n not in record.players]
     if extra:
         raise Mismatch(f"it brings networks for {', '.join(extra)} and declares players {', '.join(record.players)}")
     _try(kit, scene, **changes)
-
-
-# --- two processes --------------------------------------------------------------------------------------------------
-
-
-@check(
-    "step.processes",
-    "gan_architectures",
-    "two processes that share a batch come to the gradients of one that has all of it",
-    lambda kit: [*kit.scenes(), *kit.subjects(Loss), *kit.subjects(Penalty), *kit.subjects(Game)],
-)
-def step_processes(kit: Kit, subject: str) -> None:
-    scene, changes = _setting(kit, subject)
-    kit.ready(scene, **changes)  # or this is blocked
-    alone = kit.need("step.scene", lambda: gradients(kit, subject))
-    if not same(alone, kit.need("step.scene", lambda: gradients(kit, subject, seed=2)), 1e-6):
-        raise NotApplicable("random numbers are drawn on the way (dropout), and each process has its own")
-    shared = kit.once("processes", make=lambda: _two_processes(kit))
-    if subject not in shared:
-        raise Mismatch("the processes did not come to an end; their last words: " + shared[""])
-    if isinstance(shared[subject], str):
-        raise Mismatch(f"one of two processes failed: {shared[subject]}")
-    for player, grads in alone.items():
-        scale = max((float(g.abs().max()) for g in grads.values()), default=0.0)
-        for name, grad in grads.items():
-            error = float((grad - shared[subject][player][name]).abs().max()) / max(scale, 1e-12)
-            if error > 1e-3:
-                raise Mismatch(
-                    f"the gradient of {name} of the {player} differs by {error:.2g} of the largest; normalise with "
-                    "gancore.nets.norm.BatchNorm, average losses over samples, or set couples_batch"
-                )
-
-
-def _setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
-    scenes = kit.scenes()
-    if subject in scenes:
-        return scenes[subject], {}
-    kind = subject.partition(" ")[0]
-    name = _qualified(kit, subject)
-    return kit.stage(), {"penalties": {"*": "none", name: {"every": 1}}} if kind == "penalty" else {
-        kind: {"name": name}
-    }
-
-
-Gradients = dict[str, dict[str, Tensor]]
-
-
-def gradients(kit: Kit, subject: str, seed: int = 1) -> Gradients:
-    """Gradients of every player after the phases of the first step, of this process's part of it, averaged over processes."""
-    scene, changes = _setting(kit, subject)
-    settings = kit.settings(scene, **changes)
-    game = kit.game(settings)
-    _, phases = _players(settings, game)
-    batch = _batch(kit, settings)
-    draws = Draws(derive(settings.run.seed, "phases"), batch.positions)
-    result: Gradients = {}
-    for player in {id(p.player): p.player for p in phases}.values():
-        torch.manual_seed(seed)
-        update(player, [p for p in phases if p.player is player and p.due(0)], [batch], [draws])
-        named = player.module.named_parameters()
-        result[player.name] = {k: (torch.zeros_like(p) if p.grad is None else p.grad.clone()) for k, p in named}
-    return result
-
-
-def same(a: Gradients, b: Gradients, tolerance: float) -> bool:
-    """Whether two sets of gradients agree to a share of the largest."""
-    for player, grads in a.items():
-        scale = max((float(g.abs().max()) for g in grads.values()), default=0.0)
-        if any(float((g - b[player][k]).abs().max()) > tolerance * max(scale, 1e-12) for k, g in grads.items()):
-            return False
-    return True
-
-
-def _two_processes(kit: Kit) -> dict[str, Any]:
-    """What two processes come to, for every subject: gradients, or the words of an error. "" has what they printed."""
-    folder = kit.folder("processes")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = os.environ | {
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-        "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "OMP_NUM_THREADS": "1",
-    }
-    arguments = [kit.name, str(folder / "gradients.pt"), kit.host, "" if kit.data is None else str(kit.data.absolute())]
-    command = [sys.executable, "-m", "gancore.testing.rank", *arguments]
-    ranks = [
-        subprocess.Popen(
-            command, env=common | {"RANK": str(r)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for r in range(2)
-    ]
-    words = []
-    for process in ranks:
-        try:
-            words.append(process.communicate(timeout=300)[0])
-        except subprocess.TimeoutExpired:
-            for other in ranks:
-                other.kill()
-            words.append(process.communicate()[0])
-    told = {"": " ".join(" ".join(words).split())[-300:] or "nothing"}
-    if not (folder / "gradients.pt").exists():
-        return told
-    return told | torch.load(folder / "gradients.pt", weights_only=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,9 +9,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
-
-import numpy as np
-import torch
 
 from gancore.components import API_VERSION
 from gancore.errors import PluginError
@@ -23,6 +18,7 @@ from gancore.testing import declarations as _declarations  # noqa: F401 - these 
 from gancore.testing import files as _files  # noqa: F401
 from gancore.testing import networks as _networks  # noqa: F401
 from gancore.testing import objectives as _objectives  # noqa: F401
+from gancore.testing import sharing as _sharing  # noqa: F401
 from gancore.testing import steps as _steps  # noqa: F401
 from gancore.testing import training as _training  # noqa: F401
 from gancore.testing.check import (
@@ -37,20 +33,8 @@ from gancore.testing.check import (
     Result,
     describe,
 )
-from gancore.testing.kit import Kit
-
-
-@contextlib.contextmanager
-def random_numbers_kept() -> Iterator[None]:
-    """Put the global random numbers back that checks seed in order to see who draws from them."""
-    kept = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(kept[0])
-        np.random.set_state(kept[1])
-        random.setstate(kept[2])
-
+from gancore.testing.kit import MISPLACED, Kit
+from gancore.testing.process import process_kept
 
 TOPICS = (
     "plugin",
@@ -92,16 +76,16 @@ class Case:
         outcome: Outcome = "passed"
         found, expected = "", self.check.expected
         try:
-            with warnings.catch_warnings(), random_numbers_kept():
+            with warnings.catch_warnings(), process_kept():
                 warnings.simplefilter("ignore")
-                self.check.run(self.kit, self.subject)
+                self.kit.run(self.check.name, self.subject)
         except Mismatch as error:
             outcome, found, expected = "failed", error.found, error.expected or expected
         except Blocked as error:
             outcome, found = "blocked", str(error)
         except NotApplicable as error:
             outcome, found = "skipped", str(error)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             outcome, found = "failed", describe(error)
         return Result(
             check=self.check.name,
@@ -119,6 +103,8 @@ class Case:
         result = self.result()
         if result.outcome == "failed":
             raise ContractError(str(result))
+        if result.outcome == "blocked" and result.found.startswith(MISPLACED):
+            raise ContractError(f"{self.id}: {result.found}")  # no other test would fail for it
         if result.outcome != "passed":
             import pytest
 

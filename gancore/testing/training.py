@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,24 @@ from torch import Tensor
 
 import gancore
 from gancore import checkpoint, hookimpl
-from gancore.api import resume
 from gancore.engine.events import CheckpointSaved, HealthAlert, RunFinished, RunStarted, Tick
 from gancore.engine.session import Session
 from gancore.engine.sheets import cycle_classes, generate
+from gancore.plugins import Registry
 from gancore.random import derive
 from gancore.run import RunFolder
-from gancore.testing.check import Mismatch, NotApplicable, check
-from gancore.testing.kit import STEPS, Kit, seed_all, silent, tried_on
-from gancore.testing.steps import sound
+from gancore.settings import Settings
+from gancore.testing import points
+from gancore.testing.bench import seed_all, silent
+from gancore.testing.check import Mismatch, check, describe
+from gancore.testing.kit import STEPS, Kit, Scene, tried_on
+from gancore.testing.steps import block, parts_and_scenes, setting
 
 LIFECYCLE = ("gan_run_started", "gan_tick", "gan_should_stop", "gan_checkpoint_saved", "gan_run_finished")
+
+
+COUNT = 6
+"""Samples that are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,44 +78,42 @@ def _alone() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Trained:
-    """Train a scene, from whatever global random numbers; `stop` ends it there and resumes it."""
-    scene = kit.scenes()[subject]
-    settings, spec, _ = kit.ready(scene)
-    sound(kit, scene)
+def _train(kit: Kit, subject: str, noise: int, stop: int | None = None, hears: object | None = None) -> Trained:
+    """Train a subject, from whatever global random numbers; `stop` ends it there and resumes it.
+
+    Nobody listens but the kit: the plugin's own hooks would hear of trainings that are none.
+    """
+    block(kit, subject)
+    scene, changes = setting(kit, subject)
+    settings = kit.settings(scene, **changes)
     folder = kit.folder("run")
 
-    def open_folder() -> RunFolder:
-        made = RunFolder.create(folder / "run", settings.run.plugin)
-        made.write_config(settings.dump(), "Made by the kit")
-        return made
+    def session(listener: object | None, path: Path | None = None) -> Session:
+        quiet = Registry([])
+        if listener is not None:
+            quiet.add_listener(listener, "gan-check")
+        return Session(
+            settings, quiet, lambda: _folder(folder / "run", settings) if path is None else RunFolder(path), silent
+        )
 
     seed_all(noise)
-    listeners = [_StopAt(stop)] if stop else []
-    with tried_on(scene), _alone(), _listening(kit, listeners):
-        session = Session(settings, kit.registry, open_folder, silent)
-        run = session.run()
-    if stop:
-        if run.step != stop:
-            raise Mismatch(f"told to stop at step {stop}, it stopped at {run.step}")
-        seed_all(noise + 10)
-        with _alone():
-            resume(run.folder, registry=kit.registry)
-    count = 6
-    labels = cycle_classes(spec, count)
-    samples = spec.harden(generate(session.state.ema.module, spec, count, derive(0, "sample"), labels))
+    with _alone(), tried_on(scene):
+        first = session(_StopAt(stop) if stop else hears)
+        run = first.run()
+        if stop:
+            if run.step != stop:
+                raise Mismatch(f"told to stop at step {stop}, it stopped at {run.step}: {run.reason}")
+            seed_all(noise + 10)
+            session(None, run.folder).run()
+    labels = cycle_classes(first.spec, COUNT)
+    samples = first.spec.harden(generate(first.state.ema.module, first.spec, COUNT, derive(0, "sample"), labels))
     return Trained(RunFolder(run.folder), samples)
 
 
-@contextlib.contextmanager
-def _listening(kit: Kit, listeners: list[Any]) -> Iterator[None]:
-    for listener in listeners:
-        kit.registry.add_listener(listener, "gan-check")
-    try:
-        yield
-    finally:
-        for _ in listeners:
-            kit.registry.remove_listener("gan-check")
+def _folder(path: Path, settings: Settings) -> RunFolder:
+    made = RunFolder.create(path, settings.run.plugin)
+    made.write_config(settings.dump(), "Made by the kit")
+    return made
 
 
 def _whole(kit: Kit, subject: str) -> Trained:
@@ -134,31 +138,28 @@ def run_trains(kit: Kit, subject: str) -> None:
         raise Mismatch(f"after {STEPS} steps the checkpoints are {', '.join(sorted(steps)) or 'none'}")
 
 
-@check("run.seeded", "gan_architectures", "two runs from the same seed have the same weights bit for bit", _scenes)
+@check(
+    "run.seeded", "gan_architectures", "two runs from the same seed have the same weights bit for bit", parts_and_scenes
+)
 def run_seeded(kit: Kit, subject: str) -> None:
-    _compare_halves(kit, subject)
+    _compare(kit, subject, STEPS // 2, "trained twice from one seed for 2 steps")
 
 
 @check(
     "run.resumes",
     "gan_architectures",
     "a run that was stopped and resumed equals an uninterrupted one bit for bit",
-    _scenes,
+    parts_and_scenes,
 )
 def run_resumes(kit: Kit, subject: str) -> None:
-    _compare_halves(kit, subject, blocked=True)
+    kit.passed("run.seeded", subject)
     _compare(kit, subject, STEPS, "stopped after 2 steps and resumed")
 
 
-def _compare_halves(kit: Kit, subject: str, blocked: bool = False) -> None:
-    """The first half, which both runs trained without interruption."""
-    compare = partial(_compare, kit, subject, STEPS // 2, "trained twice from one seed for 2 steps")
-    kit.need("run.seeded", compare) if blocked else compare()
-
-
 def _compare(kit: Kit, subject: str, step: int, what: str) -> None:
-    whole = kit.need("run.trains", lambda: _whole(kit, subject)).tensors(step)
-    halves = _halves(kit, subject).tensors(step)
+    if subject in kit.scenes():
+        kit.passed("run.trains", subject)
+    whole, halves = _whole(kit, subject).tensors(step), _halves(kit, subject).tensors(step)
     different = [k for k in whole if k not in halves or not torch.equal(whole[k], halves[k])]
     if different:
         raise Mismatch(
@@ -174,10 +175,10 @@ def _compare(kit: Kit, subject: str, step: int, what: str) -> None:
     _scenes,
 )
 def run_loads(kit: Kit, subject: str) -> None:
-    run = kit.need("run.trains", lambda: _whole(kit, subject))
+    kit.passed("run.trains", subject)
+    run = _whole(kit, subject)
     loaded = gancore.load(run.folder.path, registry=kit.registry, device="cpu")
-    samples = loaded.sample(len(run.samples))
-    if not torch.equal(samples, run.samples):
+    if not torch.equal(loaded.sample(COUNT), run.samples):
         raise Mismatch(
             "samples of the loaded generator are others: state outside of parameters and persistent buffers is lost"
         )
@@ -186,43 +187,57 @@ def run_loads(kit: Kit, subject: str) -> None:
 # --- listeners ------------------------------------------------------------------------------------------------------
 
 
-def events(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """An event for each lifecycle hook, such as a run with `config` sends."""
-    tick = Tick(
-        folder=folder,
-        step=1,
-        steps=2,
-        scalars={"discriminator/loss": 0.5, "generator/loss": 0.7},
-        samples_per_second=10.0,
-        seconds=1.0,
-        alerts=(HealthAlert(kind="collapse", step=1, message="mode collapse.", advice="More data."),),
-        troubles=("collapse",),
-    )
-    started = RunStarted(
-        folder=folder, config=config, step=0, steps=2, parameters={"generator": 1}, data="8 samples", device="cpu"
-    )
-    saved = CheckpointSaved(folder=folder, step=2, path=folder / "checkpoints" / "step-00000002")
-    ended = RunFinished(folder=folder, step=2, outcome="completed", reason="reached step 2")
-    return dict(zip(LIFECYCLE, (started, tick, tick, saved, ended), strict=True))
+class _Recorder:
+    """Keeps what a run tells."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Any]] = []
+
+    @hookimpl
+    def gan_run_started(self, event: RunStarted) -> None:
+        self.heard.append(("gan_run_started", event))
+
+    @hookimpl
+    def gan_tick(self, event: Tick) -> None:
+        self.heard += [("gan_tick", event), ("gan_should_stop", event)]
+
+    @hookimpl
+    def gan_checkpoint_saved(self, event: CheckpointSaved) -> None:
+        self.heard.append(("gan_checkpoint_saved", event))
+
+    @hookimpl
+    def gan_run_finished(self, event: RunFinished) -> None:
+        self.heard.append(("gan_run_finished", event))
+
+
+def _story(kit: Kit) -> list[tuple[str, Any]]:
+    """All events of a short run of points in the plane, in order; its folder is there as it was at the end."""
+    scene = Scene("listened to", points.NAME, "demo", borrowed=True)
+    settings, recorder = kit.settings(scene), _Recorder()
+    quiet = Registry([])
+    quiet.add_listener(recorder, "gan-check")
+    path = kit.folder("events") / "run"
+    with _alone():
+        Session(settings, quiet, lambda: _folder(path, settings), silent).run()
+    alert = HealthAlert(kind="collapse", step=1, message="mode collapse.", advice="More data.")
+    return [(h, replace(e, alerts=(alert,)) if isinstance(e, Tick) else e) for h, e in recorder.heard]
 
 
 @check(
     "listener.hears",
     "gan_tick",
-    "lifecycle hooks take their events without raising, and gan_should_stop answers with text or None",
-    lambda kit: [h for h in LIFECYCLE if hasattr(kit.plugin.module, h)],
+    "lifecycle hooks take the events of a run without raising, and gan_should_stop answers with text or None",
+    lambda kit: [h for h in LIFECYCLE if kit.registry.implementations(h, kit.name)],
 )
 def listener_hears(kit: Kit, subject: str) -> None:
-    # The run's folder as it is when a run begins; hooks may rely on those that came before.
-    folder = kit.once("events", make=lambda: kit.folder("events"))
-    config = kit.need("preset.complete", lambda: kit.settings(kit.stage())).dump()
-    for hook, event in events(folder, config).items():
-        implementation = getattr(kit.plugin.module, hook, None)
-        if implementation is None:
-            continue
-        answer = implementation(*([event] if implementation.__code__.co_argcount else []))
-        if hook == subject == "gan_should_stop" and not isinstance(answer, str | None):
-            raise Mismatch(f"it answered {answer!r}; give a reason in words, or None")
-        if hook == subject:
-            return
-    raise NotApplicable("it is no hook of this plugin")
+    # Each hook hears the whole run up to its own events, as later hooks may rely on what earlier ones did.
+    for hook, event in kit.once("story", make=lambda: _story(kit)):
+        for implementation in kit.registry.implementations(hook, kit.name):
+            try:
+                answer = implementation.function(*([event] if implementation.argnames else []))
+            except (Exception, SystemExit) as error:
+                if hook == subject:
+                    raise Mismatch(f"it raised {describe(error)}") from error
+                continue
+            if hook == subject == "gan_should_stop" and not isinstance(answer, str | None):
+                raise Mismatch(f"it answered {answer!r}; give a reason in words, or None")

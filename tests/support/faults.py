@@ -70,6 +70,7 @@ PLUGIN = {
     "the package has no summary": ("plugin.package", package("Summary: Points\n", "")),
     "declarations import torch": ("plugin.light", declared("import Iterable\n", "import Iterable\nimport torch\n")),
     "importing it prints": ("plugin.light", declared("import Iterable\n", "import Iterable\nprint('hello')\n")),
+    "a hook is not marked": ("plugin.loads", declared("@hookimpl\ndef gan_losses()", "def gan_losses()")),
     "the demo preset does not exist": ("plugin.presets", declared('demo_preset="demo"', 'demo_preset="tiny"')),
     "the demo has no data": ("plugin.presets", declared('"data": {"name": "circles"}, ', "")),
 }
@@ -82,6 +83,18 @@ COMPONENTS = {
     "the spec is no spec": ("component.resolves", declared(":PointSpec", ":Points")),
     "an option has no description": ("component.options", part(', description="Hidden units."', "")),
     "a number has no bounds": ("component.options", part("16, ge=1, le=4096, ", "16, ")),
+    "infinity is taken": (
+        "component.nonsense",
+        part(WIDTH, f'{WIDTH}\n    rate: float = Field(0.5, ge=0.0, allow_inf_nan=True, description="Of something.")'),
+    ),
+    "a list has numbers without bounds": (
+        "component.options",
+        part(WIDTH, f'{WIDTH}\n    sides: tuple[int, ...] = Field((), description="Of something.")'),
+    ),
+    "None cannot be written down": (
+        "component.defaults",
+        part(WIDTH, f'{WIDTH}\n    rate: float | None = Field(0.5, ge=0.0, le=1.0, description="Of something.")'),
+    ),
     "unknown options are ignored": (
         "component.options",
         part(WIDTH, f'model_config = {{"extra": "ignore", "frozen": True}}\n    {WIDTH}'),
@@ -120,6 +133,20 @@ DATA = {
     "labels come without classes": ("data.samples", part('labels, ("inner", "outer"), report', "labels, (), report")),
     "relax gives float64": ("data.relaxes", part("return hard.float()", "return hard.double()")),
     "harden is not the inverse": ("data.relaxes", part("relaxed.float().clamp(-1.0, 1.0)", "relaxed.float() * 0.5")),
+    "one sample of many is not finite": (
+        "data.samples",
+        part(
+            "self.points = points", "self.points = points.clone()\n        self.points[len(points) // 3] = float('nan')"
+        ),
+    ),
+    "relax makes a tensor on the CPU": (
+        "data.device",
+        part("return hard.float()", "return hard.float() * torch.ones(2)"),
+    ),
+    "fetch draws for the batch and not for the sample": (
+        "data.counted",
+        part(f"del draws\n        {FETCH}", "return self.points[indices] * (0.5 + draws.seed % 5 / 10), None"),
+    ),
     "fetch draws from torch": (
         "data.counted",
         part(FETCH, "return self.points[indices] * torch.rand(len(indices), 1), None"),
@@ -167,6 +194,26 @@ NETWORKS = {
         part(JUDGE, JUDGE.replace("h.tanh()", "(h - h.mean(0)).tanh()")),
     ),
     "the generator mixes a batch": ("networks.apart", part(MAKE, MAKE.replace("(z)", "(z - 0.5 * z.mean(0))"))),
+    "the discriminator mixes a batch under dropout": (
+        "networks.apart",
+        part(JUDGE, JUDGE.replace("h.tanh()", "nn.functional.dropout((h - h.mean(0)).tanh(), 0.5, self.training)")),
+    ),
+    "latents are drawn from torch": (
+        "networks.build",
+        part(
+            "    def forward(self, z: Tensor, condition: Tensor | None) -> Tensor:\n        if self.classes is not None and "
+            "condition is not None:\n            z = z",
+            "    def draw_latent(self, draws):\n        return torch.randn(len(draws), "
+            "*self.latent_shape)\n\n    def forward(self, z, condition):\n        if self.classes is not None and condition is not "
+            "None:\n            z = z",
+        ),
+    ),
+    "noise is made on the CPU": (
+        "networks.device",
+        part(
+            MAKE, f"{MAKE}\n        if self.training:\n            points = points + 0.01 * torch.randn(points.shape)"
+        ),
+    ),
     "a constant is no buffer": ("networks.device", part(MAKE, f"{MAKE} * torch.tensor([1.0, 1.0])")),
 }
 
@@ -175,8 +222,12 @@ STEPS = {
     "a layer is cut off": ("step.scene", part(MAKE, MAKE.replace(".relu()", ".relu().detach()"))),
     "the generator rounds": ("step.scene", part(MAKE, f"{MAKE}\n        points = points.detach() + 0 * points")),
     "the discriminator is not finite": (
-        "step.scene",
+        "networks.shapes",
         part(JUDGE, f"{JUDGE}\n        logits = logits / (x * 0).sum(1)"),
+    ),
+    "a gradient is not finite": (
+        "step.scene",
+        part(JUDGE, f"{JUDGE}\n        logits = logits + (x * 0).sum(1).sqrt()"),
     ),
     "double backward is cut off": (
         "step.engine",
@@ -192,6 +243,10 @@ STEPS = {
         "step.game",
         part("return {self.name: loss.detach()}", "return {self.name: loss}"),
     ),
+    "a phase forgets the weight of its part": (
+        "step.parts",
+        part("(loss * batch.weight).backward()", "loss.backward()"),
+    ),
     "each process has its own batch statistics": (
         "step.processes",
         part(FIRST, f"{FIRST[:13]} nn.Sequential({FIRST[13:]}, nn.BatchNorm1d(options.width))"),
@@ -206,6 +261,22 @@ OBJECTIVES = {
     "real and fake are swapped": (
         "loss.direction",
         part(REAL_SIDE, "return F.softplus(real).mean() + F.softplus(-fake).mean()"),
+    ),
+    "the loss makes a tensor on the CPU": (
+        "loss.device",
+        part(FAKE_SIDE, "return F.binary_cross_entropy_with_logits(fake, torch.ones(len(fake)))"),
+    ),
+    "the penalty makes a tensor on the CPU": (
+        "penalty.device",
+        part(SLOPE, SLOPE.replace(".mean()", ".mul(torch.ones(len(real))).mean()")),
+    ),
+    "the augmentation makes a tensor on the CPU": (
+        "augmentation.device",
+        part("return x + 0.1", "return x + 0.0 * torch.ones(x.shape) + 0.1"),
+    ),
+    "the penalty counts its calls": (
+        "penalty.contract",
+        part(SLOPE, f"self.calls = getattr(self, 'calls', 0) + 1\n        {SLOPE} * self.calls"),
     ),
     "the loss is a sum": ("loss.couples", part(FAKE_SIDE, FAKE_SIDE.replace(".mean()", ".sum()"))),
     "the penalty draws from torch": (
@@ -225,6 +296,10 @@ OBJECTIVES = {
 FILES = {
     "the stem is ignored": ("writer.writes", part(CSV_PATH, 'path = folder / "points.csv"')),
     "a file is written elsewhere": ("writer.writes", part(CSV_PATH, 'path = folder.parent / f"{stem}.csv"')),
+    "a file is left behind": (
+        "writer.writes",
+        part(CSV_PATH, f"(folder.parent / 'left.tmp').touch()\n        {CSV_PATH}"),
+    ),
     "a file is not returned": ("writer.writes", part("        return paths\n", "        return paths[1:]\n")),
     "samples are changed": ("writer.writes", part(CSV_PATH, f"samples.mul_(0.5)\n        {CSV_PATH}")),
     "values are lost": ("writer.reads-back", part(ROWS, "writerows(samples.round().tolist())")),
@@ -236,6 +311,29 @@ RUNS = {
     "Python's random numbers": (
         "run.seeded",
         part(MAKE, f"{MAKE} * (1 - 0.1 * __import__('random').random() * self.training)"),
+    ),
+    "a game draws from elsewhere": (
+        "run.seeded",
+        part(
+            "loss = F.cross_entropy",
+            "fake = fake + 0.1 * __import__('random').random()\n        loss = F.cross_entropy",
+        ),
+    ),
+    "a game counts its steps": (
+        "run.resumes",
+        part(
+            "loss = F.cross_entropy",
+            "self.calls = getattr(self, 'calls', 0) + 1\n        fake = fake * self.calls\n        "
+            "loss = F.cross_entropy",
+        ),
+    ),
+    "a loss counts its calls": (
+        "loss.contract",
+        part(REAL_SIDE, f"self.calls = getattr(self, 'calls', 0) + 1\n        {REAL_SIDE} * (1 + 0.1 * self.calls)"),
+    ),
+    "the number of threads is changed": (
+        "step.scene",
+        part(MAKE, f"torch.set_num_threads(torch.get_num_threads() + 1)\n        {MAKE}"),
     ),
     "state in an attribute": (
         "run.resumes",

@@ -6,7 +6,7 @@ The discriminator has no normalisation of its own: give it spectral normalisatio
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch.nn.functional as F
 from pydantic import Field, field_validator
@@ -30,7 +30,7 @@ class Options(ArchitectureOptions):
     width: int = Field(64, ge=4, le=1024, description="Channels at the image's resolution; each halving doubles them.")
     max_width: int = Field(512, ge=4, le=4096, description="Most channels of any feature map.")
     blocks: int = Field(1, ge=1, le=8, description="Residual blocks at each resolution, the resampling one included.")
-    attention: tuple[int, ...] = Field(
+    attention: tuple[Annotated[int, Field(ge=1, le=512)], ...] = Field(
         (),
         description="Heights of the feature maps that self-attention looks at in both networks, for example [32].",
     )

@@ -1,0 +1,147 @@
+"""Checks that a batch may be shared: cut into parts on one process, or divided between two."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gancore.engine.loop import update
+from gancore.testing.check import Mismatch, NotApplicable, check
+from gancore.testing.kit import Kit
+from gancore.testing.steps import block, parts_and_scenes, parts_of, players_of, setting
+
+TOLERANCE = 1e-3
+"""Of the largest gradient: sums are rounded otherwise in another order."""
+
+
+def _alone(kit: Kit, subject: str) -> Gradients:
+    """Gradients of one process on the whole batch, where they can be compared with others."""
+    block(kit, subject)
+    alone = kit.once("gradients", subject, make=lambda: gradients(kit, subject))
+    if difference(alone, kit.once("gradients", subject, 2, make=lambda: gradients(kit, subject, seed=2)))[0] > 1e-6:
+        raise NotApplicable("random numbers are drawn on the way (dropout), and each part has its own")
+    return alone
+
+
+def _networks(kit: Kit, subject: str) -> list[torch.nn.Module]:
+    scene, changes = setting(kit, subject)
+    return list(kit.game(kit.settings(scene, **changes)).networks.values())
+
+
+@check(
+    "step.parts",
+    "gan_games",
+    "a batch cut into micro-batches gives the gradients of the whole: each phase multiplies its part by batch.weight",
+    parts_and_scenes,
+)
+def step_parts(kit: Kit, subject: str) -> None:
+    alone = _alone(kit, subject)
+    networks = _networks(kit, subject)
+    if any(getattr(n, "mixes_batch", False) for n in networks):
+        raise NotApplicable("the discriminator looks at a whole batch, as it says")
+    if any(isinstance(m, _BatchNorm) for n in networks for m in n.modules()):
+        raise NotApplicable("batch normalisation takes its statistics over each part")
+    error, where = difference(alone, gradients(kit, subject, micro_batches=4))
+    if error > TOLERANCE:
+        raise Mismatch(
+            f"in four parts the gradient of {where} differs by {error:.2g} of the largest; average over samples and multiply "
+            "by batch.weight before backward(), or set couples_batch on the loss"
+        )
+
+
+@check(
+    "step.processes",
+    "gan_architectures",
+    "two processes that share a batch come to the gradients of one that has all of it",
+    parts_and_scenes,
+)
+def step_processes(kit: Kit, subject: str) -> None:
+    if not kit.installed:
+        raise NotApplicable("it is registered in this process and not installed as a package")
+    alone = _alone(kit, subject)
+    if any(getattr(n, "mixes_batch", False) for n in _networks(kit, subject)):
+        raise NotApplicable("the discriminator looks at a whole batch, as it says, which here is that of its process")
+    shared = kit.once("processes", make=lambda: _two_processes(kit))
+    if subject not in shared:
+        raise Mismatch("the processes did not come to an end; their last words: " + shared[""])
+    if isinstance(shared[subject], str):
+        raise Mismatch(f"one of two processes failed: {shared[subject]}")
+    error, where = difference(alone, shared[subject])
+    if error > TOLERANCE:
+        raise Mismatch(
+            f"the gradient of {where} differs by {error:.2g} of the largest; normalise with gancore.nets.norm.BatchNorm, "
+            "average losses over samples, or set couples_batch"
+        )
+
+
+Gradients = dict[str, dict[str, Tensor]]
+
+
+def gradients(kit: Kit, subject: str, seed: int = 1, micro_batches: int = 1) -> Gradients:
+    """Gradients of every player after the phases of the first step, of this process's part of it, averaged over processes."""
+    scene, changes = setting(kit, subject)
+    settings = kit.settings(scene, **changes, micro_batches=micro_batches)
+    _, phases = players_of(settings, kit.game(settings))
+    parts, draws = parts_of(kit, settings)
+    result: Gradients = {}
+    for player in {id(p.player): p.player for p in phases}.values():
+        torch.manual_seed(seed)
+        update(player, [p for p in phases if p.player is player and p.due(0)], parts, draws)
+        named = player.module.named_parameters()
+        result[player.name] = {k: (torch.zeros_like(p) if p.grad is None else p.grad.clone()) for k, p in named}
+    return result
+
+
+def difference(a: Gradients, b: Gradients) -> tuple[float, str]:
+    """The largest difference, as a share of the largest gradient of its player, and where it is."""
+    worst, where = 0.0, ""
+    for player, grads in a.items():
+        scale = max((float(g.abs().max()) for g in grads.values()), default=0.0)
+        for name, grad in grads.items():
+            error = float((grad - b[player][name]).abs().max()) / max(scale, 1e-12)
+            if error > worst:
+                worst, where = error, f"{name} of the {player}"
+    return worst, where
+
+
+def _two_processes(kit: Kit) -> dict[str, Any]:
+    """What two processes come to, for every subject: gradients, or the words of an error. "" has what they printed."""
+    folder = kit.folder("processes")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = os.environ | {
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1",
+    }
+    arguments = [kit.name, str(folder / "gradients.pt"), kit.host, "" if kit.data is None else str(kit.data.absolute())]
+    command = [sys.executable, "-m", "gancore.testing.rank", *arguments]
+    ranks = [
+        subprocess.Popen(
+            command, env=common | {"RANK": str(r)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for r in range(2)
+    ]
+    words = []
+    try:
+        for process in ranks:
+            words.append(process.communicate(timeout=300)[0])
+    except subprocess.TimeoutExpired:
+        words.append("after 300 s they were still waiting for one another")
+    finally:
+        for process in ranks:
+            process.kill()
+    told = {"": " ".join(" ".join(words).split())[-300:] or "nothing"}
+    if not (folder / "gradients.pt").exists():
+        return told
+    return told | torch.load(folder / "gradients.pt", weights_only=True)
