@@ -297,7 +297,7 @@ def test_ruff_finds_nothing_in_it(package: Written) -> None:
 @pytest.mark.slow
 def test_mypy_finds_nothing_in_any(tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="mypy comes with the extra `dev`")
-    made = [create(f"new-{modality}", modality, tmp_path / modality) for modality in MODALITIES]
+    made = [create(f"typed-{modality}", modality, tmp_path / modality) for modality in MODALITIES]
     strict = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
     lines = [f"{key} = {value}" for key, value in strict.items() if isinstance(value, bool)]
     (tmp_path / "mypy.ini").write_text("\n".join(["[mypy]", "plugins = pydantic.mypy", *lines]))

@@ -99,8 +99,8 @@ class Environment:
         return Path(sysconfig.get_path("purelib", vars={"base": str(self.folder)}))
 
     def install(self, *wheels: Path) -> None:
-        """Install wheels, all at once and without looking at what they depend on."""
-        self.run("pip", "install", "--no-deps", *wheels, cwd=self.folder)
+        """Install wheels, all at once and without looking at what they depend on, nor at what the parent has."""
+        self.run("pip", "install", "--no-deps", "--ignore-installed", *wheels, cwd=self.folder)
 
     def run(
         self, command: str, *arguments: object, cwd: Path, code: int = 0, **variables: str
