@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from gancore.options import Options
 
@@ -112,14 +112,6 @@ class RunConfig(Options):
     listeners: tuple[str, ...] = Field(
         ("tensorboard",), description="Installed plugins whose lifecycle hooks are called during the run; or none."
     )
-
-    @field_validator("listeners", mode="before")
-    @classmethod
-    def _names(cls, value: Any) -> Any:
-        """`a,b` and `none`, as sections of several take them."""
-        if not isinstance(value, str):
-            return value
-        return tuple(name for part in value.split(",") if (name := part.strip()) and name != "none")
 
 
 SECTIONS = {

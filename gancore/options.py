@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 
 class Options(BaseModel):
-    """Options of any component. Unknown names are errors; every field needs a description, and bounds where it has any."""
+    """Options of any component. Unknown names are errors; every field needs a description, and bounds where it has any.
+
+    A field of type `tuple[...]` also takes text with commas, `a,b`, and `none` for an empty one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _listed(cls, value: Any, info: ValidationInfo) -> Any:
+        """Text for a tuple as it is typed after `key=`: `a,b` or `none`."""
+        annotation = cls.model_fields[info.field_name].annotation if info.field_name else None
+        if not isinstance(value, str) or get_origin(annotation) is not tuple:
+            return value
+        return tuple(part for text in value.split(",") if (part := text.strip()) and part != "none")
 
 
 class ArchitectureOptions(Options):

@@ -2,23 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gancore.components import Preset
-
-
-def relativistic(weight: float, every: int) -> dict[str, Any]:
-    """The objective of R3GAN (Huang et al. 2024), its penalties computed lazily."""
-    penalty = {"weight": weight, "every": every}
-    return {"loss": {"name": "rpgan"}, "penalties": {"r1": penalty, "r2": penalty}}
-
-
-def players(**options: Any) -> dict[str, Any]:
-    """The same optimizer for both."""
-    return {"optimizers": {"generator": options, "discriminator": options}}
-
-
-FALLING = {"schedule": "linear", "hold": 0.5, "final": 0.1}
+from gancore.presets import FALLING, players, relativistic
 
 PRESETS = [
     Preset(

@@ -1,0 +1,82 @@
+"""The music plugin: what it brings. Declarations only; everything they name is imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gancore import hookimpl
+from gancore.components import Architecture, Dataset, PluginInfo, Preset, Writer
+
+SPEC = "gan_music.spec:MusicSpec"
+
+
+@hookimpl
+def gan_plugin_info() -> PluginInfo:
+    return PluginInfo(
+        summary="Multi-track MIDI: phrases from your own files, and a built-in set composed by rules",
+        api_version=1,
+        demo_preset="demo",
+        data_preset="phrases",
+    )
+
+
+@hookimpl
+def gan_datasets() -> Iterable[Dataset]:
+    yield Dataset(
+        name="tunes",
+        summary="Phrases for melody, chords, bass and drums in 24 keys, composed by rules: the built-in demo",
+        target="gan_music.data.tunes:open_tunes",
+        options="gan_music.data.tunes:Options",
+        spec=SPEC,
+    )
+    yield Dataset(
+        name="midi",
+        summary="Phrases from a folder or zip of MIDI files, cut along their bar lines",
+        target="gan_music.data.midi:open_midi",
+        options="gan_music.data.midi:Options",
+        spec=SPEC,
+        suffixes=(".mid", ".midi", ".zip"),
+        directories=True,
+    )
+
+
+@hookimpl
+def gan_architectures() -> Iterable[Architecture]:
+    yield Architecture(
+        name="musegan",
+        summary="Shared structure in time, private tracks, binary neurons (Dong et al. 2018; Dong and Yang 2018)",
+        target="gan_music.nets.musegan:build",
+        options="gan_music.nets.musegan:Options",
+    )
+
+
+@hookimpl
+def gan_writers() -> Iterable[Writer]:
+    yield Writer(
+        name="roll",
+        summary="One PNG with the piano rolls of all phrases",
+        target="gan_music.writers.roll:RollWriter",
+        options="gan_music.writers.roll:RollOptions",
+        role="sheet",
+    )
+    yield Writer(
+        name="midi",
+        summary="A MIDI file a phrase",
+        target="gan_music.writers.midi:MidiWriter",
+        options="gan_music.writers.midi:MidiOptions",
+        role="each",
+    )
+    yield Writer(
+        name="wav",
+        summary="One WAV of the first phrases, played without a sound font",
+        target="gan_music.writers.wav:WavWriter",
+        options="gan_music.writers.wav:WavOptions",
+        role="sheet",
+    )
+
+
+@hookimpl
+def gan_presets() -> Iterable[Preset]:
+    from gan_music.presets import PRESETS
+
+    yield from PRESETS

@@ -1,0 +1,333 @@
+"""MuseGAN (Dong et al. 2018): bars and harmony from a shared trunk, then a private pair of branches for each track.
+
+Written for grids of any size: what is convolved is a map of beats by octaves, and the steps of a beat and the twelve pitch
+classes of an octave are unfolded from it (or folded into it) by layers of their own for each track. The pitch axis is padded
+so that its octaves begin at a C. Every note that is made has the form that `MusicSpec.relax` gives real ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from gan_music.nets.binary import BinaryNeurons, Kind, level, noise_of
+from gan_music.spec import MusicSpec
+from gancore.data.spec import SampleSpec
+from gancore.errors import UsageError
+from gancore.nets.conditioning import LatentWithClass, ProjectionHead
+from gancore.nets.norm import BatchNorm
+from gancore.options import ArchitectureOptions
+
+OCTAVE = 12
+LEAK = 0.2
+
+
+class Options(ArchitectureOptions):
+    """Options of MuseGAN."""
+
+    latent: int = Field(128, ge=1, le=4096, description="Length of the latent vector.")
+    width: int = Field(
+        24, ge=8, le=512, description="Channels of the map of beats by octaves; all other layers grow with it."
+    )
+    depth: int = Field(1, ge=1, le=8, description="3x3 convolutions on that map, in both networks.")
+    embedding: int = Field(32, ge=1, le=4096, description="Length of the class embedding that joins the latent vector.")
+    neurons: Kind = Field(
+        "deterministic",
+        description="What generated cells are in training: thresholded, drawn at random, or (none) probabilities.",
+    )
+    slope_max: float = Field(
+        5.0, ge=1.0, le=100.0, description="Slope of binary neurons at the end of its growth from 1."
+    )
+    slope_samples: int = Field(
+        200_000, ge=1, le=1_000_000_000, description="Generated samples over which the slope grows."
+    )
+    sounding_bias: float = Field(
+        -2.0, ge=-20.0, le=20.0, description="Logit of a sounding cell at first; below 0, phrases begin sparse."
+    )
+
+
+def build(options: Options, spec: SampleSpec) -> dict[str, nn.Module]:
+    """Generator and discriminator for phrases; conditional where `spec` has classes. UsageError for other samples."""
+    if not isinstance(spec, MusicSpec):
+        raise UsageError(
+            f"musegan makes phrases of music, and the data hold samples of shape {list(spec.shape)} without tracks: "
+            "choose an architecture of the data's own plugin"
+        )
+    return {"generator": Generator(options, spec), "discriminator": Discriminator(options, spec)}
+
+
+class Grid:
+    """How the axes of a phrase are cut: beats and steps, octaves and pitch classes."""
+
+    def __init__(self, spec: MusicSpec) -> None:
+        self.tracks = len(spec.tracks)
+        self.planes = spec.planes
+        self.bars = spec.bars
+        self.beats = spec.bars * spec.beats_per_bar
+        self.beats_per_bar = spec.beats_per_bar
+        self.steps = spec.steps_per_beat
+        self.time = spec.time
+        self.pitches = spec.pitches
+        self.below = spec.lowest % OCTAVE
+        self.octaves = math.ceil((self.below + spec.pitches) / OCTAVE)
+        self.above = self.octaves * OCTAVE - self.below - spec.pitches
+
+    def cut(self, x: Tensor) -> Tensor:
+        """`[batch, tracks * planes, time, pitch]` to `[batch, tracks, planes, beats, steps, octaves, 12]`."""
+        if self.below or self.above:
+            x = F.pad(x, (self.below, self.above))
+        return x.reshape(len(x), self.tracks, self.planes, self.beats, self.steps, self.octaves, OCTAVE)
+
+    def joined(self, x: Tensor) -> Tensor:
+        """`[..., beats, steps, octaves, 12]` to `[..., time, pitch]`: the inverse of `cut` on the last four axes."""
+        x = x.reshape(*x.shape[:-4], self.time, self.octaves * OCTAVE)
+        return x.narrow(-1, self.below, self.pitches)
+
+
+class PerTrack(nn.Conv1d):
+    """A linear layer for each track: rows `[tracks, ..., in]` to `[tracks, ..., out]`.
+
+    A 1-wide convolution in groups, and so open to spectral normalisation, but computed as one batched product.
+    """
+
+    def __init__(self, tracks: int, fan_in: int, fan_out: int) -> None:
+        super().__init__(tracks * fan_in, tracks * fan_out, 1, groups=tracks)
+
+    def parts(self) -> tuple[Tensor, Tensor]:
+        """Weights `[tracks, out, in]` and biases `[tracks, out]`."""
+        assert self.bias is not None
+        return self.weight.view(self.groups, -1, self.weight.shape[1]), self.bias.view(self.groups, -1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight, bias = self.parts()
+        rows = input.reshape(self.groups, -1, input.shape[-1])
+        return torch.baddbmm(bias[:, None], rows, weight.transpose(1, 2)).view(*input.shape[:-1], -1)
+
+
+class PerTrackColumns(PerTrack):
+    """The same on columns, `[tracks, in, ...]` to `[tracks, out, ...]`: what it mixes comes first.
+
+    Which of the two is used where saves rearranging the largest tensors, which took most of a step.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight, bias = self.parts()
+        y = torch.baddbmm(bias[:, :, None], weight, input.flatten(2))
+        return y.view(self.groups, -1, *input.shape[2:])
+
+
+class PerTrackPlanes(PerTrack):
+    """The same on planes as they come, `[batch, tracks, planes, ..., in]` to `[batch, tracks, ..., out]`; all planes are mixed."""
+
+    def __init__(self, tracks: int, planes: int, fan_in: int, fan_out: int) -> None:
+        super().__init__(tracks, planes * fan_in, fan_out)
+        self.planes = planes
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight, bias = self.parts()
+        by_plane = weight.unflatten(2, (self.planes, -1)).permute(0, 2, 3, 1)  # track, plane, in, out
+        return torch.matmul(input, by_plane).sum(2) + bias[:, None]
+
+
+class Generator(nn.Module):
+    """`z` `[batch, *latent_shape]` to phrases `[batch, tracks * planes, time, pitch]` in [0, 1].
+
+    With stochastic neurons the latent is one number longer, from which their noise follows.
+    """
+
+    held: Tensor
+
+    def __init__(self, options: Options, spec: MusicSpec) -> None:
+        super().__init__()
+        self.grid = grid = Grid(spec)
+        self.velocities = spec.velocities
+        self.stochastic = options.neurons == "stochastic"
+        self.latent_shape = (options.latent + int(self.stochastic),)
+        self.latent = LatentWithClass(options.latent, spec.class_count, options.embedding)
+        wide, half, quarter = options.width, max(4, options.width // 2), max(4, options.width // 4)
+
+        # Shared in time: a vector for each bar, for each beat, then for each octave of a beat.
+        self.to_bars = nn.Linear(self.latent.dim, 4 * wide * grid.bars, bias=False)
+        self.bars = nn.Sequential(
+            BatchNorm(4 * wide),
+            nn.ReLU(),
+            nn.Conv1d(4 * wide, 4 * wide, 3, padding=1, bias=False),
+            BatchNorm(4 * wide),
+            nn.ReLU(),
+            nn.Conv1d(4 * wide, 2 * wide * grid.beats_per_bar, 1, bias=False),
+        )
+        self.beats = nn.Sequential(
+            BatchNorm(2 * wide), nn.ReLU(), nn.Conv1d(2 * wide, wide * grid.octaves, 3, padding=1, bias=False)
+        )
+        octaves: list[nn.Module] = [BatchNorm(wide), nn.ReLU()]
+        for _ in range(options.depth):
+            octaves += [nn.Conv2d(wide, wide, 3, padding=1, bias=False), BatchNorm(wide), nn.ReLU()]
+        octaves += [nn.Conv2d(wide, half * grid.tracks, 1, bias=False), BatchNorm(half * grid.tracks)]
+        self.octaves = nn.Sequential(*octaves, nn.ReLU())
+
+        # Private: pitches first and then steps, and the other way round. The 1x1 convolution that merges both is linear, as
+        # their last layers are, so it is part of these, and what is left of it is a sum.
+        self.pitch_time = nn.ModuleList(
+            [
+                PerTrack(grid.tracks, half, quarter * OCTAVE),
+                PerTrackColumns(grid.tracks, quarter, grid.planes * grid.steps),
+            ]
+        )
+        self.time_pitch = nn.ModuleList(
+            [PerTrack(grid.tracks, half, grid.steps * quarter), PerTrack(grid.tracks, quarter, grid.planes * OCTAVE)]
+        )
+        self.neurons = BinaryNeurons(options.neurons, options.slope_max, options.slope_samples)
+        # 1 for tracks whose notes can be held, 0 for drums.
+        held = torch.tensor([float(not t.drums) for t in spec.tracks]).view(-1, 1, 1)
+        self.register_buffer("held", held, persistent=False)
+        _initialise(self, 0.0)
+        with torch.no_grad():
+            bias: Tensor = self.pitch_time[1].bias  # type: ignore[assignment]
+            bias.view(grid.tracks, grid.planes, grid.steps)[:, 0] = options.sounding_bias
+
+    def logits(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Before the neurons: `[batch, tracks, planes, time, pitch]`; planes are sounding, attack and velocity."""
+        grid = self.grid
+        x = self.to_bars(self.latent(z, condition)).view(len(z), -1, grid.bars)
+        x = self.bars(x).view(len(z), -1, grid.beats_per_bar, grid.bars).transpose(2, 3).reshape(len(z), -1, grid.beats)
+        x = self.beats(x).view(len(z), -1, grid.octaves, grid.beats).transpose(2, 3)
+        x = self.octaves(x).reshape(len(z), grid.tracks, -1, grid.beats, grid.octaves)
+        x = x.permute(1, 0, 3, 4, 2)  # track, sample, beat, octave, channel
+
+        first, second = self.pitch_time
+        y = F.relu(first(x)).unflatten(-1, (-1, OCTAVE)).permute(0, 4, 1, 2, 3, 5)
+        y = second(y).unflatten(1, (-1, grid.steps))  # track, plane, step, sample, beat, octave, pitch class
+        by_pitch = y.permute(3, 0, 1, 4, 2, 5, 6)
+
+        first, second = self.time_pitch
+        y = F.relu(first(x)).unflatten(-1, (grid.steps, -1))
+        y = second(y).unflatten(-1, (-1, OCTAVE))  # track, sample, beat, octave, step, plane, pitch class
+        by_time = y.permute(1, 0, 5, 2, 4, 3, 6)
+
+        both = by_pitch.contiguous() + by_time
+        return grid.joined(both)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        key = None
+        if self.stochastic:
+            z, key = z[:, :-1], z[:, -1]
+        logits = self.logits(z, condition).float()
+        switches = logits[:, :, :2]
+        noise = noise_of(key, *switches.shape[1:]) if key is not None and self.training else None
+        sounding, attack = self.neurons(switches, noise).unbind(2)
+        # A note begins where it sounds and did not before, or is struck anew; drums are struck each time.
+        before = F.pad(sounding, (0, 0, 1, 0))[:, :, :-1]
+        onset = sounding - sounding * before * torch.addcmul(self.held, attack, self.held, value=-1.0)
+        planes = [onset, sounding]
+        if self.velocities > 1:
+            # The lowest velocity is 1 / velocities, so that an onset is never 0.
+            bins = level(torch.sigmoid(logits[:, :, 2]), self.velocities)
+            planes.append(onset * ((1.0 + bins) / self.velocities))
+        return torch.stack(planes, dim=2).flatten(1, 2)
+
+
+class Discriminator(nn.Module):
+    """Phrases `[batch, tracks * planes, time, pitch]` in [0, 1] to logits `[batch]`, by class projection where there are classes.
+
+    Besides the two branches for each track it is shown what is hard to see in a roll: which pitch classes sound together in
+    a beat (the chroma stream) and where notes begin and end, whatever their pitch (the onset stream).
+    """
+
+    melodic: Tensor
+
+    def __init__(self, options: Options, spec: MusicSpec) -> None:
+        super().__init__()
+        self.grid = grid = Grid(spec)
+        melodic = [i for i, t in enumerate(spec.tracks) if not t.drums]
+        self.register_buffer("melodic", torch.tensor(melodic, dtype=torch.int64), persistent=False)
+        wide, half = options.width, max(4, options.width // 2)
+        quarter, eighth = max(4, options.width // 4), max(4, options.width // 8)
+        self.pitch_time = nn.ModuleList(
+            [
+                PerTrackPlanes(grid.tracks, grid.planes, OCTAVE, quarter),
+                PerTrack(grid.tracks, grid.steps * quarter, half),
+            ]
+        )
+        self.time_pitch = nn.ModuleList(
+            [
+                PerTrackColumns(grid.tracks, grid.planes * grid.steps, eighth),
+                PerTrack(grid.tracks, eighth * OCTAVE, half),
+            ]
+        )
+        octaves: list[nn.Module] = [nn.Conv2d(2 * half * grid.tracks, wide, 1), nn.LeakyReLU(LEAK)]
+        for _ in range(options.depth):
+            octaves += [nn.Conv2d(wide, wide, 3, padding=1), nn.LeakyReLU(LEAK)]
+        self.octaves = nn.Sequential(*octaves)
+        self.fold = nn.Sequential(nn.Conv1d(wide * grid.octaves, 2 * wide, 1), nn.LeakyReLU(LEAK))
+        self.chroma = nn.Sequential(nn.Conv1d(len(melodic) * OCTAVE, wide, 1), nn.LeakyReLU(LEAK)) if melodic else None
+        self.onsets = nn.Sequential(nn.Conv1d(2 * grid.tracks * grid.steps, wide, 1), nn.LeakyReLU(LEAK))
+        joint = (3 + bool(melodic)) * wide
+        self.beats = nn.Sequential(nn.Conv1d(joint, 2 * wide, 3, padding=1), nn.LeakyReLU(LEAK))
+        self.bars = nn.Sequential(
+            nn.Conv1d(2 * wide, 4 * wide, grid.beats_per_bar, grid.beats_per_bar),
+            nn.LeakyReLU(LEAK),
+            nn.Conv1d(4 * wide, 4 * wide, 3, padding=1),
+            nn.LeakyReLU(LEAK),
+        )
+        self.phrase = nn.Sequential(nn.Linear(4 * wide * grid.bars, 4 * wide), nn.LeakyReLU(LEAK))
+        self.head = ProjectionHead(4 * wide, spec.class_count)
+        _initialise(self, LEAK)
+
+    def features(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """What the logit is a linear function of: `[batch, 4 * width]`."""
+        grid = self.grid
+        cells = grid.cut(x)
+        first, second = self.pitch_time
+        y = F.leaky_relu(first(cells.flatten(3, 5)), LEAK).unflatten(2, (grid.beats, grid.steps, grid.octaves))
+        y = y.permute(1, 0, 2, 4, 3, 5).flatten(4)  # track, sample, beat, octave, channels of steps
+        by_pitch = F.leaky_relu(second(y), LEAK)
+        first, second = self.time_pitch
+        y = F.leaky_relu(first(cells.permute(1, 2, 4, 0, 3, 5, 6).flatten(1, 2)), LEAK)
+        by_time = F.leaky_relu(second(y.permute(0, 2, 3, 4, 1, 5).flatten(4)), LEAK)
+        private = (
+            torch.stack([by_pitch, by_time]).permute(2, 1, 0, 5, 3, 4).reshape(len(x), -1, grid.beats, grid.octaves)
+        )
+
+        shared = self.octaves(private)
+        streams = [self.fold(shared.transpose(2, 3).reshape(len(x), -1, grid.beats))]
+        if self.chroma is not None:
+            harmony = chroma(cells).index_select(1, self.melodic)
+            streams.append(self.chroma(harmony.permute(0, 1, 3, 2).reshape(len(x), -1, grid.beats)))
+        onsets = rhythm(cells).unflatten(-1, (grid.beats, grid.steps)).transpose(-1, -2)
+        streams.append(self.onsets(onsets.reshape(len(x), -1, grid.beats)))
+        return self.phrase(self.bars(self.beats(torch.cat(streams, dim=1))).flatten(1))
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.head(self.features(x, condition), condition)
+
+
+def chroma(cells: Tensor) -> Tensor:
+    """How much of each pitch class sounds in each beat, octaves added up: `[batch, tracks, beats, 12]`, the first class C.
+
+    `cells` are as `Grid.cut` gives them; a note held through a beat counts 1.
+    """
+    return cells[:, :, 1].sum(dim=(3, 4)) / cells.shape[4]
+
+
+def rhythm(cells: Tensor) -> Tensor:
+    """How many notes are struck at each step, and by how much the number of those that sound changes: `[batch, tracks, 2, time]`.
+
+    `cells` are as `Grid.cut` gives them. The first step follows on silence. What ends is the first less the second, but
+    for notes that are struck while they sound.
+    """
+    counts = cells[:, :, :2].sum(dim=(5, 6)).flatten(3)
+    struck, sounding = counts.unbind(2)
+    return torch.stack([struck, sounding - F.pad(sounding, (1, 0))[:, :, :-1]], dim=2)
+
+
+def _initialise(network: nn.Module, leak: float) -> None:
+    """Weights N(0, 2 / ((1 + leak^2) fan_in)) (He et al. 2015), biases zero."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear) and module is not getattr(network, "head", None):
+            nn.init.kaiming_normal_(module.weight, a=leak)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

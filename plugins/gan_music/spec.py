@@ -1,0 +1,129 @@
+"""What a phrase of music is to the engine: several tracks on one grid of steps and pitches, onsets told from held notes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gancore.data.spec import SampleSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SILENT, HELD, ONSET = 0, 1, 2
+"""Hard values of a cell. With velocities, an onset of the v-th bin is `ONSET + v`."""
+
+
+class Track(BaseModel):
+    """One voice of a phrase."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="Name of the track, as written into MIDI files.", min_length=1)
+    program: int = Field(0, ge=0, le=127, description="General MIDI program, 0 to 127; without meaning for drums.")
+    drums: bool = Field(False, description="Whether pitches are drums (MIDI channel 10), which have onsets only.")
+
+
+class MusicSpec(SampleSpec):
+    """Phrases `[batch, tracks, time, pitch]` uint8 when hard, `[batch, tracks * planes, time, pitch]` when relaxed.
+
+    A hard cell is 0 where nothing sounds, 1 where a note goes on, 2 (or more, with velocities) where one begins, so a note
+    that is repeated is not one that is held. Relaxed, each track has two planes in [0, 1], which a generator fills: where
+    notes begin, and where they sound; with more than one velocity a third, the velocity of onsets.
+    """
+
+    dtype: str = Field(default="uint8", description="Always uint8.")
+    tracks: tuple[Track, ...] = Field(min_length=1, max_length=64, description="The tracks, in order.")
+    lowest: int = Field(24, ge=0, le=127, description="MIDI pitch of the first place on the pitch axis.")
+    pitches: int = Field(84, ge=1, le=128, description="How many pitches the axis has.")
+    steps_per_beat: int = Field(4, ge=1, le=96, description="Steps of the grid in a beat.")
+    beats_per_bar: int = Field(4, ge=1, le=32, description="Beats in a bar: the upper number of the time signature.")
+    beat_unit: Literal[1, 2, 4, 8, 16] = Field(4, description="What a beat is: the lower number of the time signature.")
+    bars: int = Field(4, ge=1, le=64, description="Bars in a phrase.")
+    tempo: float = Field(120.0, ge=10.0, le=1000.0, description="Quarter notes a minute, for writing files.")
+    velocities: int = Field(1, ge=1, le=127, description="How many velocities are told apart; 1: none are kept.")
+
+    @model_validator(mode="after")
+    def _check_music(self) -> MusicSpec:
+        if self.lowest + self.pitches > 128:
+            raise ValueError(f"pitches {self.lowest} to {self.lowest + self.pitches - 1} go beyond MIDI's 127")
+        wanted = (len(self.tracks) * self.planes, self.time, self.pitches)
+        if self.shape != wanted:
+            raise ValueError(f"shape must be {wanted} for these tracks, bars and pitches, not {self.shape}")
+        if self.dtype != "uint8" or self.value_range != (0.0, float(HELD + self.velocities)):
+            raise ValueError(f"hard phrases are uint8 in 0..{HELD + self.velocities}")
+        return self
+
+    @classmethod
+    def of(
+        cls,
+        tracks: tuple[Track, ...],
+        *,
+        bars: int = 4,
+        steps_per_beat: int = 4,
+        beats_per_bar: int = 4,
+        beat_unit: Literal[1, 2, 4, 8, 16] = 4,
+        lowest: int = 24,
+        pitches: int = 84,
+        tempo: float = 120.0,
+        velocities: int = 1,
+        classes: tuple[str, ...] = (),
+    ) -> MusicSpec:
+        """The spec with the shape and range that follow from the rest."""
+        planes = 2 if velocities == 1 else 3
+        return cls(
+            shape=(len(tracks) * planes, bars * beats_per_bar * steps_per_beat, pitches),
+            value_range=(0.0, float(HELD + velocities)),
+            tracks=tracks,
+            bars=bars,
+            steps_per_beat=steps_per_beat,
+            beats_per_bar=beats_per_bar,
+            beat_unit=beat_unit,
+            lowest=lowest,
+            pitches=pitches,
+            tempo=tempo,
+            velocities=velocities,
+            classes=classes,
+        )
+
+    @property
+    def planes(self) -> int:
+        """Relaxed planes a track."""
+        return 2 if self.velocities == 1 else 3
+
+    @property
+    def steps_per_bar(self) -> int:
+        """Steps of the grid in a bar."""
+        return self.beats_per_bar * self.steps_per_beat
+
+    @property
+    def time(self) -> int:
+        """Steps in a phrase."""
+        return self.bars * self.steps_per_bar
+
+    def relax(self, hard: Tensor) -> Tensor:
+        """Hard `[batch, tracks, time, pitch]` to `[batch, tracks * planes, time, pitch]` float32 in [0, 1]."""
+        import torch
+
+        planes = [(hard >= ONSET).float(), (hard >= HELD).float()]
+        if self.velocities > 1:
+            planes.append((hard.float() - HELD).clamp(min=0.0) / self.velocities)
+        return torch.stack(planes, dim=2).flatten(1, 2)
+
+    def harden(self, relaxed: Tensor) -> Tensor:
+        """Relaxed to hard: what is at least 1/2 sounds; a note that sounds where none did begins there."""
+        import torch
+
+        onset, sounding, *velocity = relaxed.float().unflatten(1, (len(self.tracks), self.planes)).unbind(2)
+        sounds = sounding >= 0.5
+        drums = torch.tensor([t.drums for t in self.tracks], device=relaxed.device)[:, None, None]
+        before = torch.nn.functional.pad(sounds, (0, 0, 1, 0))[:, :, :-1]
+        begins = sounds & ((onset >= 0.5) | ~before)
+        # A drum has no length: it sounds where it is struck.
+        begins = torch.where(drums, sounds & (onset >= 0.5), begins)
+        sounds = torch.where(drums, begins, sounds)
+        value = torch.full_like(onset, float(ONSET))
+        if velocity:
+            value = HELD + (velocity[0] * self.velocities).round().clamp(1, self.velocities)
+        return torch.where(begins, value, sounds.float() * HELD).to(torch.uint8)

@@ -1,0 +1,1 @@
+"""Phrases on disk: MIDI files, a picture of piano rolls, and sound."""

@@ -1,0 +1,290 @@
+"""MuseGAN: shapes for grids of any size, the form of what it makes, and what its discriminator is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from gan_music.nets import musegan
+from gan_music.nets.musegan import Grid, chroma, rhythm
+from gan_music.spec import MusicSpec, Track
+from gancore.data.spec import SampleSpec
+from gancore.errors import UsageError
+from gancore.games.gan import draw_latent
+from gancore.losses.spectral import apply_spectral_norm
+from gancore.nets.norm import BatchNorm
+from gancore.plugins import Registry
+from gancore.random import Draws
+from gancore.testing.suite import check_plugin
+
+LEAD, DRUMS = Track(name="Lead"), Track(name="Drums", drums=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks this small lose more to waiting for threads than they gain by them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def small(**more: Any) -> MusicSpec:
+    return MusicSpec.of(
+        (LEAD, DRUMS),
+        **{"bars": 2, "beats_per_bar": 3, "steps_per_beat": 4, "lowest": 41, "pitches": 19, **more},  # type: ignore[arg-type]
+    )
+
+
+def build(spec: SampleSpec, **options: Any) -> tuple[nn.Module, nn.Module]:
+    torch.manual_seed(0)
+    nets = musegan.build(musegan.Options(**{"latent": 5, "width": 8, "embedding": 3, **options}), spec)
+    return nets["generator"], nets["discriminator"]
+
+
+def lively(generator: nn.Module) -> nn.Module:
+    """Make about half of the cells sound, so that all cases come up."""
+    with torch.no_grad():
+        for branch in (generator.pitch_time, generator.time_pitch):
+            branch[1].bias.zero_()
+            branch[1].weight.mul_(5.0)
+    return generator
+
+
+def latents(generator: nn.Module, count: int = 6) -> Tensor:
+    return draw_latent(generator, Draws(7, torch.arange(count)))
+
+
+@settings(max_examples=40)
+@given(
+    tracks=st.lists(st.booleans(), min_size=1, max_size=6),
+    bars=st.integers(1, 5),
+    beats=st.integers(1, 7),
+    steps=st.integers(1, 7),
+    lowest=st.integers(0, 80),
+    pitches=st.integers(1, 48),
+    velocities=st.sampled_from([1, 2, 5]),
+    classes=st.sampled_from([0, 3]),
+)
+def test_shapes_agree_for_any_grid(
+    tracks: list[bool], bars: int, beats: int, steps: int, lowest: int, pitches: int, velocities: int, classes: int
+) -> None:
+    spec = MusicSpec.of(
+        tuple(Track(name="t", drums=d) for d in tracks),
+        bars=bars,
+        beats_per_bar=beats,
+        steps_per_beat=steps,
+        lowest=lowest,
+        pitches=pitches,
+        velocities=velocities,
+        classes=tuple(f"class {n}" for n in range(classes)),
+    )
+    generator, discriminator = build(spec)
+    condition = torch.tensor([0, 2, 1]) if classes else None
+    fake = generator(latents(generator, 3), condition)
+    assert fake.shape == (3, *spec.shape)
+    logits = discriminator(fake, condition)
+    assert logits.shape == (3,)
+    assert bool(torch.isfinite(logits).all())
+
+
+@pytest.mark.parametrize("velocities", [1, 2, 5, 100])
+def test_what_is_generated_is_exactly_what_relaxing_a_hard_phrase_gives(velocities: int) -> None:
+    spec = small(velocities=velocities)
+    generator = lively(build(spec)[0])
+    fake = generator(latents(generator)).detach()
+    assert 0.2 < fake[:, 1].mean() < 0.8
+    assert torch.equal(spec.relax(spec.harden(fake)), fake)
+
+
+@pytest.mark.parametrize("neurons", ["deterministic", "stochastic", "none"])
+def test_what_begins_sounds(neurons: str) -> None:
+    spec = small()
+    generator = lively(build(spec, neurons=neurons)[0])
+    onset, sounding = generator(latents(generator)).unflatten(1, (2, 2)).unbind(2)
+    assert bool((onset <= sounding).all())
+    assert bool((onset[:, 0] < sounding[:, 0]).any())
+
+
+def test_drums_are_struck_wherever_they_sound() -> None:
+    generator = lively(build(small())[0])
+    onset, sounding = generator(latents(generator)).unflatten(1, (2, 2)).unbind(2)
+    assert torch.equal(onset[:, 1], sounding[:, 1])
+    assert bool(sounding[:, 1].any())
+
+
+def test_phrases_begin_sparse() -> None:
+    generator, _ = build(small(), width=32)
+    assert generator(latents(generator))[:, 1].mean() < 0.2
+
+
+@pytest.mark.parametrize("neurons", ["deterministic", "stochastic", "none"])
+def test_every_parameter_of_the_generator_gets_a_gradient(neurons: str) -> None:
+    generator, discriminator = build(small(velocities=3, classes=("a", "b")), neurons=neurons)
+    lively(generator)
+    condition = torch.tensor([0, 1, 0, 1, 0, 1])
+    discriminator(generator(latents(generator), condition), condition).sum().backward()
+    silent = [n for n, p in generator.named_parameters() if p.grad is None or not bool(p.grad.any())]
+    assert silent == []
+
+
+def test_discriminator_can_be_differentiated_twice() -> None:
+    spec = small(classes=("a", "b"))
+    _, discriminator = build(spec)
+    x = torch.rand(3, *spec.shape, requires_grad=True)
+    (slope,) = torch.autograd.grad(discriminator(x, torch.tensor([0, 1, 1])).sum(), x, create_graph=True)
+    slope.square().sum().backward()
+    missing = [n for n, p in discriminator.named_parameters() if "weight" in n and "head" not in n and p.grad is None]
+    assert missing == []
+    assert all(bool(torch.isfinite(p.grad).all()) for p in discriminator.parameters() if p.grad is not None)
+
+
+def test_discriminator_looks_at_every_cell() -> None:
+    spec = small()
+    _, discriminator = build(spec)
+    x = torch.full((1, *spec.shape), 0.3, requires_grad=True)
+    discriminator(x).sum().backward()
+    assert x.grad is not None
+    assert bool((x.grad != 0).all())
+
+
+def test_discriminator_has_no_batch_normalisation() -> None:
+    _, discriminator = build(small())
+    assert not any(isinstance(m, BatchNorm) for m in discriminator.modules())
+
+
+def test_logit_is_linear_in_the_features() -> None:
+    spec = small()
+    _, discriminator = build(spec)
+    x = torch.rand(4, *spec.shape)
+    features = discriminator.features(x)
+    assert features.shape == (4, 32)
+    by_hand = features @ discriminator.head.linear.weight[0] + discriminator.head.linear.bias
+    assert torch.allclose(discriminator(x), by_hand, atol=1e-6)
+
+
+def test_stochastic_phrases_follow_from_the_latent_alone() -> None:
+    generator = lively(build(small(), neurons="stochastic")[0])
+    z = latents(generator)
+    other = z.clone()
+    other[:, -1] += 1.0  # the key of the noise
+    torch.manual_seed(1)
+    first = generator(z)
+    torch.manual_seed(2)
+    assert torch.equal(generator(z), first)
+    assert not torch.equal(generator(other), first)
+    generator.eval()
+    assert torch.equal(generator(other), generator(z))
+
+
+def test_a_wider_network_has_more_parameters() -> None:
+    def size(width: int) -> int:
+        return sum(p.numel() for network in build(small(), width=width) for p in network.parameters())
+
+    assert size(64) > 3 * size(32)
+
+
+def test_memory_layout_changes_nothing() -> None:
+    spec = small(classes=("a", "b"))
+    generator, discriminator = build(spec)
+    lively(generator)
+    condition = torch.tensor([0, 1, 0, 1, 0, 1])
+    fake = generator(latents(generator), condition)
+    logits = discriminator(fake, condition)
+    for network in (generator, discriminator):
+        network.to(memory_format=torch.channels_last)
+    again = generator(latents(generator), condition)
+    assert (again != fake).float().mean() < 1e-3  # a cell at its threshold may fall to the other side
+    x = fake.detach().contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(discriminator(x, condition), logits, atol=1e-5)
+
+
+def test_spectral_norm_takes_the_layers_of_each_track() -> None:
+    spec = small()
+    discriminator = apply_spectral_norm(build(spec)[1])
+    with torch.no_grad():
+        for _ in range(50):
+            discriminator(torch.rand(2, *spec.shape))
+    for layer in (*discriminator.pitch_time, *discriminator.time_pitch):
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1.0, abs=0.02)
+
+
+def test_other_samples_are_refused_in_words() -> None:
+    with pytest.raises(UsageError, match=r"\[3, 8, 8\] without tracks"):
+        build(SampleSpec(shape=(3, 8, 8)))
+
+
+STOCHASTIC = """
+@hookimpl
+def gan_architectures():
+    yield Architecture(
+        name="musegan", summary="MuseGAN", target="gan_music.nets.musegan:build", options="gan_music.nets.musegan:Options")
+
+
+@hookimpl
+def gan_presets():
+    architecture = {"name": "musegan", "neurons": "stochastic", "width": 8, "latent": 8}
+    config = {"data": {"name": "music:tunes", "count": 64}, "architecture": architecture, "loss": {"name": "rpgan"}}
+    yield Preset(name="stochastic", summary="Noise from the latent", config=config)
+"""
+
+
+@pytest.mark.parametrize("only", ["networks.*", "run.resumes"])
+def test_stochastic_neurons_keep_the_contract(plugin_module: Callable[[str], ModuleType], only: str) -> None:
+    registry = Registry()
+    registry.register(plugin_module(STOCHASTIC), "stochastic")
+    report = check_plugin("stochastic", registry=registry, only=only)
+    assert report.of("passed")
+    assert report.ok, [str(r) for r in report.results]
+
+
+# --- the grid and the streams -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lowest", "pitches", "octaves"), [(24, 84, 7), (36, 12, 1), (41, 19, 2), (35, 14, 3), (0, 1, 1)]
+)
+def test_octaves_begin_at_a_c(lowest: int, pitches: int, octaves: int) -> None:
+    spec = small(lowest=lowest, pitches=pitches)
+    grid = Grid(spec)
+    assert grid.octaves == octaves
+    # The value of a cell is its MIDI pitch, so after cutting its place in the octave must be that modulo 12.
+    x = torch.arange(lowest, lowest + pitches).float().expand(1, *spec.shape) + 1.0
+    cells = grid.cut(x)
+    octave, pitch_class = torch.nonzero(cells[0, 0, 0, 0, 0], as_tuple=True)
+    values = cells[0, 0, 0, 0, 0][octave, pitch_class].long() - 1
+    assert torch.equal(values % 12, pitch_class)
+    assert torch.equal(values // 12 - lowest // 12, octave)
+    assert torch.equal(grid.joined(cells).flatten(1, 2), x)
+
+
+def test_chroma_folds_octaves_and_adds_up_beats() -> None:
+    spec = small()  # pitches 41 to 59, 4 steps a beat
+    x = torch.zeros(1, 2, 2, spec.time, spec.pitches)
+    x[0, 0, 1, 0:4, 43 - 41] = 1.0  # a G for the whole first beat
+    x[0, 0, 1, 0:2, 55 - 41] = 1.0  # the G above for half of it
+    x[0, 0, 1, 7, 48 - 41] = 1.0  # a C for a quarter of the second
+    energy = chroma(Grid(spec).cut(x.flatten(1, 2)))
+    assert energy.shape == (1, 2, 6, 12)
+    assert energy[0, 0, 0, 7].item() == pytest.approx(1.5)
+    assert energy[0, 0, 1, 0].item() == pytest.approx(0.25)
+    assert energy.sum().item() == pytest.approx(1.75)
+
+
+def test_rhythm_counts_what_is_struck_and_how_many_more_sound() -> None:
+    spec = small()
+    x = torch.zeros(1, 2, 2, spec.time, spec.pitches)
+    x[0, 0, 0, 2, [3, 7]] = 1.0  # two notes begin at step 2 ...
+    x[0, 0, 1, 2:5, [3]] = 1.0
+    x[0, 0, 1, 2:6, [7]] = 1.0  # ... and end after steps 4 and 5
+    x[0, 0, 0, 4, 7] = 1.0  # one is struck again while it sounds
+    struck, change = rhythm(Grid(spec).cut(x.flatten(1, 2)))[0, 0].tolist()
+    assert struck[:8] == [0.0, 0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+    assert change[:8] == [0.0, 0.0, 2.0, 0.0, 0.0, -1.0, -1.0, 0.0]
