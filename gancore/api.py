@@ -10,15 +10,12 @@ from typing import Any
 
 from gancore import __version__, checkpoint
 from gancore.components import ProgressReport
+from gancore.data.report import silent
 from gancore.engine.session import Run, Session
 from gancore.errors import UsageError
 from gancore.plugins import DISABLE_VARIABLE, Registry
 from gancore.run import RunFolder, check_free
 from gancore.settings import Settings, configure, nest, read_file
-
-
-def _silent(words: str, done: int, total: int) -> None:
-    del words, done, total
 
 
 def train(
@@ -32,7 +29,7 @@ def train(
     out: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
     listeners: Sequence[object] = (),
-    progress: ProgressReport = _silent,
+    progress: ProgressReport = silent,
     registry: Registry | None = None,
 ) -> Run:
     """Train a new run and return where it lies.
@@ -106,7 +103,7 @@ def resume(
     *,
     steps: int | None = None,
     listeners: Sequence[object] = (),
-    progress: ProgressReport = _silent,
+    progress: ProgressReport = silent,
     registry: Registry | None = None,
 ) -> Run:
     """Go on with a run from its newest good checkpoint, to its own last step or to `steps`.

@@ -26,6 +26,8 @@ GROUP = "gancore"
 BUILTIN = "gancore"
 """The name under which the engine's own components are found, through the same hooks as any plugin's."""
 DISABLE_VARIABLE = "GAN_DISABLE_PLUGINS"
+CLAIMED_TWICE = "name claimed twice: uninstall one"
+DISABLED = "disabled"
 
 _COMPONENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 Record = TypeVar("Record", bound="Component | Preset")
@@ -75,6 +77,23 @@ class Found:
         return f"{self.plugin}:{self.record.name}"
 
 
+def described(entry: EntryPoint) -> dict[str, str]:
+    """What package metadata say of an entry point: `name`, `module`, `distribution`, `version` and `summary`."""
+    dist = entry.dist
+    return {
+        "name": entry.name,
+        "module": entry.value,
+        "distribution": dist.name if dist else "",
+        "version": dist.version if dist else "",
+        "summary": (dist.metadata["Summary"] or "") if dist else "",
+    }
+
+
+def owner(entry: EntryPoint) -> str:
+    """The distribution that an entry point comes from."""
+    return entry.dist.name if entry.dist else "?"
+
+
 def disabled_names() -> set[str]:
     """The names in the environment variable `GAN_DISABLE_PLUGINS`."""
     return {n.strip() for n in os.environ.get(DISABLE_VARIABLE, "").split(",") if n.strip()}
@@ -102,23 +121,13 @@ class Registry:
         """
         found = []
         for name in sorted(self._entries):
-            twice = "name claimed twice: uninstall one" if len(self._entries[name]) > 1 else ""
-            state = "disabled" if name in self.disabled else twice
+            twice = CLAIMED_TWICE if len(self._entries[name]) > 1 else ""
+            state = DISABLED if name in self.disabled else twice
             if name == BUILTIN:
                 state = "reserved name: it cannot be used"
             for entry in self._entries[name]:
-                dist = entry.dist
-                found.append(
-                    InstalledPlugin(
-                        name=name,
-                        module=entry.value,
-                        distribution=dist.name if dist else "",
-                        version=dist.version if dist else "",
-                        summary=(dist.metadata["Summary"] or "") if dist else "",
-                        disabled=name in self.disabled,
-                        state=state,
-                    )
-                )
+                disabled = name in self.disabled
+                found.append(InstalledPlugin(**described(entry), disabled=disabled, state=state))
         return found
 
     # --- loading ----------------------------------------------------------------------------------------------------
@@ -169,7 +178,7 @@ class Registry:
         if not entries:
             raise UnknownNameError("plugin", name, self._entries, hint="install it with pip, or see `gan plugins`")
         if len(entries) > 1:
-            owners = " and ".join(sorted(f"{e.dist.name if e.dist else '?'} ({e.value})" for e in entries))
+            owners = " and ".join(sorted(f"{owner(e)} ({e.value})" for e in entries))
             raise PluginError(f"plugin name '{name}' is claimed by {owners}; uninstall one of them")
         try:
             module = entries[0].load()

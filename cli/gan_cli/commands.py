@@ -18,11 +18,11 @@ import typer.core
 import typer.main
 
 from gan_cli.errors import USAGE, guarded, say
+from gancore.plugins import CLAIMED_TWICE, DISABLE_VARIABLE, DISABLED, described, disabled_names, owner
+from gancore.plugins import GROUP as PLUGINS
 
 GROUP = "gancore.commands"
 BUILT_IN_WINS = "name of a built-in command: the built-in wins"
-CLAIMED_TWICE = "name claimed twice: uninstall one"
-DISABLED = "disabled"
 
 # What typer adds to an app of its own; inside `gan` it would offer to complete another program.
 _COMPLETION = {"install_completion", "show_completion"}
@@ -57,9 +57,6 @@ def _found() -> dict[str, list[EntryPoint]]:
 
 def _switched_off(entries: dict[str, list[EntryPoint]]) -> set[tuple[str, str]]:
     """Commands, by name and target, that are disabled by their own name or by that of a plugin of their distribution."""
-    from gancore.plugins import GROUP as PLUGINS
-    from gancore.plugins import disabled_names
-
     names = disabled_names()
     if not names:
         return set()
@@ -85,18 +82,8 @@ def installed_commands(builtin: Collection[str]) -> list[InstalledCommand]:
         for entry in several:
             disabled = (name, entry.value) in off
             twice = CLAIMED_TWICE if claims[name] > 1 else ""
-            dist = entry.dist
-            commands.append(
-                InstalledCommand(
-                    name=name,
-                    module=entry.value,
-                    distribution=dist.name if dist else "",
-                    version=dist.version if dist else "",
-                    summary=(dist.metadata["Summary"] or "") if dist else "",
-                    disabled=disabled,
-                    state=DISABLED if disabled else BUILT_IN_WINS if name in builtin else twice,
-                )
-            )
+            state = DISABLED if disabled else BUILT_IN_WINS if name in builtin else twice
+            commands.append(InstalledCommand(**described(entry), disabled=disabled, state=state))
     return commands
 
 
@@ -107,7 +94,6 @@ def load_command(name: str) -> typer.core.TyperCommand | typer.core.TyperGroup |
         PluginError: it is disabled, claimed twice, fails on import, or is no Typer app.
     """
     from gancore.errors import PluginError
-    from gancore.plugins import DISABLE_VARIABLE
 
     found = _found().get(name, [])
     if not found:
@@ -115,15 +101,15 @@ def load_command(name: str) -> typer.core.TyperCommand | typer.core.TyperGroup |
     off = _switched_off({name: found})
     entries = [e for e in found if (e.name, e.value) not in off]
     if not entries:
-        owners = " and ".join(_owner(e) for e in found)
+        owners = " and ".join(owner(e) for e in found)
         raise PluginError(
             f"command '{name}' of {owners} is disabled by {DISABLE_VARIABLE}; remove it from there to use it"
         )
     if len(entries) > 1:
-        owners = " and ".join(f"{_owner(e)} ({e.value})" for e in entries)
+        owners = " and ".join(f"{owner(e)} ({e.value})" for e in entries)
         raise PluginError(f"command '{name}' is claimed by {owners}; uninstall one of them")
     [entry] = entries
-    head = f"command '{name}' of {_owner(entry)}"
+    head = f"command '{name}' of {owner(entry)}"
     try:
         app = entry.load()
     except (Exception, SystemExit) as error:
@@ -141,10 +127,6 @@ def load_command(name: str) -> typer.core.TyperCommand | typer.core.TyperGroup |
     command.make_context = _told(command.make_context, head)
     command.invoke = _told(command.invoke, head)
     return command
-
-
-def _owner(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist else "?"
 
 
 def _told(call: F, head: str) -> F:

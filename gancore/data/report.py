@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def silent(words: str, done: int, total: int) -> None:
+    """A `ProgressReport` to nobody."""
+    del words, done, total
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """One file that was not used, and why."""

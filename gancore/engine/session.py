@@ -20,6 +20,7 @@ import torch
 from gancore import checkpoint, distributed
 from gancore.components import DataSource, ProgressReport
 from gancore.data.loader import Loader
+from gancore.data.report import silent
 from gancore.engine.build import build_game, pick_device, pick_memory_format
 from gancore.engine.ema import MovingAverage
 from gancore.engine.events import CheckpointSaved, HealthAlert, RunFinished, RunStarted, Tick
@@ -131,7 +132,6 @@ class Session:
     # --- building ---------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        silent: ProgressReport = lambda words, done, total: None  # noqa: E731
         report = self.progress if distributed.is_main() else silent
         self.source: DataSource = self.settings.data.build(report)
         self.spec = self.source.spec

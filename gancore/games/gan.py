@@ -48,6 +48,12 @@ def heads(output: Tensor | Sequence[Tensor]) -> Heads:
     return tuple(p.float() if p.dtype in (torch.bfloat16, torch.float16) else p for p in parts)
 
 
+def mixes_batch(discriminator: nn.Module) -> bool:
+    """Whether samples of a batch affect each other: it says so, or normalises over the batch."""
+    says = bool(getattr(discriminator, "mixes_batch", False))
+    return says or any(isinstance(m, _BatchNorm) for m in discriminator.modules())
+
+
 def _layer_randomness(device: torch.device, state: Tensor | None = None) -> Tensor:
     """The state that layers on `device` draw from (dropout), after setting it to `state` if one is given."""
     if device.type == "cuda":
@@ -71,8 +77,7 @@ class _Table:
         self.shared = options.reuse_fakes
         self.keep_graph = options.reuse_fakes and context.micro_batches == 1
         # Real and fake go through the discriminator together, unless it would mix their statistics.
-        mixes = bool(getattr(self.discriminator, "mixes_batch", False))
-        self.joint = not mixes and not any(isinstance(m, _BatchNorm) for m in self.discriminator.modules())
+        self.joint = not mixes_batch(self.discriminator)
         self._batch: Batch | None = None
         self._fake: Tensor | None = None
 

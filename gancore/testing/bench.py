@@ -23,11 +23,6 @@ T = TypeVar("T")
 Record = TypeVar("Record", bound="Component | Preset")
 
 
-def silent(words: str, done: int, total: int) -> None:
-    """A progress report to nobody."""
-    del words, done, total
-
-
 def seed_all(seed: int) -> None:
     """Seed every global source of random numbers, to see who draws from one."""
     torch.manual_seed(seed)

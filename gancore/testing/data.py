@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from gancore.components import Dataset, DataSource
-from gancore.data.report import ScanReport
+from gancore.data.report import ScanReport, silent
 from gancore.errors import GanError
 from gancore.plugins import build, resolve
 from gancore.random import Draws, derive
-from gancore.testing.bench import seed_all, silent
+from gancore.testing.bench import seed_all
 from gancore.testing.check import Blocked, Mismatch, NotApplicable, check, describe
 from gancore.testing.elsewhere import elsewhere
 from gancore.testing.kit import Kit
@@ -220,7 +220,7 @@ def data_broken(kit: Kit, subject: str) -> None:
         good = kit.path_for(subject)
     for what, path in _broken(record, kit.folder("broken"), good):
         try:
-            source = build(record, model(path=path), silent) if model else build(record, silent)
+            source = build(record, model(path=path), silent)
             count = len(source)
             if count:
                 kit.batch(source, 2)

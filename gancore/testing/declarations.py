@@ -30,7 +30,7 @@ from gancore.plugins import GROUP, options_model, resolve
 from gancore.settings import KIND_OF, configure
 from gancore.testing import points
 from gancore.testing.check import Mismatch, NotApplicable, check, describe
-from gancore.testing.kit import Kit
+from gancore.testing.kit import Kit, scenes
 
 HEAVY = ("torch", "torchaudio", "transformers", "librosa", "numba", "scipy", "sklearn", "pandas", "tensorflow", "jax")
 """What nobody should wait for who only lists plugins."""
@@ -325,7 +325,7 @@ def _nonsense(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
     "preset.complete",
     "gan_presets",
     "with its data the preset is a whole configuration without mistakes, and config.toml reads back as the same",
-    lambda kit: list(kit.scenes()),
+    scenes,
 )
 def preset_complete(kit: Kit, subject: str) -> None:
     scene = kit.scenes()[subject]

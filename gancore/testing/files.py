@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from gancore.components import Dataset, DataSource, Writer
+from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.plugins import build
 from gancore.random import Draws
-from gancore.testing.bench import silent
 from gancore.testing.check import Mismatch, NotApplicable, check, describe
 from gancore.testing.kit import BATCH, Kit, latents, reads, tried_on
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gancore.components import Architecture, Dataset, DataSource, GameRule, Preset, Writer
+from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.engine.build import build_game
 from gancore.games.gan import draw_latent
@@ -19,7 +20,7 @@ from gancore.plugins import build
 from gancore.random import Draws, derive
 from gancore.settings import Settings, configure
 from gancore.testing import points
-from gancore.testing.bench import Bench, seed_all, silent
+from gancore.testing.bench import Bench, seed_all
 from gancore.testing.check import Blocked, Mismatch, NotApplicable, describe
 
 BATCH = 8
@@ -256,6 +257,11 @@ class Kit(Bench):
                     return Path(fitting[0])
         forms = ", ".join([*(["a folder"] if record.directories else []), *record.suffixes])
         raise NotApplicable(f"no writer of the plugin makes what it reads ({forms}); name a file of yours with --data")
+
+
+def scenes(kit: Kit) -> list[str]:
+    """Names of the scenes: what checks of whole configurations look at."""
+    return list(kit.scenes())
 
 
 def reads(record: Dataset, path: Path) -> bool:

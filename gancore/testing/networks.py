@@ -6,19 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from gancore.components import GameRule
 from gancore.data.spec import SampleSpec
-from gancore.games.gan import draw_latent, heads
+from gancore.games.gan import draw_latent, heads, mixes_batch
 from gancore.random import Draws
 from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.elsewhere import elsewhere
-from gancore.testing.kit import BATCH, Kit, latents, tried_on
-
-
-def _scenes(kit: Kit) -> list[str]:
-    return list(kit.scenes())
+from gancore.testing.kit import BATCH, Kit, latents, scenes, tried_on
 
 
 def _built(kit: Kit, subject: str, **changes: Any) -> tuple[SampleSpec, GameRule, Tensor, Tensor | None]:
@@ -32,7 +27,7 @@ def _built(kit: Kit, subject: str, **changes: Any) -> tuple[SampleSpec, GameRule
     "networks.build",
     "gan_architectures",
     "the target returns networks by player, a generator with a latent_shape among them",
-    _scenes,
+    scenes,
 )
 def networks_build(kit: Kit, subject: str) -> None:
     scene = kit.scenes()[subject]
@@ -51,7 +46,7 @@ def networks_build(kit: Kit, subject: str) -> None:
     "networks.shapes",
     "gan_architectures",
     "the generator makes [batch, *spec.shape], the discriminator logits [batch] (or one such tensor a head), for any batch",
-    _scenes,
+    scenes,
 )
 def networks_shapes(kit: Kit, subject: str) -> None:
     with tried_on(kit.scenes()[subject]):
@@ -94,7 +89,7 @@ def _look_at_shapes(spec: SampleSpec, game: GameRule, real: Tensor, labels: Tens
     "networks.condition",
     "gan_architectures",
     "where the data have classes, what the generator makes and what the discriminator says depend on the class",
-    _scenes,
+    scenes,
 )
 def networks_condition(kit: Kit, subject: str) -> None:
     if kit.scenes()[subject].borrowed:
@@ -131,7 +126,7 @@ def _reacts(network: nn.Module, outputs: list[Tensor], name: str) -> None:
     "networks.seeded",
     "gan_architectures",
     "the same seed builds the same weights, another seed others",
-    _scenes,
+    scenes,
 )
 def networks_seeded(kit: Kit, subject: str) -> None:
     scene = kit.scenes()[subject]
@@ -159,7 +154,7 @@ def networks_seeded(kit: Kit, subject: str) -> None:
     "networks.apart",
     "gan_architectures",
     "in evaluation a sample depends on its own latent and class alone; a discriminator that mixes a batch says mixes_batch",
-    _scenes,
+    scenes,
 )
 def networks_apart(kit: Kit, subject: str) -> None:
     kit.passed("networks.shapes", subject)
@@ -176,10 +171,8 @@ def networks_apart(kit: Kit, subject: str) -> None:
             raise Mismatch(
                 "in evaluation the generator makes other samples of the same latents when more are made at once"
             )
-        if judge is None or getattr(judge, "mixes_batch", False):
+        if judge is None or mixes_batch(judge):
             return
-        if any(isinstance(m, _BatchNorm) for m in judge.modules()):
-            return  # recognised without being told
         mixed = torch.cat([real[:4], real.flip(0)[:4] * 0.5])
         classes = None if labels is None else torch.cat([labels[:4], labels[:4]])
         for training in (False, True):
@@ -209,7 +202,7 @@ def draws_itself(network: nn.Module, x: Tensor, labels: Tensor | None) -> bool:
     "networks.device",
     "gan_architectures",
     "networks move with .to(device) as a whole: constants are buffers, and new tensors are made where their inputs are",
-    _scenes,
+    scenes,
 )
 def networks_device(kit: Kit, subject: str) -> None:
     kit.passed("networks.shapes", subject)

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from gancore.components import Augmentation, Loss, Metric, Penalty
-from gancore.games.gan import heads
+from gancore.games.gan import heads, mixes_batch
 from gancore.random import Draws
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check
@@ -192,7 +191,7 @@ def penalty_contract(kit: Kit, subject: str) -> None:
         )
     if other is None or not torch.equal(whole, other):
         raise Mismatch("the same samples and draws give another term: draw from `draws`, not from torch")
-    if mixes(judge):
+    if mixes_batch(judge):
         return
     parts = [term(slice(0, BATCH // 2), 1), term(slice(BATCH // 2, None), 1)]
     mean = sum(float(p) for p in parts if p is not None) / 2
@@ -213,11 +212,6 @@ def _critic(kit: Kit) -> tuple[Scene, nn.Module, Tensor, Tensor, Tensor | None]:
     with torch.no_grad():
         fake = generator(latents(generator), labels)
     return stage, judge.eval(), spec.relax(x), fake, labels
-
-
-def mixes(judge: nn.Module) -> bool:
-    """Whether samples of a batch affect each other in a discriminator, as far as it says."""
-    return bool(getattr(judge, "mixes_batch", False)) or any(isinstance(m, _BatchNorm) for m in judge.modules())
 
 
 @check(

@@ -20,7 +20,7 @@ from gancore.plugins import BUILTIN
 from gancore.random import Draws, derive
 from gancore.settings import Settings
 from gancore.testing.check import Mismatch, check
-from gancore.testing.kit import BATCH, Kit, Scene, tried_on
+from gancore.testing.kit import BATCH, Kit, Scene, scenes, tried_on
 
 ENGINE_PENALTIES = ("r1", "r2", "gradient-penalty", "dragan")
 """Those of the engine that differentiate twice; an architecture must bear them all."""
@@ -138,22 +138,24 @@ def _try(kit: Kit, scene: Scene, after: bool = True, /, **changes: Any) -> None:
         _one_step(kit, settings, game)
 
 
-def qualified(kit: Kit, subject: str) -> str:
-    """The name of `"loss hinge"` for other plugins' runs."""
-    return f"{kit.name}:{subject.partition(' ')[2]}"
-
-
 def setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
     """Where a subject is tried: a scene as it stands, or the stage with the part put in."""
     scenes = kit.scenes()
     if subject in scenes:
         return scenes[subject], {}
-    kind, name = subject.partition(" ")[0], qualified(kit, subject)
+    kind, _, local = subject.partition(" ")
+    name = f"{kit.name}:{local}"
     if kind == "penalty":
         return kit.stage(), {"penalties": {"*": "none", name: {"every": 1}}}
     if kind == "augmentation":
         return kit.stage(), {"augmentations": {"*": "none", name: {}}}
     return kit.stage(), {kind: {"name": name}}
+
+
+def _try_part(kit: Kit, subject: str, **changes: Any) -> None:
+    """A step with one part of the plugin put in, and with `changes` beside it."""
+    scene, own = setting(kit, subject)
+    _try(kit, scene, **own, **changes)
 
 
 def parts_and_scenes(kit: Kit) -> list[str]:
@@ -173,7 +175,7 @@ def block(kit: Kit, subject: str) -> None:
     "step.scene",
     "gan_architectures",
     "in one step every trainable parameter of the acting player gets a finite gradient, and no other player's does",
-    lambda kit: list(kit.scenes()),
+    scenes,
 )
 def step_scene(kit: Kit, subject: str) -> None:
     scene = kit.scenes()[subject]
@@ -227,7 +229,7 @@ def step_engine(kit: Kit, subject: str) -> None:
 )
 def step_loss(kit: Kit, subject: str) -> None:
     kit.passed("loss.contract", subject)
-    _try(kit, kit.stage(), loss={"name": qualified(kit, subject)})
+    _try_part(kit, subject)
 
 
 @check(
@@ -238,7 +240,7 @@ def step_loss(kit: Kit, subject: str) -> None:
 )
 def step_penalty(kit: Kit, subject: str) -> None:
     kit.passed("penalty.contract", subject)
-    _try(kit, kit.stage(), penalties={"*": "none", qualified(kit, subject): {"every": 1}})
+    _try_part(kit, subject)
 
 
 @check(
@@ -249,12 +251,7 @@ def step_penalty(kit: Kit, subject: str) -> None:
 )
 def step_augmentation(kit: Kit, subject: str) -> None:
     kit.passed("augmentation.contract", subject)
-    _try(
-        kit,
-        kit.stage(),
-        augmentations={"*": "none", qualified(kit, subject): {}},
-        penalties={"*": "none", "r1": {"every": 1}},
-    )
+    _try_part(kit, subject, penalties={"*": "none", "r1": {"every": 1}})
 
 
 @check(
@@ -264,8 +261,7 @@ def step_augmentation(kit: Kit, subject: str) -> None:
     lambda kit: kit.subjects(Game),
 )
 def step_game(kit: Kit, subject: str) -> None:
-    record, scene = kit.record(subject), kit.stage()
-    changes = {"game": {"name": qualified(kit, subject)}}
+    record, (scene, changes) = kit.record(subject), setting(kit, subject)
     sound(kit, scene)
     _, _, game = kit.ready(scene, **changes)
     trainable = [n for n, m in game.networks.items() if any(p.requires_grad for p in m.parameters())]

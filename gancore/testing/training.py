@@ -14,6 +14,7 @@ from torch import Tensor
 
 import gancore
 from gancore import checkpoint, hookimpl
+from gancore.data.report import silent
 from gancore.engine.events import CheckpointSaved, HealthAlert, RunFinished, RunStarted, Tick
 from gancore.engine.session import Session
 from gancore.engine.sheets import cycle_classes, generate
@@ -22,9 +23,9 @@ from gancore.random import derive
 from gancore.run import RunFolder
 from gancore.settings import Settings
 from gancore.testing import points
-from gancore.testing.bench import seed_all, silent
+from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, check, describe
-from gancore.testing.kit import STEPS, Kit, Scene, tried_on
+from gancore.testing.kit import STEPS, Kit, Scene, scenes, tried_on
 from gancore.testing.steps import block, parts_and_scenes, setting
 
 LIFECYCLE = ("gan_run_started", "gan_tick", "gan_should_stop", "gan_checkpoint_saved", "gan_run_finished")
@@ -78,36 +79,31 @@ def _alone() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def _train(kit: Kit, subject: str, noise: int, stop: int | None = None, hears: object | None = None) -> Trained:
-    """Train a subject, from whatever global random numbers; `stop` ends it there and resumes it.
+def _session(settings: Settings, path: Path, listener: object | None) -> Session:
+    """A training into `path`, new or resumed, that nobody hears but `listener`: to the plugin's own hooks it is none."""
+    quiet = Registry([])
+    if listener is not None:
+        quiet.add_listener(listener, "gan-check")
+    return Session(settings, quiet, lambda: RunFolder(path) if path.exists() else _folder(path, settings), silent)
 
-    Nobody listens but the kit: the plugin's own hooks would hear of trainings that are none.
-    """
+
+def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Trained:
+    """Train a subject, from whatever global random numbers; `stop` ends it there and resumes it."""
     block(kit, subject)
     scene, changes = setting(kit, subject)
-    settings = kit.settings(scene, **changes)
-    folder = kit.folder("run")
-
-    def session(listener: object | None, path: Path | None = None) -> Session:
-        quiet = Registry([])
-        if listener is not None:
-            quiet.add_listener(listener, "gan-check")
-        return Session(
-            settings, quiet, lambda: _folder(folder / "run", settings) if path is None else RunFolder(path), silent
-        )
-
+    settings, path = kit.settings(scene, **changes), kit.folder("run") / "run"
     seed_all(noise)
     with _alone(), tried_on(scene):
-        first = session(_StopAt(stop) if stop else hears)
+        first = _session(settings, path, _StopAt(stop) if stop else None)
         run = first.run()
         if stop:
             if run.step != stop:
                 raise Mismatch(f"told to stop at step {stop}, it stopped at {run.step}: {run.reason}")
             seed_all(noise + 10)
-            session(None, run.folder).run()
+            _session(settings, path, None).run()
     labels = cycle_classes(first.spec, COUNT)
     samples = first.spec.harden(generate(first.state.ema.module, first.spec, COUNT, derive(0, "sample"), labels))
-    return Trained(RunFolder(run.folder), samples)
+    return Trained(RunFolder(path), samples)
 
 
 def _folder(path: Path, settings: Settings) -> RunFolder:
@@ -124,12 +120,8 @@ def _halves(kit: Kit, subject: str) -> Trained:
     return kit.once("run in halves", subject, make=lambda: _train(kit, subject, 2, stop=STEPS // 2))
 
 
-def _scenes(kit: Kit) -> list[str]:
-    return list(kit.scenes())
-
-
 @check(
-    "run.trains", "gan_presets", "a few steps of training run to their end, and write samples and checkpoints", _scenes
+    "run.trains", "gan_presets", "a few steps of training run to their end, and write samples and checkpoints", scenes
 )
 def run_trains(kit: Kit, subject: str) -> None:
     run = _whole(kit, subject)
@@ -172,7 +164,7 @@ def _compare(kit: Kit, subject: str, step: int, what: str) -> None:
     "run.loads",
     "gan_architectures",
     "the generator loaded from the run makes, bit for bit, the samples that it made at the end of training",
-    _scenes,
+    scenes,
 )
 def run_loads(kit: Kit, subject: str) -> None:
     kit.passed("run.trains", subject)
@@ -214,11 +206,8 @@ def _story(kit: Kit) -> list[tuple[str, Any]]:
     """All events of a short run of points in the plane, in order; its folder is there as it was at the end."""
     scene = Scene("listened to", points.NAME, "demo", borrowed=True)
     settings, recorder = kit.settings(scene), _Recorder()
-    quiet = Registry([])
-    quiet.add_listener(recorder, "gan-check")
-    path = kit.folder("events") / "run"
     with _alone():
-        Session(settings, quiet, lambda: _folder(path, settings), silent).run()
+        _session(settings, kit.folder("events") / "run", recorder).run()
     alert = HealthAlert(kind="collapse", step=1, message="mode collapse.", advice="More data.")
     return [(h, replace(e, alerts=(alert,)) if isinstance(e, Tick) else e) for h, e in recorder.heard]
 

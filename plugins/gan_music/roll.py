@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,22 @@ Ints = npt.NDArray[np.int64]
 Roll = npt.NDArray[np.uint8]
 
 
+class Columns:
+    """A dataclass of columns of equal length, of which rows are picked together."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        first: Ints = getattr(self, fields(self)[0].name)  # type: ignore[arg-type]
+        return len(first)
+
+    def __getitem__(self, rows: npt.NDArray[Any] | slice) -> Self:
+        """The same of the rows that `rows` (numbers, a mask or a slice) picks."""
+        return type(self)(*(getattr(self, column.name)[rows] for column in fields(self)))  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, slots=True)
-class Notes:
+class Notes(Columns):
     """Notes as columns of equal length `[notes]`, in steps of the grid from the beginning of the phrase.
 
     `velocity` is a bin from 0; `pitch` a MIDI pitch; `duration` at least 1, and 1 for drums.
@@ -26,13 +40,6 @@ class Notes:
     duration: Ints
     pitch: Ints
     velocity: Ints
-
-    def __len__(self) -> int:
-        return len(self.start)
-
-    def __getitem__(self, rows: npt.NDArray[Any] | slice) -> Notes:
-        """The notes that `rows` (numbers, a mask or a slice) picks."""
-        return Notes(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 def to_roll(notes: Notes, spec: MusicSpec) -> Roll:

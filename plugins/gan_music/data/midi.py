@@ -264,7 +264,7 @@ def _cut(files: Sequence[tuple[Entry, Tune, list[int]]], options: Options, used:
     folded, kept = into_range(pitch, options.lowest, options.highest, options.outside == "fold")
     kept &= ~struck | (folded == pitch)
     velocity = np.clip(notes.velocity, 0, 127) * options.velocities // 128
-    notes = replace(notes, pitch=folded, velocity=velocity).where(kept)
+    notes = replace(notes, pitch=folded, velocity=velocity)[kept]
     phrases, reasons = cut(tunes, notes, grid, drums=drums, min_notes=options.min_notes, min_tracks=options.min_tracks)
     good = np.array([not reason for reason in reasons])
     programs = [[0] * 128 for _ in names]

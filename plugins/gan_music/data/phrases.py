@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gan_music.data.reading import Tune
-from gan_music.roll import Ints, Notes
+from gan_music.roll import Columns, Ints, Notes
 
 MAX_STEPS = 4096
 """The longest phrase, in steps of the grid."""
@@ -49,7 +49,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class NoteTable:
+class NoteTable(Columns):
     """The notes of many tunes as columns `[notes]`, ordered by tune, with times in ticks; `tune` numbers tunes from 0."""
 
     tune: Ints
@@ -58,13 +58,6 @@ class NoteTable:
     duration: Ints
     pitch: Ints
     velocity: Ints
-
-    def __len__(self) -> int:
-        return len(self.start)
-
-    def where(self, rows: npt.NDArray[Any]) -> NoteTable:
-        """The notes that `rows` (numbers, or a mask) picks."""
-        return NoteTable(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
