@@ -17,6 +17,8 @@ import pluggy
 
 if TYPE_CHECKING:
     from gancore.api import Run, plan, resume, train
+    from gancore.evaluation import Evaluation
+    from gancore.evaluator import evaluate
     from gancore.generator import Generator, load
 
 __version__ = "0.1.0"
@@ -27,9 +29,11 @@ hookimpl = pluggy.HookimplMarker("gancore")
 _LAZY = {
     **dict.fromkeys(("Run", "plan", "resume", "train"), "gancore.api"),
     **dict.fromkeys(("Generator", "load"), "gancore.generator"),
+    "Evaluation": "gancore.evaluation",
+    "evaluate": "gancore.evaluator",
 }
 
-__all__ = ["Generator", "Run", "hookimpl", "load", "plan", "resume", "train", "__version__"]
+__all__ = ["Evaluation", "Generator", "Run", "evaluate", "hookimpl", "load", "plan", "resume", "train", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,9 +13,10 @@ from gancore.components import ProgressReport
 from gancore.data.report import silent
 from gancore.engine.session import Run, Session
 from gancore.errors import UsageError
+from gancore.layers import nest, read_file
 from gancore.plugins import DISABLE_VARIABLE, Registry
 from gancore.run import RunFolder, check_free
-from gancore.settings import Settings, configure, nest, read_file
+from gancore.settings import Settings, configure
 
 
 def train(

@@ -123,8 +123,12 @@ class Game(Component):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric(Component):
-    """A figure of merit of generated samples. Target: `(options, spec) -> Callable[[Tensor, Tensor], Mapping[str, float]]`
-    on hard samples, generated first, real second."""
+    """Figures of merit of generated samples. Target: `(options, spec) -> Callable[[Material], Mapping[str, Figure | float]]`.
+
+    `Material` and `Figure` are those of `gancore.evaluation`. Every value is finite and a Python number, every `overlap` in
+    [0, 1]; nothing is drawn from torch's global random numbers, and the samples are left as they are: others get the same.
+    `gan evaluate` calls all metrics of a run's plugin.
+    """
 
     kind: ClassVar[str] = "metric"
 
@@ -174,7 +178,11 @@ ProgressReport = Callable[[str, int, int], None]
 
 @runtime_checkable
 class DataSource(Protocol):
-    """A data set, indexed. It holds samples in their compact hard form (uint8, token ids, bits)."""
+    """A data set, indexed. It holds samples in their compact hard form (uint8, token ids, bits).
+
+    One whose samples belong together (phrases of one tune, frames of one film) also has `groups`, an int64 tensor `[len]` with
+    the number of each sample's group: what `held_out` keeps from training are then whole groups.
+    """
 
     spec: SampleSpec
     report: ScanReport
@@ -197,6 +205,10 @@ class GeneratorNet(Protocol):
 
     Returns relaxed samples `[batch, *spec.shape]`. A generator whose latent is not standard normal also has
     `draw_latent(draws) -> Tensor`.
+
+    Where a part of each sample is given (`spec.given_shape` is not None), it is called `generator(z, condition, given)` with
+    `given` `[batch, *spec.given_shape]`, and returns whole samples with that part in them unchanged. One that can do this
+    says so by an attribute `takes_given = True`; another is refused for such data.
     """
 
     latent_shape: tuple[int, ...]

@@ -80,6 +80,9 @@ class RunConfig(Options):
     preset: str = Field("none", description="Preset that was the base; `none`: the defaults alone.")
     seed: int = Field(0, ge=0, lt=2**63, description="Decides every random number of the run.")
     steps: int = Field(2000, ge=1, description="Steps to train: each draws one batch of real samples.")
+    held_out: float = Field(
+        0.0, ge=0.0, le=0.5, description="Share of the data that is kept from training, for `gan evaluate`."
+    )
     batch_size: int = Field(64, ge=1, le=65536, description="Samples per step, over all processes together.")
     micro_batches: int = Field(
         1,

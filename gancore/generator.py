@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gancore import checkpoint
-from gancore.data.spec import SampleSpec
+from gancore.data.spec import Given, SampleSpec
 from gancore.engine.build import build_game, pick_device
-from gancore.engine.sheets import check_class, cycle_classes, generate, write
-from gancore.errors import RunFolderError, UsageError
+from gancore.engine.sheets import NOTHING_GIVEN, check_class, cycle_classes, generate, parts_of, write
+from gancore.errors import ConfigError, Mistake, RunFolderError, UsageError
+from gancore.layers import nest, read_file
 from gancore.plugins import Registry, resolve
 from gancore.random import derive
 from gancore.run import RunFolder
-from gancore.settings import Settings, configure, read_file
+from gancore.settings import Settings, configure
 
 
 class Generator:
@@ -33,24 +35,76 @@ class Generator:
         self.step = step
 
     def sample(
-        self, n: int = 1, *, seed: int = 0, condition: int | str | Sequence[int | str] | Tensor | None = None
+        self,
+        n: int | None = None,
+        *,
+        seed: int = 0,
+        condition: int | str | Sequence[int | str] | Tensor | None = None,
+        given: Given | Tensor | str | Path | None = None,
     ) -> Tensor:
         """`n` hard samples `[n, *shape]` on the CPU, such as uint8 images `[n, channels, height, width]`.
 
-        `condition` is one class for all (index or name), or one per sample; without it classes take turns. Sample i
-        depends on `seed`, i and its class alone.
+        `condition` is one class for all (index or name), or one per sample; without it classes take turns. `given`, where the
+        data have a part that is given: a file, what `read_given` made of it, or hard samples `[m, *shape]` of which the part
+        is used; sample i gets that of i % m. Without `n` there is 1 sample, or one for each that is given. Sample i depends on
+        `seed`, i, its class and what it is given alone.
 
         Raises:
-            UsageError: a class that does not exist, or not as many as samples.
+            UsageError: a class that does not exist, or not as many as samples; something is given that cannot be, or nothing
+                where something must be.
+            DataError: the file that is given is damaged.
         """
-        if n < 1:
+        if n is not None and n < 1:
             raise UsageError(f"the number of samples must be at least 1, not {n}")
-        labels = self.labels(n, condition)
-        relaxed = generate(self.module, self.spec, n, derive(seed, "sample"), labels)
+        known = None if given is None else self.read_given(given)
+        if n is None:
+            n = 1 if known is None else len(known)
+        labels = self.labels(n, condition, known if not isinstance(given, Tensor) else None)
+        parts = None
+        if known is not None:
+            # What a file leaves open (a note that goes on from before) is settled as in any sample.
+            parts = parts_of(self.spec, self.spec.harden(self.spec.relax(known.x)))
+        relaxed = generate(self.module, self.spec, n, derive(seed, "sample"), labels, parts)
         return self.spec.harden(relaxed).cpu()
 
-    def labels(self, n: int, condition: int | str | Sequence[int | str] | Tensor | None = None) -> Tensor | None:
-        """The classes `[n]` int64 that `sample(n, condition=condition)` uses; None for a generator without labels."""
+    def read_given(self, given: Given | Tensor | str | Path) -> Given:
+        """What is given in a file or by hard samples `[m, *shape]`, for `sample`, `labels` and `save`.
+
+        Raises:
+            UsageError: this generator is given nothing, or this cannot be given to it.
+            DataError: the file is damaged.
+        """
+        if self.spec.given_shape is None:
+            raise UsageError(NOTHING_GIVEN)
+        if isinstance(given, str | Path):
+            given = self.spec.read_given(Path(given))
+        known = Given(given) if isinstance(given, Tensor) else given
+        try:
+            fits = len(known) > 0 and self.spec.relax(known.x[:1]).shape[1:] == self.spec.shape
+        except (RuntimeError, IndexError, ValueError, TypeError):
+            fits = False
+        if not fits or str(known.x.dtype).removeprefix("torch.") != self.spec.dtype:
+            raise UsageError(
+                f"what is given must be hard samples, {self.spec.dtype} [m, ...] as the data set holds them, m at least 1; "
+                f"found {known.x.dtype} {list(known.x.shape)}"
+            )
+        return known
+
+    def labels(
+        self,
+        n: int,
+        condition: int | str | Sequence[int | str] | Tensor | None = None,
+        given: Given | str | Path | None = None,
+    ) -> Tensor | None:
+        """The classes `[n]` int64 that `sample(n, condition=condition, given=given)` uses; None for a generator without labels.
+
+        What a file gives belongs together: it has the class that it names, else all of it is of one class, and when it is
+        used up and begins again, of the next.
+        """
+        if condition is None and given is not None and self.spec.classes:
+            known = self.read_given(given)
+            turn, place = torch.arange(n) // len(known), torch.arange(n) % len(known)
+            return turn % self.spec.class_count if known.condition is None else known.condition[place]
         if condition is None:
             return cycle_classes(self.spec, n)
         if isinstance(condition, Tensor):
@@ -66,11 +120,14 @@ class Generator:
         path: str | Path,
         labels: Sequence[int] | Tensor | None = None,
         *,
+        given: Given | None = None,
         overwrite: bool = False,
     ) -> list[Path]:
         """Write hard samples with the run's own writers; the files written.
 
-        A `path` with a suffix (`out.png`) becomes one sheet of all samples; one without, a folder with a file a sample.
+        A `path` with a suffix (`out.png`) becomes one sheet of all samples; one without, a folder with a file a sample. Samples
+        that were made around `given` are written as it says (its tempo), and put together where they are the parts of one
+        whole: the sheet then shows wholes, and the folder also has a file of each, `joined-...`.
 
         Raises:
             UsageError: the plugin has no writer for this.
@@ -82,25 +139,43 @@ class Generator:
         classes = None if labels is None else torch.as_tensor(labels)
         role = "sheet" if target.suffix else "each"
         folder = target.parent if target.suffix else target
-        written = write(
-            self.settings, self.spec, samples, classes, folder, target.stem if target.suffix else "sample", role
-        )
+        spec = self.spec if given is None or given.spec is None else given.spec
+        lots: list[tuple[str, SampleSpec, Tensor, Tensor | None]] = [("sample", spec, samples, classes)]
+        whole = None if given is None else self.spec.joined(samples, given)
+        if given is not None and whole is not None:
+            firsts = None if classes is None else classes[:: len(given)][: len(whole[1])]
+            lots.append(("joined", *whole, firsts))
+        if target.suffix:
+            lots = [(target.stem, *lots[-1][1:])]
+        written = [f for stem, own, x, y in lots for f in write(self.settings, own, x, y, folder, stem, role)]
         if not written:
             raise UsageError(f"plugin '{self.settings.run.plugin}' has no writer of role '{role}'")
         return written
 
 
 def load(
-    run: str | Path, *, device: str = "auto", registry: Registry | None = None, step: int | None = None
+    run: str | Path,
+    *,
+    device: str = "auto",
+    registry: Registry | None = None,
+    step: int | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Generator:
     """The generator of the run in folder `run`, from its newest checkpoint that verifies, or from that of `step`.
 
+    `options` are other options of its writers, `{"writers.grid.columns": 8}`; nothing else of a trained run can be changed.
+
     Raises:
         RunFolderError: it is no run.
+        ConfigError: a mistake in `options`.
         CheckpointError: nothing usable was saved, or nothing at `step`.
     """
     folder = RunFolder.open(Path(run))
-    settings = configure(registry or Registry(), layers=[read_file(folder.config)])
+    layer = nest(options or {})
+    words = "cannot be changed any more; there are the options of writers, such as writers.NAME.option=value"
+    if mistakes := [Mistake(key, words) for key in layer if key != "writers"]:
+        raise ConfigError(mistakes)
+    settings = configure(registry or Registry(), layers=[read_file(folder.config), layer])
     if step is None:
         found, problems = checkpoint.newest(folder.checkpoints)
         for problem in problems:

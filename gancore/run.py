@@ -74,6 +74,10 @@ class RunFolder:
         return self.path / "samples"
 
     @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations"
+
+    @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
@@ -96,7 +100,7 @@ class RunFolder:
             "torch_threads": torch.get_num_threads(),
             "device": device,
             "cuda": torch.version.cuda,
-            "packages": {name: _version(name) for name in PACKAGES},
+            "packages": versions(),
         }
         replace_text(self.path / "environment.json", json.dumps(facts, indent=2) + "\n")
 
@@ -159,6 +163,11 @@ def list_runs(root: Path) -> list[Path]:
         return []
     found = [p for p in root.iterdir() if (p / "config.toml").is_file()]
     return sorted(found, key=lambda p: (p / "config.toml").stat().st_mtime)
+
+
+def versions() -> dict[str, str | None]:
+    """The versions of the packages that decide what a run computes; None for one that is not installed."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def _version(package: str) -> str | None:

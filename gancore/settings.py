@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gancore.components import Architecture, Augmentation, Component, Dataset, Game, Loss, Penalty, Preset, Writer
+from gancore.components import (
+    Architecture,
+    Augmentation,
+    Component,
+    Dataset,
+    Game,
+    Loss,
+    Metric,
+    Penalty,
+    Preset,
+    Writer,
+)
 from gancore.config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.errors import ConfigError, GanError, Mistake, UnknownNameError, UsageError, nearest
+from gancore.layers import METRICS, NONE, REST, merge, section_of
 from gancore.plugins import Found, Registry, build, options_model
 
 KIND_OF: dict[str, type[Component]] = {
@@ -25,10 +35,8 @@ KIND_OF: dict[str, type[Component]] = {
     "augmentations": Augmentation,
     "writers": Writer,
 }
-NONE = "none"
-"""The value that takes a component, or a whole section of them, out."""
-REST = "*"
-"""In a section of several, stands for all that are not named there: `penalties=r1` is `{"*": "none", "r1": {}}`."""
+ALL_KINDS: dict[str, type[Component]] = KIND_OF | {METRICS: Metric}
+"""The kind of component in each section of a run, and in that of an evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,120 +91,6 @@ class Settings:
             raise ConfigError(_explain(error, RunConfig, "")) from error
 
 
-# --- layers ---------------------------------------------------------------------------------------------------------
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """The layer that a TOML file holds.
-
-    Raises:
-        UsageError: it is missing or is not TOML; the message has the line.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"configuration file '{path}' cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"configuration file '{path}' is not valid TOML: {error}") from error
-
-
-def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """The layer that `key=value` arguments make; values are TOML where they parse as it, else plain text.
-
-    Raises:
-        UsageError: an argument has no `=`.
-    """
-    pairs: list[tuple[str, Any]] = []
-    for text in assignments:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"'{text}' is not of the form key=value, such as loss=hinge or every.sample=100")
-        try:
-            parsed = tomllib.loads(f"v = {value}")["v"]
-        except tomllib.TOMLDecodeError:
-            parsed = value
-        pairs.append((key.strip(), parsed))
-    return _layer(pairs)
-
-
-def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"every.log": 5}` as `{"every": {"log": 5}}`, and `{"loss": "hinge"}` as `{"loss": {"name": "hinge"}}`."""
-    return _layer(flat.items())
-
-
-def _layer(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """One layer out of dotted keys, later ones on top. Components are chosen first: `a.width=8 a=mlp` sets mlp's width."""
-
-    def chooses(key: str, value: Any) -> bool:
-        return key.removesuffix(".name") in SECTIONS and not isinstance(value, Mapping)
-
-    layer: dict[str, Any] = {}
-    for key, value in sorted(pairs, key=lambda pair: not chooses(*pair)):
-        layer = merge(layer, _unfold(key, value))
-    return layer
-
-
-def _unfold(key: str, value: Any) -> dict[str, Any]:
-    if isinstance(value, Mapping):
-        inner: dict[str, Any] = {}
-        for k, v in value.items():
-            inner = _deep(inner, _unfold(k, v))
-        value = inner
-    for name in reversed(key.split(".")):
-        value = {name: value}
-    return value
-
-
-def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `layer` on top.
-
-    A section that chooses another component drops the options of the one before. A section of several takes a list or a
-    comma-separated text of names as "these and no others", and `none` for one of them as "not this one".
-    """
-    result: dict[str, Any] = deepcopy(dict(base))
-    for key, value in layer.items():
-        if key in SECTIONS:
-            new = {"name": value} if isinstance(value, str) else value
-            old = result.get(key, {})
-            if isinstance(new, Mapping) and isinstance(old, Mapping):
-                renamed = "name" in new and new["name"] != old.get("name")
-                result[key] = dict(new) if renamed else _deep(old, new)
-            else:
-                result[key] = new
-        elif key in MAPS and isinstance(value, (str, list, tuple)):
-            names = [n.strip() for n in value.split(",")] if isinstance(value, str) else [str(n) for n in value]
-            result[key] = _several(result.get(key), {REST: NONE} | {n: {} for n in names if n and n != NONE})
-        elif key in MAPS and isinstance(value, Mapping):
-            result[key] = _several(result.get(key), value)
-        elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
-            result[key] = _deep(result[key], value)
-        else:
-            result[key] = deepcopy(value)
-    return result
-
-
-def _several(base: Any, layer: Mapping[str, Any]) -> dict[str, Any]:
-    old = _options(base)
-    new = {n: v if v == NONE else _deep(_options(old.get(n)), v) for n, v in layer.items()}
-    if layer.get(REST) == NONE:  # these and no others, in this order
-        return {n: NONE for n in old if n not in new} | new
-    return old | new
-
-
-def _options(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _deep(base: Mapping[str, Any], layer: Any) -> Any:
-    if not isinstance(layer, Mapping):
-        return layer
-    result = dict(base)
-    for key, value in layer.items():
-        old = result.get(key)
-        result[key] = _deep(old, value) if isinstance(old, Mapping) else deepcopy(value)
-    return result
-
-
 # --- from layers to settings ----------------------------------------------------------------------------------------
 
 
@@ -226,7 +120,7 @@ def configure(
         names = ", ".join(p.name for p in registry.installed()) or "none is installed"
         raise UsageError(f"no plugin was named; choose one with --plugin NAME ({names})")
     info = registry.load(str(name)).info
-    source = _options(top.get("data"))
+    source = section_of(top.get("data"))
     has_data = data is not None or bool(source.get("name") or source.get("path"))
     wanted = preset or top.get("preset") or (info.data_preset if has_data else info.demo_preset) or NONE
 
@@ -238,7 +132,7 @@ def configure(
     if data is None and "name" not in source:
         data = source.get("path")
     if data is not None:  # it outranks what the layers say of another place
-        usual = source.get("name") or _options(base.get("data")).get("name")
+        usual = source.get("name") or section_of(base.get("data")).get("name")
         found = _data_layer(registry, str(name), str(data), str(usual))
         kept = source if source.get("name") in (None, found["name"]) else {}
         top = top | {"data": kept | found}
@@ -255,19 +149,37 @@ def configure(
     return _Validator(registry, str(name)).settings(merged)
 
 
+def choose_metrics(registry: Registry, plugin: str, layers: Sequence[Mapping[str, Any]] = ()) -> dict[str, Chosen]:
+    """What to evaluate a run of `plugin` with: all its metrics, with `layers` of a section `metrics` on top.
+
+    Raises:
+        ConfigError: every mistake at once.
+    """
+    top: dict[str, Any] = {METRICS: {n: {} for n in registry.load(plugin).of_kind(Metric)}}
+    for layer in layers:
+        top = merge(top, layer)
+    validator = _Validator(registry, plugin)
+    words = f"no such option of an evaluation; there are those of metrics, such as {METRICS}.NAME.option=value"
+    validator.mistakes += [Mistake(key, words) for key in top if key != METRICS]
+    chosen = validator._map(METRICS, top[METRICS])
+    if validator.mistakes:
+        raise ConfigError(validator.mistakes)
+    return chosen
+
+
 def _without_absent_players(
     registry: Registry, plugin: str, base: dict[str, Any], top: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A preset without the optimizers of players that another game, chosen on top, does not have."""
     game = top.get("game")
-    chosen = game if isinstance(game, str) else _options(game).get("name")
+    chosen = game if isinstance(game, str) else section_of(game).get("name")
     if not isinstance(chosen, str) or "optimizers" not in base:
         return base
     try:
         players = registry.find(Game, chosen, plugin).record.players
     except GanError:
         return base  # told with all other mistakes
-    return base | {"optimizers": {n: o for n, o in _options(base["optimizers"]).items() if n in players}}
+    return base | {"optimizers": {n: o for n, o in section_of(base["optimizers"]).items() if n in players}}
 
 
 def _data_layer(registry: Registry, plugin: str, text: str, usual: str) -> dict[str, Any]:
@@ -310,7 +222,7 @@ class _Validator:
         return Settings(run=run, removed_writers=removed, **chosen)  # type: ignore[arg-type]
 
     def _optimizers(self, run: RunConfig | None, given: Any, game: Game) -> RunConfig | None:
-        for name in _options(given):
+        for name in section_of(given):
             if name not in game.players:
                 hint = (nearest(name, game.players) or [""])[0]
                 known = ", ".join(game.players)
@@ -347,7 +259,7 @@ class _Validator:
 
     def _find(self, section: str, name: str, name_path: str) -> Found | None:
         try:
-            return self.registry.find(KIND_OF[section], name, self.plugin)
+            return self.registry.find(ALL_KINDS[section], name, self.plugin)
         except UnknownNameError as error:
             self.mistakes.append(Mistake(name_path, str(error).split("; did you mean")[0], *error.suggestions[:1]))
             return None
@@ -361,9 +273,7 @@ class _Validator:
             return None
         model = options_model(found.record)
         if model is None:
-            self.mistakes += [
-                Mistake(f"{path}.{k}", f"{KIND_OF[section].kind} '{name}' has no options") for k in options
-            ]
+            self.mistakes += [Mistake(f"{path}.{k}", f"{found.record.kind} '{name}' has no options") for k in options]
             return Chosen(name, found, None)
         try:
             return Chosen(name, found, model.model_validate(dict(options)))
@@ -390,6 +300,10 @@ def _explain(error: ValidationError, model: type[BaseModel], path: str, extra: S
             expected = str(item.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
             hint = (nearest(str(given), expected.split(", ")) or [""])[0]
             words = f"must be one of {expected}, not {given!r}"
+        elif item["type"] in ("too_long", "too_short") and isinstance(given, (list, tuple)):
+            most = item["type"] == "too_long"
+            count = item.get("ctx", {})["max_length" if most else "min_length"]
+            words = f"must be at {'most' if most else 'least'} {count} of them, not {len(given)}"
         else:
             message = item["msg"].removeprefix("Value error, ")
             words = message[:1].lower() + message[1:] + (f", not {given!r}" if not isinstance(given, Mapping) else "")

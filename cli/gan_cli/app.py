@@ -81,7 +81,7 @@ def run(
     image` lists everything that can be set as KEY=VALUE.
     """
     from gan_cli.training import follow
-    from gancore.settings import parse_assignments
+    from gancore.layers import parse_assignments
 
     asked: dict[str, Any] = {
         "plugin": plugin,
@@ -132,7 +132,20 @@ def resume(
 @guarded
 def sample(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
-    number: Annotated[int, typer.Option("--number", "-n", metavar="N", min=1, help="How many samples.")] = 64,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Other options of writers, such as writers.grid.columns=8."),
+    ] = None,
+    number: Annotated[
+        int | None,
+        typer.Option(
+            "--number",
+            "-n",
+            metavar="N",
+            min=1,
+            help="How many samples; 64, or with --given one for each part of the file.",
+        ),
+    ] = None,
     label: Annotated[
         str | None,
         typer.Option(
@@ -146,19 +159,76 @@ def sample(
     step: Annotated[
         int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
     ] = None,
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            "--given", "-g", metavar="FILE", help="What samples are made around, such as the melody to accompany."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, mps or auto.")] = "auto",
     as_json: Json = False,
 ) -> None:
     """Draw samples from a trained run: one file each, and a sheet of all."""
     from gan_cli.sampling import draw
+    from gancore.layers import parse_assignments
 
-    folder, files, sheets = draw(run, number, label, seed, out, step, device)
+    options = parse_assignments(settings or [])
+    folder, files, sheets, number = draw(run, number, label, seed, out, step, device, given, options)
     if as_json:
         print(json.dumps({"folder": str(folder), "files": [str(f) for f in files + sheets]}))
     else:
         print(folder)
         shown = f", a sheet of them in {sheets[0].name}" if sheets else ""
         say(f"{number:,} samples in {folder}{shown}")
+
+
+@app.command()
+@guarded
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Options of metrics, such as metrics.copying.below=0.1."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="PATH",
+            help="Real samples that the run has not seen; without, what it held out, else its training set.",
+        ),
+    ] = None,
+    number: Annotated[
+        int,
+        typer.Option("--samples", "-n", metavar="N", min=1, help="Samples to generate, and real ones at most."),
+    ] = 1000,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            "-m",
+            metavar="NAME",
+            help="Only this metric, PLUGIN:NAME for another plugin's; may be repeated. All of the run's plugin without.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Other samples for another seed.")] = 0,
+    step: Annotated[
+        int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, mps or auto.")] = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Compare a trained run's samples with real ones, by the metrics of its plugin.
+
+    The run holds out a share of its data when trained with held_out=0.1. What is found is printed, and kept in RUN/evaluations.
+    """
+    from gan_cli.evaluating import compare
+    from gancore.layers import parse_assignments
+
+    asked = {"data": data, "samples": number, "metrics": metrics, "seed": seed, "step": step, "device": device}
+    compare(run, asked | {"options": parse_assignments(settings or [])}, quiet=quiet, as_json=as_json)
 
 
 @plugins_app.callback(invoke_without_command=True)

@@ -11,7 +11,7 @@ from gan_cli.listing import table
 from gancore.config import MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.errors import UnknownNameError
 from gancore.plugins import BUILTIN, Registry, options_model
-from gancore.settings import KIND_OF
+from gancore.settings import ALL_KINDS, KIND_OF
 
 
 def rows_of(model: type[BaseModel], prefix: str = "") -> list[dict[str, Any]]:
@@ -93,18 +93,18 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
             for key, text in (SECTIONS | MAPS).items()
         ]
         result += choices
-    elif head in KIND_OF and not name:
-        found = registry.known(KIND_OF[head], plugin)
+    elif head in ALL_KINDS and not name:
+        found = registry.known(ALL_KINDS[head], plugin)
         result = [{"option": f"{head}.{n}", "description": f.record.summary} for n, f in found.items()]
-    elif head in KIND_OF:
-        model = options_model(registry.find(KIND_OF[head], name, plugin).record)
+    elif head in ALL_KINDS:
+        model = options_model(registry.find(ALL_KINDS[head], name, plugin).record)
         result = rows_of(model) if model else []
     elif head == "optimizers":
         result = rows_of(Optimizer)
     else:
         result = [r for r in rows_of(RunConfig) if r["option"] == section or r["option"].startswith(f"{section}.")]
         if not result:
-            raise UnknownNameError("section", section, [*RunConfig.model_fields, *SECTIONS, *MAPS])
+            raise UnknownNameError("section", section, [*RunConfig.model_fields, *ALL_KINDS])
     if as_json:
         print(json.dumps(result))
         return

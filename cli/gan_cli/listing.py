@@ -72,9 +72,9 @@ def show_plugin(name: str, as_json: bool) -> None:
 def list_runs(root: Path, as_json: bool) -> None:
     """Runs under `root`: plugin, seed, how far, when."""
     from gancore.errors import GanError
+    from gancore.layers import read_file
     from gancore.run import RunFolder
     from gancore.run import list_runs as find
-    from gancore.settings import read_file
 
     rows = []
     for path in find(root):

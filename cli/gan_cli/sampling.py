@@ -3,31 +3,60 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gancore.errors import RunFolderError, UsageError
 
+SAMPLES = 64
+"""How many are drawn unless somebody says how many, or gives something for them."""
+
 
 def draw(
-    run: Path, number: int, label: str | None, seed: int, out: Path | None, step: int | None, device: str
-) -> tuple[Path, list[Path], list[Path]]:
-    """Write `number` samples, a file each, and a sheet, as far as the run has writers: the new folder, files, sheets."""
+    run: Path,
+    number: int | None,
+    label: str | None,
+    seed: int,
+    out: Path | None,
+    step: int | None,
+    device: str,
+    given: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Path, list[Path], list[Path], int]:
+    """Write `number` samples, a file each, and a sheet, as far as the run has writers.
+
+    With `given`, samples are made around what that file gives: without a `number` one for each part of it, and the parts are
+    also put together where they are those of a whole. `options` are other options of the writers.
+
+    Returns:
+        The new folder, the files, the sheets, and how many samples there are.
+    """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunFolderError(f"'{out}' exists already and nothing is overwritten; choose another --out")
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-        raise UsageError(f"device '{device}' is unknown; choose auto, cpu, mps, cuda or cuda:N")
+    check_device(device)
     import gancore
+    from gancore.engine.sheets import check_writers
 
-    generator = gancore.load(run, device=device, step=step)
+    generator = gancore.load(run, device=device, step=step, options=options)
     roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
     if not roles & {"each", "sheet"}:
         raise UsageError(f"'{run}' was trained without writers; add some to its config.toml, in the section [writers]")
-    labels = generator.labels(number, label)
-    samples = generator.sample(number, seed=seed, condition=labels)
+    check_writers(generator.settings, generator.spec)
+    known = None if given is None else generator.read_given(given)
+    number = number or (SAMPLES if known is None else len(known))
+    labels = generator.labels(number, label, known)
+    samples = generator.sample(number, seed=seed, condition=labels, given=known)
     folder = out or _next(run / "generated")
-    files = generator.save(samples, folder, labels) if "each" in roles else []
-    sheets = generator.save(samples, folder / "sheet.any", labels) if "sheet" in roles else []
-    return folder, files, sheets
+    files = generator.save(samples, folder, labels, given=known) if "each" in roles else []
+    sheets = generator.save(samples, folder / "sheet.any", labels, given=known) if "sheet" in roles else []
+    return folder, files, sheets, number
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that cannot be, before anything is imported or read."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise UsageError(f"device '{device}' is unknown; choose auto, cpu, mps, cuda or cuda:N")
 
 
 def _next(root: Path) -> Path:

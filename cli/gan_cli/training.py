@@ -53,7 +53,7 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
         say(f"stopped by {run.reason} at step {run.step:,}; everything is saved. Go on with: gan resume {run.folder}")
         raise typer.Exit(EXIT_INTERRUPTED)
     say(f"done: {run.reason}. Samples are in {run.folder / 'samples'}, the report is {run.folder / 'report.html'}")
-    say(f"draw more: gan sample {run.folder} -n 64")
+    say(f"draw more: gan sample {run.folder} {'--given FILE' if run.needs_given else '-n 64'}")
 
 
 def duration(seconds: float) -> str:

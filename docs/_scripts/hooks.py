@@ -1,7 +1,8 @@
 """Fills in the parts of the reference that the code itself knows, when the site is built, so that they cannot go stale.
 
-A line `<!-- options: SECTION -->` becomes the table that `gan options --plugin image SECTION` prints (`engine` for the
-engine's own settings), `<!-- components: KIND -->` the components of one kind, `<!-- help: COMMAND -->` what
+A line `<!-- options: SECTION -->` becomes the table that `gan options SECTION` prints (`engine` for the engine's own
+settings), `<!-- section: PLUGIN KIND -->` a heading and such a table for every component of that kind that a plugin brings
+(`engine` for the engine's), `<!-- components: KIND -->` a list of all components of one kind, `<!-- help: COMMAND -->` what
 `gan COMMAND --help` prints, `<!-- sizes -->` the sides of square images that the architectures take, and
 `<!-- checks: HOOK -->` what the conformance kit checks of a hook (`all` for every check).
 """
@@ -10,10 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-PLUGIN = "image"
-_MARK = re.compile(r"^<!-- (options|components|help|sizes|checks)(?:: ([^>]+?))? -->$", re.MULTILINE)
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+PLUGINS = ("image", "music")
+"""Those that come with the engine and bring components."""
+_MARK = re.compile(r"^<!-- (options|section|components|help|sizes|checks)(?:: ([^>]+?))? -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -28,34 +33,45 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 
 
 def options(section: str) -> str:
-    """The options of the engine, of an optimizer, or of one component `kind.name`."""
-    from gan_cli.describe import rows_of
+    """The options of the engine or of an optimizer."""
     from gancore.config import Optimizer, RunConfig
-    from gancore.plugins import Registry, options_model
-    from gancore.settings import KIND_OF
 
-    if section == "engine":
-        rows = rows_of(RunConfig)
-    elif section == "optimizers":
-        rows = rows_of(Optimizer)
-    else:
-        kind, _, name = section.partition(".")
-        model = options_model(Registry().find(KIND_OF[kind], name, PLUGIN).record)
-        if model is None:
-            return "It has no options."
-        rows = rows_of(model)
-    cells = ([f"`{r['option']}`", _code(r["default"]), r["values"], r["description"]] for r in rows)
+    return options_table({"engine": RunConfig, "optimizers": Optimizer}[section])
+
+
+def section(of: str) -> str:
+    """What a plugin brings of one section of a configuration, such as `music data`: name, summary and options of each."""
+    from gancore.plugins import BUILTIN, Registry, options_model
+    from gancore.settings import ALL_KINDS
+
+    owner, _, kind = of.partition(" ")
+    found = Registry().load(BUILTIN if owner == "engine" else owner).of_kind(ALL_KINDS[kind])
+    if not found:
+        raise ValueError(f"{owner} brings nothing of {kind}")
+    models = {name: options_model(record) for name, record in found.items()}
+    parts = [f"### {n}\n\n{found[n].summary}.\n\n{options_table(m)}" for n, m in models.items() if m]
+    if bare := [f"`{name}`" for name, model in models.items() if not model]:
+        parts.append(f"Without options: {', '.join(bare)}.")
+    return "\n\n".join(parts)
+
+
+def options_table(model: type[BaseModel]) -> str:
+    """A table of the options in a model."""
+    from gan_cli.describe import rows_of
+
+    rows = rows_of(model)
+    cells = ([f"`{r['option']}`", _code(r["default"]), _literal(r["values"]), r["description"]] for r in rows)
     return markdown_table(["option", "default", "values", "what it does"], cells)
 
 
 def components(kind: str) -> str:
-    """Every component of one kind that the engine and the image plugin bring."""
+    """Every component of one kind that the engine and its own plugins bring."""
     from gancore.components import KINDS
     from gancore.plugins import BUILTIN, Registry
 
     record = next(k for k in KINDS if k.kind == kind)
     registry = Registry()
-    found = [(owner, r) for owner in (BUILTIN, PLUGIN) for r in registry.load(owner).of_kind(record).values()]
+    found = [(owner, r) for owner in (BUILTIN, *PLUGINS) for r in registry.load(owner).of_kind(record).values()]
     return markdown_table(["name", "from", "what it is"], ([f"`{r.name}`", owner, r.summary] for owner, r in found))
 
 
@@ -100,8 +116,20 @@ def checks(hook: str) -> str:
     return markdown_table(["check", "what is expected"], mine)
 
 
+def _literal(text: str) -> str:
+    """`text` with brackets, as regular expressions have them, that make no links."""
+    return text.replace("[", "\\[")
+
+
 def _code(text: str) -> str:
     return f"`{text}`" if text and text != "required" else text
 
 
-_RENDERERS = {"options": options, "components": components, "help": command_help, "sizes": sizes, "checks": checks}
+_RENDERERS = {
+    "options": options,
+    "section": section,
+    "components": components,
+    "help": command_help,
+    "sizes": sizes,
+    "checks": checks,
+}

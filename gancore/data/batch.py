@@ -15,6 +15,7 @@ class Batch:
 
     `x` `[batch, ...]` is hard as the loader gives it and relaxed as a phase sees it; `condition` `[batch]` int64 or None;
     `positions` `[batch]` int64 number the samples through the whole run; `weight` is this part's share of its step's batch.
+    `given` `[batch, *given_shape]` is what the generator is given of each sample, as a phase sees it; None where nothing is.
     """
 
     x: Tensor
@@ -22,6 +23,7 @@ class Batch:
     positions: Tensor
     step: int
     weight: float = 1.0
+    given: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -34,6 +36,7 @@ class Batch:
             x=self.x.to(device, non_blocking=True),
             condition=None if condition is None else condition.to(device, non_blocking=True),
             positions=self.positions.to(device, non_blocking=True),
+            given=None if self.given is None else self.given.to(device, non_blocking=True),
         )
 
     def split(self, parts: int) -> Iterator[Batch]:
@@ -49,4 +52,5 @@ class Batch:
                 condition=None if self.condition is None else self.condition[part],
                 positions=self.positions[part],
                 weight=self.weight * len(rows) / len(self),
+                given=None if self.given is None else self.given[part],
             )

@@ -20,16 +20,22 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class ScanReport:
-    """`source` as the user named it, how many files (or rows) were looked at, how many samples came of them, and what was skipped."""
+    """`source` as the user named it, how many files (or rows) were looked at, how many samples came of them, and what was skipped.
+
+    `held_out` samples are kept from training, which the engine fills in; they are not among those `used`.
+    """
 
     source: str
     found: int
     used: int
     skipped: tuple[Skipped, ...] = ()
+    held_out: int = 0
 
     def summary(self) -> str:
         """One line for people: `photos/: 412 samples from 415 files, 3 skipped (first: cat.png: truncated)`."""
         line = f"{self.source}: {self.used:,} samples from {self.found:,} found"
+        if self.held_out:
+            line += f", {self.held_out:,} more held out"
         if self.skipped:
             first = self.skipped[0]
             line += f", {len(self.skipped):,} skipped (first: {first.path}: {first.reason})"

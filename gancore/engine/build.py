@@ -72,6 +72,17 @@ def build_game(settings: Settings, spec: SampleSpec) -> GameRule:
             f"game '{settings.game.found.qualified}' needs a network for {absent}; architecture "
             f"'{settings.architecture.found.qualified}' brought {found}"
         )
+    if spec.given_shape is not None and not getattr(game.networks["generator"], "takes_given", False):
+        takes = getattr(networks.get("generator"), "takes_given", False)
+        what = (
+            f"game '{settings.game.found.qualified}'"
+            if takes
+            else f"architecture '{settings.architecture.found.qualified}'"
+        )
+        raise UsageError(
+            f"{what} cannot make the rest of samples of which a part is given, as it is of these data: choose another, or "
+            "let nothing be given"
+        )
     if "ema" in game.networks:  # checkpoints keep the moving average under this name
         raise PluginError(f"game '{settings.game.found.qualified}' calls a network 'ema'; call it something else")
     return game

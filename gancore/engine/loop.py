@@ -145,7 +145,8 @@ def train_steps(
         step = state.step
         batch = data.batch(step).to(device)
         x = spec.relax(batch.x)
-        batch = replace(batch, x=in_layout(x, memory_format) if x.dim() == 4 else x)
+        x = in_layout(x, memory_format) if x.dim() == 4 else x
+        batch = replace(batch, x=x, given=spec.given_part(x))
         parts = list(batch.split(min(config.micro_batches, share)))
         draws = [Draws(seed, part.positions) for part in parts]
         guard.remember()

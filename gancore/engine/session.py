@@ -16,9 +16,11 @@ from types import FrameType
 from typing import Any, Literal
 
 import torch
+from pydantic import ValidationError
 
 from gancore import checkpoint, distributed
 from gancore.components import DataSource, ProgressReport
+from gancore.data.held_out import training_part
 from gancore.data.loader import Loader
 from gancore.data.report import silent
 from gancore.engine.build import build_game, pick_device, pick_memory_format
@@ -27,7 +29,7 @@ from gancore.engine.events import CheckpointSaved, HealthAlert, RunFinished, Run
 from gancore.engine.health import HealthMonitor, spread_ratio
 from gancore.engine.loop import Outcome, TrainState, train_steps
 from gancore.engine.optimizers import build_optimizer
-from gancore.engine.sheets import SheetMaker
+from gancore.engine.sheets import SheetMaker, check_writers
 from gancore.errors import CheckpointError, NonFiniteError, UsageError
 from gancore.games.player import Player
 from gancore.plugins import Registry
@@ -48,6 +50,8 @@ class Run:
     reason: str
     scalars: Mapping[str, float]
     files: tuple[Path, ...] = ()
+    needs_given: bool = False
+    """Whether its generator is given a part of each sample."""
 
 
 class StopSignals:
@@ -133,8 +137,9 @@ class Session:
 
     def _build(self) -> None:
         report = self.progress if distributed.is_main() else silent
-        self.source: DataSource = self.settings.data.build(report)
+        self.source: DataSource = training_part(self.settings.data.build(report), self.config.held_out)
         self.spec = self.source.spec
+        check_writers(self.settings, self.spec)
         self.game = build_game(self.settings, self.spec)
         memory_format = pick_memory_format(self.config.memory_format, self.spec)
         for module in self.game.networks.values():
@@ -180,7 +185,7 @@ class Session:
         if distributed.is_main():
             for problem in problems:
                 warnings.warn(f"{problem}; going back to step {found.step:,}", stacklevel=2)
-        before, now = found.state["spec"], self.spec.model_dump(mode="json")
+        before, now = self._as_now(found.state["spec"]), self.spec.model_dump(mode="json")
         changed = [f"{k} was {before.get(k)}, now is {now.get(k)}" for k in before | now if before.get(k) != now.get(k)]
         if changed:
             raise CheckpointError(f"the data have changed since '{found.path}' was saved: {'; '.join(changed)}")
@@ -201,6 +206,13 @@ class Session:
         self.seconds_before = float(found.state["seconds"])
         if distributed.is_main():
             self.folder.forget_after(found.step)
+
+    def _as_now(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """A saved spec with what has been added to specs since, as far as it is one."""
+        try:
+            return type(self.spec).model_validate(spec).model_dump(mode="json")
+        except ValidationError:
+            return spec
 
     # --- training ---------------------------------------------------------------------------------------------------
 
@@ -290,7 +302,8 @@ class Session:
             module.eval()
         real, condition = done.batch.x[:256], done.batch.condition
         condition = None if condition is None else condition[:256]
-        fake = self.sheets.generate(generator, len(real), condition)
+        given = done.batch.given
+        fake = self.sheets.generate(generator, len(real), condition, None if given is None else given.__getitem__)
         ratio = spread_ratio(discriminator, real, fake, condition)
         for module in modules:
             module.train()
@@ -357,7 +370,8 @@ class Session:
             self._notify("gan_run_finished", RunFinished(
                 folder=self.folder.path, step=self.state.step, outcome=outcome, reason=reason, files=files
             ))  # fmt: skip
-        return Run(self.folder.path, self.state.step, outcome, reason, self.last, files)
+        needs_given = self.spec.given_shape is not None
+        return Run(self.folder.path, self.state.step, outcome, reason, self.last, files, needs_given)
 
     def _notify(self, hook: str, event: object) -> list[Any]:
         return self.registry.notify(hook, event) if distributed.is_main() else []

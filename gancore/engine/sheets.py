@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,24 +11,57 @@ from torch import Tensor, nn
 from gancore.components import DataSource
 from gancore.data.spec import SampleSpec
 from gancore.errors import PluginError, UnknownNameError, UsageError
-from gancore.games.gan import draw_latent
+from gancore.games.gan import call_generator, draw_latent
 from gancore.random import Draws, derive
 from gancore.run import RunFolder
 from gancore.settings import Settings
 
 CHUNK = 64
 """Samples generated at once: a constant, so that memory stays bounded."""
+NOTHING_GIVEN = "this generator makes whole samples and is given nothing; leave --given (from Python, given=) out"
+
+GivenParts = Callable[[Tensor], Tensor]
+"""Numbers of samples `[n]` int64 to what the generator is given of them: `[n, *given_shape]`, on the device of the numbers."""
+
+
+def parts_of(spec: SampleSpec, hard: Tensor) -> GivenParts:
+    """What is given of hard samples `[m, *hard shape]`, taken in turn: of sample i % m for the i-th."""
+
+    def parts(numbers: Tensor) -> Tensor:
+        given = spec.given_part(spec.relax(hard[numbers.cpu() % len(hard)].to(numbers.device)))
+        assert given is not None
+        return given
+
+    return parts
 
 
 @torch.no_grad()
-def generate(generator: nn.Module, spec: SampleSpec, count: int, seed: int, condition: Tensor | None) -> Tensor:
-    """`count` relaxed samples `[count, *shape]` on the generator's device; the i-th depends on `seed`, i and its class only."""
+def generate(
+    generator: nn.Module,
+    spec: SampleSpec,
+    count: int,
+    seed: int,
+    condition: Tensor | None,
+    given: GivenParts | None = None,
+) -> Tensor:
+    """`count` relaxed samples `[count, *shape]` on the generator's device.
+
+    The i-th depends on `seed`, i, its class and what is given of it only. Raises UsageError where something is given and
+    `spec` wants nothing, or the other way round.
+    """
+    if spec.given_shape is not None and given is None:
+        raise UsageError(
+            "this generator makes the rest of a sample of which a part is given; pass --given FILE (from Python, given=...)"
+        )
+    if spec.given_shape is None and given is not None:
+        raise UsageError(NOTHING_GIVEN)
     device = next(generator.parameters()).device
     parts = []
     for start in range(0, count, CHUNK):
         positions = torch.arange(start, min(start + CHUNK, count), device=device)
         classes = None if condition is None else condition[start : start + CHUNK].to(device)
-        part = generator(draw_latent(generator, Draws(seed, positions)), classes).float()
+        z = draw_latent(generator, Draws(seed, positions))
+        part = call_generator(generator, z, classes, None if given is None else given(positions)).float()
         if part.shape[1:] != spec.shape:
             found, wanted = tuple(part.shape[1:]), spec.shape
             raise PluginError(
@@ -55,6 +89,12 @@ def write(
     return written
 
 
+def check_writers(settings: Settings, spec: SampleSpec) -> None:
+    """Make every writer once, so that one that cannot be made, for want of a file say, is told of before any work is done."""
+    for chosen in settings.writers.values():
+        chosen.build(spec)
+
+
 class SheetMaker:
     """Writes `samples/step-00000500.*` during training and one file of progress at the end."""
 
@@ -65,27 +105,38 @@ class SheetMaker:
         self.source = source
         self.last: Path | None = None
 
-    def generate(self, generator: nn.Module, count: int, condition: Tensor | None) -> Tensor:
+    def generate(
+        self, generator: nn.Module, count: int, condition: Tensor | None, given: GivenParts | None = None
+    ) -> Tensor:
         """Relaxed samples from the run's fixed latents."""
-        return generate(generator, self.spec, count, derive(self.settings.run.seed, "sheets"), condition)
+        return generate(generator, self.spec, count, derive(self.settings.run.seed, "sheets"), condition, given)
 
     def make(self, generator: nn.Module, step: int) -> list[Path]:
         """Write the sheet of `step`; on the first one, a sheet of real samples beside it."""
         count, classes = self.settings.run.samples, self.spec.class_count
         if 0 < classes < count:
             count -= count % classes  # as many of each class
-        labels = cycle_classes(self.spec, count)
-        samples = self.spec.harden(self.generate(generator, count, labels)).cpu()
+        labels, given = cycle_classes(self.spec, count), None
+        if self.spec.given_shape is not None:
+            # Parts of real samples, with the classes that these have.
+            x, labels = self._fixed(count)
+            given = parts_of(self.spec, x)
+            labels = None if labels is None else labels[torch.arange(count) % len(x)]
+        samples = self.spec.harden(self.generate(generator, count, labels, given)).cpu()
         if not (self.folder.samples / "real").exists():
             self._real(count)
         written = write(self.settings, self.spec, samples, labels, self.folder.samples, f"step-{step:08d}", "sheet")
         self.last = written[0] if written else self.last
         return written
 
-    def _real(self, count: int) -> None:
+    def _fixed(self, count: int) -> tuple[Tensor, Tensor | None]:
+        """Real samples from all over the data set, `count` or as many as there are, and their classes: always the same."""
         n = min(count, len(self.source))
         positions = torch.linspace(0, len(self.source) - 1, n).long()
-        x, labels = self.source.fetch(positions, Draws(derive(self.settings.run.seed, "real"), positions))
+        return self.source.fetch(positions, Draws(derive(self.settings.run.seed, "real"), positions))
+
+    def _real(self, count: int) -> None:
+        x, labels = self._fixed(count)
         write(self.settings, self.spec, x, labels, self.folder.samples / "real", "real", "sheet")
 
     def make_progress(self) -> list[Path]:

@@ -42,6 +42,16 @@ def draw_latent(generator: nn.Module, draws: Draws) -> Tensor:
     return draws.normal("z", *generator.latent_shape)  # type: ignore[misc]
 
 
+def call_generator(generator: nn.Module, z: Tensor, condition: Tensor | None, given: Tensor | None) -> Tensor:
+    """Relaxed samples `[batch, *shape]`: `generator(z, condition)`, and with `given` where a part of each sample is given.
+
+    Every game that generates for itself does it so, with `batch.condition` and `batch.given`; then it works where a part is
+    given, and with generators that know of none.
+    """
+    samples: Tensor = generator(z, condition) if given is None else generator(z, condition, given)
+    return samples
+
+
 def heads(output: Tensor | Sequence[Tensor]) -> Heads:
     """A discriminator's output as float32 logits per head, whatever precision it was computed in."""
     parts = (output,) if isinstance(output, Tensor) else tuple(output)
@@ -87,7 +97,7 @@ class _Table:
     def generate(self, batch: Batch, draws: Draws) -> Tensor:
         z = draw_latent(self.generator, draws)
         with self.autocast(batch.x.device):
-            fake: Tensor = self.generator(z, batch.condition)
+            fake = call_generator(self.generator, z, batch.condition, batch.given)
         return fake.to(batch.x.dtype)
 
     def fake_for_discriminator(self, batch: Batch, draws: Draws, acting: Phase | None) -> Tensor:

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from gancore.components import Dataset, DataSource
+from gancore.data.held_out import groups_of
 from gancore.data.report import ScanReport, silent
-from gancore.errors import GanError
+from gancore.errors import GanError, PluginError
 from gancore.plugins import build, resolve
 from gancore.random import Draws, derive
 from gancore.testing.bench import seed_all
@@ -71,6 +72,10 @@ def data_opens(kit: Kit, subject: str) -> None:
     report = source.report
     if not isinstance(report, ScanReport) or not report.source or not report.used > 0 or report.found < 1:
         raise Mismatch(f"its report is {report!r}; give a ScanReport with what was found and used")
+    try:
+        groups_of(source)
+    except PluginError as error:
+        raise Mismatch(str(error)) from error
 
 
 @check(
@@ -123,6 +128,10 @@ def data_relaxes(kit: Kit, subject: str) -> None:
         raise Mismatch(f"relaxed samples are {_form(relaxed)}, the spec says float32 {[COUNT, *spec.shape]}")
     if not bool(torch.isfinite(relaxed).all()):
         raise Mismatch("relaxed samples have values that are not finite")
+    part = spec.given_part(relaxed)
+    found, wanted = None if part is None else tuple(part.shape), spec.given_shape
+    if found != (None if wanted is None else (COUNT, *wanted)):
+        raise Mismatch(f"spec.given_part gives {found}, spec.given_shape says {wanted}")
     hard = spec.harden(relaxed)
     if hard.dtype is not x.dtype or hard.shape != x.shape:
         raise Mismatch(f"harden(relax(x)) is {_form(hard)}, x is {_form(x)}")

@@ -13,6 +13,7 @@ from torch import Tensor
 from gancore.components import Dataset, DataSource, Writer
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
+from gancore.games.gan import call_generator
 from gancore.plugins import build
 from gancore.random import Draws
 from gancore.testing.check import Mismatch, NotApplicable, check, describe
@@ -30,7 +31,8 @@ def _samples(kit: Kit) -> tuple[SampleSpec, Tensor, Tensor, list[int] | None]:
     real, labels = kit.batch(kit.source(settings))
     with torch.no_grad():
         generator = game.networks["generator"].eval()
-        fake = spec.harden(generator(latents(generator), labels))
+        given = spec.given_part(spec.relax(real))
+        fake = spec.harden(call_generator(generator, latents(generator), labels, given))
     return spec, real, fake, None if labels is None else labels.tolist()
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gancore.components import GameRule
 from gancore.data.spec import SampleSpec
-from gancore.games.gan import draw_latent, heads, mixes_batch
+from gancore.games.gan import call_generator, draw_latent, heads, mixes_batch
 from gancore.random import Draws
 from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.elsewhere import elsewhere
@@ -60,7 +60,7 @@ def _look_at_shapes(spec: SampleSpec, game: GameRule, real: Tensor, labels: Tens
         for network in game.networks.values():
             network.train(count > 1)
         classes = None if labels is None else labels[:count]
-        fake = generator(latents(generator, count), classes)
+        fake = call_generator(generator, latents(generator, count), classes, spec.given_part(real[:count]))
         if not isinstance(fake, Tensor) or fake.shape != (count, *spec.shape):
             raise Mismatch(
                 f"for {count} latents the generator made {_form(fake)}, the spec says {[count, *spec.shape]}"
@@ -103,7 +103,8 @@ def networks_condition(kit: Kit, subject: str) -> None:
     # A class may come in by weights that begin at zero, so what counts is whether its weights would move.
     with torch.enable_grad():
         z = latents(generator)
-        _reacts(generator, [generator(z, c) for c in classes], "generator")
+        given = spec.given_part(real)
+        _reacts(generator, [call_generator(generator, z, c, given) for c in classes], "generator")
         if judge is not None:
             judge.eval()
             _reacts(judge, [torch.stack(heads(judge(real, c))) for c in classes], "discriminator")
@@ -111,15 +112,45 @@ def networks_condition(kit: Kit, subject: str) -> None:
 
 def _reacts(network: nn.Module, outputs: list[Tensor], name: str) -> None:
     first, second = outputs
-    if not torch.equal(first, second):
-        return
+    if torch.equal(first, second) and _same_gradients(network, outputs):
+        raise Mismatch(f"the {name} ignores `condition`: class 0 and the last class give the same")
+
+
+def _same_gradients(network: nn.Module, outputs: list[Tensor]) -> bool:
+    """Whether the weights would move in the same way for both of `outputs`."""
     parameters = [p for p in network.parameters() if p.requires_grad]
-    weights = torch.linspace(-1, 1, first.numel()).reshape(first.shape)
+    weights = torch.linspace(-1, 1, outputs[0].numel()).reshape(outputs[0].shape)
     sides = [
         torch.autograd.grad((o * weights).sum(), parameters, allow_unused=True, materialize_grads=True) for o in outputs
     ]
-    if all(torch.equal(a, b) for a, b in zip(*sides, strict=True)):
-        raise Mismatch(f"the {name} ignores `condition`: class 0 and the last class give the same")
+    return all(torch.equal(a, b) for a, b in zip(*sides, strict=True))
+
+
+@check(
+    "networks.given",
+    "gan_architectures",
+    "where a part of each sample is given, the generator returns samples with that part as it is, and the rest depends on it",
+    scenes,
+)
+def networks_given(kit: Kit, subject: str) -> None:
+    kit.passed("networks.shapes", subject)
+    spec, game, real, labels = _built(kit, subject)
+    given = spec.given_part(real)
+    if given is None:
+        raise NotApplicable("nothing of the samples is given")
+    generator = game.networks["generator"].eval()
+    other = spec.given_part(real.roll(1, 0))
+    if other is None or torch.equal(given, other):
+        raise NotApplicable("what is given of each sample is the same")
+    with torch.enable_grad():
+        z = latents(generator)
+        fakes = [call_generator(generator, z, labels, part) for part in (given, other)]
+        for fake, part in zip(fakes, (given, other), strict=True):
+            kept = spec.given_part(fake)
+            if kept is None or _distance(part, kept) > 1e-4:
+                raise Mismatch("in the generator's samples the part that is given is another; put it in as it is")
+        if _same_gradients(generator, fakes):
+            raise Mismatch("the generator puts in what is given, and makes the rest without looking at it")
 
 
 @check(
@@ -158,16 +189,16 @@ def networks_seeded(kit: Kit, subject: str) -> None:
 )
 def networks_apart(kit: Kit, subject: str) -> None:
     kit.passed("networks.shapes", subject)
-    _, game, real, labels = _built(kit, subject)
+    spec, game, real, labels = _built(kit, subject)
     generator, judge = game.networks["generator"].eval(), game.networks.get("discriminator")
     with torch.no_grad():
-        z = latents(generator)
+        z, given = latents(generator), spec.given_part(real)
         first = None if labels is None else labels[:2]
-        whole = generator(z, labels)
-        if not torch.equal(whole, generator(z, labels)):
+        whole = call_generator(generator, z, labels, given)
+        if not torch.equal(whole, call_generator(generator, z, labels, given)):
             raise Mismatch("in evaluation the generator makes another sample of the same latent each time: noise belongs into "
                            "draw_latent, or under `if self.training`")  # fmt: skip
-        if _distance(whole[:2], generator(z[:2], first)) > 1e-3:
+        if _distance(whole[:2], call_generator(generator, z[:2], first, spec.given_part(real[:2]))) > 1e-3:
             raise Mismatch(
                 "in evaluation the generator makes other samples of the same latents when more are made at once"
             )
@@ -209,8 +240,8 @@ def networks_device(kit: Kit, subject: str) -> None:
     # Spectral normalisation cannot be computed without values, and is the engine's.
     architecture = kit.settings(kit.scenes()[subject]).architecture
     plain = {**architecture.dump(), "name": architecture.name, "spectral_norm": "none"}
-    _, game, real, labels = _built(kit, subject, architecture=plain)
-    classes = None if labels is None else labels.to("meta")
+    spec, game, real, labels = _built(kit, subject, architecture=plain)
+    classes, given = (None if x is None else x.to("meta") for x in (labels, spec.given_part(real)))
     for name in ("generator", "discriminator"):
         if name not in game.networks:
             continue
@@ -222,8 +253,10 @@ def networks_device(kit: Kit, subject: str) -> None:
             network.train(training)
             with elsewhere(f"the {name}"):
                 positions = torch.arange(BATCH, device="meta")
-                x = draw_latent(network, Draws(3, positions)) if name == "generator" else real.to("meta")
-                network(x, classes)
+                if name == "generator":
+                    call_generator(network, draw_latent(network, Draws(3, positions)), classes, given)
+                else:
+                    network(real.to("meta"), classes)
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gancore.components import Augmentation, Loss, Metric, Penalty
-from gancore.games.gan import heads, mixes_batch
+from gancore.evaluation import Material, Samples, faults
+from gancore.games.gan import call_generator, heads, mixes_batch
 from gancore.random import Draws
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check
@@ -18,6 +18,8 @@ from gancore.testing.elsewhere import elsewhere
 from gancore.testing.kit import BATCH, Kit, Scene, latents, tried_on
 
 POSITIONS = torch.arange(BATCH)
+COMPARED = 32
+"""Generated and real samples that a metric is given."""
 
 
 def _stage(kit: Kit) -> Scene:
@@ -210,7 +212,7 @@ def _critic(kit: Kit) -> tuple[Scene, nn.Module, Tensor, Tensor, Tensor | None]:
     if judge is None:
         raise NotApplicable("the game that it would be tried in has no discriminator")
     with torch.no_grad():
-        fake = generator(latents(generator), labels)
+        fake = call_generator(generator, latents(generator), labels, spec.given_part(spec.relax(x)))
     return stage, judge.eval(), spec.relax(x), fake, labels
 
 
@@ -299,24 +301,38 @@ def augmentation_device(kit: Kit, subject: str) -> None:
 @check(
     "metric.contract",
     "gan_metrics",
-    "hard samples, generated and real, become named finite numbers",
+    "Material becomes named figures: finite numbers, overlaps in [0, 1], the same for the same samples, which stay as they are",
     lambda kit: kit.subjects(Metric),
 )
 def metric_contract(kit: Kit, subject: str) -> None:
     stage = _stage(kit)
     settings, spec, game = kit.ready(stage)
-    real, labels = kit.batch(kit.source(settings), 32)
+    x, labels = kit.batch(kit.source(settings), 2 * COMPARED)
+    train = Samples(x, labels)
+    real = Samples(x[::2], None if labels is None else labels[::2])
     generator: nn.Module = game.networks["generator"].eval()
     with torch.no_grad():
-        fake = spec.harden(generator(latents(generator, 32), labels))
+        given = spec.given_part(spec.relax(real.x))
+        fake = spec.harden(call_generator(generator, latents(generator, COMPARED), real.condition, given))
+    generated = Samples(fake, real.condition)
+    before = [s.x.clone() for s in (generated, real, train)]
+    answers = []
     with tried_on(stage):
-        figures = kit.built(subject, spec)(fake, real)
-    if not isinstance(figures, Mapping) or not figures:
-        raise Mismatch(f"it gave {figures!r}; give figures by name")
-    bad = {
-        k: v
-        for k, v in figures.items()
-        if not isinstance(k, str) or not isinstance(v, int | float) or not math.isfinite(v)
-    }
-    if bad:
-        raise Mismatch(f"{bad!r} are no finite numbers under a name")
+        metric = kit.built(subject, spec)
+        for noise, held_out in ((1, False), (2, False), (1, True)):
+            seed_all(noise)
+            state = torch.get_rng_state()
+            answer = metric(Material(generated=generated, real=real, train=train, held_out=held_out))
+            if wrong := faults(answer):
+                raise Mismatch("; ".join(wrong))
+            if not torch.equal(state, torch.get_rng_state()):
+                raise Mismatch(
+                    "it moves torch's global random numbers; draw from a generator of its own, with its own seed"
+                )
+            answers.append(dict(answer))
+    if any(not torch.equal(a, s.x) for a, s in zip(before, (generated, real, train), strict=True)):
+        raise Mismatch("it changes the samples in place, which other metrics are given after it; clone them")
+    if answers[0] != answers[1]:
+        raise Mismatch(
+            "called twice with the same samples it gives other figures: it draws without a seed, or keeps something between calls"
+        )

@@ -49,7 +49,9 @@ def relaxed_batch(kit: Kit, settings: Settings, step: int = 0) -> Batch:
         world=distributed.world_size(),
     )
     batch = loader.batch(step)
-    return replace(batch, x=kit.source(settings).spec.relax(batch.x))
+    spec = kit.source(settings).spec
+    x = spec.relax(batch.x)
+    return replace(batch, x=x, given=spec.given_part(x))
 
 
 def parts_of(kit: Kit, settings: Settings, step: int = 0) -> tuple[list[Batch], list[Draws]]:

@@ -17,7 +17,7 @@ from gancore import checkpoint, hookimpl
 from gancore.data.report import silent
 from gancore.engine.events import CheckpointSaved, HealthAlert, RunFinished, RunStarted, Tick
 from gancore.engine.session import Session
-from gancore.engine.sheets import cycle_classes, generate
+from gancore.engine.sheets import cycle_classes, generate, parts_of
 from gancore.plugins import Registry
 from gancore.random import derive
 from gancore.run import RunFolder
@@ -41,6 +41,8 @@ class Trained:
 
     folder: RunFolder
     samples: Tensor
+    given: Tensor | None
+    """Hard samples that a part was given of, where one is."""
 
     def tensors(self, step: int) -> dict[str, Tensor]:
         """Everything saved at a step: weights, average, and the optimizers' state."""
@@ -102,8 +104,13 @@ def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Train
             seed_all(noise + 10)
             _session(settings, path, None).run()
     labels = cycle_classes(first.spec, COUNT)
-    samples = first.spec.harden(generate(first.state.ema.module, first.spec, COUNT, derive(0, "sample"), labels))
-    return Trained(RunFolder(path), samples)
+    spec, given = first.spec, None
+    if spec.given_shape is not None:
+        x, _ = kit.batch(kit.source(settings), COUNT)
+        given = spec.harden(spec.relax(x))
+    parts = None if given is None else parts_of(spec, given)
+    samples = spec.harden(generate(first.state.ema.module, spec, COUNT, derive(0, "sample"), labels, parts))
+    return Trained(RunFolder(path), samples, given)
 
 
 def _folder(path: Path, settings: Settings) -> RunFolder:
@@ -170,7 +177,7 @@ def run_loads(kit: Kit, subject: str) -> None:
     kit.passed("run.trains", subject)
     run = _whole(kit, subject)
     loaded = gancore.load(run.folder.path, registry=kit.registry, device="cpu")
-    if not torch.equal(loaded.sample(COUNT), run.samples):
+    if not torch.equal(loaded.sample(COUNT, given=run.given), run.samples):
         raise Mismatch(
             "samples of the loaded generator are others: state outside of parameters and persistent buffers is lost"
         )

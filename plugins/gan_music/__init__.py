@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Dataset, Metric, PluginInfo, Preset, Writer
 
 SPEC = "gan_music.spec:MusicSpec"
 
@@ -16,7 +16,7 @@ def gan_plugin_info() -> PluginInfo:
         summary="Multi-track MIDI: phrases from your own files, and a built-in set composed by rules",
         api_version=1,
         demo_preset="demo",
-        data_preset="phrases",
+        data_preset="two-track",
     )
 
 
@@ -48,6 +48,58 @@ def gan_architectures() -> Iterable[Architecture]:
         target="gan_music.nets.musegan:build",
         options="gan_music.nets.musegan:Options",
     )
+    yield Architecture(
+        name="roll-transformer",
+        summary="Attention over time within tracks and across tracks at each time, binary neurons",
+        target="gan_music.nets.roll_transformer:build",
+        options="gan_music.nets.roll_transformer:Options",
+    )
+
+
+@hookimpl
+def gan_metrics() -> Iterable[Metric]:
+    yield Metric(
+        name="phrases",
+        summary="Empty bars, notes, their lengths, polyphony and pitch classes of each track",
+        target="gan_music.metrics.phrases:build",
+        options="gan_music.metrics.phrases:Options",
+    )
+    yield Metric(
+        name="harmony",
+        summary="Tonal distance between tracks, scale consistency, pitch-class entropy",
+        target="gan_music.metrics.harmony:build",
+        options="gan_music.metrics.harmony:Options",
+    )
+    yield Metric(
+        name="rhythm",
+        summary="Groove consistency, notes on the beat, drum pattern",
+        target="gan_music.metrics.rhythm:build",
+        options="gan_music.metrics.rhythm:Options",
+    )
+    yield Metric(
+        name="histograms",
+        summary="Overlap with the real distributions of pitches, intervals, lengths and onsets",
+        target="gan_music.metrics.histograms:build",
+        options="gan_music.metrics.histograms:Options",
+    )
+    yield Metric(
+        name="similarity",
+        summary="How much of a bar comes again in later bars",
+        target="gan_music.metrics.similarity:build",
+        options="gan_music.metrics.similarity:Options",
+    )
+    yield Metric(
+        name="key",
+        summary="Notes in the key asked for, and phrases that end in a cadence",
+        target="gan_music.metrics.key:build",
+        options="gan_music.metrics.key:Options",
+    )
+    yield Metric(
+        name="copying",
+        summary="Distance to the nearest phrase that was trained on, and among the generated",
+        target="gan_music.metrics.copying:build",
+        options="gan_music.metrics.copying:Options",
+    )
 
 
 @hookimpl
@@ -68,7 +120,7 @@ def gan_writers() -> Iterable[Writer]:
     )
     yield Writer(
         name="wav",
-        summary="One WAV of the first phrases, played without a sound font",
+        summary="One WAV of the first phrases, played by plain instruments or a sound font",
         target="gan_music.writers.wav:WavWriter",
         options="gan_music.writers.wav:WavOptions",
         role="sheet",

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gancore.data.spec import SampleSpec
+from gancore.data.spec import Given, SampleSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from torch import Tensor
 
 SILENT, HELD, ONSET = 0, 1, 2
 """Hard values of a cell. With velocities, an onset of the v-th bin is `ONSET + v`."""
+
+_MAX_BARS = 65536
+_FOLLOWS = ("shape", "dtype", "value_range")
+"""Fields of a spec that follow from the others."""
 
 
 class Track(BaseModel):
@@ -23,6 +30,13 @@ class Track(BaseModel):
     name: str = Field(description="Name of the track, as written into MIDI files.", min_length=1)
     program: int = Field(0, ge=0, le=127, description="General MIDI program, 0 to 127; without meaning for drums.")
     drums: bool = Field(False, description="Whether pitches are drums (MIDI channel 10), which have onsets only.")
+    single: bool = Field(False, description="Whether one note sounds at a time, as in a melody; generators keep to it.")
+
+    @model_validator(mode="after")
+    def _check_track(self) -> Track:
+        if self.single and self.drums:
+            raise ValueError(f"track '{self.name}': drums are not single notes")
+        return self
 
 
 class MusicSpec(SampleSpec):
@@ -31,6 +45,8 @@ class MusicSpec(SampleSpec):
     A hard cell is 0 where nothing sounds, 1 where a note goes on, 2 (or more, with velocities) where one begins, so a note
     that is repeated is not one that is held. Relaxed, each track has two planes in [0, 1], which a generator fills: where
     notes begin, and where they sound; with more than one velocity a third, the velocity of onsets.
+
+    Tracks that are `given` are not made but heard: a generator accompanies them.
     """
 
     dtype: str = Field(default="uint8", description="Always uint8.")
@@ -40,9 +56,10 @@ class MusicSpec(SampleSpec):
     steps_per_beat: int = Field(4, ge=1, le=96, description="Steps of the grid in a beat.")
     beats_per_bar: int = Field(4, ge=1, le=32, description="Beats in a bar: the upper number of the time signature.")
     beat_unit: Literal[1, 2, 4, 8, 16] = Field(4, description="What a beat is: the lower number of the time signature.")
-    bars: int = Field(4, ge=1, le=64, description="Bars in a phrase.")
+    bars: int = Field(4, ge=1, le=_MAX_BARS, description="Bars in a phrase, or in phrases that were joined.")
     tempo: float = Field(120.0, ge=10.0, le=1000.0, description="Quarter notes a minute, for writing files.")
     velocities: int = Field(1, ge=1, le=127, description="How many velocities are told apart; 1: none are kept.")
+    given: tuple[str, ...] = Field((), description="Names of the tracks that a generator is given, to make the others.")
 
     @model_validator(mode="after")
     def _check_music(self) -> MusicSpec:
@@ -53,6 +70,13 @@ class MusicSpec(SampleSpec):
             raise ValueError(f"shape must be {wanted} for these tracks, bars and pitches, not {self.shape}")
         if self.dtype != "uint8" or self.value_range != (0.0, float(HELD + self.velocities)):
             raise ValueError(f"hard phrases are uint8 in 0..{HELD + self.velocities}")
+        names = [track.name for track in self.tracks]
+        if unknown := [name for name in self.given if names.count(name) != 1]:
+            raise ValueError(f"given: '{unknown[0]}' is not the name of one track; tracks are {', '.join(names)}")
+        if len(set(self.given)) != len(self.given):
+            raise ValueError(f"given: a track is named twice in {', '.join(self.given)}")
+        if len(self.given) == len(names):
+            raise ValueError(f"given: {', '.join(self.given)} are all tracks, and none is left to make")
         return self
 
     @classmethod
@@ -69,6 +93,7 @@ class MusicSpec(SampleSpec):
         tempo: float = 120.0,
         velocities: int = 1,
         classes: tuple[str, ...] = (),
+        given: tuple[str, ...] = (),
     ) -> MusicSpec:
         """The spec with the shape and range that follow from the rest."""
         planes = 2 if velocities == 1 else 3
@@ -85,7 +110,22 @@ class MusicSpec(SampleSpec):
             tempo=tempo,
             velocities=velocities,
             classes=classes,
+            given=given,
         )
+
+    def changed(self, **changes: Any) -> MusicSpec:
+        """The same with some arguments of `of` changed, and the shape that follows."""
+        kept = {name: getattr(self, name) for name in type(self).model_fields if name not in _FOLLOWS}
+        return MusicSpec.of(**(kept | changes))
+
+    @property
+    def given_tracks(self) -> list[int]:
+        """Numbers of the tracks that are given, in the order of the tracks."""
+        return [number for number, track in enumerate(self.tracks) if track.name in self.given]
+
+    def only(self, tracks: Sequence[int]) -> MusicSpec:
+        """The spec of the tracks of these numbers alone, none of them given."""
+        return self.changed(tracks=tuple(self.tracks[number] for number in tracks), given=())
 
     @property
     def planes(self) -> int:
@@ -127,3 +167,40 @@ class MusicSpec(SampleSpec):
         if velocity:
             value = HELD + (velocity[0] * self.velocities).round().clamp(1, self.velocities)
         return torch.where(begins, value, sounds.float() * HELD).to(torch.uint8)
+
+    # --- tracks that are given --------------------------------------------------------------------------------------
+
+    @property
+    def given_shape(self) -> tuple[int, ...] | None:
+        """`(given tracks * planes, time, pitch)`; None where no track is given."""
+        return (len(self.given) * self.planes, *self.shape[1:]) if self.given else None
+
+    def given_part(self, relaxed: Tensor) -> Tensor | None:
+        """The planes of the given tracks: `[batch, given tracks * planes, time, pitch]`."""
+        import torch
+
+        if not self.given:
+            return None
+        planes = relaxed.split(self.planes, dim=1)
+        return torch.cat([planes[number] for number in self.given_tracks], dim=1)
+
+    def read_given(self, path: Path) -> Given:
+        """The phrases of a MIDI file, with its notes in the given tracks; see `gan_music.data.given`."""
+        from gan_music.data.given import read_given
+
+        return read_given(self, path)
+
+    def joined(self, samples: Tensor, given: Given) -> tuple[MusicSpec, Tensor] | None:
+        """Whole pieces `[count, tracks, phrases * time, pitch]` out of phrases `[n, tracks, time, pitch]`.
+
+        In given tracks a note that was tied across the border of two phrases is one again.
+        """
+        phrases = len(given)
+        count = len(samples) // phrases
+        if not count or phrases * self.bars > _MAX_BARS:
+            return None
+        whole = samples[: count * phrases].clone()
+        whole[:, self.given_tracks] = given.x.repeat(count, 1, 1, 1)[:, self.given_tracks]
+        whole = whole.unflatten(0, (count, phrases)).transpose(1, 2).flatten(2, 3)
+        own = given.spec if isinstance(given.spec, MusicSpec) else self
+        return own.changed(bars=phrases * self.bars), whole.contiguous()

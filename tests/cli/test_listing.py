@@ -60,6 +60,8 @@ def test_plugin_is_shown_with_all_it_brings(gan: Gan) -> None:
         ("dataset", "circles"),
         ("dataset", "points"),
         ("architecture", "mlp"),
+        ("metric", "gap"),
+        ("metric", "reach"),
         ("writer", "json"),
         ("writer", "text"),
         ("preset", "demo"),

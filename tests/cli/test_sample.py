@@ -69,6 +69,16 @@ def test_unknown_class_is_a_usage_error_and_leaves_nothing_behind(refused: Refus
     assert not (trained / "generated").exists()
 
 
+def test_something_given_to_a_run_that_is_given_nothing_is_a_usage_error(refused: Refused, trained: Path) -> None:
+    said = refused("sample", trained, "--given", "melody.mid", code=2)
+    assert "makes whole samples and is given nothing; leave --given" in said
+    assert not (trained / "generated").exists()
+
+
+def test_sixty_four_samples_are_drawn_unless_somebody_says_how_many(gan: Gan, trained: Path) -> None:
+    assert len(json.loads(gan("sample", trained, "--json").stdout)["files"]) == 65
+
+
 def test_run_without_labels_has_no_classes_to_choose_from(gan: Gan, refused: Refused, tmp_path: Path) -> None:
     gan("run", "-p", "toy", "data.labels=false", "--steps", 1, "--out", tmp_path / "run", "--quiet")
     assert "trained without labels" in refused("sample", tmp_path / "run", "--class", "0", code=2)
@@ -119,3 +129,24 @@ def test_damaged_checkpoint_is_passed_over_with_a_warning(gan: Gan, trained: Pat
     gan("sample", trained, "-n", 2, "--step", 2)
     one, two = ((trained / "generated" / f"{n:03d}" / "sheet.json").read_bytes() for n in (1, 2))
     assert one == two
+
+
+def test_writers_can_be_changed_and_taken_out_when_sampling(gan: Gan, trained: Path) -> None:
+    gan("sample", trained, "-n", 2, "writers.text=none")
+    assert [p.name for p in (trained / "generated" / "001").iterdir()] == ["sheet.json"]
+    gan("sample", trained, "writers=text", "-n", 1)
+    assert [p.name for p in (trained / "generated" / "002").iterdir()] == ["sample-00000.txt"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("steps=5", "steps: cannot be changed any more; there are the options of writers"),
+        ("writers.txt=none", "did you mean 'text'"),
+        ("writers.text.size=3", "writer 'text' has no options"),
+        ("writers.text", "not of the form key=value"),
+    ],
+)
+def test_other_settings_of_a_trained_run_are_refused(refused: Refused, trained: Path, setting: str, words: str) -> None:
+    assert words in refused("sample", trained, setting, code=2)
+    assert not (trained / "generated").exists()

@@ -93,3 +93,15 @@ def test_the_demo_needs_no_file(environment: Environment, tmp_path: Path) -> Non
     lines = (tmp_path / "made" / "sheet.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("region,persons,age,")
     assert len(lines) == 6
+
+
+def test_a_run_is_evaluated_by_the_metrics_of_the_example_on_rows_that_it_held_out(
+    environment: Environment, tmp_path: Path
+) -> None:
+    held_out = ("held_out=0.3", "data.count=300")
+    environment.gan("run", "--plugin", "tabular", "--steps", "2", "--out", "run", *held_out, *TINY, cwd=tmp_path)
+    found = json.loads(environment.gan("evaluate", "run", "-n", "100", "--json", cwd=tmp_path).stdout)
+    assert found["failures"] == {}
+    assert found["protocol"]["reference_size"] + found["protocol"]["train_size"] == 300
+    accuracy = found["figures"]["two-sample"]["accuracy"]
+    assert accuracy["floor"] < accuracy["value"]  # after two steps boosted trees tell every row

@@ -10,7 +10,15 @@ import torch
 import gancore
 from gancore import checkpoint
 from gancore.api import resume, train
-from gancore.errors import CheckpointError, DataError, GanError, RunFolderError, UnknownNameError, UsageError
+from gancore.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    GanError,
+    RunFolderError,
+    UnknownNameError,
+    UsageError,
+)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +136,14 @@ def test_an_earlier_checkpoint_can_be_loaded_by_its_step(folder):
     assert not torch.equal(earlier.sample(1), load(folder).sample(1))
     with pytest.raises(CheckpointError, match=r"step 99 .*steps there: 3, 4"):
         load(folder, step=99)
+
+
+def test_only_writers_can_be_changed_when_loading(folder):
+    kept = load(folder).settings.writers
+    name = next(iter(kept))
+    assert list(load(folder, options={f"writers.{name}": "none"}).settings.writers) == [n for n in kept if n != name]
+    with pytest.raises(ConfigError, match=r"architecture: cannot be changed any more"):
+        load(folder, options={"architecture.width": 9})
 
 
 def test_what_is_no_run_is_an_error(tmp_path):

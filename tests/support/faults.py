@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.specimen import Change
+from support.specimen import WITH_GIVEN, Change
 
 
 def declared(old: str, new: str) -> tuple[Change, ...]:
@@ -31,6 +31,10 @@ SLOPE = "return slope.flatten(1).norm(dim=1).pow(self.options.power).mean()"
 CSV_PATH = 'path = folder / f"{stem}.csv"'
 NAMES = 'path.write_text("\\n".join(s.name for s in sheets))\n        return [path]'
 ROWS = "writerows(samples.tolist())"
+METRIC = "def gap(material):"
+FIGURES = (
+    'return {"gap": float((fake.mean(0) - real.mean(0)).norm()), "spread": Figure(value=1.0, real=1.0, overlap=1.0)}'
+)
 WITNESS = "fake = self.generator(draw_latent(self.generator, draws), batch.condition)"
 
 
@@ -126,6 +130,10 @@ DATA = {
     "the spec is of another class": ("data.opens", part("self.spec = PointSpec(", "self.spec = SampleSpec(")),
     "the data set is empty": ("data.opens", part("return len(self.points)", "return 0")),
     "there is no report": ("data.opens", part("self.report = report", "self.report = None")),
+    "groups are not numbered": (
+        "data.opens",
+        part("self.report = report", "self.report = report\n        self.groups = ['one'] * len(points)"),
+    ),
     "samples are of another type": ("data.samples", part(FETCH, "return self.points[indices].double(), None")),
     "samples leave their range": ("data.samples", part("0.4 + 0.5 * labels", "0.4 + 5.0 * labels")),
     "labels are int32": ("data.samples", part("else self.labels[indices]", "else self.labels[indices].int()")),
@@ -291,6 +299,16 @@ OBJECTIVES = {
         part('draws.normal("shift", *x.shape[1:])', "torch.randn_like(x)"),
     ),
     "the metric is not finite": ("metric.contract", part('{"gap": float(', '{"gap": float("nan") * float(')),
+    "the metric gives a tensor": ("metric.contract", part('{"gap": float(', '{"gap": (')),
+    "the metric has no figures": ("metric.contract", part(FIGURES, "return {}")),
+    "the metric takes two tensors": ("metric.contract", part(METRIC, "def gap(fake, real):")),
+    "an overlap is beyond 1": ("metric.contract", part("overlap=1.0", "overlap=1.5")),
+    "the metric draws from torch": ("metric.contract", part(METRIC, f"{METRIC}\n        torch.rand(1)")),
+    "the metric draws without a seed": (
+        "metric.contract",
+        part('{"gap": float(', '{"gap": __import__("random").random() + float('),
+    ),
+    "the metric changes its samples": ("metric.contract", part(METRIC, f"{METRIC}\n        material.real.x.mul_(0.5)")),
 }
 
 FILES = {
@@ -352,6 +370,13 @@ RUNS = {
     ),
 }
 
-FAULTS: dict[str, tuple[str, tuple[Change, ...]]] = (
-    PLUGIN | COMPONENTS | DATA | NETWORKS | STEPS | OBJECTIVES | FILES | RUNS
-)
+GIVEN = {
+    "what is given is changed": ("networks.given", part("torch.cat([given, made", "torch.cat([0.9 * given, made")),
+    "what is given is not looked at": ("networks.given", part("self.see(given)", "self.see(0 * given)")),
+    "the generator does not say that it takes it": ("networks.build", part("    takes_given = True\n", "")),
+    "the given part has another shape": ("data.relaxes", part("return (1,)", "return (2,)")),
+}
+
+FAULTS: dict[str, tuple[str, tuple[Change, ...]]] = {
+    name: (check, WITH_GIVEN + changes) for name, (check, changes) in GIVEN.items()
+} | (PLUGIN | COMPONENTS | DATA | NETWORKS | STEPS | OBJECTIVES | FILES | RUNS)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
+
+import mido
 
 Note = tuple[int, int, int] | tuple[int, int, int, int]
 """Start and duration in ticks, pitch, and velocity (90 where there is none)."""
@@ -98,3 +101,18 @@ def phrases_of(
             if inside:
                 result.append(inside)
     return result
+
+
+def played(path: Path, name: str) -> list[tuple[float, float, int]]:
+    """(start, duration, pitch), in quarters, of every note of the tracks called `name`, as another library reads the file."""
+    file, found = mido.MidiFile(path), []
+    for track in (t for t in file.tracks if t.name == name):
+        now, sounding = 0, {}
+        for message in track:
+            now += message.time
+            if message.type == "note_on" and message.velocity:
+                sounding[message.note] = now
+            elif message.type in ("note_on", "note_off"):
+                start = sounding.pop(message.note)
+                found.append((start / file.ticks_per_beat, (now - start) / file.ticks_per_beat, message.note))
+    return sorted(found)

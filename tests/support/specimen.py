@@ -69,6 +69,7 @@ MORE_WRITERS = """
 MORE_PARTS = '''
 import torch.nn.functional as F
 
+from gancore.evaluation import Figure
 from gancore.games.gan import GanGame, draw_latent
 from gancore.games.player import Phase
 from gancore.options import PenaltyOptions
@@ -150,8 +151,9 @@ class WitnessGame(GanGame):
 
 
 def gap_metric(spec):
-    def gap(fake, real):
-        return {"gap": float((fake.mean(0) - real.mean(0)).norm())}
+    def gap(material):
+        fake, real = material.generated.x, material.real.x
+        return {"gap": float((fake.mean(0) - real.mean(0)).norm()), "spread": Figure(value=1.0, real=1.0, overlap=1.0)}
 
     return gap
 
@@ -182,6 +184,78 @@ class Change:
     where: str
     old: str
     new: str
+
+
+def _with_given() -> tuple[Change, ...]:
+    declared = """
+    yield Dataset(
+        name="halves", summary="Points of which one coordinate is given", target=f"{_PARTS}:open_halves",
+        options=f"{_PARTS}:CirclesOptions", spec=f"{_PARTS}:HalfSpec",
+    )
+
+
+@hookimpl
+def gan_architectures()"""
+    chosen = """
+    yield Architecture(
+        name="half", summary="The other coordinate", target=f"{_PARTS}:build_half", options=f"{_PARTS}:MlpOptions"
+    )
+
+
+@hookimpl
+def gan_writers()"""
+    preset = """
+    yield Preset(
+        name="half", summary="The other coordinate",
+        config={"data": {"name": "halves"}, "architecture": {"name": "half"}, "steps": 1000, "samples": 64},
+    )
+
+
+from gancore.components import Augmentation"""
+    parts = '''class HalfSpec(PointSpec):
+    """Points whose first coordinate is given."""
+
+    @property
+    def given_shape(self):
+        return (1,)
+
+    def given_part(self, relaxed):
+        return relaxed[:, :1]
+
+
+def open_halves(options, progress):
+    source = open_circles(options, progress)
+    source.spec = HalfSpec(**source.spec.model_dump())
+    return source
+
+
+class HalfGenerator(Generator):
+    takes_given = True
+
+    def __init__(self, options, spec):
+        super().__init__(options, spec)
+        self.see = nn.Linear(1, options.latent)
+
+    def forward(self, z, condition, given):
+        made = super().forward(z + self.see(given), condition)
+        return torch.cat([given, made[:, 1:]], dim=1)
+
+
+def build_half(options, spec):
+    return {"generator": HalfGenerator(options, spec), "discriminator": Discriminator(options, spec)}
+
+
+class Logistic:'''
+    return (
+        Change("declarations", "\n\n@hookimpl\ndef gan_architectures()", declared),
+        Change("declarations", "\n\n@hookimpl\ndef gan_writers()", chosen),
+        Change("declarations", "\n\nfrom gancore.components import Augmentation", preset),
+        Change("parts", "class Logistic:", parts),
+    )
+
+
+WITH_GIVEN = _with_given()
+"""What adds to the specimen data of which a part is given, and networks for them."""
 
 
 def _replace(text: str, old: str, new: str) -> str:

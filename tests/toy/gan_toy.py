@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Dataset, Metric, PluginInfo, Preset, Writer
 
 
 @hookimpl
@@ -37,6 +37,17 @@ def gan_datasets() -> Iterable[Dataset]:
 def gan_architectures() -> Iterable[Architecture]:
     yield Architecture(
         name="mlp", summary="Two perceptrons", target="gan_toy_parts:build", options="gan_toy_parts:MlpOptions"
+    )
+
+
+@hookimpl
+def gan_metrics() -> Iterable[Metric]:
+    yield Metric(name="gap", summary="Distance of the means", target="gan_toy_parts:gap")
+    yield Metric(
+        name="reach",
+        summary="Share of points beyond a radius",
+        target="gan_toy_parts:reach",
+        options="gan_toy_parts:ReachOptions",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from gancore.components import ProgressReport
 from gancore.data.report import ScanReport
 from gancore.data.spec import SampleSpec
 from gancore.errors import DataError
+from gancore.evaluation import Figure, Material
 from gancore.options import ArchitectureOptions, Options
 from gancore.random import Draws
 
@@ -31,6 +32,10 @@ class PointsOptions(Options):
 class MlpOptions(ArchitectureOptions):
     width: int = Field(8, ge=1, le=256, description="Hidden units.")
     latent: int = Field(4, ge=1, le=64, description="Latent dimensions.")
+
+
+class ReachOptions(Options):
+    radius: float = Field(0.5, ge=0.0, le=2.0, description="Beyond which points are counted.")
 
 
 class Points:
@@ -124,3 +129,21 @@ class TextWriter:
             name = "" if label is None else f" {self.spec.classes[label]}"
             path.write_text(f"{sample[0]} {sample[1]}{name}\n", encoding="utf-8")
         return paths
+
+
+def gap(spec: SampleSpec) -> Callable[[Material], dict[str, float]]:
+    def measure(material: Material) -> dict[str, float]:
+        return {"gap": float((material.generated.x.mean(0) - material.real.x.mean(0)).norm())}
+
+    return measure
+
+
+def reach(options: ReachOptions, spec: SampleSpec) -> Callable[[Material], dict[str, Figure]]:
+    def share(points: Tensor) -> float:
+        return float((points.norm(dim=1) > options.radius).float().mean())
+
+    def measure(material: Material) -> dict[str, Figure]:
+        generated, real = share(material.generated.x), share(material.real.x)
+        return {"share": Figure(value=generated, real=real, overlap=1.0 - abs(generated - real))}
+
+    return measure

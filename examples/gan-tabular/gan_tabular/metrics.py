@@ -1,16 +1,18 @@
 """How near generated rows are to real ones: to a classifier, column by column, and pair by pair.
 
-Both metrics take hard rows `[n, columns]`, with one column more where the class of each row stands behind the others.
+Both compare two sets of hard rows `[n, columns]`, with one column more where the class of each row stands behind the others.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from gancore.errors import UsageError
+from gancore.evaluation import Figure, Material, Samples
 from gancore.options import Options
 from pydantic import Field
 from torch import Tensor
@@ -40,7 +42,11 @@ class TwoSample:
         self.options = options
         self.spec = spec
 
-    def __call__(self, generated: Tensor, real: Tensor) -> Mapping[str, float]:
+    def __call__(self, material: Material) -> Mapping[str, Figure]:
+        """`accuracy` and `auc` of the generated rows, with those of training rows as floor where `real` are others."""
+        return _with_floor(self.compare, material)
+
+    def compare(self, generated: Tensor, real: Tensor) -> Mapping[str, float]:
         """Hard rows `[n, columns]` to `accuracy` and the area under the ROC curve `auc`; of unequal numbers the first."""
         from sklearn.ensemble import HistGradientBoostingClassifier
         from sklearn.metrics import roc_auc_score
@@ -84,7 +90,11 @@ class Columns:
     def __init__(self, spec: TableSpec) -> None:
         self.spec = spec
 
-    def __call__(self, generated: Tensor, real: Tensor) -> Mapping[str, float]:
+    def __call__(self, material: Material) -> Mapping[str, Figure]:
+        """The distances of the generated rows, with those of training rows as floor where `real` are others."""
+        return _with_floor(self.compare, material)
+
+    def compare(self, generated: Tensor, real: Tensor) -> Mapping[str, float]:
         """Hard rows `[n, columns]`, in any numbers, to the distances by name."""
         fake_rows, real_rows = _comparable(generated, real)
         count = real_rows.shape[1]
@@ -117,6 +127,27 @@ class Columns:
             ]
             result["association"] = float(np.mean(gap))
         return result
+
+
+def with_class(rows: Tensor, labels: Tensor | None) -> Tensor:
+    """Rows with the class of each behind its other columns, where there are classes."""
+    return rows if labels is None else torch.cat([rows, labels[:, None].to(rows.dtype)], dim=1)
+
+
+def _with_floor(compare: Callable[[Tensor, Tensor], Mapping[str, float]], material: Material) -> dict[str, Figure]:
+    """Figures of the generated rows beside those of as many training rows, which a perfect generator would have."""
+
+    def against_real(samples: Samples) -> Mapping[str, float]:
+        labels = [s.condition if material.real.condition is not None else None for s in (samples, material.real)]
+        return compare(with_class(samples.x, labels[0]), with_class(material.real.x, labels[1]))
+
+    count = min(len(material.generated), len(material.train))
+    train = material.train
+    own = Samples(train.x[:count], None if train.condition is None else train.condition[:count])
+    floor = against_real(own) if material.held_out else {}
+    return {
+        name: Figure(value=value, floor=floor.get(name)) for name, value in against_real(material.generated).items()
+    }
 
 
 def _columns(spec: TableSpec, count: int) -> tuple[list[str], list[bool]]:

@@ -53,6 +53,7 @@ def compare(run: Path, data: Path | None, *, seed: int = 0, most: int = 20_000) 
     import gancore
     from gancore.errors import UsageError
 
+    from gan_tabular.metrics import with_class
     from gan_tabular.spec import TableSpec
 
     generator = gancore.load(run, device="cpu")
@@ -64,10 +65,10 @@ def compare(run: Path, data: Path | None, *, seed: int = 0, most: int = 20_000) 
     n = min(most, len(held_out.rows), len(train))
     chosen = _order(len(held_out.rows), seed)[:n]
     labels = None if held_out.labels is None else held_out.labels[chosen]
-    fake = _with_class(generator.sample(n, seed=seed, condition=labels), labels)
-    true = _with_class(held_out.rows[chosen], labels)
+    fake = with_class(generator.sample(n, seed=seed, condition=labels), labels)
+    true = with_class(held_out.rows[chosen], labels)
     rows = _order(len(train), seed + 1)[:n]
-    own = _with_class(train.rows[rows], None if labels is None else train.labels[rows])
+    own = with_class(train.rows[rows], None if labels is None else train.labels[rows])
     return Report(
         run=str(run),
         held_out=held_out.report.source,
@@ -111,16 +112,10 @@ def _shuffled(rows: Tensor, seed: int) -> Tensor:
     )
 
 
-def _with_class(rows: Tensor, labels: Tensor | None) -> Tensor:
-    import torch
-
-    return rows if labels is None else torch.cat([rows, labels[:, None].to(rows.dtype)], dim=1)
-
-
 def _figures(spec: TableSpec, rows: Tensor, true: Tensor) -> dict[str, float]:
     from gan_tabular.metrics import Columns, TwoSample, TwoSampleOptions
 
-    return {**TwoSample(TwoSampleOptions(), spec)(rows, true), **Columns(spec)(rows, true)}
+    return {**TwoSample(TwoSampleOptions(), spec).compare(rows, true), **Columns(spec).compare(rows, true)}
 
 
 def lines(report: Report) -> list[str]:

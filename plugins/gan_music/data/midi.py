@@ -16,7 +16,7 @@ from torch import Tensor
 from gan_music.data.keys import KEYS, MODES, estimate_keys, to_common
 from gan_music.data.phrases import MAX_STEPS, Grid, Phrases, cut, into_range, join, quarters_elsewhere, table_of
 from gan_music.data.reading import MAX_BYTES, Tune, read_tune
-from gan_music.data.tracks import DEFAULT_NAMES, DRUMS, GROUPS, Rule, assign, spec_tracks
+from gan_music.data.tracks import DEFAULT_NAMES, DRUMS, GROUPS, Rule, assign, singles, spec_tracks
 from gan_music.roll import Ints, to_rolls
 from gan_music.spec import MusicSpec
 from gancore.components import ProgressReport
@@ -74,6 +74,11 @@ class Options(BaseOptions):
     labels: Literal["none", "key", "mode", "folder"] = Field(
         "none", description="Classes: none, the estimated key or mode of the tune, or the top folder of its file."
     )
+    given: tuple[Name, ...] = Field(
+        (),
+        max_length=63,
+        description="Names of tracks that the generator is given, to make the others: melody, or several with commas.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Options:
@@ -93,6 +98,10 @@ class Options(BaseOptions):
             raise ValueError(f"with tracks=merged there is one name, and not '{DRUMS}'; found {', '.join(names)}")
         if self.min_tracks > len(names):
             raise ValueError(f"min_tracks ({self.min_tracks}) must not be above the number of tracks ({len(names)})")
+        if unknown := [name for name in self.given if name not in names]:
+            raise ValueError(f"given: there is no track '{unknown[0]}'; tracks are {', '.join(names)}")
+        if len(set(self.given)) != len(self.given) or len(self.given) == len(names):
+            raise ValueError(f"given must name each track once and leave one to make; tracks are {', '.join(names)}")
         return self
 
     @property
@@ -128,7 +137,12 @@ def open_midi(options: Options, progress: ProgressReport) -> PhraseSource:
     tempo = float(np.median(np.concatenate([chunk.tempos for chunk in read])))
     grid = options.grid
     spec = MusicSpec.of(
-        spec_tracks(options.tracks, options.track_names, programs.tolist()),
+        spec_tracks(
+            options.tracks,
+            options.track_names,
+            programs.tolist(),
+            singles(phrases, len(options.track_names), grid.time),
+        ),
         bars=options.bars,
         steps_per_beat=options.steps_per_beat,
         beats_per_bar=grid.beats_per_bar,
@@ -138,6 +152,7 @@ def open_midi(options: Options, progress: ProgressReport) -> PhraseSource:
         tempo=min(max(tempo, 10.0), 1000.0),
         velocities=options.velocities,
         classes=classes,
+        given=options.given,
     )
     report = ScanReport(source=str(options.path), found=found, used=len(phrases), skipped=tuple(skipped))
     return PhraseSource(
@@ -187,6 +202,11 @@ class PhraseSource:
 
     def __len__(self) -> int:
         return len(self.phrases)
+
+    @property
+    def groups(self) -> Tensor:
+        """The tune of each phrase, int64 `[phrases]`: phrases of one are held out together."""
+        return torch.from_numpy(self.phrases.tune)
 
     def fetch(self, indices: Tensor, draws: Draws) -> tuple[Tensor, Tensor | None]:
         """Hard rolls uint8 `[batch, tracks, time, pitch]` and class indices int64 `[batch]`, or None without labels."""

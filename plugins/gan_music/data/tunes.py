@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from gan_music.data.harmony import CADENCE_SHARES, Floats, Ints, choose, progressions, voicings
@@ -25,9 +25,9 @@ from gancore.options import Options as BaseOptions
 from gancore.random import Draws, derive
 
 TRACKS = (
-    Track(name="melody", program=73),
+    Track(name="melody", program=73, single=True),
     Track(name="chords", program=0),
-    Track(name="bass", program=32),
+    Track(name="bass", program=32, single=True),
     Track(name="drums", drums=True),
 )
 LOWEST, PITCHES = 36, 48
@@ -49,7 +49,19 @@ class Options(BaseOptions):
     steps_per_beat: Literal[2, 4] = Field(
         4, description="Steps of the grid in a beat: 4 has sixteenth notes; 2 has eighths, and trains in half the time."
     )
+    given: tuple[Literal["melody", "chords", "bass", "drums"], ...] = Field(
+        (),
+        max_length=3,
+        description="Tracks that the generator is given, to make the others: melody, or several with commas.",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="Decides the phrases; another gives phrases to hold out.")
+
+    @field_validator("given")
+    @classmethod
+    def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("must name each track once")
+        return value
 
 
 class TuneSource:
@@ -86,6 +98,7 @@ def open_tunes(options: Options, progress: ProgressReport) -> TuneSource:
         pitches=PITCHES,
         tempo=112.0,
         classes=names,
+        given=options.given,
     )
     bits, labels = [], []
     for start in range(0, options.count, _PART):

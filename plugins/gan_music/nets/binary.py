@@ -43,6 +43,35 @@ def level(values: Tensor, levels: int) -> Tensor:
     return nearest
 
 
+class _Highest(torch.autograd.Function):
+    """Forward 1 at the highest logit of the last axis if that is above 0; backward as if `shares` had been passed on."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, slope: Tensor, gumbel: Tensor | None) -> Tensor:
+        ctx.save_for_backward(logits, slope)
+        if gumbel is not None:
+            # With noise on every choice the highest is drawn with its probability (Gumbel 1954); silence has the last one.
+            logits, silence = logits * slope + gumbel[..., :-1], gumbel[..., -1:]
+        else:
+            silence = torch.zeros_like(logits[..., :1])
+        best = logits.argmax(-1, keepdim=True)
+        return torch.zeros_like(logits).scatter_(-1, best, (logits.gather(-1, best) > silence).to(logits.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        logits, slope = ctx.saved_tensors
+        share = shares(logits * slope)
+        pull = share * grads[0]
+        return torch.addcmul(pull, share, pull.sum(-1, keepdim=True), value=-1.0) * slope, None, None
+
+
+def shares(logits: Tensor) -> Tensor:
+    """The softmax over the last axis with silence as one more choice, of logit 0, which is left out: sums are below 1."""
+    top = logits.detach().amax(-1, keepdim=True).clamp(min=0.0)
+    weights = torch.exp(logits - top)
+    return weights / (weights.sum(-1, keepdim=True) + torch.exp(-top))
+
+
 class _Level(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, levels: int) -> Tensor:
@@ -92,10 +121,32 @@ class BinaryNeurons(nn.Module):
         if self.kind == "none":
             return torch.sigmoid(logits)
         slope = self.slope()
+        self._count(logits)
+        return _StraightThrough.apply(logits, slope, self._drawn(noise))
+
+    def highest(self, logits: Tensor, noise: Tensor | None = None) -> Tensor:
+        """At most one neuron of the last axis is on: the one with the highest logit, if that is above 0.
+
+        Silence is a choice of logit 0. Stochastic neurons draw from the softmax over all choices, `none` gives it; gradients
+        are those of the softmax (straight through; Jang et al. 2017 with the temperature 1 / slope). `noise` as above, with
+        one more number on the last axis. Calls of one step are counted by `forward` alone.
+        """
+        logits = logits.float()
+        if self.kind == "none":
+            return shares(logits)
+        drawn = self._drawn(noise)
+        if drawn is not None:
+            drawn = -torch.log(-torch.log(drawn.clamp(1e-7, 1.0 - 1e-7)))
+        return _Highest.apply(logits, self.slope(), drawn)
+
+    def _count(self, logits: Tensor) -> None:
         if self.training and logits.requires_grad and torch.is_grad_enabled():
             self.seen += len(logits) * distributed.world_size()
+
+    def _drawn(self, noise: Tensor | None) -> Tensor | None:
+        """The noise where it is used: by stochastic neurons in training."""
         if self.kind == "deterministic" or not self.training:
-            return _StraightThrough.apply(logits, slope, None)
+            return None
         if noise is None:
             raise UsageError("stochastic binary neurons need noise in training: pass uniform numbers as `noise`")
-        return _StraightThrough.apply(logits, slope, noise)
+        return noise

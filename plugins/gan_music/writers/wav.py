@@ -1,29 +1,35 @@
-"""Phrases as sound, with no sound font: a few plain instruments out of sines and noise, enough to hear what was written."""
+"""Phrases as sound: by a few plain instruments out of sines and noise, or by the recordings of a sound font."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from gan_music.roll import to_notes
-from gan_music.spec import MusicSpec
+from gan_music.spec import MusicSpec, Track
 from gan_music.writers.common import Rolls, midi_velocity, replacing, rolls_of, seconds_of_step
+from gan_music.writers.sampler import Sampler, Sound
+from gan_music.writers.soundfont import SoundFont
 from gancore.options import Options
 
-Sound = npt.NDArray[np.float64]
+Voice = Callable[[int, int, int, int], Sound]
+"""Pitch, velocity 1 to 127, and for how many samples it is held and may sound at most, to the sound of a note `[samples]`."""
 
 TAIL = 0.5
 """Seconds after each phrase, in which its last notes fade."""
 LOUDNESS = 0.2
 """Amplitude of one note at full velocity, where full scale is 1."""
+FONT_GAIN = 3.0
+"""Fonts leave room for many voices: with this, General MIDI ones are about as loud as the built-in instruments."""
+FADE = 0.05
+"""Seconds at the end of the tail in which what a sound font still plays fades out."""
 PEAK = 0.9
 """What the loudest moment is brought down to, where notes add up to more."""
 
@@ -38,13 +44,28 @@ class WavOptions(Options):
     tempo: float | None = Field(
         None, ge=10.0, le=1000.0, description="Quarter notes a minute; that of the data when not given."
     )
+    soundfont: Path | None = Field(
+        None, description="A sound font (.sf2 or .sf3) that plays the notes; plain built-in instruments when not given."
+    )
+
+    @field_validator("soundfont")
+    @classmethod
+    def _anywhere(cls, value: Path | None) -> Path | None:
+        """A whole path, as that of data is kept, so that a run can be resumed and sampled in another folder."""
+        return None if value is None or str(value) == "none" else value.expanduser().absolute()
 
 
 class WavWriter:
-    """The first phrases in turn, with half a second after each: `<stem>.wav`, mono, 16 bit. A silent phrase is silence."""
+    """The first phrases in turn, with half a second after each: `<stem>.wav`, mono, 16 bit. A silent phrase is silence.
+
+    With a sound font its presets for the tracks' programs play, and its drum kit, as far as it has them: in place of a
+    missing program another of its family, in place of a missing kit the built-in drums. Raises UsageError for a file that
+    is no sound font.
+    """
 
     def __init__(self, options: WavOptions, spec: MusicSpec) -> None:
         self.options = options
+        self.sampler = None if options.soundfont is None else Sampler(SoundFont(options.soundfont), options.rate)
         self.spec = spec if options.tempo is None else spec.model_copy(update={"tempo": options.tempo})
 
     def write(self, samples: Tensor, folder: Path, stem: str, labels: Sequence[int] | None = None) -> list[Path]:
@@ -55,34 +76,50 @@ class WavWriter:
         for roll in rolls_of(samples, self.spec)[: self.options.phrases]:
             left = longest - sum(map(len, parts))
             if left > 0:
-                parts.append(play(roll, self.spec, rate, self.options.velocity, left))
+                parts.append(play(roll, self.spec, rate, self.options.velocity, left, self.sampler))
         sound = np.concatenate(parts)
         sound *= min(1.0, PEAK / max(float(np.abs(sound).max()), 1e-9))
         whole = (sound * 32767.0).round().astype(np.int16)
         return [replacing(folder / f"{stem}.wav", lambda path: soundfile.write(path, whole, rate, subtype="PCM_16"))]
 
 
-def play(roll: Rolls, spec: MusicSpec, rate: int, velocity: int, most: int) -> Sound:
+def play(roll: Rolls, spec: MusicSpec, rate: int, velocity: int, most: int, sampler: Sampler | None = None) -> Sound:
     """The sound `[samples]` of one phrase `[tracks, time, pitch]` with its tail, at most `most` samples; not yet levelled."""
     step = seconds_of_step(spec) * rate
     sound = np.zeros(min(most, round(spec.time * step) + round(TAIL * rate)))
     notes = to_notes(roll, spec)
-    loud = midi_velocity(notes.velocity, spec, velocity) / 127.0
+    loud = midi_velocity(notes.velocity, spec, velocity)
+    voices = [voice_of(track, rate, sampler) for track in spec.tracks]
     for track, start, duration, pitch, level in zip(
-        notes.track.tolist(), notes.start.tolist(), notes.duration.tolist(), notes.pitch.tolist(), loud, strict=True
+        notes.track.tolist(),
+        notes.start.tolist(),
+        notes.duration.tolist(),
+        notes.pitch.tolist(),
+        loud.tolist(),
+        strict=True,
     ):
         begin = round(start * step)
-        if begin >= len(sound):
-            continue
-        voice = spec.tracks[track]
-        if voice.drums:
-            note = drum(pitch, rate)
-        else:
-            held = min(round((start + duration) * step), len(sound)) - begin
-            note = tone(instrument(voice.program), pitch, held, rate)
-        note = note[: len(sound) - begin]
-        sound[begin : begin + len(note)] += LOUDNESS * level * note
+        left = len(sound) - begin
+        if left > 0:
+            held = min(round((start + duration) * step) - begin, left)
+            note = voices[track](pitch, level, held, left)[:left]
+            sound[begin : begin + len(note)] += LOUDNESS * note
+    if sampler is not None:
+        edge = min(len(sound), round(FADE * rate))
+        sound[len(sound) - edge :] *= np.linspace(1.0, 0.0, edge)
     return sound
+
+
+def voice_of(track: Track, rate: int, sampler: Sampler | None) -> Voice:
+    """What plays the notes of a track."""
+    preset = None if sampler is None else sampler.font.preset(track.program, track.drums)
+    if sampler is not None and preset is not None:
+        note = partial(sampler.note, preset)
+        return lambda pitch, velocity, held, most: FONT_GAIN * note(pitch, velocity, held, most)
+    if track.drums:
+        return lambda pitch, velocity, held, most: velocity / 127.0 * drum(pitch, rate)
+    kind = instrument(track.program)
+    return lambda pitch, velocity, held, most: velocity / 127.0 * tone(kind, pitch, held, rate)
 
 
 # --- instruments ------------------------------------------------------------------------------------------------------

@@ -130,6 +130,16 @@ def test_a_run_stopped_where_a_checkpoint_was_due_saves_it_once(tmp_path):
     assert heard.steps("saved") == [4]
 
 
+def test_a_writer_that_cannot_be_made_is_told_before_there_is_a_folder(tmp_path, monkeypatch):
+    def no_font(*arguments):
+        raise UsageError("no such sound font")
+
+    monkeypatch.setattr("gancore.engine.session.check_writers", no_font)
+    with pytest.raises(UsageError, match="no such sound font"):
+        run(tmp_path / "run", 4)
+    assert not (tmp_path / "run").exists()
+
+
 def test_listeners_hear_of_an_end_by_a_writer_that_fails(tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError("disk full")

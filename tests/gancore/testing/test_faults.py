@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.faults import FAULTS
-from support.specimen import Change, install
+from support.specimen import WITH_GIVEN, Change, install
 
 from gancore.testing.check import CHECKS, Result
 from gancore.testing.kit import Kit
@@ -44,7 +44,7 @@ def failed(results: list[Result]) -> set[str]:
 
 
 def test_a_plugin_that_keeps_every_promise_passes_every_check(look: Look) -> None:
-    results = look()
+    results = look(*WITH_GIVEN)
     assert [str(r) for r in results if r.outcome in ("failed", "blocked")] == []
     assert {r.check for r in results if r.outcome == "passed"} == set(CHECKS)
 

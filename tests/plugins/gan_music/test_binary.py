@@ -136,3 +136,23 @@ def test_levels_are_the_nearest_and_pass_gradients() -> None:
     assert y.tolist() == [0.0, 0.0, 1.0, 2.0]
     assert x.grad is not None
     assert x.grad.tolist() == [2.0] * 4
+
+
+def test_stochastic_choice_falls_on_each_neuron_with_its_share() -> None:
+    neurons = BinaryNeurons("stochastic")
+    x = torch.tensor([1.0, -0.5, 0.3]).repeat(40_000, 1)
+    noise = torch.rand(40_000, 4, generator=torch.Generator().manual_seed(0))
+    drawn = neurons.highest(x, noise)
+    assert set(drawn.sum(-1).tolist()) == {0.0, 1.0}
+    wanted = torch.softmax(torch.tensor([1.0, -0.5, 0.3, 0.0]), dim=0)[:3]
+    assert torch.allclose(drawn.mean(0), wanted, atol=0.01)
+
+
+def test_choice_without_noise_is_an_error_in_training() -> None:
+    with pytest.raises(UsageError, match="noise"):
+        BinaryNeurons("stochastic").highest(logits(0.5))
+
+
+def test_choice_is_the_highest_in_evaluation() -> None:
+    neurons = BinaryNeurons("stochastic").eval()
+    assert neurons.highest(logits(0.2, 0.4, -1.0)).tolist() == [[0.0, 1.0, 0.0]]

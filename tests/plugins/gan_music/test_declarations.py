@@ -29,7 +29,7 @@ def notes_by_track(path):
 
 def test_the_plugin_is_found_by_name():
     info = Registry().load("music").info
-    assert (info.demo_preset, info.data_preset) == ("demo", "phrases")
+    assert (info.demo_preset, info.data_preset) == ("demo", "two-track")
 
 
 def test_declarations_import_neither_torch_nor_the_midi_library(fresh_python):
@@ -37,13 +37,15 @@ def test_declarations_import_neither_torch_nor_the_midi_library(fresh_python):
         """
         import json, sys
         import gan_music as plugin
-        hooks = (plugin.gan_datasets, plugin.gan_architectures, plugin.gan_writers, plugin.gan_presets)
+        hooks = (plugin.gan_datasets, plugin.gan_architectures, plugin.gan_metrics, plugin.gan_writers, plugin.gan_presets)
         names = [record.name for hook in hooks for record in hook()]
         print(json.dumps([names, sorted({"torch", "symusic", "PIL", "numpy"} & set(sys.modules))]))
         """
     )
     names, heavy = json.loads(printed)
-    assert {"tunes", "midi", "musegan", "roll", "demo", "phrases"} <= set(names)
+    assert {"tunes", "midi", "musegan", "roll-transformer", "roll", "copying", "demo", "two-track", "band"} <= set(
+        names
+    )
     assert heavy == []
 
 

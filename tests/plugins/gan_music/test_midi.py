@@ -174,7 +174,10 @@ def test_tracks_by_order_take_the_names_given_and_the_most_frequent_program(tune
         data = midi_file([], quarters(SCALE), [], quarters([48]), programs=(9, program, 9, 24))
         (tunes / f"{name}.mid").write_bytes(data)
     source = open_(tunes, tracks="order", bars=1)
-    assert source.spec.tracks == (Track(name="melody", program=73), Track(name="chords", program=24))
+    assert source.spec.tracks == (
+        Track(name="melody", program=73, single=True),
+        Track(name="chords", program=24, single=True),
+    )
     assert notes_of(source)[:2] == [(0, 0, 4, 60), (1, 0, 4, 48)]
 
 

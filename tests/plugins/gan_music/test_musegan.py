@@ -100,7 +100,7 @@ def test_what_is_generated_is_exactly_what_relaxing_a_hard_phrase_gives(velociti
     spec = small(velocities=velocities)
     generator = lively(build(spec)[0])
     fake = generator(latents(generator)).detach()
-    assert 0.2 < fake[:, 1].mean() < 0.8
+    assert 0.05 < fake[:, 1].mean() < 0.95
     assert torch.equal(spec.relax(spec.harden(fake)), fake)
 
 

@@ -1,0 +1,91 @@
+"""The part of a data set that is kept from training, so that a generator can be compared with what it never saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from gancore.components import DataSource
+from gancore.errors import DataError, PluginError
+from gancore.random import Draws, derive, uniform
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Indices into a data set, int64 and rising: those to train on, and those that are held out."""
+
+    train: Tensor
+    held_out: Tensor
+
+
+def split(source: DataSource, share: float) -> Split:
+    """Hold out about `share` of the groups of `source`, in [0, 1); at least one, and never all. Nothing where it is 0.
+
+    A group is held out where a hash of its number, as uniform in [0, 1), lies below `share`. No seed of a run takes part: runs
+    with different seeds are compared with the same samples. What a smaller share holds out, a larger one does too.
+
+    Raises:
+        DataError: there are fewer than two groups.
+        PluginError: the groups that the data set states are not int64 `[len(source)]`.
+    """
+    count = len(source)
+    if not share:
+        return Split(torch.arange(count), torch.arange(0))
+    groups, which = torch.unique(groups_of(source), return_inverse=True)
+    if len(groups) < 2:
+        what = "1 sample" if count == 1 else f"{count:,} samples that belong together (one tune, one speaker)"
+        raise DataError(
+            f"{source.report.source}: held_out={share:g} cannot be kept from training, for the data are {what}; "
+            "take more data, or held_out=0"
+        )
+    hashed = uniform(derive(0, "held-out"), groups, 1)[:, 0]
+    out = hashed < share
+    out[hashed.argmin()] = True
+    out[hashed.argmax()] = False
+    rows = out[which]
+    return Split((~rows).nonzero()[:, 0], rows.nonzero()[:, 0])
+
+
+def groups_of(source: DataSource) -> Tensor:
+    """The number of the group of each sample, `[len(source)]` int64: the data set's own, else each sample is one.
+
+    Raises:
+        PluginError: what the data set states is something else.
+    """
+    groups: Tensor | None = getattr(source, "groups", None)
+    if groups is None:
+        return torch.arange(len(source))
+    if not isinstance(groups, Tensor) or groups.dtype is not torch.int64 or groups.shape != (len(source),):
+        form = f"{groups.dtype} {list(groups.shape)}" if isinstance(groups, Tensor) else type(groups).__name__
+        raise PluginError(f"{type(source).__name__}.groups must be an int64 tensor [{len(source)}], not {form}")
+    return groups
+
+
+class Subset:
+    """A `DataSource` of some samples of another: the i-th is that at `rows[i]`, `rows` `[len]` int64."""
+
+    def __init__(self, source: DataSource, rows: Tensor) -> None:
+        self.source = source
+        self.rows = rows
+        self.spec = source.spec
+        self.report = source.report
+        self.in_memory = source.in_memory
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def fetch(self, indices: Tensor, draws: Draws) -> tuple[Tensor, Tensor | None]:
+        """Samples `[batch, ...]` and class indices `[batch]`, or None, at `indices` `[batch]` of this part."""
+        return self.source.fetch(self.rows[indices], draws)
+
+
+def training_part(source: DataSource, share: float) -> DataSource:
+    """`source` without what `share` holds out, as the report then says; `source` itself where that is 0."""
+    if not share:
+        return source
+    parts = split(source, share)
+    part = Subset(source, parts.train)
+    part.report = replace(source.report, used=len(parts.train), held_out=len(parts.held_out))
+    return part

@@ -1,0 +1,131 @@
+"""Layers of a configuration: a file, `key=value` arguments, a preset; what each says, and how one comes on top of another."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from gancore.config import MAPS, SECTIONS
+from gancore.errors import UsageError
+
+METRICS = "metrics"
+"""The one section of an evaluation. No run has it, for a run can be evaluated in more than one way."""
+NONE = "none"
+"""The value that takes a component, or a whole section of them, out."""
+REST = "*"
+"""In a section of several, stands for all that are not named there: `penalties=r1` is `{"*": "none", "r1": {}}`."""
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The layer that a TOML file holds.
+
+    Raises:
+        UsageError: it is missing or is not TOML; the message has the line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"configuration file '{path}' cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"configuration file '{path}' is not valid TOML: {error}") from error
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """The layer that `key=value` arguments make; values are TOML where they parse as it, else plain text.
+
+    Raises:
+        UsageError: an argument has no `=`.
+    """
+    pairs: list[tuple[str, Any]] = []
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"'{text}' is not of the form key=value, such as loss=hinge or every.sample=100")
+        try:
+            parsed = tomllib.loads(f"v = {value}")["v"]
+        except tomllib.TOMLDecodeError:
+            parsed = value
+        pairs.append((key.strip(), parsed))
+    return _layer(pairs)
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"every.log": 5}` as `{"every": {"log": 5}}`, and `{"loss": "hinge"}` as `{"loss": {"name": "hinge"}}`."""
+    return _layer(flat.items())
+
+
+def _layer(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """One layer out of dotted keys, later ones on top. Components are chosen first: `a.width=8 a=mlp` sets mlp's width."""
+
+    def chooses(key: str, value: Any) -> bool:
+        return key.removesuffix(".name") in SECTIONS and not isinstance(value, Mapping)
+
+    layer: dict[str, Any] = {}
+    for key, value in sorted(pairs, key=lambda pair: not chooses(*pair)):
+        layer = merge(layer, _unfold(key, value))
+    return layer
+
+
+def _unfold(key: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        inner: dict[str, Any] = {}
+        for k, v in value.items():
+            inner = _deep(inner, _unfold(k, v))
+        value = inner
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value
+
+
+def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `layer` on top.
+
+    A section that chooses another component drops the options of the one before. A section of several takes a list or a
+    comma-separated text of names as "these and no others", and `none` for one of them as "not this one".
+    """
+    result: dict[str, Any] = deepcopy(dict(base))
+    for key, value in layer.items():
+        if key in SECTIONS:
+            new = {"name": value} if isinstance(value, str) else value
+            old = result.get(key, {})
+            if isinstance(new, Mapping) and isinstance(old, Mapping):
+                renamed = "name" in new and new["name"] != old.get("name")
+                result[key] = dict(new) if renamed else _deep(old, new)
+            else:
+                result[key] = new
+        elif key in (*MAPS, METRICS) and isinstance(value, (str, list, tuple)):
+            names = [n.strip() for n in value.split(",")] if isinstance(value, str) else [str(n) for n in value]
+            result[key] = _several(result.get(key), {REST: NONE} | {n: {} for n in names if n and n != NONE})
+        elif key in (*MAPS, METRICS) and isinstance(value, Mapping):
+            result[key] = _several(result.get(key), value)
+        elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = _deep(result[key], value)
+        else:
+            result[key] = deepcopy(value)
+    return result
+
+
+def _several(base: Any, layer: Mapping[str, Any]) -> dict[str, Any]:
+    old = section_of(base)
+    new = {n: v if v == NONE else _deep(section_of(old.get(n)), v) for n, v in layer.items()}
+    if layer.get(REST) == NONE:  # these and no others, in this order
+        return {n: NONE for n in old if n not in new} | new
+    return old | new
+
+
+def section_of(value: Any) -> dict[str, Any]:
+    """`value` where it is a section; an empty one for all else, which validation tells of later."""
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _deep(base: Mapping[str, Any], layer: Any) -> Any:
+    if not isinstance(layer, Mapping):
+        return layer
+    result = dict(base)
+    for key, value in layer.items():
+        old = result.get(key)
+        result[key] = _deep(old, value) if isinstance(old, Mapping) else deepcopy(value)
+    return result

@@ -1,0 +1,137 @@
+"""The output of every generator of music: from logits of what sounds and what is struck to the planes of a relaxed phrase."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from gan_music.nets.binary import BinaryNeurons, Kind, level, noise_of
+from gan_music.spec import MusicSpec
+from gancore.data.spec import SampleSpec
+from gancore.errors import UsageError
+from gancore.options import ArchitectureOptions
+
+
+class NoteOptions(ArchitectureOptions):
+    """Options of every architecture that ends in `NoteNeurons`."""
+
+    neurons: Kind = Field(
+        "deterministic",
+        description="What generated cells are in training: thresholded, drawn at random, or (none) probabilities.",
+    )
+    slope_max: float = Field(
+        5.0, ge=1.0, le=100.0, description="Slope of binary neurons at the end of its growth from 1."
+    )
+    slope_samples: int = Field(
+        200_000, ge=1, le=1_000_000_000, description="Generated samples over which the slope grows."
+    )
+    sounding_bias: float = Field(
+        -3.0, ge=-20.0, le=20.0, description="Added to logits of sounding cells; below 0, phrases begin sparse."
+    )
+    attack_bias: float = Field(
+        -1.0, ge=-20.0, le=20.0, description="Added to logits of notes that are struck anew; below 0, notes begin long."
+    )
+    metre: float = Field(
+        2.0,
+        ge=0.0,
+        le=8.0,
+        description="How much smaller fine divisions of a beat begin: a pattern over beats divided by n is scaled by"
+        " 1 / n^metre. More of it gives notes that hold, less gives faster ones.",
+    )
+
+
+def of_music(spec: SampleSpec, name: str) -> MusicSpec:
+    """`spec` itself; a `UsageError` of the architecture `name` where samples are no phrases of music."""
+    if not isinstance(spec, MusicSpec):
+        raise UsageError(
+            f"{name} makes phrases of music, and the data hold samples of shape {list(spec.shape)} without tracks: "
+            "choose an architecture of the data's own plugin"
+        )
+    return spec
+
+
+class NoteNeurons(nn.Module):
+    """Logits `[batch, tracks, planes, time, pitch]` of sounding, attack and velocity to what `MusicSpec.relax` gives real phrases.
+
+    Along the steps of each beat logits are weights of `patterns`, from the whole beat to its finest division: neighbouring
+    steps agree until training has them differ. Notes are struck anew on the beat more easily than off it (`accents`). Of a
+    track of single notes at most one cell sounds at a time.
+
+    `keys` numbers at the end of the latent are not for the network: 1 with stochastic neurons, whose noise follows from it.
+    """
+
+    held: Tensor
+    bias: Tensor
+    patterns: Tensor
+
+    def __init__(self, options: NoteOptions, spec: MusicSpec) -> None:
+        super().__init__()
+        self.velocities = spec.velocities
+        self.keys = int(options.neurons == "stochastic")
+        self.neurons = BinaryNeurons(options.neurons, options.slope_max, options.slope_samples)
+        self.beat = spec.steps_per_beat
+        self.singles = [number for number, track in enumerate(spec.tracks) if track.single]
+        bias = torch.tensor([options.sounding_bias, options.attack_bias, 0.0])[: spec.planes].view(-1, 1, 1)
+        self.register_buffer("bias", bias, persistent=False)
+        along = patterns(self.beat, options.metre)
+        beats = torch.stack([along, torch.diag(accents(self.beat, options.metre)), along][: spec.planes])
+        self.register_buffer("patterns", beats[:, None], persistent=False)
+        # 1 for tracks whose notes can be held, 0 for drums.
+        held = torch.tensor([float(not t.drums) for t in spec.tracks]).view(-1, 1, 1)
+        self.register_buffer("held", held, persistent=False)
+
+    def split(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
+        """`z` `[batch, latent + keys]` as the latent `[batch, latent]` and the key `[batch]` of the noise, if there is one."""
+        return (z[:, :-1], z[:, -1]) if self.keys else (z, None)
+
+    def forward(self, logits: Tensor, key: Tensor | None) -> Tensor:
+        """To `[batch, tracks * planes, time, pitch]` in [0, 1]."""
+        logits = torch.matmul(self.patterns, logits.float().unflatten(3, (-1, self.beat))).flatten(3, 4) + self.bias
+        switches = logits[:, :, :2]
+        noise = noise_of(key, *switches.shape[1:]) if key is not None and self.training else None
+        sounding, attack = self.neurons(switches, noise).unbind(2)
+        if self.singles:
+            sounding = self._single(sounding, logits[:, :, 0], key)
+        # A note begins where it sounds and did not before, or is struck anew; drums are struck each time.
+        before = F.pad(sounding, (0, 0, 1, 0))[:, :, :-1]
+        onset = sounding - sounding * before * torch.addcmul(self.held, attack, self.held, value=-1.0)
+        planes = [onset, sounding]
+        if self.velocities > 1:
+            # The lowest velocity is 1 / velocities, so that an onset is never 0.
+            bins = level(torch.sigmoid(logits[:, :, 2]), self.velocities)
+            planes.append(onset * ((1.0 + bins) / self.velocities))
+        return torch.stack(planes, dim=2).flatten(1, 2)
+
+    def _single(self, sounding: Tensor, logits: Tensor, key: Tensor | None) -> Tensor:
+        """`sounding` `[batch, tracks, time, pitch]` with tracks of single notes decided anew, by choice among pitches."""
+        chosen = logits[:, self.singles]
+        shape = (*chosen.shape[1:-1], chosen.shape[-1] + 1)
+        noise = noise_of(-key, *shape) if key is not None and self.training else None
+        own = iter(self.neurons.highest(chosen, noise).unbind(1))
+        return torch.stack([next(own) if n in self.singles else row for n, row in enumerate(sounding.unbind(1))], dim=1)
+
+
+def patterns(steps: int, metre: float) -> Tensor:
+    """Orthogonal patterns over the steps of a beat as columns `[steps, steps]`, like Haar's (1910) for any divisors.
+
+    The first is the whole beat; then come, for each divisor n of `steps`, those that tell its n parts apart and nothing
+    coarser. Columns have the norm `steps^(1/2) / n^metre`, so a weight of the first has the same size at each step.
+    """
+    basis, scale = torch.zeros(steps, 0), []
+    for parts in (n for n in range(1, steps + 1) if steps % n == 0):
+        for part in torch.eye(parts).repeat_interleave(steps // parts, dim=1):
+            rest = part - basis @ (basis.T @ part)
+            if rest.norm() > 1e-3:
+                basis = torch.cat([basis, (rest / rest.norm())[:, None]], dim=1)
+                scale.append(steps**0.5 / parts**metre)
+    return basis * torch.tensor(scale)
+
+
+def accents(steps: int, metre: float) -> Tensor:
+    """How strong each step of a beat is, `[steps]`: `1 / n^metre` for the coarsest division into n that has a part begin there."""
+    first = [
+        next(n for n in range(1, steps + 1) if steps % n == 0 and step % (steps // n) == 0) for step in range(steps)
+    ]
+    return torch.tensor(first, dtype=torch.float32) ** -metre

@@ -1,0 +1,186 @@
+"""`gan evaluate`: figures as a table or as JSON, and failures as exit codes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from gan_cli.evaluating import digits
+
+Gan = Callable[..., Result]
+Refused = Callable[..., str]
+
+FAILING = """
+import math
+from gancore import hookimpl
+from gancore.components import Metric, PluginInfo
+from gancore.evaluation import Figure
+
+
+@hookimpl
+def gan_plugin_info():
+    return PluginInfo(summary="For a test", api_version=1)
+
+
+@hookimpl
+def gan_metrics():
+    for name in ("raises", "infinite", "floored"):
+        yield Metric(name=name, summary="For a test", target=f"fake_failing:{name}")
+
+
+def raises(spec):
+    raise ValueError("it broke")
+
+
+def infinite(spec):
+    return lambda material: {"bad": math.inf, "good": 0.25}
+
+
+def floored(spec):
+    return lambda material: {"distance": Figure(value=1234.5, floor=0.00012345)}
+"""
+
+
+@pytest.fixture
+def failing(fake_dist: Callable[..., None]) -> str:
+    """A plugin with metrics that fail."""
+    fake_dist("failing", FAILING)
+    return "failing"
+
+
+def cells(text: str, figure: str) -> list[str]:
+    """What stands behind a figure's name in a table."""
+    [line] = [line for line in text.splitlines() if line.split()[:1] == [figure]]
+    return line.split()[1:]
+
+
+def test_figures_are_a_table_on_stdout_headed_by_what_was_compared(gan: Gan, trained: Path) -> None:
+    result = gan("evaluate", trained, "-n", 40, "--seed", 3)
+    head, columns, *_ = result.stdout.splitlines()
+    kept = json.loads((trained / "evaluations" / "step-00000004.json").read_text())
+    assert head.startswith(
+        f"{trained}, step 4, seed 3: 40 generated samples and 40 real ones (training set of circles, 64 in all)"
+    )
+    assert columns.split() == ["figure", "generated", "real", "overlap"]  # no metric has a floor
+    assert cells(result.stdout, "gap") == [digits(kept["figures"]["gap"]["gap"]["value"])]
+    share = kept["figures"]["reach"]["share"]
+    assert cells(result.stdout, "reach/share") == [digits(share["value"]), "0.5", f"{share['overlap']:.3f}"]
+    assert "nothing was held out" in result.stdout
+    assert f"kept in {trained / 'evaluations' / 'step-00000004.json'}" in result.stderr
+
+
+def test_json_has_everything_that_is_kept_and_where(gan: Gan, trained: Path) -> None:
+    told = json.loads(gan("evaluate", trained, "--json").stdout)
+    path = Path(told.pop("path"))
+    assert told == json.loads(path.read_text())
+    assert told["protocol"]["generated"] == 1000
+
+
+def test_second_evaluation_is_kept_beside_the_first(gan: Gan, trained: Path) -> None:
+    for _ in range(2):
+        gan("evaluate", trained, "--quiet")
+    names = sorted(p.name for p in (trained / "evaluations").iterdir())
+    assert names == ["step-00000004-2.json", "step-00000004.json"]
+
+
+def test_metrics_can_be_chosen_and_their_options_set(gan: Gan, trained: Path, failing: str) -> None:
+    arguments = ("--metric", "reach", "-m", "failing:floored", "metrics.reach.radius=0.85", "--step", 2)
+    result = gan("evaluate", trained, *arguments)
+    assert result.stdout.splitlines()[1].split() == ["figure", "generated", "real", "overlap", "floor"]
+    assert cells(result.stdout, "failing:floored/distance") == ["1,234", "0.000123"]
+    kept = json.loads((trained / "evaluations" / "step-00000002.json").read_text())
+    assert kept["protocol"]["metrics"] == {"reach": {"radius": 0.85}, "failing:floored": {}}
+
+
+def test_held_out_part_of_a_run_is_its_reference(gan: Gan, tmp_path: Path) -> None:
+    gan("run", "-p", "toy", "held_out=0.25", "--steps", 1, "--out", tmp_path / "run", "--quiet")
+    result = gan("evaluate", tmp_path / "run")
+    assert "held-out part of circles" in result.stdout
+    assert "nothing was held out" not in result.stdout
+
+
+def test_other_data_are_the_reference(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("0.1 0.2\n0.3 0.4\n")
+    result = gan("evaluate", trained, "--data", tmp_path / "other.txt")
+    assert f"2 real ones ({tmp_path / 'other.txt'}, 2 in all)" in result.stdout
+
+
+def test_metric_that_raises_is_told_and_the_rest_is_shown(gan: Gan, trained: Path, failing: str) -> None:
+    result = gan("evaluate", trained, "-m", "failing:raises", "-m", "gap", code=1)
+    assert "error: metric 'failing:raises': ValueError: it broke" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(cells(result.stdout, "gap")) == 1
+
+
+def test_debug_shows_where_a_metric_raised(
+    gan: Gan, trained: Path, failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gan_cli.errors.DEBUG", True)
+    assert "fake_failing.py" in gan("evaluate", trained, "-m", "failing:raises", code=1).stderr
+
+
+def test_figure_that_is_not_finite_is_shown_as_such_and_told(gan: Gan, trained: Path, failing: str) -> None:
+    result = gan("evaluate", trained, "-m", "failing:infinite", code=1)
+    assert cells(result.stdout, "failing:infinite/bad") == ["inf"]
+    assert cells(result.stdout, "failing:infinite/good") == ["0.25"]
+    assert "error: metric 'failing:infinite': 'bad' is inf" in result.stderr
+    told = json.loads(gan("evaluate", trained, "-m", "failing:infinite", "--json", code=1).stdout)
+    assert told["figures"]["failing:infinite"]["bad"] == {"value": None}
+
+
+def test_nothing_but_what_went_wrong_is_said_where_every_metric_fails(gan: Gan, trained: Path, failing: str) -> None:
+    result = gan("evaluate", trained, "-m", "failing:raises", "--quiet", code=1)
+    assert [line.split(",")[0] for line in result.stdout.splitlines()] == [str(trained), "real: the training set"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-m", "reech"], "did you mean 'reach'"),
+        (["metrics.reach.radius=9"], "metrics.reach.radius"),
+        (["steps=9"], "steps: no such option of an evaluation"),
+        (["reach"], "not of the form key=value"),
+        (["metrics=none"], "no metric was left"),
+        (["--data", "nowhere"], "there is no such file or folder"),
+        (["--device", "gpu"], "device 'gpu' is unknown; choose auto"),
+    ],
+)
+def test_what_cannot_be_is_a_usage_error_and_leaves_nothing_behind(
+    refused: Refused, trained: Path, arguments: list[str], words: str
+) -> None:
+    assert words in refused("evaluate", trained, *arguments, code=2)
+    assert not (trained / "evaluations").exists()
+
+
+def test_folder_that_is_no_run_is_told(refused: Refused, tmp_path: Path) -> None:
+    assert "is no run" in refused("evaluate", tmp_path, code=1)
+
+
+def test_options_of_metrics_are_listed(gan: Gan) -> None:
+    assert "metrics.reach" in gan("options", "-p", "toy", "metrics").stdout
+    assert "radius" in gan("options", "-p", "toy", "metrics.reach").stdout
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (0.0, "0"),
+        (1.0, "1"),
+        (0.98765, "0.988"),
+        (0.00012345, "0.000123"),
+        (-12.345, "-12.3"),
+        (999.4, "999"),
+        (1234.5678, "1,235"),
+        (4096, "4,096"),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_figures_have_three_digits(value: float | None, text: str) -> None:
+    assert digits(value) == text

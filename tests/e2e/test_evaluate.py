@@ -1,0 +1,31 @@
+"""From a trained run to a table of figures, as a user types it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.terminal import TINY, Terminal
+
+
+@pytest.mark.slow
+def test_a_run_that_holds_out_phrases_is_compared_with_those(terminal: Terminal) -> None:
+    small = ("--steps", 4, "data.count=200", "held_out=0.2", "architecture.width=8", "batch_size=16", "every.sample=0")
+    terminal.gan("run", "--plugin", "music", *small, "--out", "r", "--quiet")
+    done = terminal.gan("evaluate", "r", "-n", 100)
+    head, columns, *rows = done.stdout.splitlines()
+    told = json.loads((terminal.folder / "r" / "evaluations" / "step-00000004.json").read_text())
+    protocol = told["protocol"]
+    assert f"100 generated samples and {protocol['real']} real ones (held-out part of" in head
+    assert protocol["train_size"] + protocol["reference_size"] == 200
+    assert columns.split()[:2] == ["figure", "generated"]
+    assert len(rows) == sum(len(figures) for figures in told["figures"].values())
+    assert "Traceback" not in done.stderr
+
+
+def test_plugin_without_metrics_says_so_in_one_sentence(terminal: Terminal) -> None:
+    terminal.gan("run", "--plugin", "image", "--steps", 1, "--out", "r", "--quiet", *TINY)
+    failed = terminal.gan("evaluate", "r", code=2)
+    assert failed.stdout == ""
+    assert failed.stderr.startswith("error: plugin 'image' has no metrics, so there is nothing to compute; name one")
+    assert len(failed.stderr.splitlines()) == 1

@@ -1,0 +1,107 @@
+"""What a file and `key=value` arguments say, and one layer on top of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gancore.errors import UsageError
+from gancore.layers import merge, nest, parse_assignments, read_file
+
+# --- key=value --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("3.5", 3.5),
+        ("1e-4", 1e-4),
+        ("true", True),
+        ("[32, 64]", [32, 64]),
+        ('"quoted text"', "quoted text"),
+        ("plain text", "plain text"),
+        ("a=b", "a=b"),
+        ("", ""),
+        ("C:\\photos", "C:\\photos"),
+    ],
+)
+def test_values_are_toml_where_they_parse_as_it_else_text(text: str, value: object) -> None:
+    assert parse_assignments([f"every.key={text}"]) == {"every": {"key": value}}
+
+
+def test_dots_make_sections_and_assignments_add_up() -> None:
+    layer = parse_assignments(["every.log=5", "every.sample=6", "steps=7", "optimizers.generator.lr=0.1"])
+    assert layer == {"every": {"log": 5, "sample": 6}, "steps": 7, "optimizers": {"generator": {"lr": 0.1}}}
+
+
+def test_later_assignment_of_a_key_wins() -> None:
+    assert parse_assignments(["steps=1", "steps=2"]) == {"steps": 2}
+
+
+@pytest.mark.parametrize("text", ["steps", "=5", "", " =5"])
+def test_argument_that_is_no_assignment_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="not of the form key=value"):
+        parse_assignments([text])
+
+
+@pytest.mark.parametrize(
+    "order", [["architecture.width=32", "architecture=mlp"], ["architecture=mlp", "architecture.width=32"]]
+)
+def test_order_of_a_choice_and_its_options_does_not_matter(order: list[str]) -> None:
+    assert parse_assignments(order) == {"architecture": {"name": "mlp", "width": 32}}
+
+
+def test_nested_keys_may_stand_beside_dotted_ones() -> None:
+    flat = {"every": {"log": 1}, "every.sample": 2, "loss": "least-squares", "loss.real": 0.9}
+    assert nest(flat) == {"every": {"log": 1, "sample": 2}, "loss": {"name": "least-squares", "real": 0.9}}
+
+
+# --- merging ----------------------------------------------------------------------------------------------------------
+
+
+def test_other_component_drops_the_options_of_the_one_before() -> None:
+    base = {"architecture": {"name": "dcgan", "width": 8}}
+    assert merge(base, {"architecture": "resnet"}) == {"architecture": {"name": "resnet"}}
+    assert merge(base, {"architecture": {"name": "resnet", "depth": 2}})["architecture"] == {
+        "name": "resnet",
+        "depth": 2,
+    }
+
+
+def test_same_component_keeps_its_options() -> None:
+    base = {"architecture": {"name": "dcgan", "width": 8}}
+    assert merge(base, {"architecture": "dcgan"}) == base
+    assert merge(base, {"architecture": {"latent": 4}}) == {"architecture": {"name": "dcgan", "width": 8, "latent": 4}}
+
+
+def test_merging_changes_neither_layer() -> None:
+    base = {"penalties": {"r1": {"weight": 1}}, "every": {"log": 1}}
+    layer = {"penalties": {"r1": {"weight": 2}}, "every": {"log": 2}}
+    merge(base, layer)["penalties"]["r1"]["weight"] = 3
+    assert base == {"penalties": {"r1": {"weight": 1}}, "every": {"log": 1}}
+    assert layer == {"penalties": {"r1": {"weight": 2}}, "every": {"log": 2}}
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_file_that_is_not_toml_is_told_with_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("steps = 5\nloss = = hinge\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"bad\.toml' is not valid TOML: .*line 2"):
+        read_file(path)
+
+
+def test_file_that_is_not_text_is_a_usage_error(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not valid TOML"):
+        read_file(path)
+
+
+@pytest.mark.parametrize("name", ["missing.toml", "."])
+def test_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"cannot be read: (No such file|Is a directory)"):
+        read_file(tmp_path / name)

@@ -1,0 +1,442 @@
+"""The roll transformer: shapes for any grid, who looks at whom, the form of what it makes, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from gan_music.nets import roll_transformer
+from gan_music.nets.roll_transformer import Attention, Norm, Patches, TokenGrid, spread
+from gan_music.spec import MusicSpec, Track
+from gancore.data.spec import SampleSpec
+from gancore.errors import UsageError
+from gancore.games.gan import draw_latent
+from gancore.random import Draws
+
+LEAD, CHORDS, DRUMS = Track(name="Lead"), Track(name="Chords"), Track(name="Drums", drums=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks this small lose more to waiting for threads than they gain by them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def small(tracks: tuple[Track, ...] = (LEAD, DRUMS), **more: Any) -> MusicSpec:
+    return MusicSpec.of(
+        tracks,
+        **{"bars": 2, "beats_per_bar": 3, "steps_per_beat": 4, "lowest": 41, "pitches": 19, **more},  # type: ignore[arg-type]
+    )
+
+
+def build(spec: SampleSpec, **options: Any) -> tuple[nn.Module, nn.Module]:
+    torch.manual_seed(0)
+    nets = roll_transformer.build(
+        roll_transformer.Options(**{"latent": 5, "width": 16, "embedding": 3, **options}), spec
+    )
+    return nets["generator"], nets["discriminator"]
+
+
+def lively(generator: nn.Module) -> nn.Module:
+    """Make about half of the cells sound, so that all cases come up."""
+    with torch.no_grad():
+        generator.to_cells.bias.zero_()
+        generator.to_cells.weight.mul_(5.0)
+    return generator
+
+
+def latents(generator: nn.Module, count: int = 6) -> Tensor:
+    return draw_latent(generator, Draws(7, torch.arange(count)))
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(
+    tracks=st.lists(st.booleans(), min_size=1, max_size=6),
+    bars=st.integers(1, 5),
+    beats=st.integers(1, 7),
+    steps=st.integers(1, 7),
+    lowest=st.integers(0, 80),
+    pitches=st.integers(1, 48),
+    velocities=st.sampled_from([1, 2, 5]),
+    classes=st.sampled_from([0, 3]),
+    attention=st.sampled_from(["joint", "factorised"]),
+    token=st.sampled_from(["default", "step", "bar"]),
+)
+def test_shapes_agree_for_any_grid(
+    tracks: list[bool],
+    bars: int,
+    beats: int,
+    steps: int,
+    lowest: int,
+    pitches: int,
+    velocities: int,
+    classes: int,
+    attention: str,
+    token: str,
+) -> None:
+    spec = MusicSpec.of(
+        tuple(Track(name="t", drums=d) for d in tracks),
+        bars=bars,
+        beats_per_bar=beats,
+        steps_per_beat=steps,
+        lowest=lowest,
+        pitches=pitches,
+        velocities=velocities,
+        classes=tuple(f"class {n}" for n in range(classes)),
+    )
+    steps_per_token = {"default": 0, "step": 1, "bar": spec.steps_per_bar}[token]
+    generator, discriminator = build(spec, attention=attention, steps_per_token=steps_per_token, width=8)
+    condition = torch.tensor([0, 2, 1]) if classes else None
+    fake = generator(latents(generator, 3), condition)
+    assert fake.shape == (3, *spec.shape)
+    logits = discriminator(fake, condition)
+    assert logits.shape == (3,)
+    assert bool(torch.isfinite(logits).all())
+
+
+@pytest.mark.parametrize(
+    ("tracks", "bars", "steps"), [(1, 64, 16), (64, 8, 4)], ids=["a track of 4,096 steps", "64 tracks of 128 steps"]
+)
+def test_long_phrases_and_many_tracks_run(tracks: int, bars: int, steps: int) -> None:
+    parts = tuple(Track(name=f"t{n}") for n in range(tracks))
+    spec = MusicSpec.of(parts, bars=bars, steps_per_beat=steps, lowest=60, pitches=12)
+    generator, discriminator = build(spec, width=8, depth=1)
+    with torch.no_grad():
+        fake = generator(latents(generator, 1))
+        assert fake.shape == (1, tracks * 2, bars * 4 * steps, 12)
+        assert discriminator(fake).shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("beats", "steps", "asked", "tokens_per_bar"),
+    [(4, 2, 0, 2), (3, 4, 0, 3), (6, 2, 0, 2), (4, 12, 0, 4), (4, 4, 2, 8), (3, 4, 12, 1)],
+)
+def test_tokens_are_half_bars_or_beats_unless_asked_for(
+    beats: int, steps: int, asked: int, tokens_per_bar: int
+) -> None:
+    grid = TokenGrid(small(beats_per_bar=beats, steps_per_beat=steps, bars=3), asked)
+    assert (grid.tokens_per_bar, grid.tokens) == (tokens_per_bar, 3 * tokens_per_bar)
+    assert grid.tokens * grid.steps == 3 * beats * steps
+
+
+# --- what is made -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("velocities", [1, 2, 5])
+def test_what_is_generated_is_exactly_what_relaxing_a_hard_phrase_gives(velocities: int) -> None:
+    spec = small(velocities=velocities)
+    generator = lively(build(spec)[0])
+    fake = generator(latents(generator)).detach()
+    assert 0.05 < fake[:, 1].mean() < 0.95
+    assert torch.equal(spec.relax(spec.harden(fake)), fake)
+
+
+def test_phrases_begin_sparse() -> None:
+    generator, _ = build(small(), width=64)
+    sounding = generator(latents(generator, 20))[:, 1].mean().item()
+    # Logits of mean -2 and variance 1 are positive with probability 0.023.
+    assert 0.005 < sounding < 0.06
+
+
+def test_stochastic_phrases_follow_from_the_latent_alone() -> None:
+    generator = lively(build(small(), neurons="stochastic")[0])
+    z = latents(generator)
+    assert z.shape[1] == 6
+    other = z.clone()
+    other[:, -1] += 1.0  # the key of the noise
+    torch.manual_seed(1)
+    first = generator(z)
+    torch.manual_seed(2)
+    assert torch.equal(generator(z), first)
+    assert not torch.equal(generator(other), first)
+    generator.eval()
+    assert torch.equal(generator(other), generator(z))
+
+
+def test_a_pitch_class_that_is_favoured_is_so_in_every_octave_and_step() -> None:
+    spec = small(lowest=41, pitches=19)
+    generator, _ = build(spec)
+    z = latents(generator)
+    before = generator.logits(z)
+    with torch.no_grad():
+        generator.to_chroma.bias.view(2, 2, 12)[0, 0, 7] += 3.0  # track 0, sounding, G
+    raised = generator.logits(z) - before
+    gs = torch.tensor([pitch % 12 == 7 for pitch in range(41, 60)])
+    assert torch.allclose(raised[:, 0, 0][..., gs], torch.tensor(3.0), atol=1e-5)
+    raised[:, 0, 0][..., gs] = 0.0
+    assert torch.allclose(raised, torch.tensor(0.0), atol=1e-5)
+
+
+# --- what they depend on ----------------------------------------------------------------------------------------------
+
+
+def test_both_networks_depend_on_the_class() -> None:
+    spec = small(classes=("a", "b"))
+    generator, discriminator = build(spec)
+    z = latents(generator)
+    a, b = torch.zeros(6, dtype=torch.int64), torch.ones(6, dtype=torch.int64)
+    assert not torch.allclose(generator.logits(z, a), generator.logits(z, b), atol=1e-2)
+    x = torch.rand(6, *spec.shape)
+    assert not torch.allclose(discriminator(x, a), discriminator(x, b), atol=1e-2)
+
+
+@pytest.mark.parametrize("attention", ["joint", "factorised"])
+def test_samples_of_a_batch_do_not_touch_each_other(attention: str) -> None:
+    spec = small(classes=("a", "b"))
+    generator, discriminator = build(spec, attention=attention)
+    z, condition, x = latents(generator), torch.tensor([0, 1, 1, 0, 1, 0]), torch.rand(6, *spec.shape)
+    logits, judged = generator.logits(z, condition), discriminator(x, condition)
+    for n in range(6):
+        alone = slice(n, n + 1)
+        assert torch.allclose(generator.logits(z[alone], condition[alone]), logits[alone], atol=1e-5)
+        assert torch.allclose(discriminator(x[alone], condition[alone]), judged[alone], atol=1e-5)
+
+
+def test_same_seed_same_weights() -> None:
+    spec = small()
+    for one, other in zip(build(spec), build(spec), strict=True):
+        weights = other.state_dict()
+        assert all(torch.equal(value, weights[name]) for name, value in one.state_dict().items())
+
+
+@pytest.mark.parametrize("attention", ["joint", "factorised"])
+def test_every_parameter_gets_a_gradient(attention: str) -> None:
+    spec = small((LEAD, CHORDS, DRUMS), velocities=3, classes=("a", "b"))
+    generator, discriminator = build(spec, attention=attention)
+    lively(generator)
+    condition = torch.tensor([0, 1, 0, 1, 0, 1])
+    discriminator(generator(latents(generator), condition), condition).square().sum().backward()
+    for network in (generator, discriminator):
+        silent = [n for n, p in network.named_parameters() if p.grad is None or not bool(p.grad.any())]
+        assert silent == []
+
+
+@pytest.mark.parametrize("attention", ["joint", "factorised"])
+def test_second_derivatives_are_those_of_finite_differences(attention: str) -> None:
+    spec = small(bars=1, steps_per_beat=1, pitches=3)
+    discriminator = build(spec, attention=attention, width=8, depth=1)[1].double()
+    x = torch.rand(2, *spec.shape, dtype=torch.float64, requires_grad=True)
+
+    def penalty() -> Tensor:
+        (slope,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
+        return slope.square().sum()
+
+    weight = discriminator.blocks[0].parts[0].inward.weight
+    (gradient,) = torch.autograd.grad(penalty(), weight)
+    direction = torch.randn(weight.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    values = []
+    for step in (1e-5, -1e-5):
+        with torch.no_grad():
+            weight.add_(direction, alpha=step)
+        values.append(penalty().item())
+        with torch.no_grad():
+            weight.sub_(direction, alpha=step)
+    assert abs(values[0] - values[1]) > 1e-9
+    assert (gradient * direction).sum().item() == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-4)
+
+
+def test_discriminator_looks_at_every_cell() -> None:
+    spec = small()
+    _, discriminator = build(spec)
+    x = torch.full((1, *spec.shape), 0.3, requires_grad=True)
+    discriminator(x).sum().backward()
+    assert x.grad is not None
+    assert bool((x.grad != 0).all())
+
+
+def test_logit_is_linear_in_the_features() -> None:
+    spec = small()
+    _, discriminator = build(spec)
+    x = torch.rand(4, *spec.shape)
+    features = discriminator.features(x)
+    assert features.shape == (4, 64)
+    by_hand = features @ discriminator.head.linear.weight[0] + discriminator.head.linear.bias
+    assert torch.allclose(discriminator(x), by_hand, atol=1e-6)
+
+
+# --- who looks at whom ------------------------------------------------------------------------------------------------
+
+
+def attention(along: str) -> Attention:
+    torch.manual_seed(0)
+    return Attention(16, 4, along)
+
+
+def tokens() -> Tensor:
+    """Two samples of three tracks and five times."""
+    return torch.randn(2, 3, 5, 16, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("along", ["time", "tracks", "both"])
+def test_attention_is_that_of_the_library(along: str) -> None:
+    mine, x = attention(along), tokens()
+    theirs = nn.MultiheadAttention(16, 4, batch_first=True)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(mine.inward.weight)
+        theirs.in_proj_bias.zero_()
+        theirs.out_proj.weight.copy_(mine.outward.weight)
+        theirs.out_proj.bias.copy_(mine.outward.bias)
+    if along == "both":
+        rows = x.reshape(2, 15, 16)
+    else:
+        rows = (x if along == "time" else x.transpose(1, 2)).flatten(0, 1)
+    wanted = theirs(rows, rows, rows, need_weights=False)[0]
+    if along == "tracks":
+        wanted = wanted.view(2, 5, 3, 16).transpose(1, 2)
+    assert torch.allclose(mine(x), wanted.view(2, 3, 5, 16), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("along", "reached"),
+    [
+        ("time", [(1, 0), (1, 1), (1, 2), (1, 3), (1, 4)]),
+        ("tracks", [(0, 2), (1, 2), (2, 2)]),
+        ("both", [(track, time) for track in range(3) for time in range(5)]),
+    ],
+)
+def test_a_token_is_seen_along_its_axis_alone(along: str, reached: list[tuple[int, int]]) -> None:
+    layer, x = attention(along), tokens()
+    before = layer(x)
+    x[:, 1, 2] += 1.0
+    changed = (layer(x) - before).abs().amax(dim=(0, 3)) > 1e-6
+    assert [tuple(place) for place in changed.nonzero().tolist()] == reached
+
+
+@pytest.mark.parametrize("along", ["time", "tracks", "both"])
+def test_attention_knows_no_order_of_its_own(along: str) -> None:
+    layer, x = attention(along), tokens()
+    times, tracks = torch.tensor([3, 0, 4, 1, 2]), torch.tensor([2, 0, 1])
+    assert torch.allclose(layer(x[:, :, times]), layer(x)[:, :, times], atol=1e-6)
+    assert torch.allclose(layer(x[:, tracks]), layer(x)[:, tracks], atol=1e-6)
+
+
+def test_only_positions_tell_the_discriminator_when_a_token_sounds() -> None:
+    spec = small()
+    _, discriminator = build(spec)
+    # Every token, a beat of four steps, ends in silence, so that none shows what came before it.
+    parts = torch.rand(3, 4, 6, 4, 19)
+    parts[:, :, :, -1] = 0.0
+    phrases, moved = parts.flatten(2, 3), parts[:, :, [4, 2, 5, 0, 1, 3]].flatten(2, 3)
+    assert not torch.allclose(discriminator(phrases), discriminator(moved), atol=1e-3)
+    with torch.no_grad():
+        discriminator.patches.positions.bars.zero_()
+        discriminator.patches.positions.places.zero_()
+    assert torch.allclose(discriminator(phrases), discriminator(moved), atol=1e-5)
+
+
+def test_positions_are_sums_of_bar_place_and_row() -> None:
+    bars, places = torch.tensor([[100.0], [200.0]]), torch.tensor([[10.0], [20.0], [30.0]])
+    sums = spread(bars, places, torch.tensor([[1.0], [2.0]]))
+    assert sums.squeeze(-1).tolist() == [
+        [111.0, 121.0, 131.0, 211.0, 221.0, 231.0],
+        [112.0, 122.0, 132.0, 212.0, 222.0, 232.0],
+    ]
+
+
+def test_a_style_scales_and_shifts_what_is_normalised() -> None:
+    x, style = torch.randn(2, 3, 5, 4), torch.randn(2, 6)
+    norm = Norm(4, 6)
+    assert norm.style is not None
+    scale, shift = (style @ norm.style.weight.T + norm.style.bias).chunk(2, dim=1)
+    wanted = F.layer_norm(x, (4,)) * (1.0 + scale[:, None, None]) + shift[:, None, None]
+    assert torch.allclose(norm(x, style), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("attention", "bars", "axes"),
+    [
+        ("auto", 2, ["both"]),
+        ("auto", 64, ["time", "tracks"]),
+        ("joint", 64, ["both"]),
+        ("factorised", 2, ["time", "tracks"]),
+    ],
+)
+def test_attention_is_factorised_where_phrases_are_long(attention: str, bars: int, axes: list[str]) -> None:
+    _, discriminator = build(small(bars=bars), attention=attention, depth=1)  # 3 rows of 3 tokens a bar
+    parts = discriminator.blocks[0].parts
+    assert [part.along for part in parts if isinstance(part, Attention)] == axes
+
+
+def test_the_last_row_shows_rhythm_and_chroma_in_whatever_octave() -> None:
+    spec = small((LEAD,), lowest=36, pitches=24)
+    patches = Patches(roll_transformer.Options(width=16), spec)
+    low = torch.zeros(1, 2, spec.time, 24)
+    low[0, :, 0, 4], low[0, 1, 1:3, 4] = 1.0, 1.0  # an E of three steps
+    high = low.roll(12, dims=3)
+    other = low.roll(1, dims=3)
+    assert torch.equal(patches(low)[:, -1], patches(high)[:, -1])
+    assert not torch.equal(patches(low)[:, 0], patches(high)[:, 0])
+    assert not torch.equal(patches(low)[:, -1], patches(other)[:, -1])
+    twice = low.clone()
+    twice[0, 0, 1, 4] = 1.0  # struck again while it sounds, which chroma does not show
+    assert not torch.equal(patches(low)[:, -1], patches(twice)[:, -1])
+
+
+# --- tracks that are given --------------------------------------------------------------------------------------------
+
+
+def test_given_tracks_are_heard_and_not_changed() -> None:
+    spec = small((LEAD, CHORDS, DRUMS), given=("Chords",))
+    generator = lively(build(spec)[0])
+    z = latents(generator)
+    phrases = (torch.rand(2, 6, *spec.shape) < 0.2).float()
+    one, other = (spec.given_part(spec.relax(spec.harden(p))) for p in phrases)
+    fake = generator(z, None, one)
+    assert fake.shape == (6, *spec.shape)
+    assert torch.equal(fake[:, 2:4], one)
+    assert torch.equal(spec.relax(spec.harden(fake)), fake)
+    changed = (generator.logits(z, None, one) - generator.logits(z, None, other)).abs().amax(dim=(2, 3, 4))
+    assert changed.shape == (6, 2)
+    assert bool((changed > 1e-3).all())
+
+
+def test_given_tracks_are_heard_through_attention_alone() -> None:
+    spec = small((LEAD, CHORDS, DRUMS), given=("Chords",))
+    generator, _ = build(spec, attention="factorised")
+    with torch.no_grad():
+        for block in generator.blocks:
+            for part in block.parts:
+                if isinstance(part, Attention) and part.along == "tracks":
+                    part.outward.weight.zero_()
+    one, other = (torch.rand(2, 6, *(spec.given_shape or ())) < 0.2).float()
+    z = latents(generator)
+    assert torch.equal(generator.logits(z, None, one), generator.logits(z, None, other))
+
+
+def test_a_generator_that_is_given_nothing_says_so() -> None:
+    generator, _ = build(small((LEAD, CHORDS), given=("Lead",)))
+    with pytest.raises(UsageError, match="was called with nothing"):
+        generator(latents(generator))
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+def test_tokens_that_do_not_fill_a_bar_are_refused_in_words() -> None:
+    with pytest.raises(
+        UsageError, match=r"tokens of 5 steps do not fill a bar of 12 steps.*one of 1, 2, 3, 4, 6, 12, or"
+    ):
+        build(small(), steps_per_token=5)
+
+
+def test_a_width_that_heads_do_not_divide_is_refused_in_words() -> None:
+    with pytest.raises(UsageError, match="width 10 cannot be shared by 4 heads"):
+        build(small(), width=10, heads=4)
+
+
+def test_other_samples_are_refused_in_words() -> None:
+    with pytest.raises(UsageError, match=r"roll-transformer makes phrases of music.*\[3, 8, 8\] without tracks"):
+        build(SampleSpec(shape=(3, 8, 8)))
