@@ -81,7 +81,7 @@ def heading(found: Evaluation) -> str:
     where = f"{p.reference} of {p.reference_source}" if p.reference != "other data" else p.reference_source
     seen = f"{p.train:,}" if p.train == p.train_size else f"{p.train:,} of {p.train_size:,}"
     return (
-        f"{found.run}, step {found.step:,}, seed {p.seed}: {p.generated:,} generated samples and {p.real:,} real ones "
+        f"{found.run}, step {found.step:,}: {p.generated:,} samples generated with seed {p.seed} and {p.real:,} real ones "
         f"({where}, {p.reference_size:,} in all), beside {seen} trained on"
     )
 

@@ -64,7 +64,7 @@ def test_figures_are_a_table_on_stdout_headed_by_what_was_compared(gan: Gan, tra
     head, columns, *_ = result.stdout.splitlines()
     kept = json.loads((trained / "evaluations" / "step-00000004.json").read_text())
     assert head.startswith(
-        f"{trained}, step 4, seed 3: 40 generated samples and 40 real ones (training set of circles, 64 in all)"
+        f"{trained}, step 4: 40 samples generated with seed 3 and 40 real ones (training set of circles, 64 in all)"
     )
     assert columns.split() == ["figure", "generated", "real", "overlap"]  # no metric has a floor
     assert cells(result.stdout, "gap") == [digits(kept["figures"]["gap"]["gap"]["value"])]

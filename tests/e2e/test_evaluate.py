@@ -16,7 +16,7 @@ def test_a_run_that_holds_out_phrases_is_compared_with_those(terminal: Terminal)
     head, columns, *rows = done.stdout.splitlines()
     told = json.loads((terminal.folder / "r" / "evaluations" / "step-00000004.json").read_text())
     protocol = told["protocol"]
-    assert f"100 generated samples and {protocol['real']} real ones (held-out part of" in head
+    assert f"100 samples generated with seed 0 and {protocol['real']} real ones (held-out part of" in head
     assert protocol["train_size"] + protocol["reference_size"] == 200
     assert columns.split()[:2] == ["figure", "generated"]
     assert len(rows) == sum(len(figures) for figures in told["figures"].values())

@@ -76,9 +76,9 @@ MOST_TOGETHER = 0.01
 def singles(phrases: Phrases, tracks: int, time: int) -> list[bool]:
     """Which tracks are of single notes, as melodies are: two or more sound in at most `MOST_TOGETHER` of their steps.
 
-    Some 2,000 phrases are looked at, spread over all.
+    Some 500 phrases are looked at, spread over all.
     """
-    chosen = np.unique(np.linspace(0, len(phrases) - 1, min(len(phrases), 2000)).astype(np.int64))
+    chosen = np.unique(np.linspace(0, len(phrases) - 1, min(len(phrases), 500)).astype(np.int64))
     notes, place = phrases.gather(chosen)
     row = (place * tracks + notes.track) * (time + 1)
     change = np.bincount(row + notes.start, minlength=len(chosen) * tracks * (time + 1))

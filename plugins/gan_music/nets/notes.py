@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -37,8 +39,8 @@ class NoteOptions(ArchitectureOptions):
         2.0,
         ge=0.0,
         le=8.0,
-        description="How much smaller fine divisions of a beat begin: a pattern over beats divided by n is scaled by"
-        " 1 / n^metre. More of it gives notes that hold, less gives faster ones.",
+        description="How much smaller fine divisions of a beat begin: patterns of beats divided by n are scaled by"
+        " 2^(-metre * log2(n)^2). At 2 that is 1/4 for halves and 1/256 for quarters. More gives notes that hold, less faster ones.",
     )
 
 
@@ -117,7 +119,7 @@ def patterns(steps: int, metre: float) -> Tensor:
     """Orthogonal patterns over the steps of a beat as columns `[steps, steps]`, like Haar's (1910) for any divisors.
 
     The first is the whole beat; then come, for each divisor n of `steps`, those that tell its n parts apart and nothing
-    coarser. Columns have the norm `steps^(1/2) / n^metre`, so a weight of the first has the same size at each step.
+    coarser. Columns have the norm `steps^(1/2)` times `weight(n)`, so a weight of the first has the same size at each step.
     """
     basis, scale = torch.zeros(steps, 0), []
     for parts in (n for n in range(1, steps + 1) if steps % n == 0):
@@ -125,13 +127,21 @@ def patterns(steps: int, metre: float) -> Tensor:
             rest = part - basis @ (basis.T @ part)
             if rest.norm() > 1e-3:
                 basis = torch.cat([basis, (rest / rest.norm())[:, None]], dim=1)
-                scale.append(steps**0.5 / parts**metre)
+                scale.append(steps**0.5 * weight(parts, metre))
     return basis * torch.tensor(scale)
 
 
 def accents(steps: int, metre: float) -> Tensor:
-    """How strong each step of a beat is, `[steps]`: `1 / n^metre` for the coarsest division into n that has a part begin there."""
-    first = [
+    """How strong each step of a beat is, `[steps]`: `weight(n)` for the coarsest division into n that has a part begin there."""
+    first = (
         next(n for n in range(1, steps + 1) if steps % n == 0 and step % (steps // n) == 0) for step in range(steps)
-    ]
-    return torch.tensor(first, dtype=torch.float32) ** -metre
+    )
+    return torch.tensor([weight(n, metre) for n in first])
+
+
+def weight(parts: int, metre: float) -> float:
+    """Of a beat divided into so many parts: `2^(-metre * log2(parts)^2)`.
+
+    Squared, for what makes a fragment of a note is how small sixteenths are beside eighths, not beside beats.
+    """
+    return 2.0 ** (-metre * math.log2(parts) ** 2)
