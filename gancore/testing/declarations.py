@@ -355,5 +355,4 @@ def preset_complete(kit: Kit, subject: str) -> None:
 
 
 def _data(kit: Kit, scene: Any) -> Path | None:
-    chosen = "data" in scene.layer or kit.records(Preset)[scene.preset].config.get("data")
-    return None if chosen else kit.data
+    return None if kit.brings_data(scene) else kit.data

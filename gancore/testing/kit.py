@@ -142,8 +142,8 @@ class Kit(Bench):
     def settings(self, scene: Scene, **changes: Any) -> Settings:
         """The scene's configuration, small, with sections replaced by `changes`."""
         own = scene.plugin == self.name and scene.preset != "none"
-        data = self.data if own and not self.declared(scene, "data") else None
-        if own and data is None and not self.declared(scene, "data"):
+        data = self.data if own and not self.brings_data(scene) else None
+        if own and data is None and not self.brings_data(scene):
             raise NotApplicable("it leaves the data to its user and no data set is at hand; name a file with --data")
         return configure(
             self.registry,
@@ -152,6 +152,13 @@ class Kit(Bench):
             data=data,
             layers=[dict(scene.layer), SMALL, {"seed": 1}, changes],
         )
+
+    def brings_data(self, scene: Scene) -> bool:
+        """Whether the scene chooses a data set that needs no file, or names the file as well."""
+        chosen = self.declared(scene, "data")
+        record = self.records(Dataset).get(str(chosen.get("name", "")).removeprefix(f"{self.name}:"))
+        reads = record is not None and bool(record.suffixes or record.directories)
+        return bool(chosen) and (not reads or "path" in chosen)
 
     def source(self, settings: Settings) -> DataSource:
         """The data set that `settings` chooses; one of each kind is opened."""
