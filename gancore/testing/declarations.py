@@ -343,16 +343,11 @@ def preset_complete(kit: Kit, subject: str) -> None:
         ]
         if overruled:
             raise Mismatch(f"preset '{preset.name}' gives options for {', '.join(overruled)} without a `name`")
-        kit.settings(scene)  # or it is not applicable
         # As it stands, without what the kit makes smaller.
-        configure(kit.registry, plugin=kit.name, preset=scene.preset, data=_data(kit, scene), layers=[scene.layer])
+        configure(kit.registry, plugin=kit.name, preset=scene.preset, data=kit.data_for(scene), layers=[scene.layer])
     settings = kit.settings(scene)
     dumped = settings.dump()
     again = configure(kit.registry, layers=[tomllib.loads(tomli_w.dumps(dumped))]).dump()
     if again != dumped:
         changed = [k for k in dumped if dumped[k] != again.get(k)]
         raise Mismatch(f"written to config.toml and read back, the sections {', '.join(changed)} are different")
-
-
-def _data(kit: Kit, scene: Any) -> Path | None:
-    return None if kit.brings_data(scene) else kit.data

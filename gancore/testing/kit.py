@@ -141,17 +141,21 @@ class Kit(Bench):
 
     def settings(self, scene: Scene, **changes: Any) -> Settings:
         """The scene's configuration, small, with sections replaced by `changes`."""
-        own = scene.plugin == self.name and scene.preset != "none"
-        data = self.data if own and not self.brings_data(scene) else None
-        if own and data is None and not self.brings_data(scene):
-            raise NotApplicable("it leaves the data to its user and no data set is at hand; name a file with --data")
         return configure(
             self.registry,
             plugin=scene.plugin,
             preset=scene.preset,
-            data=data,
+            data=self.data_for(scene),
             layers=[dict(scene.layer), SMALL, {"seed": 1}, changes],
         )
+
+    def data_for(self, scene: Scene) -> Path | None:
+        """What `--data` names in the scene: the kit's files for a preset that leaves them to its user, else nothing."""
+        if scene.plugin != self.name or scene.preset == "none" or self.brings_data(scene):
+            return None
+        if self.data is None:
+            raise NotApplicable("it leaves the data to its user and no data set is at hand; name a file with --data")
+        return self.data
 
     def brings_data(self, scene: Scene) -> bool:
         """Whether the scene chooses a data set that needs no file, or names the file as well."""

@@ -58,8 +58,8 @@ class NoteNeurons(nn.Module):
     """Logits `[batch, tracks, planes, time, pitch]` of sounding, attack and velocity to what `MusicSpec.relax` gives real phrases.
 
     Along the steps of each beat logits are weights of `patterns`, from the whole beat to its finest division: neighbouring
-    steps agree until training has them differ. Notes are struck anew on the beat more easily than off it (`accents`). Of a
-    track of single notes at most one cell sounds at a time.
+    steps agree until training has them differ. Notes are struck anew on the beat more easily than off it (`accents`), and so
+    are drums, which have no length. Of a track of single notes at most one cell sounds at a time.
 
     `keys` numbers at the end of the latent are not for the network: 1 with stochastic neurons, whose noise follows from it.
     """
@@ -77,9 +77,9 @@ class NoteNeurons(nn.Module):
         self.singles = [number for number, track in enumerate(spec.tracks) if track.single]
         bias = torch.tensor([options.sounding_bias, options.attack_bias, 0.0])[: spec.planes].view(-1, 1, 1)
         self.register_buffer("bias", bias, persistent=False)
-        along = patterns(self.beat, options.metre)
-        beats = torch.stack([along, torch.diag(accents(self.beat, options.metre)), along][: spec.planes])
-        self.register_buffer("patterns", beats[:, None], persistent=False)
+        along, struck = patterns(self.beat, options.metre), torch.diag(accents(self.beat, options.metre))
+        beats = [(torch.stack([struck] * 3) if t.drums else torch.stack([along, struck, along])) for t in spec.tracks]
+        self.register_buffer("patterns", torch.stack(beats)[:, : spec.planes], persistent=False)
         # 1 for tracks whose notes can be held, 0 for drums.
         held = torch.tensor([float(not t.drums) for t in spec.tracks]).view(-1, 1, 1)
         self.register_buffer("held", held, persistent=False)
@@ -90,12 +90,11 @@ class NoteNeurons(nn.Module):
 
     def forward(self, logits: Tensor, key: Tensor | None) -> Tensor:
         """To `[batch, tracks * planes, time, pitch]` in [0, 1]."""
-        logits = torch.matmul(self.patterns, logits.float().unflatten(3, (-1, self.beat))).flatten(3, 4) + self.bias
-        switches = logits[:, :, :2]
-        noise = noise_of(key, *switches.shape[1:]) if key is not None and self.training else None
-        sounding, attack = self.neurons(switches, noise).unbind(2)
-        if self.singles:
-            sounding = self._single(sounding, logits[:, :, 0], key)
+        logits = (
+            torch.matmul(self.patterns[:, :, None], logits.float().unflatten(3, (-1, self.beat))).flatten(3, 4)
+            + self.bias
+        )
+        sounding, attack = self._decided(logits[:, :, 0], logits[:, :, 1], key)
         # A note begins where it sounds and did not before, or is struck anew; drums are struck each time.
         before = F.pad(sounding, (0, 0, 1, 0))[:, :, :-1]
         onset = sounding - sounding * before * torch.addcmul(self.held, attack, self.held, value=-1.0)
@@ -106,13 +105,21 @@ class NoteNeurons(nn.Module):
             planes.append(onset * ((1.0 + bins) / self.velocities))
         return torch.stack(planes, dim=2).flatten(1, 2)
 
-    def _single(self, sounding: Tensor, logits: Tensor, key: Tensor | None) -> Tensor:
-        """`sounding` `[batch, tracks, time, pitch]` with tracks of single notes decided anew, by choice among pitches."""
-        chosen = logits[:, self.singles]
-        shape = (*chosen.shape[1:-1], chosen.shape[-1] + 1)
-        noise = noise_of(-key, *shape) if key is not None and self.training else None
-        own = iter(self.neurons.highest(chosen, noise).unbind(1))
-        return torch.stack([next(own) if n in self.singles else row for n, row in enumerate(sounding.unbind(1))], dim=1)
+    def _decided(self, sounding: Tensor, attack: Tensor, key: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logits `[batch, tracks, time, pitch]` to values of the same shape; tracks of single notes choose among pitches."""
+        drawn = key if self.training else None
+        tracks = sounding.shape[1]
+        chords = [n for n in range(tracks) if n not in self.singles]
+        switches = torch.cat([attack, sounding[:, chords]], dim=1)
+        noise = None if drawn is None else noise_of(drawn, *switches.shape[1:])
+        attack, rest = self.neurons(switches, noise).split([tracks, len(chords)], dim=1)
+        if not self.singles:
+            return rest, attack
+        chosen = sounding[:, self.singles]
+        noise = None if drawn is None else noise_of(-drawn, *chosen.shape[1:-1], chosen.shape[-1] + 1)
+        single = self.neurons.highest(chosen, noise)
+        order = torch.tensor(chords + self.singles, device=single.device).argsort()
+        return torch.cat([rest, single], dim=1)[:, order], attack
 
 
 def patterns(steps: int, metre: float) -> Tensor:

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from gan_music.nets.cells import Grid, PerTrack, chroma, rhythm
 from gan_music.nets.given import Weave, check_given, made_and_given
-from gan_music.nets.musegan import Grid, PerTrack, chroma, rhythm
 from gan_music.nets.notes import NoteNeurons, NoteOptions, of_music
 from gan_music.spec import MusicSpec
 from gancore.data.spec import SampleSpec

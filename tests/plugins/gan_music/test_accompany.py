@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,15 +15,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support import musical_nets
 from support.midi import midi_file, played
-from torch import Tensor, nn
+from support.musical_nets import latents, one_thread, small  # noqa: F401
+from torch import Tensor
 
 from gan_music.data import midi, tunes
 from gan_music.nets import musegan
 from gan_music.spec import MusicSpec, Track
-from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
-from gancore.games.gan import draw_latent
 from gancore.generator import load
 from gancore.plugins import Registry
 from gancore.random import Draws
@@ -32,27 +33,11 @@ BAND = (Track(name="melody"), Track(name="chords"), Track(name="drums", drums=Tr
 SMALL = {"architecture.width": 8, "architecture.latent": 8, "architecture.sounding_bias": -1, "data.count": 64}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def spec_of(*names: str, tracks: tuple[Track, ...] = BAND, **more: Any) -> MusicSpec:
-    grid = {"bars": 2, "beats_per_bar": 3, "steps_per_beat": 2, "lowest": 41, "pitches": 19, **more}
-    return MusicSpec.of(tracks, given=names, **grid)
+    return small(*tracks, given=names, **{"steps_per_beat": 2, **more})
 
 
-def build(spec: SampleSpec, **options: Any) -> tuple[nn.Module, nn.Module]:
-    torch.manual_seed(0)
-    nets = musegan.build(musegan.Options(**{"latent": 5, "width": 8, "embedding": 3, **options}), spec)
-    return nets["generator"], nets["discriminator"]
-
-
-def latents(generator: nn.Module, count: int) -> Tensor:
-    return draw_latent(generator, Draws(7, torch.arange(count)))
+build = partial(musical_nets.build, musegan)
 
 
 def phrases(spec: MusicSpec, count: int, seed: int = 1) -> Tensor:

@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from types import ModuleType
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from support import musical_nets
+from support.musical_nets import DRUMS, LEAD, latents, one_thread, small  # noqa: F401
+from torch import nn
 
 from gan_music.nets import musegan
-from gan_music.nets.musegan import Grid, chroma, rhythm
+from gan_music.nets.cells import Grid, chroma, rhythm
 from gan_music.spec import MusicSpec, Track
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
-from gancore.games.gan import draw_latent
 from gancore.losses.spectral import apply_spectral_norm
 from gancore.nets.norm import BatchNorm
 from gancore.plugins import Registry
-from gancore.random import Draws
 from gancore.testing.suite import check_plugin
 
-LEAD, DRUMS = Track(name="Lead"), Track(name="Drums", drums=True)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting for threads than they gain by them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def small(**more: Any) -> MusicSpec:
-    return MusicSpec.of(
-        (LEAD, DRUMS),
-        **{"bars": 2, "beats_per_bar": 3, "steps_per_beat": 4, "lowest": 41, "pitches": 19, **more},  # type: ignore[arg-type]
-    )
-
-
-def build(spec: SampleSpec, **options: Any) -> tuple[nn.Module, nn.Module]:
-    torch.manual_seed(0)
-    nets = musegan.build(musegan.Options(**{"latent": 5, "width": 8, "embedding": 3, **options}), spec)
-    return nets["generator"], nets["discriminator"]
+build = partial(musical_nets.build, musegan)
 
 
 def lively(generator: nn.Module) -> nn.Module:
@@ -56,10 +34,6 @@ def lively(generator: nn.Module) -> nn.Module:
             branch[1].bias.zero_()
             branch[1].weight.mul_(5.0)
     return generator
-
-
-def latents(generator: nn.Module, count: int = 6) -> Tensor:
-    return draw_latent(generator, Draws(7, torch.arange(count)))
 
 
 @settings(max_examples=40)

@@ -76,6 +76,19 @@ def test_more_metre_gives_longer_notes() -> None:
     assert onsets(4.0) < onsets(1.0) < onsets(0.0)
 
 
+def test_drums_are_struck_by_accents_and_do_not_spread_over_the_beat() -> None:
+    layer, spec = neurons(DRUMS, CHORDS, metre=2.0, sounding_bias=-0.5)
+    x = logits(spec)
+    x[:, 0, 0, 1:] = 0.0  # what the drums play is on the first step alone
+    drums, chords = layer(x, None)[:, 1::2].unbind(1)
+    assert torch.equal(drums[:, 0], (x[:, 0, 0, 0] > 0.5).float())
+    assert drums[:, 1:].max() == 0.0
+    steps = neurons(DRUMS, metre=2.0, sounding_bias=-0.1)[0](logits(spec)[:, :1], None)[:, 1]
+    strong, weak, half, _ = steps.unflatten(1, (2, 4)).mean(dim=(0, 1, 3))
+    assert strong > half > weak
+    assert chords[:, 0].max() == 1.0
+
+
 # --- tracks of single notes -------------------------------------------------------------------------------------------
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import musical_nets
+from support.musical_nets import CHORDS, DRUMS, LEAD, latents, one_thread, small  # noqa: F401
 from torch import Tensor, nn
 
 from gan_music.nets import roll_transformer
@@ -17,34 +18,8 @@ from gan_music.nets.roll_transformer import Attention, Norm, Patches, TokenGrid,
 from gan_music.spec import MusicSpec, Track
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
-from gancore.games.gan import draw_latent
-from gancore.random import Draws
 
-LEAD, CHORDS, DRUMS = Track(name="Lead"), Track(name="Chords"), Track(name="Drums", drums=True)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting for threads than they gain by them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def small(tracks: tuple[Track, ...] = (LEAD, DRUMS), **more: Any) -> MusicSpec:
-    return MusicSpec.of(
-        tracks,
-        **{"bars": 2, "beats_per_bar": 3, "steps_per_beat": 4, "lowest": 41, "pitches": 19, **more},  # type: ignore[arg-type]
-    )
-
-
-def build(spec: SampleSpec, **options: Any) -> tuple[nn.Module, nn.Module]:
-    torch.manual_seed(0)
-    nets = roll_transformer.build(
-        roll_transformer.Options(**{"latent": 5, "width": 16, "embedding": 3, **options}), spec
-    )
-    return nets["generator"], nets["discriminator"]
+build = partial(musical_nets.build, roll_transformer, width=16)
 
 
 def lively(generator: nn.Module) -> nn.Module:
@@ -53,10 +28,6 @@ def lively(generator: nn.Module) -> nn.Module:
         generator.to_cells.bias.zero_()
         generator.to_cells.weight.mul_(5.0)
     return generator
-
-
-def latents(generator: nn.Module, count: int = 6) -> Tensor:
-    return draw_latent(generator, Draws(7, torch.arange(count)))
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
@@ -214,7 +185,7 @@ def test_same_seed_same_weights() -> None:
 
 @pytest.mark.parametrize("attention", ["joint", "factorised"])
 def test_every_parameter_gets_a_gradient(attention: str) -> None:
-    spec = small((LEAD, CHORDS, DRUMS), velocities=3, classes=("a", "b"))
+    spec = small(LEAD, CHORDS, DRUMS, velocities=3, classes=("a", "b"))
     generator, discriminator = build(spec, attention=attention)
     lively(generator)
     condition = torch.tensor([0, 1, 0, 1, 0, 1])
@@ -371,7 +342,7 @@ def test_attention_is_factorised_where_phrases_are_long(attention: str, bars: in
 
 
 def test_the_last_row_shows_rhythm_and_chroma_in_whatever_octave() -> None:
-    spec = small((LEAD,), lowest=36, pitches=24)
+    spec = small(LEAD, lowest=36, pitches=24)
     patches = Patches(roll_transformer.Options(width=16), spec)
     low = torch.zeros(1, 2, spec.time, 24)
     low[0, :, 0, 4], low[0, 1, 1:3, 4] = 1.0, 1.0  # an E of three steps
@@ -389,7 +360,7 @@ def test_the_last_row_shows_rhythm_and_chroma_in_whatever_octave() -> None:
 
 
 def test_given_tracks_are_heard_and_not_changed() -> None:
-    spec = small((LEAD, CHORDS, DRUMS), given=("Chords",))
+    spec = small(LEAD, CHORDS, DRUMS, given=("Chords",))
     generator = lively(build(spec)[0])
     z = latents(generator)
     phrases = (torch.rand(2, 6, *spec.shape) < 0.2).float()
@@ -404,7 +375,7 @@ def test_given_tracks_are_heard_and_not_changed() -> None:
 
 
 def test_given_tracks_are_heard_through_attention_alone() -> None:
-    spec = small((LEAD, CHORDS, DRUMS), given=("Chords",))
+    spec = small(LEAD, CHORDS, DRUMS, given=("Chords",))
     generator, _ = build(spec, attention="factorised")
     with torch.no_grad():
         for block in generator.blocks:
@@ -417,7 +388,7 @@ def test_given_tracks_are_heard_through_attention_alone() -> None:
 
 
 def test_a_generator_that_is_given_nothing_says_so() -> None:
-    generator, _ = build(small((LEAD, CHORDS), given=("Lead",)))
+    generator, _ = build(small(LEAD, CHORDS, given=("Lead",)))
     with pytest.raises(UsageError, match="was called with nothing"):
         generator(latents(generator))
 
