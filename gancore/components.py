@@ -207,8 +207,9 @@ class GeneratorNet(Protocol):
     `draw_latent(draws) -> Tensor`.
 
     Where a part of each sample is given (`spec.given_shape` is not None), it is called `generator(z, condition, given)` with
-    `given` `[batch, *spec.given_shape]`, and returns whole samples with that part in them unchanged. One that can do this
-    says so by an attribute `takes_given = True`; another is refused for such data.
+    `given` `[batch, *spec.given_shape]`, and returns whole samples with that part in them unchanged (unless `spec.given_kept`
+    is false: then with one that is near). One that can do this says so by an attribute `takes_given = True`; another is
+    refused for such data.
     """
 
     latent_shape: tuple[int, ...]

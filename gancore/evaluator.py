@@ -204,7 +204,8 @@ def _compare(spec: SampleSpec, other: SampleSpec, name: str) -> list[str]:
             f"data '{name}' have classes that the run does not know ({', '.join(strange)}); it knows {', '.join(spec.classes)}"
         )
     before, now = spec.model_dump(mode="json"), other.model_dump(mode="json")
-    rest = [k for k in before | now if k not in (*fields, "classes") and before.get(k) != now.get(k)]
+    known = {*fields, "classes", *spec.measured}
+    rest = [k for k in before | now if k not in known and before.get(k) != now.get(k)]
     return [f"real: {name} differs from the training data in {', '.join(rest)}"] if rest else []
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gancore import checkpoint
 from gancore.data.spec import Given, SampleSpec
-from gancore.engine.build import build_game, pick_device
+from gancore.engine.build import build_game, pick_device, pick_memory_format
 from gancore.engine.sheets import NOTHING_GIVEN, check_class, cycle_classes, generate, parts_of, write
 from gancore.errors import ConfigError, Mistake, RunFolderError, UsageError
 from gancore.layers import nest, read_file
@@ -185,4 +185,6 @@ def load(
     spec: SampleSpec = resolve(settings.data.found.record.spec).model_validate(found.state["spec"])
     module = build_game(settings, spec).networks["generator"]
     checkpoint.load_module(module, found.tensors("ema"), "generator")
+    # The layout of the run, for another rounds otherwise.
+    module.to(memory_format=pick_memory_format(settings.run.memory_format, spec))  # type: ignore[call-overload]
     return Generator(module.to(pick_device(device)), spec, settings, found.step)

@@ -34,6 +34,10 @@ def draw(
     """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunFolderError(f"'{out}' exists already and nothing is overwritten; choose another --out")
+    if out is not None and out.suffix:
+        raise UsageError(
+            f"--out '{out}' names a folder to make, for a file a sample and the sheet; leave '{out.suffix}' out"
+        )
     check_device(device)
     import gancore
     from gancore.engine.sheets import check_writers

@@ -6,7 +6,7 @@ A spec is stored with every checkpoint, so a trained generator can be used where
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -43,6 +43,9 @@ class SampleSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    measured: ClassVar[tuple[str, ...]] = ()
+    """Fields that are measured on the data themselves, by which two data sets of one kind may differ."""
+
     shape: tuple[int, ...] = Field(description="Shape of one relaxed sample, without the batch.", min_length=1)
     dtype: str = Field("uint8", description="Type in which hard samples are held: uint8, int16, float32 ...")
     value_range: tuple[float, float] = Field((0.0, 255.0), description="Lowest and highest value of hard samples.")
@@ -62,6 +65,14 @@ class SampleSpec(BaseModel):
     def class_count(self) -> int:
         """How many classes a condition can name; 0 where samples carry no labels."""
         return len(self.classes)
+
+    @property
+    def exact(self) -> bool:
+        """Whether `harden` is the inverse of `relax`.
+
+        Where it is not (a spectrogram without phases), what it finds must look like the sample: `relax` of both is near.
+        """
+        return True
 
     def relax(self, hard: Tensor) -> Tensor:
         """Hard samples `[batch, *shape]` as a discriminator sees them: float32 in [-1, 1]."""
@@ -83,6 +94,14 @@ class SampleSpec(BaseModel):
     def given_shape(self) -> tuple[int, ...] | None:
         """Shape of what `given_part` returns, without the batch; None where nothing is given."""
         return None
+
+    @property
+    def given_kept(self) -> bool:
+        """Whether samples that are made around what is given have it in them unchanged.
+
+        Not where it only says how the sample is to be: a waveform that is made of a spectrogram has one that is near.
+        """
+        return True
 
     def given_part(self, relaxed: Tensor) -> Tensor | None:
         """What the generator is given of relaxed samples `[batch, *shape]`: `[batch, *given_shape]`, or None."""

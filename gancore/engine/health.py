@@ -135,7 +135,7 @@ def spread_ratio(discriminator: nn.Module | None, real: Tensor, fake: Tensor, co
 
     Distances are taken between the discriminator's features, where it offers `features`, else between the samples.
     `real` and `fake` are relaxed samples `[n, ...]` of the same classes `condition` `[n]`. Where a part of each is given, both
-    have it, and what it adds to their spread is the same.
+    have it, and what it adds to their spread is the same; one sample of each part is no collapse.
     """
     features = getattr(discriminator, "features", None)
     sides = [x if features is None else features(x, condition) for x in (real, fake)]

@@ -75,8 +75,11 @@ def _layer_randomness(device: torch.device, state: Tensor | None = None) -> Tens
     return torch.get_rng_state()
 
 
-class _Table:
-    """What the phases of one run share: the networks, the loss, and the fakes of the current step."""
+class Table:
+    """What the phases of one run share: the networks, the loss, and the fakes of the current step.
+
+    A game that is built on this one may derive its own and name it in `GanGame.table`, as it may its phases.
+    """
 
     def __init__(self, options: GanOptions, context: GameContext) -> None:
         self.loss = context.loss
@@ -146,7 +149,7 @@ class _LossPhase(Phase):
     the loss's gradient with respect to each; `run` then backpropagates that gradient (Gao et al. 2021, gradient caching).
     """
 
-    def __init__(self, name: str, player: Player, table: _Table, *, every: int = 1) -> None:
+    def __init__(self, name: str, player: Player, table: Table, *, every: int = 1) -> None:
         super().__init__(name, player, every=every)
         self.table = table
         self._cached: list[tuple[Heads, Tensor]] = []
@@ -190,15 +193,18 @@ class _LossPhase(Phase):
             _layer_randomness(batch.x.device, self._states.pop(0))
         return self.logits(batch, draws)
 
-    def backward(self, batch: Batch, real: Heads, fake: Heads) -> Tensor:
-        """Add this part's gradients; the loss, for the record."""
+    def backward(self, batch: Batch, real: Heads, fake: Heads, more: Tensor | None = None) -> Tensor:
+        """Add this part's gradients, and those of `more`, a term of this part alone; the loss without it, for the record."""
         if self._cached:
             grads, loss = self._cached.pop(0)
             pairs = [(h, g) for h, g in zip((*real, *fake), grads, strict=True) if h.requires_grad]
+            if more is not None:
+                pairs.append((more, torch.full_like(more, batch.weight)))
             torch.autograd.backward([h for h, _ in pairs], [g for _, g in pairs])
             return loss
         loss = self._total(real, fake)
-        (loss if batch.weight == 1.0 else loss * batch.weight).backward()
+        whole = loss if more is None else loss + more
+        (whole if batch.weight == 1.0 else whole * batch.weight).backward()
         return loss.detach()
 
 
@@ -255,7 +261,7 @@ class PenaltyPhase(Phase):
     """A regulariser of the discriminator, in float32 whatever the networks run in."""
 
     def __init__(
-        self, name: str, player: Player, table: _Table, regulariser: Regulariser, options: PenaltyOptions
+        self, name: str, player: Player, table: Table, regulariser: Regulariser, options: PenaltyOptions
     ) -> None:
         super().__init__(f"{player.name}/{name}", player, every=options.every)
         self.table = table
@@ -285,7 +291,14 @@ class PenaltyPhase(Phase):
 
 
 class GanGame:
-    """Discriminator (with its penalties), then generator, on every batch."""
+    """Discriminator (with its penalties), then generator, on every batch.
+
+    A game that differs in what a phase does names its own classes below.
+    """
+
+    table: type[Table] = Table
+    discriminator_phase: type[DiscriminatorPhase] = DiscriminatorPhase
+    generator_phase: type[GeneratorPhase] = GeneratorPhase
 
     def __init__(self, options: GanOptions, context: GameContext) -> None:
         self.options = options
@@ -295,10 +308,10 @@ class GanGame:
 
     def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
         """`discriminator/main`, one phase per penalty, `generator/main`."""
-        table = _Table(self.options, self.context)
+        table = self.table(self.options, self.context)
         judge, maker = players["discriminator"], players["generator"]
-        main = DiscriminatorPhase("discriminator/main", judge, table)
-        generator = GeneratorPhase("generator/main", maker, table, every=self.options.generator_every)
+        main = self.discriminator_phase("discriminator/main", judge, table)
+        generator = self.generator_phase("generator/main", maker, table, every=self.options.generator_every)
         main.generator_phase = generator
         penalties = []
         for name, (regulariser, options) in self.context.penalties.items():

@@ -141,12 +141,16 @@ def _try(kit: Kit, scene: Scene, after: bool = True, /, **changes: Any) -> None:
 
 
 def setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
-    """Where a subject is tried: a scene as it stands, or the stage with the part put in."""
+    """Where a subject is tried: a scene as it stands, such as that of a game's own preset, or the stage with the part put in."""
     scenes = kit.scenes()
     if subject in scenes:
         return scenes[subject], {}
     kind, _, local = subject.partition(" ")
     name = f"{kit.name}:{local}"
+    if kind == "game":  # a preset that chooses it has the networks and the data that it is made for
+        own = [s for s in scenes.values() if kit.declared(s, "game").get("name") in (local, name)]
+        if own:
+            return own[0], {}
     if kind == "penalty":
         return kit.stage(), {"penalties": {"*": "none", name: {"every": 1}}}
     if kind == "augmentation":

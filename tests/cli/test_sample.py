@@ -111,6 +111,12 @@ def test_folder_with_anything_in_it_is_not_written_to(refused: Refused, trained:
     assert [p.name for p in out.iterdir()] == ["mine.txt"]
 
 
+def test_out_with_a_suffix_is_refused_before_anything_is_drawn(refused: Refused, trained: Path, tmp_path: Path) -> None:
+    words = refused("sample", trained, "--out", tmp_path / "sheet.png", code=2)
+    assert "names a folder to make" in words
+    assert not (tmp_path / "sheet.png").exists()
+
+
 def test_empty_folder_may_be_used(gan: Gan, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     gan("sample", trained, "-n", 1, "--out", tmp_path / "out")

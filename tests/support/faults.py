@@ -35,6 +35,7 @@ METRIC = "def gap(material):"
 FIGURES = (
     'return {"gap": float((fake.mean(0) - real.mean(0)).norm()), "spread": Figure(value=1.0, real=1.0, overlap=1.0)}'
 )
+NOT_EXACT = "    @property\n    def exact(self):\n        return False\n\n    def harden(self, relaxed):"
 WITNESS = "fake = self.generator(draw_latent(self.generator, draws), batch.condition)"
 
 
@@ -141,6 +142,11 @@ DATA = {
     "labels come without classes": ("data.samples", part('labels, ("inner", "outer"), report', "labels, (), report")),
     "relax gives float64": ("data.relaxes", part("return hard.float()", "return hard.double()")),
     "harden is not the inverse": ("data.relaxes", part("relaxed.float().clamp(-1.0, 1.0)", "relaxed.float() * 0.5")),
+    "harden finds nothing near": (
+        "data.relaxes",
+        part("    def harden(self, relaxed):", NOT_EXACT)
+        + part("relaxed.float().clamp(-1.0, 1.0)", "-relaxed.float()"),
+    ),
     "one sample of many is not finite": (
         "data.samples",
         part(

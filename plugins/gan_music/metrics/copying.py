@@ -9,11 +9,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gan_music.metrics.distributions import overlap
 from gan_music.metrics.figures import notes_of
 from gan_music.metrics.table import Floats, Table
 from gan_music.roll import Ints
 from gan_music.spec import MusicSpec
+from gancore.distributions import nearer, overlap
 from gancore.evaluation import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
@@ -156,16 +156,6 @@ def diversity(phrases: Onsets) -> float:
     total = sum(columns.distances(phrases, 0).double().sum().item() for columns in parts)
     # Each phrase is at distance 0 from itself, and so adds nothing.
     return total / (count * (count - 1))
-
-
-def nearer(ours: Floats, theirs: Floats) -> float:
-    """Share of the pairs in which `ours` is the lower one, ties counting half; 0.5 without pairs."""
-    if not len(ours) or not len(theirs):
-        return 0.5
-    ordered = np.sort(theirs)
-    above = len(theirs) - np.searchsorted(ordered, ours, side="right")
-    tied = len(theirs) - np.searchsorted(ordered, ours, side="left") - above
-    return float((above + 0.5 * tied).sum() / (len(ours) * len(theirs)))
 
 
 class _Columns:

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from gan_music.metrics.distributions import overlap
 from gan_music.metrics.table import Floats, Table, table_of
 from gan_music.spec import MusicSpec
+from gancore.distributions import overlap
 from gancore.evaluation import Figure, Material
 from gancore.options import Options as BaseOptions
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from support.faults import FAULTS
+from support.faults import FAULTS, NOT_EXACT
 from support.specimen import WITH_GIVEN, Change, install
 
 from gancore.testing.check import CHECKS, Result
@@ -47,6 +47,15 @@ def test_a_plugin_that_keeps_every_promise_passes_every_check(look: Look) -> Non
     results = look(*WITH_GIVEN)
     assert [str(r) for r in results if r.outcome in ("failed", "blocked")] == []
     assert {r.check for r in results if r.outcome == "passed"} == set(CHECKS)
+
+
+def test_a_way_back_that_is_only_near_will_do_where_the_spec_says_so(look: Look) -> None:
+    near = (
+        Change("parts", "    def harden(self, relaxed):", NOT_EXACT),
+        Change("parts", "relaxed.float().clamp(-1.0, 1.0)", "relaxed.float() * 0.9"),
+    )
+    results = look(*near, without=SLOW)
+    assert {r.outcome for r in results if r.check == "data.relaxes"} == {"passed"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from support.rolls import material, random_rolls, rolls_of, values
 
 from gan_music.metrics import copying
-from gan_music.metrics.copying import diversity, nearer, nearest, onsets_of
+from gan_music.metrics.copying import diversity, nearest, onsets_of
 from gan_music.metrics.table import table_of
 from gan_music.roll import to_notes
 from gan_music.spec import MusicSpec, Track
@@ -107,12 +106,6 @@ def test_a_second_copy_in_the_training_set_still_counts():
     train = random_rolls(SPEC, 30)
     twice = torch.cat([train, train[:1]])
     assert found(train, train[:2], twice, held_out=False)["nearest/exact"].real == 0.5
-
-
-def test_nearer_is_the_share_of_pairs_with_half_of_the_ties():
-    assert nearer(np.array([0.1, 0.5]), np.array([0.5, 0.9])) == (2 + 1.5) / 4
-    assert nearer(np.array([0.9]), np.array([0.1])) == 0.0
-    assert nearer(np.array([0.3, 0.3]), np.array([0.3])) == 0.5
 
 
 def test_diversity_is_the_mean_distance_of_two_phrases():

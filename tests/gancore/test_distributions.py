@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gan_music.metrics.distributions import overlap, overlap_of_vectors, shared
+from gancore.distributions import nearer, overlap, overlap_of_vectors, shared
 
 
 def by_scipy(intra, inter):
@@ -51,7 +51,7 @@ def test_few_generated_that_differ_from_constant_real_ones_lower_it_by_their_sha
     assert overlap(generated, np.ones(100)) == pytest.approx(0.95, abs=0.01)
 
 
-def test_phrases_without_the_feature_are_left_out():
+def test_samples_without_the_feature_are_left_out():
     rng = np.random.default_rng(0)
     generated, real = rng.normal(size=50), rng.normal(size=60)
     gaps = np.full(7, np.nan)
@@ -71,3 +71,9 @@ def test_histograms_share_the_lower_of_their_shares():
     assert shared(np.array([3.0, 1.0]), np.array([1.0, 1.0])) == 0.75
     assert shared(np.zeros(2), np.zeros(2)) == 1.0
     assert shared(np.array([1.0, 0.0]), np.zeros(2)) == 0.0
+
+
+def test_nearer_is_the_share_of_pairs_with_half_of_the_ties():
+    assert nearer(np.array([0.1, 0.5]), np.array([0.5, 0.9])) == (2 + 1.5) / 4
+    assert nearer(np.array([0.9]), np.array([0.1])) == 0.0
+    assert nearer(np.array([0.3, 0.3]), np.array([0.3])) == 0.5

@@ -1,26 +1,26 @@
-"""Whether generated phrases are spread as real ones are: the overlapping area of Yang and Lerch."""
+"""For metrics: whether a feature of generated samples is spread as that of real ones, and which of two sets has lower values."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from gan_music.metrics.table import Floats
+Floats = npt.NDArray[np.float64]
 
 _BINS = 512
 _AT_MOST = 1000
 
 
 def overlap(generated: Floats, real: Floats) -> float | None:
-    """Overlapping area, in [0, 1], of a feature `[phrases]` of both sets; NaN where a phrase has none.
+    """Overlapping area, in [0, 1], of a feature `[samples]` of both sets; NaN where a sample has none.
 
     Yang and Lerch 2020, "On the evaluation of generative models in music": the absolute differences of all pairs of real
-    phrases (intra-set) are held against those of each generated phrase with each real one (inter-set). Both densities are
+    samples (intra-set) are held against those of each generated sample with each real one (inter-set). Both densities are
     estimated with Gaussian kernels, and the area under both is taken. Unlike there the two share one bandwidth, by Scott's
     rule on both sets of distances together, so that a set without any spread can be held against one that has some.
 
     Distances are counted on a grid of 512 steps from the lowest to the highest value. None where fewer than two real
-    phrases have the feature; 0 where they have it and not a single generated one does.
+    samples have the feature; 0 where they have it and not a single generated one does.
     """
     generated, real = generated[np.isfinite(generated)], real[np.isfinite(real)]
     if len(real) < 2:
@@ -41,9 +41,9 @@ def overlap(generated: Floats, real: Floats) -> float | None:
 
 
 def overlap_of_vectors(generated: Floats, real: Floats) -> float | None:
-    """The same for features `[phrases, size]`, whose distance is Euclidean; at most 1,000 evenly spaced phrases of a set.
+    """The same for features `[samples, size]`, whose distance is Euclidean; at most 1,000 evenly spaced samples of a set.
 
-    Phrases with a NaN in them have no such feature.
+    Samples with a NaN in them have no such feature.
     """
     ours, theirs = (_thinned(rows[np.isfinite(rows).all(axis=1)]) for rows in (generated, real))
     if len(theirs) < 2:
@@ -66,6 +66,16 @@ def shared(generated: Floats, real: Floats) -> float:
     if not min(totals) > 0:
         return float(max(totals) <= 0)
     return min(1.0, float(np.minimum(generated / totals[0], real / totals[1]).sum()))
+
+
+def nearer(ours: Floats, theirs: Floats) -> float:
+    """Share of the pairs in which `ours` is the lower one, ties counting half; 0.5 without pairs."""
+    if not len(ours) or not len(theirs):
+        return 0.5
+    ordered = np.sort(theirs)
+    above = len(theirs) - np.searchsorted(ordered, ours, side="right")
+    tied = len(theirs) - np.searchsorted(ordered, ours, side="left") - above
+    return float((above + 0.5 * tied).sum() / (len(ours) * len(theirs)))
 
 
 def _counts(shares: Floats) -> Floats:
