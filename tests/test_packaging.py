@@ -28,6 +28,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(built: Path) -> None:
         names = wheel.namelist()
     packages = {
         "gancore": ROOT,
+        "gan_audio": ROOT / "plugins",
         "gan_image": ROOT / "plugins",
         "gan_music": ROOT / "plugins",
         "gan_tensorboard": ROOT / "plugins",
@@ -49,6 +50,7 @@ def test_the_wheel_declares_the_command_and_its_plugins_like_anyone_else(built: 
         [name] = [n for n in wheel.namelist() if n.endswith("entry_points.txt")]
         text = wheel.read(name).decode()
     assert "gan = gan_cli:main" in text
+    assert "audio = gan_audio" in text.partition("[gancore]")[2]
     assert "image = gan_image" in text.partition("[gancore]")[2]
 
 
@@ -73,7 +75,7 @@ def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {d.split(">")[0].split("<")[0].split("[")[0].lower() for d in project["dependencies"]}
     known_as = {"PIL": "pillow", "sklearn": "scikit-learn", "tomli_w": "tomli-w"}
-    own = {"gancore", "gan_image", "gan_music", "gan_tensorboard", "gan_cli"}
+    own = {"gancore", "gan_audio", "gan_image", "gan_music", "gan_tensorboard", "gan_cli"}
     imported = set()
     for folder in ("gancore", "plugins", "cli"):
         for path in (ROOT / folder).rglob("*.py"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from gancore.plugins import BUILTIN, GROUP
 from gancore.testing import check_plugin
@@ -24,6 +25,13 @@ def data_for(plugin: str, folder: Path) -> dict[str, Any]:
         pictures = np.random.default_rng(0).integers(0, 255, (24, 16, 16), dtype=np.uint8)
         np.savez(folder / "pictures.npz", x_train=pictures, y_train=np.arange(24) % 3)
         return {"data": folder / "pictures.npz"}
+    if plugin == "audio":
+        for number in range(16):
+            tone = 0.5 * np.sin(0.05 * (number + 2) * np.arange(3000))
+            place = folder / "sounds" / ("low" if number < 8 else "high")
+            place.mkdir(parents=True, exist_ok=True)
+            soundfile.write(place / f"{number}.wav", tone, 8000)
+        return {"data": folder / "sounds"}
     return {}
 
 

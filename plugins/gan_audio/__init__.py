@@ -1,0 +1,158 @@
+"""The audio plugin: what it brings. Declarations only; everything they name is imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gancore import hookimpl
+from gancore.components import Architecture, Dataset, Game, Metric, PluginInfo, Preset, Writer
+
+SPEC = "gan_audio.spec:AudioSpec"
+
+
+@hookimpl
+def gan_plugin_info() -> PluginInfo:
+    return PluginInfo(
+        summary="Sounds: folders of recordings as spectrograms or waveforms, and a built-in set of synthesised notes",
+        api_version=1,
+        demo_preset="demo",
+        data_preset="spoken-digits",
+    )
+
+
+@hookimpl
+def gan_datasets() -> Iterable[Dataset]:
+    yield Dataset(
+        name="notes",
+        summary="Plucked, bowed, blown and struck notes, synthesised: the built-in demo",
+        target="gan_audio.data.notes:open_notes",
+        options="gan_audio.data.notes:Options",
+        spec=SPEC,
+    )
+    yield Dataset(
+        name="sounds",
+        summary="A folder or zip of recordings in any format that soundfile or librosa reads",
+        target="gan_audio.data.sounds:open_sounds",
+        options="gan_audio.data.sounds:Options",
+        spec=SPEC,
+        suffixes=(".zip",),
+        directories=True,
+    )
+
+
+@hookimpl
+def gan_architectures() -> Iterable[Architecture]:
+    yield Architecture(
+        name="specgan",
+        summary="Two-dimensional convolutions on spectrograms of any size (Donahue et al. 2019)",
+        target="gan_audio.nets.specgan:build",
+        options="gan_audio.nets.specgan:Options",
+    )
+    yield Architecture(
+        name="resnet2d",
+        summary="Residual blocks on spectrograms, class-conditional, with optional self-attention",
+        target="gan_audio.nets.resnet2d:build",
+        options="gan_audio.nets.resnet2d:Options",
+    )
+    yield Architecture(
+        name="wavegan",
+        summary="One-dimensional convolutions on waveforms, with phase shuffle (Donahue et al. 2019)",
+        target="gan_audio.nets.wavegan:build",
+        options="gan_audio.nets.wavegan:Options",
+    )
+    yield Architecture(
+        name="hifigan",
+        summary="Mel spectrograms to waveforms, for the game `vocoder` (Kong et al. 2020)",
+        target="gan_audio.nets.hifigan:build",
+        options="gan_audio.nets.hifigan:Options",
+    )
+
+
+@hookimpl
+def gan_games() -> Iterable[Game]:
+    yield Game(
+        name="vocoder",
+        summary="Mel spectrograms to waveforms against discriminators of periods and scales (Kong et al. 2020)",
+        target="gan_audio.games.vocoder:Vocoder",
+        options="gan_audio.games.vocoder:Options",
+        players=("discriminator", "generator"),
+    )
+
+
+@hookimpl
+def gan_writers() -> Iterable[Writer]:
+    yield Writer(
+        name="wav",
+        summary="A WAV file a sample",
+        target="gan_audio.writers.wav:WavWriter",
+        options="gan_audio.writers.wav:WavOptions",
+        role="each",
+    )
+    yield Writer(
+        name="spectrogram",
+        summary="A PNG a sample: its spectrogram in seconds and Hz above its waveform",
+        target="gan_audio.writers.spectrogram:SpectrogramWriter",
+        options="gan_audio.writers.spectrogram:SpectrogramOptions",
+        role="each",
+    )
+    yield Writer(
+        name="sheet",
+        summary="One PNG with the spectrograms and waveforms of all samples",
+        target="gan_audio.writers.sheet:SheetWriter",
+        options="gan_audio.writers.sheet:SheetOptions",
+        role="sheet",
+    )
+    yield Writer(
+        name="sequence",
+        summary="One WAV file in which all samples sound one after another",
+        target="gan_audio.writers.sequence:SequenceWriter",
+        options="gan_audio.writers.sequence:SequenceOptions",
+        role="sheet",
+    )
+
+
+@hookimpl
+def gan_metrics() -> Iterable[Metric]:
+    yield Metric(
+        name="classes",
+        summary="What a classifier hears: accuracy of what was asked for, inception score, Frechet distance",
+        target="gan_audio.metrics.classes:build",
+        options="gan_audio.metrics.classes:Options",
+    )
+    yield Metric(
+        name="pitch",
+        summary="Notes within a quarter tone of the pitch that was asked for",
+        target="gan_audio.metrics.pitch:build",
+        options="gan_audio.metrics.pitch:Options",
+    )
+    yield Metric(
+        name="ndb",
+        summary="Bins of real sounds that are filled otherwise (Richardson and Weiss 2018)",
+        target="gan_audio.metrics.ndb:build",
+        options="gan_audio.metrics.ndb:Options",
+    )
+    yield Metric(
+        name="spectrum",
+        summary="Long-term spectrum, loudness and brightness, as distributions",
+        target="gan_audio.metrics.spectrum:build",
+        options="gan_audio.metrics.spectrum:Options",
+    )
+    yield Metric(
+        name="copying",
+        summary="Distances to the nearest sounds trained on, and between samples",
+        target="gan_audio.metrics.copying:build",
+        options="gan_audio.metrics.copying:Options",
+    )
+    yield Metric(
+        name="alarms",
+        summary="Silent, clipped, noisy, humming and repeated samples",
+        target="gan_audio.metrics.alarms:build",
+        options="gan_audio.metrics.alarms:Options",
+    )
+
+
+@hookimpl
+def gan_presets() -> Iterable[Preset]:
+    from gan_audio.presets import PRESETS
+
+    yield from PRESETS

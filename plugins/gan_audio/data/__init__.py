@@ -1,0 +1,1 @@
+"""Sources of sounds: made notes, and folders or archives of recordings."""

@@ -1,0 +1,361 @@
+"""Recordings from a folder or a zip archive, with their folders or names as classes.
+
+Every file is decoded once and the samples are kept in the user's cache, from which they are mapped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import soundfile
+import torch
+from pydantic import Field, StringConstraints, model_validator
+from torch import Tensor
+
+from gan_audio.data.cache import CacheItem, Reading, Recorder, make_key
+from gan_audio.data.decode import (
+    NEEDS_FFMPEG,
+    SUPPORTED,
+    Sound,
+    Treatment,
+    UnusableError,
+    amplitude,
+    decode,
+    is_sound,
+    quiet,
+)
+from gan_audio.data.labels import LABEL, NamePattern, by_folder, by_pattern, is_chosen
+from gan_audio.data.options import SoundOptions
+from gan_audio.data.source import FULL_SCALE, Clips, ClipSource, Longs, Place, Shorts
+from gancore.components import ProgressReport
+from gancore.data.files import MAX_ENTRY_BYTES, Entry, FileTree, scan
+from gancore.data.report import ScanReport, Skipped
+from gancore.errors import DataError, UsageError
+from gancore.random import Draws, derive
+
+MAX_FILE_BYTES = 4 * 2**30
+"""Files in folders are decoded piece by piece, and may be larger than what has to be unpacked into memory."""
+FEW = 10
+"""Classes with fewer clips are noted in the report."""
+FITTED, FITTED_SAMPLES = 1000, 2**26
+"""At most so many clips and samples are looked at to find mean and deviation of spectrograms."""
+
+Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Long = Literal["crop-start", "crop-center", "crop-random", "split", "skip"]
+CROPS: dict[Long, Place] = {"crop-start": "start", "crop-center": "center", "crop-random": "random"}
+
+
+class Options(SoundOptions):
+    """Options of the data set `sounds`."""
+
+    path: Path = Field(description="A folder, with any folders below it, or a .zip archive of recordings.")
+    include: tuple[Glob, ...] = Field(
+        (),
+        description="Only files whose name matches one of these globs, such as `*.flac`; with a slash, whose path inside"
+        " the data set does (`train/*`). None: all.",
+    )
+    exclude: tuple[Glob, ...] = Field(
+        (), description="Leave out files that match one of these globs, such as `*_[0-4].wav`."
+    )
+    labels: bool | Literal["auto"] = Field(
+        "auto",
+        description="Classes: by `pattern` where it has the field label, else by top folders; auto: if there are two or more"
+        " and no sound lies beside them.",
+    )
+    pattern: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="How files are named, such as `{label}_{speaker}_{index}.wav`: the field label is the class, others stand"
+        " for anything. Files that do not match are skipped.",
+    )
+    long: Long = Field(
+        "crop-random",
+        description="What is longer than a clip: cut to its beginning, its middle or a random part at each use, split into"
+        " several clips, or skipped. Of what is left after a split, half a clip or more is kept.",
+    )
+    place: Place = Field("start", description="Where in the clip shorter sounds lie, with silence for the rest.")
+    fade_ms: float = Field(
+        5.0,
+        ge=0.0,
+        le=1000.0,
+        description="Milliseconds in which sound rises or falls where it was cut or silence follows; 0: cuts may click.",
+    )
+    normalise: Literal["none", "peak", "loudness"] = Field(
+        "none",
+        description="Level of each file: as it is, its highest peak at 0.95, or its loudness at loudness_db.",
+    )
+    loudness_db: float = Field(
+        -23.0,
+        ge=-60.0,
+        le=0.0,
+        description="With normalise=loudness: root mean square of the active part (frames of 20 ms within 30 dB of the"
+        " loudest), in dB of full scale; lower where the peak would pass 0.95.",
+    )
+    trim_db: float = Field(
+        0.0,
+        ge=0.0,
+        le=120.0,
+        description="Cut off both ends as far as they are more than this many dB below the peak, but for 5 ms; 0: nothing.",
+    )
+    silent_db: float = Field(
+        -60.0,
+        ge=-200.0,
+        le=0.0,
+        description="Skip files, and parts of a split one, without a sample above this level in dB of full scale.",
+    )
+    max_seconds: float = Field(
+        1800.0, ge=0.01, le=86_400.0, description="Of longer files only so many seconds are read."
+    )
+    memory_limit_mb: int = Field(
+        4096, ge=1, le=1_048_576, description="MiB that decoded sound may take in memory where it cannot be cached."
+    )
+    cache: bool = Field(
+        True, description="Keep decoded sound on disk, in $GAN_CACHE_DIR or the user's cache folder, and map it."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Options:
+        _ = self.name_pattern
+        return self
+
+    @property
+    def name_pattern(self) -> NamePattern | None:
+        """`pattern`, parsed. Raises ValueError where it is none."""
+        return None if self.pattern is None else NamePattern.of(self.pattern)
+
+    @property
+    def treatment(self) -> Treatment:
+        """What is done to each file when it is decoded."""
+        names = Treatment.__dataclass_fields__
+        return Treatment(**{name: getattr(self, name) for name in names})
+
+
+def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
+    """Clips of every file that holds sound, in the order of the files' names.
+
+    Files that hold none, or whose name does not match the pattern, are listed in the report with the reason. So are files
+    that are used in part, and, called `note`, classes with few clips and a sample rate that most files do not reach. Raises
+    UsageError for a path or labels that cannot be, DataError when there is no sound.
+    """
+    archive = options.path.expanduser().is_file()
+    tree = scan(options.path, what="recordings", max_bytes=MAX_ENTRY_BYTES if archive else MAX_FILE_BYTES)
+    sounds = [entry for entry in tree.entries if is_sound(entry.name)]
+    entries = [entry for entry in sounds if is_chosen(entry.name, options.include, options.exclude)]
+    if not entries:
+        raise DataError(_nothing(options, len(sounds), 0, tree.problems))
+    reading, samples, file = _decoded(tree, entries, options, progress)
+    names = [entries[number].name for number in reading.used]
+    usable, skipped = _usable(names, reading, options)
+    clips, recording, silent = _clips(reading, samples, usable, names, options)
+    skipped = sorted([*tree.problems, *reading.skipped, *skipped, *silent], key=lambda one: one.path)
+    if not len(clips):
+        raise DataError(_nothing(options, len(sounds), len(entries), skipped))
+
+    labels, classes = _labels([names[number] for number in recording], tree, options)
+    notes = [*_slow(reading, options), *_rare(labels, classes)]
+    found = len(entries) + len(tree.problems)
+    report = ScanReport(str(options.path), found=found, used=len(clips), skipped=(*skipped, *notes))
+    source = ClipSource(
+        options.spec(classes),
+        samples,
+        clips,
+        labels,
+        report,
+        crop=CROPS.get(options.long, "start"),
+        place=options.place,
+        fade=round(options.fade_ms / 1000.0 * options.sample_rate),
+        groups=torch.from_numpy(recording),
+        file=file,
+    )
+    # Any clips would do that stand for all; these are spread evenly, and the same each time.
+    count = max(1, min(len(clips), FITTED, FITTED_SAMPLES // options.length))
+    some = torch.linspace(0, len(clips) - 1, count, dtype=torch.float64).long()
+    source.spec = source.spec.fitted(source.fetch(some, Draws(derive(0, "fitted"), some))[0])
+    return source
+
+
+def _nothing(options: Options, sounds: int, chosen: int, skipped: Sequence[Skipped]) -> str:
+    head = f"data set '{options.path}': no sound could be read"
+    if sounds and not chosen:
+        globs = f"include={','.join(options.include) or 'none'}, exclude={','.join(options.exclude) or 'none'}"
+        files = "1 file is a sound" if sounds == 1 else f"{sounds:,} files are sounds"
+        return f"{head} ({files} by suffix, none is left by {globs}); change include or exclude"
+    first = f"first problem: {skipped[0].path} is {skipped[0].reason}" if skipped else "none has the suffix of a sound"
+    files = "1 sound file" if chosen == 1 else f"{chosen:,} sound files"
+    return f"{head} ({files} looked at; {first}). Supported: {SUPPORTED}"
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _decoded(
+    tree: FileTree, entries: Sequence[Entry], options: Options, progress: ProgressReport
+) -> tuple[Reading, Shorts, Path | None]:
+    """What came of `entries`, their samples one after the other, and the file these are mapped from, if they are."""
+    item = CacheItem(_key(tree, entries, options)) if options.cache else None
+    if item and (known := item.reading(len(entries))):
+        mapped = item.open(sum(known.lengths))
+        if mapped is not None:
+            return known, mapped, item.samples
+    return _read(entries, item, options, progress)
+
+
+def _key(tree: FileTree, entries: Sequence[Entry], options: Options) -> str:
+    # Another version may decode or filter otherwise, and with ffmpeg there is more that can be decoded.
+    ffmpeg = any(entry.name.lower().endswith(NEEDS_FFMPEG) for entry in entries) and shutil.which("ffmpeg") is not None
+    what = [str(tree.path.resolve()), asdict(options.treatment), soundfile.__libsndfile_version__, ffmpeg]
+    return make_key([*what, *((entry.name, entry.fingerprint) for entry in entries)])
+
+
+def _read(
+    entries: Sequence[Entry], item: CacheItem | None, options: Options, progress: ProgressReport
+) -> tuple[Reading, Shorts, Path | None]:
+    skipped: list[Skipped] = []
+    used: list[tuple[int, int, int, tuple[bool, bool], bool]] = []
+    lasting = True
+    limit = options.memory_limit_mb * 2**20
+    with quiet(), Recorder(item, limit, f"data set '{options.path}'") as recorder:
+        for number, sound in _in_threads(entries, options.treatment, progress):
+            if isinstance(sound, UnusableError):
+                lasting = lasting and not sound.passing
+                skipped.append(Skipped(entries[number].name, str(sound)))
+                continue
+            recorder.add(sound.samples)
+            used.append((number, len(sound.samples), sound.rate, sound.cut, sound.longer))
+        if not used:
+            skipped.sort(key=lambda one: one.path)
+            raise DataError(_nothing(options, len(entries), len(entries), skipped))
+        numbers, lengths, rates, cut, longer = zip(*used, strict=True)
+        reading = Reading(numbers, lengths, rates, cut, longer, tuple(skipped))
+        return reading, *recorder.keep(reading, lasting=lasting)
+
+
+def _in_threads(
+    entries: Sequence[Entry], treatment: Treatment, progress: ProgressReport
+) -> Iterator[tuple[int, Sound | UnusableError]]:
+    """What comes of every file, in order, decoded in threads: libsndfile and torch let others run while they work."""
+
+    def attempt(entry: Entry) -> Sound | UnusableError:
+        try:
+            return decode(entry, treatment)
+        except UnusableError as error:
+            return error
+
+    threads = min(8, os.cpu_count() or 1)
+    waiting: deque[Future[Sound | UnusableError]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        upcoming = iter(entries)
+        for number in range(len(entries)):
+            # Only so many are under way at once, so that neither files nor samples pile up.
+            waiting.extend(pool.submit(attempt, entry) for entry in islice(upcoming, 2 * threads - len(waiting)))
+            yield number, waiting.popleft().result()
+            progress("reading sounds", number + 1, len(entries))
+
+
+# --- clips ------------------------------------------------------------------------------------------------------------
+
+
+def _usable(names: Sequence[str], reading: Reading, options: Options) -> tuple[Longs, list[Skipped]]:
+    """The numbers of the recordings to use, and what is wrong with the others or missing in these."""
+    usable: list[int] = []
+    skipped: list[Skipped] = []
+    pattern = options.name_pattern
+    for number, (name, length) in enumerate(zip(names, reading.lengths, strict=True)):
+        if pattern and pattern.match(name) is None:
+            skipped.append(Skipped(name, f"mislabelled (its name is not of the form '{pattern.text}')"))
+        elif options.long == "skip" and length > options.length:
+            seconds = length / options.sample_rate
+            skipped.append(Skipped(name, f"too long ({seconds:,.2f} s, {length:,} samples) with long=skip"))
+        else:
+            usable.append(number)
+            if reading.longer[number]:
+                skipped.append(Skipped(name, f"used in part (its first {options.max_seconds:,g} s, by max_seconds)"))
+    return np.array(usable, dtype=np.int64), skipped
+
+
+def _clips(
+    reading: Reading, samples: Shorts, usable: Longs, names: Sequence[str], options: Options
+) -> tuple[Clips, Longs, list[Skipped]]:
+    """Where clips are, the number of each one's recording `[n]`, and recordings of which parts are silent."""
+    lengths = np.array(reading.lengths, dtype=np.int64)
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    number, part = usable, np.zeros_like(usable)
+    if options.long == "split":
+        pieces, rest = np.divmod(lengths[usable], options.length)
+        pieces += (2 * rest >= options.length) | (pieces == 0)
+        number = np.repeat(usable, pieces)
+        part = np.arange(len(number)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    start = starts[number] + part * options.length
+    span = np.minimum(options.length, ends[number] - start) if options.long == "split" else lengths[number]
+    skipped = []
+    if options.long == "split":
+        least = amplitude(options.silent_db) * FULL_SCALE
+        peaks = [_peak(samples[a : a + n]) for a, n in zip(start.tolist(), span.tolist(), strict=True)]
+        heard = np.array(peaks) >= least
+        for one, count in Counter(number[~heard].tolist()).items():
+            parts = f"{count:,} of {int((number == one).sum()):,} parts"
+            skipped.append(Skipped(names[one], f"in part silent ({parts}, which are left out)"))
+        number, start, span = number[heard], start[heard], span[heard]
+    trimmed = np.array(reading.cut, dtype=np.bool_).reshape(-1, 2)[number]
+    return Clips(start, span, starts[number], ends[number], trimmed), number, skipped
+
+
+def _peak(samples: Shorts) -> int:
+    return max(int(samples.max()), -int(samples.min()))
+
+
+# --- labels and notes -------------------------------------------------------------------------------------------------
+
+
+def _labels(names: Sequence[str], tree: FileTree, options: Options) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Class indices `[n]` int64 of clips from the files `names`, and the classes, sorted; or None and none."""
+    if options.labels is False:
+        return None, ()
+    pattern = options.name_pattern
+    if pattern and LABEL in pattern.fields:
+        words, what = by_pattern(names, pattern), f"pattern='{pattern.text}'"
+    else:
+        words, what = by_folder(names, archive=tree.is_archive), "folders"
+    classes = tuple(sorted({word for word in words if word is not None}))
+    loose = next((name for name, word in zip(names, words, strict=True) if word is None), None)
+    if loose is not None or len(classes) < 2:
+        if options.labels == "auto":
+            return None, ()
+        problem = f"{loose} lies in none" if loose else f"there is only '{classes[0]}'"
+        raise UsageError(
+            f"data set '{options.path}': labels=true needs at least two classes, here by {what}, but {problem}; sort the "
+            "recordings into folders named by their classes, give a pattern with {label}, or set labels to auto or false"
+        )
+    numbers = {name: number for number, name in enumerate(classes)}
+    return torch.tensor([numbers[word] for word in words if word is not None], dtype=torch.int64), classes
+
+
+def _rare(labels: Tensor | None, classes: Sequence[str]) -> Iterator[Skipped]:
+    """Notes on classes with few clips."""
+    if labels is not None:
+        for name, count in zip(classes, torch.bincount(labels, minlength=len(classes)).tolist(), strict=True):
+            if count < FEW:
+                yield Skipped("note", f"class '{name}' has only {'1 clip' if count == 1 else f'{count} clips'}")
+
+
+def _slow(reading: Reading, options: Options) -> Iterator[Skipped]:
+    """A note where most files have a lower sample rate than was asked for."""
+    rates = np.array(reading.rates)
+    low = rates[rates < options.sample_rate]
+    if 2 * len(low) > len(rates):
+        yield Skipped(
+            "note",
+            f"{len(low):,} of {len(rates):,} files have a sample rate below {options.sample_rate:,} Hz, most often "
+            f"{int(np.bincount(low).argmax()):,} Hz: above half of that they hold nothing",
+        )

@@ -1,0 +1,97 @@
+"""What a vocoder is given out of a file of sound: clips of it, one after another, and how what it makes of them is joined.
+
+Neighbouring clips share an eighth of their length, over which one is faded into the other: a clip's ends are made without
+knowing what comes before and after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import torch
+from torch import Tensor
+
+from gan_audio.data.decode import SUPPORTED, Treatment, UnusableError, decode, quiet
+from gan_audio.data.source import as_float
+from gan_audio.spec import AudioSpec
+from gancore.data.files import Entry, why_unreadable
+from gancore.data.spec import Given
+from gancore.errors import DataError, UsageError
+
+MOST = 2**24
+"""Samples of a sound that can be given at once: those of the longest clip that a spec allows."""
+SHARED = 8
+"""A clip shares one part of so many with the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file by itself, as an `Entry` wants it."""
+
+    def open(self, key: str) -> IO[bytes]:
+        return open(key, "rb")
+
+
+def overlap(spec: AudioSpec) -> int:
+    """Samples that two neighbouring clips share, a multiple of hop; 0 where clips are too short for that."""
+    return spec.length // SHARED // spec.hop * spec.hop
+
+
+def read_given(spec: AudioSpec, path: Path) -> Given:
+    """The whole file at `path`, mono and resampled, in clips `[count, 1, spec.length]`; silence fills up the last one.
+
+    Raises:
+        UsageError: nothing is given to this generator, there is no such file, or it is too long.
+        DataError: it holds no usable sound.
+    """
+    if spec.given_shape is None:
+        raise UsageError(f"'{path}': nothing is given to this generator; it makes sounds out of nothing")
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise UsageError(f"'{path}' does not exist; name a file of sound ({SUPPORTED})") from None
+    except OSError as error:
+        raise UsageError(f"'{path}' is {why_unreadable(error)}; name a file of sound ({SUPPORTED})") from None
+    if not path.is_file():
+        raise UsageError(f"'{path}' is no file; name a file of sound ({SUPPORTED})")
+    entry = Entry(path.name, size, "", _File(), str(path), max(1, size))
+    seconds = (MOST - spec.length) / spec.sample_rate
+    try:
+        with quiet():
+            sound = decode(entry, Treatment(sample_rate=spec.sample_rate, max_seconds=seconds))
+    except UnusableError as error:
+        raise DataError(f"'{path}' cannot be used: it is {error}; give a file of sound ({SUPPORTED})") from None
+    if sound.longer:
+        raise UsageError(f"'{path}' is longer than {seconds:,.0f} s, which is all that can be given at once; cut it")
+    return Given(cut(as_float(torch.from_numpy(sound.samples)), spec))
+
+
+def cut(wave: Tensor, spec: AudioSpec) -> Tensor:
+    """A sound `[samples]` in clips `[count, 1, length]` that overlap; silence fills up the last one."""
+    step = spec.length - overlap(spec)
+    count = max(1, -(-(len(wave) - overlap(spec)) // step))
+    whole = torch.nn.functional.pad(wave, (0, (count - 1) * step + spec.length - len(wave)))
+    return whole.unfold(0, spec.length, step)[:, None].contiguous()
+
+
+def join(spec: AudioSpec, samples: Tensor, parts: int) -> tuple[AudioSpec, Tensor] | None:
+    """Clips `[n, 1, length]`, `parts` of them in a row to a sound, to whole sounds `[n // parts, 1, samples]` and their spec.
+
+    None where there is no whole one, or it would be longer than a spec allows.
+    """
+    shared, count = overlap(spec), len(samples) // parts
+    step = spec.length - shared
+    total = step * (parts - 1) + spec.length
+    if not count or total > MOST:
+        return None
+    clips = samples[: count * parts].float().reshape(count, parts, spec.length)
+    rise = torch.arange(1, shared + 1, device=samples.device) / (shared + 1)
+    ramp = torch.cat([rise, torch.ones(step - shared, device=samples.device), 1.0 - rise])
+    gains = ramp.repeat(parts, 1)
+    gains[0, :shared], gains[-1, step:] = 1.0, 1.0
+    whole = torch.zeros(count, total, device=samples.device)
+    for number in range(parts):
+        whole[:, number * step : number * step + spec.length] += clips[:, number] * gains[number]
+    return spec.changed(length=total), whole[:, None]

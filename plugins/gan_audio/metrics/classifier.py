@@ -1,0 +1,241 @@
+"""A classifier of sounds, trained on the labelled clips at hand, and kept on disk for the next evaluation.
+
+Published classifiers know other sounds than those of the user, so one is trained here: within a minute on a few thousand clips.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gan_audio.data.cache import cache_folder
+from gan_audio.metrics.levels import Bands, shuffled
+from gancore.random import derive
+
+VERSION = 1
+"""Of what a kept classifier depends on beside its training; another makes all kept ones unknown."""
+FEATURES = 128
+_PASSES = 20
+"""Each clip is heard at most so often."""
+_RATE, _DECAY = 3e-3, 0.01
+_SHIFT, _GAIN, _MASK = 0.1, 0.1, 1.0 / 6.0
+"""Augmentation: largest shift as a share of the clip, largest gain (6 dB of 60), widest mask as a share of bands or frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a classifier is trained: at most `steps` steps, channels from `width` up, and the seed of all that is drawn."""
+
+    steps: int = 1500
+    width: int = 16
+    seed: int = 0
+
+
+class Classifier(nn.Module):
+    """Four convolutions with a stride of 2, the largest value over time, and two layers: levels `[n, mels, frames]` to classes.
+
+    Frequencies keep their places, for which sound it is depends on them; times do not.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, mels: int, classes: int, width: int) -> None:
+        super().__init__()
+        widths = (width, 2 * width, 4 * width, 6 * width)
+        layers: list[nn.Module] = []
+        before = 1
+        for number, channels in enumerate(widths):
+            kernel = 3 if number else 5
+            conv = nn.Conv2d(before, channels, kernel, stride=2, padding=kernel // 2, bias=False)
+            layers += [conv, nn.BatchNorm2d(channels), nn.ReLU()]
+            before = channels
+            mels = math.ceil(mels / 2)
+        self.body = nn.Sequential(*layers)
+        self.hidden = nn.Linear(before * mels, FEATURES)
+        self.out = nn.Linear(FEATURES, classes)
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("deviation", torch.ones(()))
+        # Twice as fast on processors.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def features(self, levels: Tensor) -> Tensor:
+        """The last layer but one: levels `[n, mels, frames]` to `[n, 128]`, none below 0."""
+        planes = ((levels - self.mean) / self.deviation)[:, None].contiguous(memory_format=torch.channels_last)
+        return functional.relu(self.hidden(self.body(planes).amax(dim=3).flatten(1)))
+
+    def forward(self, levels: Tensor) -> Tensor:
+        """Logits `[n, classes]`."""
+        return self.out(self.features(levels))
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a classifier makes of clips: features float64 `[n, 128]` and probabilities of the classes float64 `[n, classes]`."""
+
+    features: Tensor
+    probabilities: Tensor
+
+    @property
+    def classes(self) -> Tensor:
+        """The most probable class of each clip, int64 `[n]`."""
+        return self.probabilities.argmax(dim=1)
+
+
+def hear(classifier: Classifier, levels: Tensor) -> Heard:
+    """What `classifier` makes of `levels` `[n, mels, frames]`, part by part."""
+    features, probabilities = [], []
+    with torch.no_grad():
+        for part in levels.split(256):
+            found = classifier.features(part)
+            features.append(found.double())
+            probabilities.append(classifier.out(found).double().softmax(dim=1))
+    return Heard(torch.cat(features), torch.cat(probabilities))
+
+
+def obtain(
+    waves: Tensor, labels: Tensor, levels: Tensor, classes: int, bands: Bands, training: Training, *, keep: bool
+) -> Classifier:
+    """The classifier of these clips: waveforms `[n, 1, length]`, their classes `[n]` and their `levels`, `[n, mels, frames]`.
+
+    With `keep` it is read from the cache where the same clips were learnt before, and put there otherwise.
+    """
+    path = None
+    if keep:
+        path = cache_folder().with_name("classifiers") / f"{_key(waves, labels, classes, bands, training)}.safetensors"
+        if (known := _read(path, _fresh(bands.mels, classes, training))) is not None:
+            return known
+    found = train(levels, labels, classes, training)
+    if path is not None:
+        _write(path, found)
+    return found
+
+
+def train(levels: Tensor, labels: Tensor, classes: int, training: Training) -> Classifier:
+    """Learn `labels` int64 `[n]` of `levels` `[n, mels, frames]`; the same ones give the same classifier on one machine.
+
+    AdamW with one cycle of the learning rate, on clips that were shifted, made louder or softer, and masked (Park et al. 2019,
+    "SpecAugment"). Torch's global random numbers stay where they are.
+    """
+    count = len(levels)
+    size = min(64, max(8, count // 16))
+    steps = min(training.steps, max(1, math.ceil(_PASSES * count / size)))
+    model = _fresh(levels.shape[1], classes, training)
+    part = levels[:: max(1, count // 2000)]
+    model.mean.copy_(part.mean())
+    model.deviation.copy_(part.std().clamp(min=1e-3) if part.numel() > 1 else torch.ones(()))
+    draws = torch.Generator().manual_seed(derive(training.seed, "augmentation"))
+    passes = math.ceil(steps * size / count)
+    order = torch.cat([shuffled(count, derive(training.seed, "pass", number)) for number in range(passes)])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=_DECAY)
+    model.train()
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = _RATE * _cycle((step + 1) / steps)
+        rows = order[step * size : (step + 1) * size]
+        loss = functional.cross_entropy(model(augmented(levels[rows], draws)), labels[rows])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+def _fresh(mels: int, classes: int, training: Training) -> Classifier:
+    """One that has learnt nothing yet."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(training.seed, "classifier"))
+        return Classifier(mels, classes, training.width)
+
+
+def augmented(levels: Tensor, draws: torch.Generator) -> Tensor:
+    """`levels` `[n, mels, frames]` shifted in time, louder or softer, with two masks of silence along each axis."""
+    count, mels, frames = levels.shape
+    reach = int(_SHIFT * frames)
+    shift = torch.randint(-reach, reach + 1, (count, 1), generator=draws)
+    source = torch.arange(frames) - shift
+    inside = (source >= 0) & (source < frames)
+    moved = levels.gather(2, source.clamp(0, frames - 1)[:, None].expand(-1, mels, -1)) * inside[:, None]
+    gain = (torch.rand(count, 1, 1, generator=draws) * 2.0 - 1.0) * _GAIN
+    # Silence stays silent.
+    moved = (moved + gain).clamp(0.0, 1.0) * (moved > 0)
+    for length, view in ((mels, (-1, mels, 1)), (frames, (-1, 1, frames))):
+        for _ in range(2):
+            begin = torch.rand(count, 1, generator=draws) * length
+            end = begin + torch.rand(count, 1, generator=draws) * max(1.0, _MASK * length)
+            place = torch.arange(length)
+            moved = moved.masked_fill(((place >= begin) & (place < end)).view(view), 0.0)
+    return moved
+
+
+def _cycle(done: float) -> float:
+    """The learning rate of a share `done` of all steps: up along a cosine for a quarter, then down to almost nothing."""
+    if done < 0.25:
+        return 0.04 + 0.96 * 0.5 * (1.0 - math.cos(math.pi * done / 0.25))
+    return max(1e-4, 0.5 * (1.0 + math.cos(math.pi * (done - 0.25) / 0.75)))
+
+
+# --- clusters, where there are no labels ------------------------------------------------------------------------------
+
+
+def clusters(vectors: Tensor, others: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Which of `count` clusters of `vectors` `[n, size]` each of them and of `others` `[m, size]` is in: int64 `[n]` and `[m]`.
+
+    K-means, as in Caron et al. 2018, "Deep clustering for unsupervised learning of visual features".
+    """
+    from sklearn.cluster import KMeans
+
+    different = len(np.unique(vectors.numpy(), axis=0))
+    means = KMeans(min(count, different), n_init=3, random_state=0).fit(vectors.numpy())
+    found, other = (torch.from_numpy(means.predict(one.numpy())).long() for one in (vectors, others))
+    return found, other
+
+
+# --- the cache --------------------------------------------------------------------------------------------------------
+
+
+def _key(waves: Tensor, labels: Tensor, classes: int, bands: Bands, training: Training) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    said = [VERSION, torch.__version__, list(waves.shape), classes, asdict(bands), asdict(training)]
+    digest.update(json.dumps(said).encode())
+    for part in waves.split(256):
+        digest.update(part.contiguous().numpy().tobytes())
+    digest.update(labels.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path, model: Classifier) -> Classifier | None:
+    """The kept weights in `model`; None where there are none, or damaged ones."""
+    try:
+        state = load(path.read_bytes())
+        model.load_state_dict(state)
+    except (OSError, SafetensorError, RuntimeError, ValueError):
+        return None
+    return model.eval()
+
+
+def _write(path: Path, model: Classifier) -> None:
+    """Keep the weights, whole or not at all; a cache that cannot be written is no error."""
+    name = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(save({key: value.contiguous() for key, value in model.state_dict().items()}))
+        os.replace(name, path)
+    except OSError:
+        if name:
+            with contextlib.suppress(OSError):
+                os.unlink(name)

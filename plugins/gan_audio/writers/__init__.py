@@ -1,0 +1,1 @@
+"""Sounds on disk: WAV files, spectrograms to look at, and sheets of many samples."""

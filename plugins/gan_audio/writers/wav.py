@@ -1,0 +1,41 @@
+"""Each sample as a WAV file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from gan_audio.spec import AudioSpec
+from gan_audio.writers.common import Voice, WaveOptions, file_name, save_wave
+
+
+class WavOptions(WaveOptions):
+    """Options of the writer of single sounds."""
+
+
+class WavWriter:
+    """A WAV file a sample, mono: `<stem>-00012.wav`, or `<stem>-00012-drum.wav` with labels, at the spec's sample rate.
+
+    Never clipped: a sample above full scale is turned down as a whole. Whole numbers are rounded without dither, so that
+    sounds that came out of 16-bit files go back unchanged. A sample that is not finite is written as silence, with a warning.
+    Raises what `Voice` does, for a folder that holds no vocoder.
+    """
+
+    def __init__(self, options: WavOptions, spec: AudioSpec) -> None:
+        self.options = options
+        self.spec = spec
+        self.voice = Voice(options, spec)
+
+    def write(self, samples: Tensor, folder: Path, stem: str, labels: Sequence[int] | None = None) -> list[Path]:
+        """Write `samples` float32 `[n, 1, length]`, n at least 1, numbered from 0."""
+        return [
+            save_wave(
+                folder / file_name(stem, number, labels, self.spec, ".wav"),
+                wave,
+                self.spec.sample_rate,
+                self.options.format,
+            )
+            for number, wave in enumerate(self.voice.waves(samples))
+        ]

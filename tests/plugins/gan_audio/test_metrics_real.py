@@ -1,0 +1,54 @@
+"""Recordings of spoken digits are recognised, and have no faults that they have not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from support.tones import material
+
+from gan_audio.metrics import classes, copying
+from gan_audio.spec import AudioSpec
+
+RECORDINGS = Path(__file__).parents[4] / "shared" / "data" / "fsdd" / "recordings"
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SPEC = AudioSpec.of(classes=DIGITS)
+
+pytestmark = [
+    pytest.mark.shared_data,
+    pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the real data are absent: ../shared/data/fsdd/recordings"),
+]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Training and test clips with their labels; the data's own split, recordings 0 to 4 of each speaker and digit, is the test."""
+    soundfile = pytest.importorskip("soundfile")
+    files = sorted(RECORDINGS.glob("*.wav"))
+    x = torch.zeros(len(files), 1, SPEC.length)
+    labels, test = torch.zeros(len(files), dtype=torch.int64), torch.zeros(len(files), dtype=torch.bool)
+    for at, file in enumerate(files):
+        digit, _, index = file.stem.split("_")
+        wave = torch.from_numpy(soundfile.read(file, dtype="float32")[0])[: SPEC.length]
+        x[at, 0, : len(wave)] = wave / wave.abs().max()
+        labels[at], test[at] = int(digit), int(index) < 5
+    return (x[~test], labels[~test]), (x[test], labels[test])
+
+
+@pytest.mark.slow
+def test_at_least_95_of_100_spoken_digits_are_recognised(digits):
+    (train, learnt), (test, truth) = digits
+    compared = material(test, test, train, labels=(truth, truth, learnt))
+    figures = classes.build(classes.Options(cache=False), SPEC)(compared)
+    assert figures["classifier-accuracy"].value >= 0.95
+    assert figures["worst-class"].value >= 0.85
+    assert figures["inception-score"].real > 9.0
+
+
+def test_digits_that_were_copied_are_nearer_than_those_that_were_not(digits):
+    (train, _), (test, _) = digits
+    figures = copying.build(copying.Options(), SPEC)(material(0.7 * train[:200], test, train))
+    assert figures["nearest/exact"].value == 1.0
+    assert figures["nearest/near"].real == 0.0
+    assert figures["nearest/nearer"].value == 1.0
