@@ -34,7 +34,7 @@ def draw(
     """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunFolderError(f"'{out}' exists already and nothing is overwritten; choose another --out")
-    if out is not None and out.suffix:
+    if out is not None and out.suffix and not out.is_dir():
         raise UsageError(
             f"--out '{out}' names a folder to make, for a file a sample and the sheet; leave '{out.suffix}' out"
         )

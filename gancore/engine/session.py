@@ -186,7 +186,11 @@ class Session:
             for problem in problems:
                 warnings.warn(f"{problem}; going back to step {found.step:,}", stacklevel=2)
         before, now = self._as_now(found.state["spec"]), self.spec.model_dump(mode="json")
-        changed = [f"{k} was {before.get(k)}, now is {now.get(k)}" for k in before | now if before.get(k) != now.get(k)]
+        changed = [
+            f"{k} is another" if k in self.spec.measured else f"{k} was {before.get(k)}, now is {now.get(k)}"
+            for k in before | now
+            if before.get(k) != now.get(k)
+        ]
         if changed:
             raise CheckpointError(f"the data have changed since '{found.path}' was saved: {'; '.join(changed)}")
         for name, module in self.game.networks.items():

@@ -31,7 +31,7 @@ def gan_datasets() -> Iterable[Dataset]:
     )
     yield Dataset(
         name="sounds",
-        summary="A folder or zip of recordings in any format that soundfile or librosa reads",
+        summary="A folder or zip of recordings in any format that libsndfile or ffmpeg reads",
         target="gan_audio.data.sounds:open_sounds",
         options="gan_audio.data.sounds:Options",
         spec=SPEC,

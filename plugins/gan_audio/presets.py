@@ -8,7 +8,7 @@ from gancore.presets import FALLING, players, relativistic
 PRESETS = [
     Preset(
         name="demo",
-        summary="Synthesised notes of 24 pitches, in four minutes on two cores",
+        summary="Synthesised notes of 24 pitches, in five minutes on two cores",
         config={
             **relativistic(weight=1.0, every=4),
             **players(lr=1e-3, **FALLING),
@@ -22,7 +22,7 @@ PRESETS = [
     ),
     Preset(
         name="spoken-digits",
-        summary="Words and other short sounds of your own at 8 kHz, a second long, in a quarter of an hour on two cores",
+        summary="Words and other short sounds of your own at 8 kHz, a second long, in a quarter of an hour on one core",
         config={
             **relativistic(weight=1.0, every=4),
             **players(lr=1e-3, **FALLING),

@@ -51,10 +51,11 @@ class AudioSpec(SampleSpec):
     def _check_audio(self) -> AudioSpec:
         if self.n_fft % 2:
             raise ValueError(f"n_fft must be even, not {self.n_fft}")
-        if not self.hop <= self.n_fft // 2:
-            raise ValueError(
-                f"hop={self.hop} must be at most half of n_fft={self.n_fft}, or sound between frames is lost"
-            )
+        # With half, hardly any window covers the last samples, and the inverse blows them up. Waveforms need no inverse.
+        parts, words = (2, "half") if self.representation == "waveform" else (3, "a third")
+        if parts * self.hop > self.n_fft:
+            near = max(1, self.n_fft // 4)
+            raise ValueError(f"hop={self.hop} must be at most {words} of n_fft={self.n_fft}; take hop={near}")
         if self.length % self.hop or self.length < self.n_fft:
             near = max(self.hop, round(self.length / self.hop) * self.hop)
             raise ValueError(

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from types import ModuleType
 from typing import Any, NoReturn
 
 from gancore.errors import UsageError
 
 _EXTENSION = "torchaudio._extension"
+_LOADING = threading.Lock()
+"""Files are decoded in threads, and a stand-in is put into what all of them import from."""
 
 
 def functional() -> Any:
@@ -31,6 +34,11 @@ def transforms() -> Any:
 
 
 def _loaded() -> ModuleType:
+    with _LOADING:
+        return _imported()
+
+
+def _imported() -> ModuleType:
     if (known := sys.modules.get("torchaudio")) is not None and hasattr(known, "transforms"):
         return known
     try:

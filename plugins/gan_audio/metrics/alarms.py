@@ -78,7 +78,7 @@ class Alarms:
 
     def _look(self, x: Tensor) -> dict[str, Tensor]:
         options = self.options
-        waves = torch.nan_to_num(x[:, 0].float(), nan=0.0, posinf=1.0, neginf=-1.0)
+        waves = torch.nan_to_num(x[:, 0].float(), nan=0.0, posinf=0.0, neginf=0.0)
         magnitudes = self.bands.magnitudes(x)
         silent = decibels(waves.square().mean(dim=1).sqrt()) < options.silence_db
         flat = flatness(magnitudes)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -37,13 +38,13 @@ class Options(ArchitectureOptions):
         64, ge=4, le=2048, description="Channels of the generator before the first transposed convolution."
     )
     least: int = Field(8, ge=1, le=512, description="Fewest channels; each transposed convolution halves them.")
-    kernels: tuple[int, ...] = Field(
+    kernels: tuple[Annotated[int, Field(ge=1, le=63)], ...] = Field(
         (3, 7),
         min_length=1,
         max_length=8,
         description="Widths of the kernels whose branches are added up after each transposed convolution; odd.",
     )
-    dilations: tuple[int, ...] = Field(
+    dilations: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(
         (1, 3, 5), min_length=1, max_length=8, description="Dilations of the convolutions of each branch, in order."
     )
     paired: bool = Field(
@@ -55,7 +56,7 @@ class Options(ArchitectureOptions):
         le=128,
         description="Channels of the first layer of the discriminators; the others have up to 32 times as many.",
     )
-    periods: tuple[int, ...] = Field(
+    periods: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(
         (2, 3, 5, 7, 11), max_length=16, description="Periods at which one discriminator each looks; none for none."
     )
     scales: int = Field(
@@ -68,10 +69,6 @@ class Options(ArchitectureOptions):
 
     @model_validator(mode="after")
     def _check_hifigan(self) -> Options:
-        for name, low, high in (("kernels", 1, 63), ("dilations", 1, 256), ("periods", 1, 256)):
-            for value in getattr(self, name):
-                if not low <= value <= high:
-                    raise ValueError(f"{name} must be from {low} to {high}, not {value}")
         if even := [k for k in self.kernels if k % 2 == 0]:
             raise ValueError(f"kernels must be odd, not {even[0]}")
         if len(set(self.periods)) != len(self.periods):

@@ -179,7 +179,7 @@ def test_a_period_that_is_longer_than_half_a_clip_is_refused():
     ("changes", "words"),
     [
         ({"kernels": (4,)}, "kernels must be odd"),
-        ({"dilations": (0,)}, "dilations must be from 1"),
+        ({"dilations": (0,)}, "greater than or equal to 1"),
         ({"periods": (3, 3)}, "periods must differ"),
         ({"periods": (), "scales": 0}, "there is no discriminator"),
     ],
