@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 from gan_image.spec import ImageSpec
 from gancore.errors import UsageError
 from gancore.options import Options
+from gancore.storage import replacing
 
 SHOWN_SIDE = 48
 """Images on a sheet are enlarged until their shorter side has at least this many pixels ..."""
@@ -240,8 +240,4 @@ def _image(pixels: np.ndarray) -> Image.Image:
 
 def _save_png(image: Image.Image, path: Path) -> Path:
     """Write so that whoever looks at `path` meanwhile sees the old picture or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    image.save(unfinished, format="PNG", compress_level=6)
-    os.replace(unfinished, path)
-    return path
+    return replacing(path, lambda unfinished: image.save(unfinished, format="PNG", compress_level=6))

@@ -8,11 +8,8 @@ changed: other data or options have another key. Nothing is ever deleted here; t
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -22,6 +19,7 @@ import numpy as np
 from gan_audio.data.source import Shorts, open_samples
 from gancore.data.report import Skipped
 from gancore.errors import DataError
+from gancore.storage import cache_folder, fill, new_file
 
 VERSION = 1
 
@@ -39,29 +37,12 @@ class Reading:
     skipped: tuple[Skipped, ...]
 
 
-def cache_folder() -> Path:
-    """Where recordings are kept: below $GAN_CACHE_DIR, or else $XDG_CACHE_HOME/gancore, or else ~/.cache/gancore."""
-    own = os.environ.get("GAN_CACHE_DIR")
-    if own:
-        return Path(own).expanduser() / "sounds"
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path("~/.cache").expanduser()) / "gancore" / "sounds"
-
-
-def make_key(parts: Iterable[object]) -> str:
-    """A file name for what `parts`, plain data, spell."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (VERSION, *parts):
-        digest.update(json.dumps(part).encode() + b"\n")
-    return digest.hexdigest()
-
-
 class CacheItem:
     """One item of the cache. Every method tells failure by None or False: a cache that does not work is no error."""
 
     def __init__(self, key: str) -> None:
-        self.notes = cache_folder() / f"{key}.json"
-        self.samples = cache_folder() / f"{key}.i16"
+        self.notes = cache_folder("sounds") / f"{key}.json"
+        self.samples = cache_folder("sounds") / f"{key}.i16"
 
     def reading(self, files: int) -> Reading | None:
         """What was found out about these `files` files before."""
@@ -100,14 +81,7 @@ class CacheItem:
             "skipped": [(skipped.path, skipped.reason) for skipped in reading.skipped],
         }
         try:
-            file, name = _new_file(self.notes)
-            try:
-                with file:
-                    _write_all(file, json.dumps(content).encode())
-                os.replace(name, self.notes)
-            except BaseException:
-                _remove(name)
-                raise
+            fill(self.notes, lambda file: file.write(json.dumps(content).encode()))
         except OSError:
             return False
         return True
@@ -127,7 +101,7 @@ class Recorder:
         self._name = ""
         if item is not None:
             with contextlib.suppress(OSError):
-                self._file, self._name = _new_file(item.samples)
+                self._file, self._name = new_file(item.samples, buffering=0)
 
     def __enter__(self) -> Self:
         return self
@@ -184,16 +158,9 @@ class Recorder:
         if self._file is None and 2 * self.count > self.limit:
             raise DataError(
                 f"{self.source}: the decoded sound takes more than {self.limit / 2**20:,.0f} MiB and could not be kept in "
-                f"'{cache_folder()}'; let the cache be written there (cache=true, $GAN_CACHE_DIR), raise memory_limit_mb, "
+                f"'{cache_folder('sounds')}'; let the cache be written there (cache=true, $GAN_CACHE_DIR), raise memory_limit_mb, "
                 "or take fewer files with include"
             )
-
-
-def _new_file(path: Path) -> tuple[IO[bytes], str]:
-    """A new, hidden file beside `path`, and its name: put in its place when complete, other processes see all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-    return os.fdopen(handle, "w+b", buffering=0), name
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:

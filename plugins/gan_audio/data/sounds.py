@@ -21,7 +21,7 @@ import torch
 from pydantic import Field, StringConstraints, model_validator
 from torch import Tensor
 
-from gan_audio.data.cache import CacheItem, Reading, Recorder, make_key
+from gan_audio.data.cache import VERSION, CacheItem, Reading, Recorder
 from gan_audio.data.decode import (
     NEEDS_FFMPEG,
     SUPPORTED,
@@ -42,6 +42,7 @@ from gancore.data.files import MAX_ENTRY_BYTES, Entry, FileTree, scan
 from gancore.data.report import ScanReport, Skipped
 from gancore.errors import DataError, UsageError
 from gancore.random import Draws, derive
+from gancore.storage import cache_key
 
 MAX_FILE_BYTES = 4 * 2**30
 """Files in folders are decoded piece by piece, and may be larger than what has to be unpacked into memory."""
@@ -215,7 +216,7 @@ def _key(tree: FileTree, entries: Sequence[Entry], options: Options) -> str:
     # Another version may decode or filter otherwise, and with ffmpeg there is more that can be decoded.
     ffmpeg = any(entry.name.lower().endswith(NEEDS_FFMPEG) for entry in entries) and shutil.which("ffmpeg") is not None
     what = [str(tree.path.resolve()), asdict(options.treatment), soundfile.__libsndfile_version__, ffmpeg]
-    return make_key([*what, *((entry.name, entry.fingerprint) for entry in entries)])
+    return cache_key([VERSION, *what, *((entry.name, entry.fingerprint) for entry in entries)])
 
 
 def _read(

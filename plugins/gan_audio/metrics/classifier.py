@@ -9,8 +9,6 @@ import contextlib
 import hashlib
 import json
 import math
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,9 +19,9 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gan_audio.data.cache import cache_folder
 from gan_audio.metrics.levels import Bands, shuffled
 from gancore.random import derive
+from gancore.storage import cache_folder, fill
 
 VERSION = 1
 """Of what a kept classifier depends on beside its training; another makes all kept ones unknown."""
@@ -115,7 +113,7 @@ def obtain(
     """
     path = None
     if keep:
-        path = cache_folder().with_name("classifiers") / f"{_key(waves, labels, classes, bands, training)}.safetensors"
+        path = cache_folder("classifiers") / f"{_key(waves, labels, classes, bands, training)}.safetensors"
         if (known := _read(path, _fresh(bands.mels, classes, training))) is not None:
             return known
     found = train(levels, labels, classes, training)
@@ -228,14 +226,6 @@ def _read(path: Path, model: Classifier) -> Classifier | None:
 
 def _write(path: Path, model: Classifier) -> None:
     """Keep the weights, whole or not at all; a cache that cannot be written is no error."""
-    name = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(save({key: value.contiguous() for key, value in model.state_dict().items()}))
-        os.replace(name, path)
-    except OSError:
-        if name:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
+    weights = save({key: value.contiguous() for key, value in model.state_dict().items()})
+    with contextlib.suppress(OSError):
+        fill(path, lambda file: file.write(weights))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +21,7 @@ from gan_audio.spec import AudioSpec
 from gancore.errors import PluginError, UsageError
 from gancore.options import Options
 from gancore.run import RunFolder
+from gancore.storage import replacing
 
 Waves = npt.NDArray[np.float32]
 
@@ -161,15 +161,6 @@ def save_wave(path: Path, wave: Waves, rate: int, form: SubFormat) -> Path:
 def save_picture(path: Path, image: Image.Image) -> Path:
     """Write a PNG file."""
     return replacing(path, lambda unfinished: image.save(unfinished, format="PNG", compress_level=6))
-
-
-def replacing(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` make a file that takes the place of `path` once it is whole; the folder is made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    write(unfinished)
-    os.replace(unfinished, path)
-    return path
 
 
 def class_name(number: int, labels: Sequence[int] | None, spec: AudioSpec) -> str:

@@ -7,21 +7,15 @@ Nothing is ever deleted here; the folder may be emptied at any time.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from gan_image.data.decode import Mode
 from gan_image.data.pixels import open_mapped
 from gancore.data.report import Skipped
+from gancore.storage import cache_folder, fill
 
 VERSION = 1
 
@@ -35,29 +29,12 @@ class Reading:
     skipped: tuple[Skipped, ...]
 
 
-def cache_folder() -> Path:
-    """Where pictures are kept: below $GAN_CACHE_DIR, or else $XDG_CACHE_HOME/gancore, or else ~/.cache/gancore."""
-    own = os.environ.get("GAN_CACHE_DIR")
-    if own:
-        return Path(own).expanduser() / "images"
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path("~/.cache").expanduser()) / "gancore" / "images"
-
-
-def make_key(parts: Iterable[object]) -> str:
-    """A file name for what `parts`, plain data, spell."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (VERSION, *parts):
-        digest.update(json.dumps(part).encode() + b"\n")
-    return digest.hexdigest()
-
-
 class CacheItem:
     """One item of the cache. Every method tells failure by None or False: a cache that does not work is no error."""
 
     def __init__(self, key: str) -> None:
-        self.notes = cache_folder() / f"{key}.json"
-        self.pixels = cache_folder() / f"{key}.npy"
+        self.notes = cache_folder("images") / f"{key}.json"
+        self.pixels = cache_folder("images") / f"{key}.npy"
 
     def reading(self, files: int) -> Reading | None:
         """What was found out about these `files` files before."""
@@ -91,22 +68,8 @@ class CacheItem:
         text = json.dumps(content).encode()
         try:
             if pixels is not None:
-                _replace(self.pixels, lambda file: np.save(file, pixels, allow_pickle=False))
-            _replace(self.notes, lambda file: file.write(text))
+                fill(self.pixels, lambda file: np.save(file, pixels, allow_pickle=False))
+            fill(self.notes, lambda file: file.write(text))
         except OSError:
             return False
         return True
-
-
-def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a new file and put it at `path` when complete: other processes see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise

@@ -20,7 +20,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gan_image.data.cache import CacheItem, Reading, make_key
+from gan_image.data.cache import VERSION, CacheItem, Reading
 from gan_image.data.decode import SUPPORTED, Look, UnusableError, decode, is_grey, quiet_pillow
 from gan_image.data.pixels import PixelSource, flip_half
 from gan_image.spec import ImageSpec
@@ -30,6 +30,7 @@ from gancore.data.report import ScanReport, Skipped
 from gancore.errors import DataError, UsageError
 from gancore.options import Options as BaseOptions
 from gancore.random import Draws
+from gancore.storage import cache_key
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ class StreamedSource:
 def _key(tree: FileTree, options: Options) -> str:
     what = (str(tree.path.resolve()), options.height_width, options.fit, options.mode, PIL.__version__)
     problems = [(problem.path, problem.reason) for problem in tree.problems]
-    return make_key([*what, problems, *((entry.name, entry.fingerprint) for entry in tree.entries)])
+    return cache_key([VERSION, *what, problems, *((entry.name, entry.fingerprint) for entry in tree.entries)])
 
 
 def _look(reading: Reading, options: Options) -> Look:

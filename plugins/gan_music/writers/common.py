@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -50,12 +47,3 @@ def midi_velocity(bins: npt.NDArray[np.int64], spec: MusicSpec, single: int) -> 
     lowest = np.maximum(1, -(-128 * bins // spec.velocities))
     highest = np.minimum(127, (128 * (bins + 1) - 1) // spec.velocities)
     return (lowest + highest) // 2
-
-
-def replacing(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` make a file that takes the place of `path` once it is whole; the folder is made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    write(unfinished)
-    os.replace(unfinished, path)
-    return path

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from gan_music.roll import to_notes
 from gan_music.spec import MusicSpec
-from gan_music.writers.common import Rolls, midi_velocity, quarters_of_step, replacing, rolls_of
+from gan_music.writers.common import Rolls, midi_velocity, quarters_of_step, rolls_of
 from gancore.options import Options
+from gancore.storage import replacing
 
 TICKS_PER_QUARTER = 480
 """The usual resolution; a finer one is taken where a step of the grid is no whole number of these."""

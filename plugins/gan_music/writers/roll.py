@@ -14,8 +14,9 @@ from pydantic import Field
 from torch import Tensor
 
 from gan_music.spec import ONSET, MusicSpec
-from gan_music.writers.common import Rolls, replacing, rolls_of
+from gan_music.writers.common import Rolls, rolls_of
 from gancore.options import Options
+from gancore.storage import replacing
 
 GAP = 6
 """Pixels between phrases, and around them."""

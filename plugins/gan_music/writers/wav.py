@@ -14,10 +14,11 @@ from torch import Tensor
 
 from gan_music.roll import to_notes
 from gan_music.spec import MusicSpec, Track
-from gan_music.writers.common import Rolls, midi_velocity, replacing, rolls_of, seconds_of_step
+from gan_music.writers.common import Rolls, midi_velocity, rolls_of, seconds_of_step
 from gan_music.writers.sampler import Sampler, Sound
 from gan_music.writers.soundfont import SoundFont
 from gancore.options import Options
+from gancore.storage import replacing
 
 Voice = Callable[[int, int, int, int], Sound]
 """Pitch, velocity 1 to 127, and for how many samples it is held and may sound at most, to the sound of a note `[samples]`."""

@@ -1,0 +1,62 @@
+"""Files that appear whole or not at all, and the folder in which plugins keep what they have worked out once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO
+
+
+def cache_folder(kind: str) -> Path:
+    """Where things of a kind (`images`) are kept: in $GAN_CACHE_DIR, or else $XDG_CACHE_HOME/gancore, or else ~/.cache/gancore."""
+    own = os.environ.get("GAN_CACHE_DIR")
+    if own:
+        return Path(own).expanduser() / kind
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared) if shared else Path("~/.cache").expanduser()) / "gancore" / kind
+
+
+def cache_key(parts: Iterable[object]) -> str:
+    """A file name for what `parts`, plain data, spell; the first is best the version of what is kept."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(json.dumps(part).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def new_file(path: Path, *, buffering: int = -1) -> tuple[IO[bytes], str]:
+    """A new, hidden file beside `path`, to write and read, and its name; it may take the place of `path` when complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
+    return os.fdopen(handle, "w+b", buffering=buffering), name
+
+
+def fill(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Let `write` fill a new file and put it at `path` when complete: other processes see all of it or nothing.
+
+    Raises:
+        OSError: the folder cannot be written or is full; nothing is left behind.
+    """
+    file, name = new_file(path)
+    try:
+        with file:
+            write(file)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def replacing(path: Path, write: Callable[[Path], object]) -> Path:
+    """Let `write` make a file that takes the place of `path` once it is whole; the folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    write(unfinished)
+    os.replace(unfinished, path)
+    return path
