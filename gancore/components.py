@@ -210,6 +210,14 @@ class GeneratorNet(Protocol):
     `given` `[batch, *spec.given_shape]`, and returns whole samples with that part in them unchanged (unless `spec.given_kept`
     is false: then with one that is near). One that can do this says so by an attribute `takes_given = True`; another is
     refused for such data.
+
+    Some also have, and the engine then uses:
+
+    - `sample(z, condition, sampling) -> Tensor`: final hard samples, where these are not just `spec.harden` of what a call
+      returns, with an attribute `sampling`: options, of a model of its own, that say how (temperature, prompt) unless told
+      otherwise in `gan sample`.
+    - `log_likelihood(hard, condition) -> Tensor`: natural logarithms `[batch]` of the probabilities of hard samples.
+    - `export(folder, spec)`: write it as a model of another library, for `gan export`.
     """
 
     latent_shape: tuple[int, ...]
@@ -276,10 +284,25 @@ class GameContext:
     """bfloat16 where the run asks for it; penalties stay in float32 all the same."""
     micro_batches: int = 1
     """How many parts the engine cuts each batch into; with more than one, graphs are not kept between phases."""
+    steps: int = 0
+    """Length of the run; 0 where networks are only loaded."""
+    held_out: DataSource | None = None
+    """The part of the data that is not trained on, for a game that watches itself; None where nothing is held out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OtherGenerator:
+    """A generator that a game keeps beside the one it trains, for `gan evaluate` to show: one of its networks, and how to sample."""
+
+    network: str
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
 
 class GameRule(Protocol):
-    """A game, built. `networks` holds every network that it trains or samples from, by player."""
+    """A game, built. `networks` holds every network that it trains or samples from, by player.
+
+    One that keeps other generators has `others`, a mapping of the names to show to `OtherGenerator`.
+    """
 
     networks: Mapping[str, nn.Module]
 

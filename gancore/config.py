@@ -45,6 +45,7 @@ class Optimizer(Options):
     beta2: float = Field(0.99, ge=0.0, lt=1.0, description="Decay of the second moment (adam, adamw, rmsprop).")
     eps: float = Field(1e-8, gt=0.0, le=1.0, description="Added to the denominator (adam, adamw, rmsprop).")
     weight_decay: float = Field(0.0, ge=0.0, le=1.0, description="Weight decay.")
+    clip: float = Field(0.0, ge=0.0, le=1e6, description="Shorten gradients whose norm is above this; 0: never.")
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="How the learning rate moves from its full value to `final` of it at the end."
     )

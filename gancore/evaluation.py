@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 Part = Literal["held-out part", "other data", "training set"]
 """Where real samples are from."""
+PNG = b"\x89PNG\r\n\x1a\n"
+"""How a PNG file begins."""
 
 
 # --- what metrics see and say -----------------------------------------------------------------------------------------
@@ -31,17 +34,26 @@ class Samples:
         return len(self.x)
 
 
+LogLikelihood = Callable[[Samples], "Tensor"]
+"""The natural logarithm of a generator's probability of each of some samples: float32 `[count]`."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Material:
     """What a metric looks at: generated samples, real ones to hold them against, and those that the generator learnt from.
 
-    `held_out` says whether none of `real` was trained on; where it is false, `real` are drawn from `train`.
+    `held_out` says whether none of `real` was trained on; where it is false, `real` are drawn from `train`. `others` are samples
+    of other generators that the run keeps, such as the one that it began with, as many as `generated`, by the name to show.
+    `log_likelihood` is that of the generator, `others_log_likelihood` those of the others, as far as they can tell.
     """
 
     generated: Samples
     real: Samples
     train: Samples
     held_out: bool = False
+    log_likelihood: LogLikelihood | None = None
+    others: Mapping[str, Samples] = field(default_factory=dict)
+    others_log_likelihood: Mapping[str, LogLikelihood] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,22 +62,42 @@ class Figure:
 
     `value` is that of the generated samples and `real` that of real ones, where the figure is defined for one set of samples.
     `overlap` is the share, 0 to 1, in which the distributions of the figure over both sets of samples agree. `floor` is what
-    two sets of real samples have between them, where the figure compares sets.
+    two sets of real samples have between them, where the figure compares sets. `others` are the values of the other
+    generators in `Material.others`, by their names.
     """
 
     value: float
     real: float | None = None
     overlap: float | None = None
     floor: float | None = None
+    others: Mapping[str, float] = field(default_factory=dict)
+
+    def parts(self) -> dict[str, Any]:
+        """Its numbers by name, those of the others under theirs; None for what it has not."""
+        return {n: getattr(self, n) for n in ("value", "real", "overlap", "floor")} | dict(self.others)
 
 
-def faults(figures: Any) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Figures with pictures of them: PNG files, as bytes, by a name that can stand in a file's."""
+
+    figures: Mapping[str, Figure | float]
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def faults(answer: Any) -> list[str]:
     """What is wrong with the answer of a metric, in words; empty for one that keeps the contract."""
+    figures = answer
+    if isinstance(answer, Measured):
+        figures = answer.figures
+        for name, picture in answer.pictures.items():
+            if not (isinstance(picture, bytes) and picture.startswith(PNG) and re.fullmatch(r"[\w-]+", str(name))):
+                return [f"its picture {name!r} is no PNG as bytes, or has a name that cannot be a file's"]
     if not isinstance(figures, Mapping) or not figures:
         return [f"it gave {figures!r:.200}, not figures by name"]
     found = []
     for name, figure in figures.items():
-        parts = asdict(figure) if isinstance(figure, Figure) else {"value": figure}
+        parts = figure.parts() if isinstance(figure, Figure) else {"value": figure}
         for part, number in parts.items():
             where = f"'{name}'" if part == "value" else f"{part} of '{name}'"
             if number is None and part != "value":
@@ -126,7 +158,8 @@ class Evaluation:
     """The figures of one generator, and how they came about.
 
     `figures` are by metric and name; `failures` by metric, of those that raised or gave something that is no finite number.
-    `notes` are sentences that a reader of the figures should know. `path` is the file in the run's folder.
+    `notes` are sentences that a reader of the figures should know. `others` name the other generators that figures are of too.
+    `path` is the file in the run's folder, `pictures` are those beside it.
     """
 
     run: str
@@ -136,14 +169,17 @@ class Evaluation:
     failures: Mapping[str, Failure]
     notes: tuple[str, ...]
     protocol: EvaluationProtocol
+    others: tuple[str, ...] = ()
     path: Path | None = None
+    pictures: tuple[Path, ...] = ()
 
     def rows(self) -> list[dict[str, str | float | None]]:
-        """A row for each figure, with `figure` (`metric/name`), `generated`, `real`, `overlap` and `floor`."""
+        """A row for each figure, with `figure` (`metric/name`), `generated`, each of the others, `real`, `overlap` and `floor`."""
         return [
             {
                 "figure": name if name == metric else f"{metric}/{name}",
                 "generated": figure.value,
+                **{other: figure.others.get(other) for other in self.others},
                 "real": figure.real,
                 "overlap": figure.overlap,
                 "floor": figure.floor,
@@ -159,17 +195,25 @@ class Evaluation:
             "step": self.step,
             "plugin": self.plugin,
             "figures": {
-                metric: {
-                    name: {k: v if math.isfinite(v) else None for k, v in asdict(f).items() if v is not None}
-                    for name, f in figures.items()
-                }
+                metric: {name: _plain(figure) for name, figure in figures.items()}
                 for metric, figures in self.figures.items()
             },
             "failures": {metric: failure.cause for metric, failure in self.failures.items()},
             "notes": list(self.notes),
+            "others": list(self.others),
+            "pictures": [path.name for path in self.pictures],
             "protocol": asdict(self.protocol),
         }
 
     def to_json(self) -> str:
         """`dump` as text: what the file in the run's folder holds."""
         return json.dumps(self.dump(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(figure: Figure) -> dict[str, Any]:
+    def finite(value: float) -> float | None:
+        return value if math.isfinite(value) else None
+
+    own = {n: getattr(figure, n) for n in ("value", "real", "overlap", "floor")}
+    found: dict[str, Any] = {n: finite(v) for n, v in own.items() if v is not None}
+    return found | ({"others": {n: finite(v) for n, v in figure.others.items()}} if figure.others else {})

@@ -6,7 +6,7 @@ import itertools
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,18 @@ from gancore.data.report import silent
 from gancore.data.sampler import Sampler
 from gancore.data.spec import SampleSpec
 from gancore.errors import DataError, GanError, UsageError
-from gancore.evaluation import Evaluation, EvaluationProtocol, Failure, Figure, Material, Part, Samples, faults
+from gancore.evaluation import (
+    Evaluation,
+    EvaluationProtocol,
+    Failure,
+    Figure,
+    LogLikelihood,
+    Material,
+    Measured,
+    Part,
+    Samples,
+    faults,
+)
 from gancore.generator import Generator, load
 from gancore.layers import METRICS, nest, read_file
 from gancore.plugins import Registry
@@ -111,8 +122,20 @@ def evaluate(
         real = replace(real, condition=_renamed(real.condition, source.spec, generator.spec))
     progress("generating samples", 0, samples)
     generated = _generate(generator, real, train, samples, seed)
-    material = Material(generated=generated, real=real, train=train, held_out=reference != "training set")
-    figures, failures = _measure(chosen, generator.spec, material, seed, progress)
+    others = {}
+    for name, rival in generator.others.items():
+        progress(f"generating samples of {name}", 0, samples)
+        others[name] = _generate(rival, real, train, samples, seed)
+    material = Material(
+        generated=generated,
+        real=real,
+        train=train,
+        held_out=reference != "training set",
+        log_likelihood=_log_likelihood(generator),
+        others=others,
+        others_log_likelihood={n: own for n, g in generator.others.items() if (own := _log_likelihood(g)) is not None},
+    )
+    figures, pictures, failures = _measure(chosen, generator.spec, material, seed, progress)
     found = Evaluation(
         run=str(run),
         step=generator.step,
@@ -137,7 +160,7 @@ def evaluate(
             versions=_versions(registry, settings, chosen),
         ),
     )
-    return _write(found, folder)
+    return _write(replace(found, others=tuple(others)), pictures, folder)
 
 
 def _metrics(
@@ -243,11 +266,19 @@ def _generate(generator: Generator, real: Samples, train: Samples, count: int, s
     return Samples(generator.sample(count, seed=seed, condition=labels, given=given), labels)
 
 
+def _log_likelihood(generator: Generator) -> LogLikelihood | None:
+    """The generator's own, where it can tell."""
+    if not hasattr(generator.module, "log_likelihood"):
+        return None
+    return lambda samples: generator.log_likelihood(samples.x, samples.condition)
+
+
 def _measure(
     chosen: Mapping[str, Chosen], spec: SampleSpec, material: Material, seed: int, progress: ProgressReport
-) -> tuple[dict[str, Mapping[str, Figure]], dict[str, Failure]]:
+) -> tuple[dict[str, Mapping[str, Figure]], dict[str, bytes], dict[str, Failure]]:
     """Call each metric; one that fails is told and takes no other down."""
     figures: dict[str, Mapping[str, Figure]] = {}
+    pictures: dict[str, bytes] = {}
     failures: dict[str, Failure] = {}
     for number, (name, metric) in enumerate(chosen.items(), 1):
         progress(f"computing {name}", number, len(chosen))
@@ -262,15 +293,18 @@ def _measure(
                 continue
         if wrong := faults(answer):
             failures[name] = Failure("; ".join(wrong))
+        if isinstance(answer, Measured):
+            pictures |= {} if wrong else answer.pictures
+            answer = answer.figures
         if isinstance(answer, Mapping):
             numbers = {k: f if isinstance(f, Figure) else Figure(value=f) for k, f in answer.items()}
             figures[name] = {k: f for k, f in numbers.items() if isinstance(k, str) and _is_number(f)}
-    return figures, failures
+    return figures, pictures, failures
 
 
 def _is_number(figure: Figure) -> bool:
     """Whether it can be shown, even if it is not finite."""
-    return all(isinstance(v, int | float) or (v is None and k != "value") for k, v in asdict(figure).items())
+    return all(isinstance(v, int | float) or (v is None and k != "value") for k, v in figure.parts().items())
 
 
 def _versions(registry: Registry, settings: Settings, chosen: Mapping[str, Chosen]) -> dict[str, str | None]:
@@ -278,15 +312,22 @@ def _versions(registry: Registry, settings: Settings, chosen: Mapping[str, Chose
     return versions() | {p.distribution: p.version for p in registry.installed() if p.name in used and p.distribution}
 
 
-def _write(found: Evaluation, folder: RunFolder) -> Evaluation:
-    """Write it as `evaluations/step-00002000.json`, or `...-2.json` and so on where that is taken; a warning where it cannot be."""
+def _write(found: Evaluation, pictures: Mapping[str, bytes], folder: RunFolder) -> Evaluation:
+    """Write it as `evaluations/step-00002000.json`, or `...-2.json` and so on where that is taken; a warning where it cannot be.
+
+    Pictures are beside it, `step-00002000-NAME.png`.
+    """
     stem = f"step-{found.step:08d}"
     names = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
     try:
         folder.evaluations.mkdir(exist_ok=True)
         path = next(path for name in names if not (path := folder.evaluations / f"{name}.json").exists())
+        drawn = {path.with_name(f"{path.stem}-{name}.png"): picture for name, picture in pictures.items()}
+        found = replace(found, pictures=tuple(drawn))
         with path.open("x", encoding="utf-8") as file:
             file.write(found.to_json())
+        for place, picture in drawn.items():
+            place.write_bytes(picture)
     except OSError as error:
         warnings.warn(
             f"the evaluation is not kept: '{folder.evaluations}' cannot be written to ({error.strerror})", stacklevel=3

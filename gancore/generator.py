@@ -8,31 +8,50 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from gancore import checkpoint
+from gancore.components import OtherGenerator
 from gancore.data.spec import Given, SampleSpec
 from gancore.engine.build import build_game, pick_device, pick_memory_format
-from gancore.engine.sheets import NOTHING_GIVEN, check_class, cycle_classes, generate, parts_of, write
+from gancore.engine.sheets import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of, write
 from gancore.errors import ConfigError, Mistake, RunFolderError, UsageError
 from gancore.layers import nest, read_file
+from gancore.options import Options
 from gancore.plugins import Registry, resolve
 from gancore.random import derive
 from gancore.run import RunFolder
-from gancore.settings import Settings, configure
+from gancore.settings import Settings, configure, explain
+
+SAMPLING = "sampling"
+"""The section, in options of a trained run, that says how samples are drawn."""
 
 
 class Generator:
     """The averaged generator of a run, in evaluation mode.
 
-    `spec` says what a sample is; `step` how long it was trained; `settings` how.
+    `spec` says what a sample is; `step` how long it was trained; `settings` how. `sampling` says how samples are drawn (their
+    temperature), None where there is nothing to choose. `others` are the generators that the game kept beside this one.
     """
 
-    def __init__(self, module: nn.Module, spec: SampleSpec, settings: Settings, step: int) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        spec: SampleSpec,
+        settings: Settings,
+        step: int,
+        *,
+        others: Mapping[str, Generator] | None = None,
+        sampling: Mapping[str, Any] | None = None,
+    ) -> None:
         self.module = module.eval().requires_grad_(False)
         self.spec = spec
         self.settings = settings
         self.step = step
+        self.others = dict(others or {})
+        self.sampling: Options | None = getattr(module, "sampling", None)
+        self.sampling = self._sampling(sampling)
 
     def sample(
         self,
@@ -41,19 +60,22 @@ class Generator:
         seed: int = 0,
         condition: int | str | Sequence[int | str] | Tensor | None = None,
         given: Given | Tensor | str | Path | None = None,
+        sampling: Mapping[str, Any] | None = None,
     ) -> Tensor:
         """`n` hard samples `[n, *shape]` on the CPU, such as uint8 images `[n, channels, height, width]`.
 
         `condition` is one class for all (index or name), or one per sample; without it classes take turns. `given`, where the
         data have a part that is given: a file, what `read_given` made of it, or hard samples `[m, *shape]` of which the part
-        is used; sample i gets that of i % m. Without `n` there is 1 sample, or one for each that is given. Sample i depends on
-        `seed`, i, its class and what it is given alone.
+        is used; sample i gets that of i % m. Without `n` there is 1 sample, or one for each that is given. `sampling` are changes
+        of `self.sampling`, `{"temperature": 0.8}`. Sample i depends on `seed`, i, its class, what it is given and these alone.
 
         Raises:
             UsageError: a class that does not exist, or not as many as samples; something is given that cannot be, or nothing
                 where something must be.
+            ConfigError: a mistake in `sampling`.
             DataError: the file that is given is damaged.
         """
+        how = self._sampling(sampling)
         if n is not None and n < 1:
             raise UsageError(f"the number of samples must be at least 1, not {n}")
         known = None if given is None else self.read_given(given)
@@ -64,8 +86,57 @@ class Generator:
         if known is not None:
             # What a file leaves open (a note that goes on from before) is settled as in any sample.
             parts = parts_of(self.spec, self.spec.harden(self.spec.relax(known.x)))
-        relaxed = generate(self.module, self.spec, n, derive(seed, "sample"), labels, parts)
-        return self.spec.harden(relaxed).cpu()
+        return draw(self.module, self.spec, n, derive(seed, "sample"), labels, parts, how)
+
+    def _sampling(self, changes: Mapping[str, Any] | None) -> Options | None:
+        if not changes:
+            return self.sampling
+        if self.sampling is None:
+            words = "this generator has one way of drawing samples, and nothing to choose"
+            raise ConfigError([Mistake(f"sampling.{key}", words) for key in changes])
+        model = type(self.sampling)
+        try:
+            return model.model_validate(self.sampling.model_dump() | dict(changes))
+        except ValidationError as error:
+            raise ConfigError(explain(error, model, "sampling")) from error
+
+    @torch.no_grad()
+    def log_likelihood(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The natural logarithms `[n]` float32 of the probabilities of hard samples `[n, *shape]` of classes `condition` `[n]`.
+
+        Raises:
+            UsageError: this generator cannot tell.
+        """
+        own = getattr(self.module, "log_likelihood", None)
+        if own is None:
+            raise UsageError(
+                "this generator cannot tell how likely a sample is; only those that make samples part by part can"
+            )
+        device = next(self.module.parameters()).device
+        classes = [None] * len(samples) if condition is None else condition.split(CHUNK)
+        parts = [
+            own(x.to(device), None if y is None else y.to(device)).float().cpu()
+            for x, y in zip(samples.split(CHUNK), classes, strict=False)
+        ]
+        return torch.cat(parts) if parts else torch.empty(0)
+
+    def export(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write the generator as a model of another library, where its architecture can; the files written.
+
+        Raises:
+            UsageError: its architecture cannot.
+            RunFolderError: the folder has something in it and `overwrite` is false.
+        """
+        own = getattr(self.module, "export", None)
+        if own is None:
+            name = self.settings.architecture.name
+            raise UsageError(f"architecture '{name}' is no model of another library, so there is nothing to export")
+        target = Path(folder)
+        if not overwrite and target.exists() and not (target.is_dir() and not any(target.iterdir())):
+            raise RunFolderError(f"'{target}' exists already; choose another path, or say overwrite=True")
+        target.mkdir(parents=True, exist_ok=True)
+        own(target, self.spec)
+        return sorted(path for path in target.rglob("*") if path.is_file())
 
     def read_given(self, given: Given | Tensor | str | Path) -> Given:
         """What is given in a file or by hard samples `[m, *shape]`, for `sample`, `labels` and `save`.
@@ -163,7 +234,8 @@ def load(
 ) -> Generator:
     """The generator of the run in folder `run`, from its newest checkpoint that verifies, or from that of `step`.
 
-    `options` are other options of its writers, `{"writers.grid.columns": 8}`; nothing else of a trained run can be changed.
+    `options` are other options of its writers and of how samples are drawn, `{"writers.grid.columns": 8,
+    "sampling.temperature": 0.8}`; nothing else of a trained run can be changed.
 
     Raises:
         RunFolderError: it is no run.
@@ -172,9 +244,15 @@ def load(
     """
     folder = RunFolder.open(Path(run))
     layer = nest(options or {})
-    words = "cannot be changed any more; there are the options of writers, such as writers.NAME.option=value"
-    if mistakes := [Mistake(key, words) for key in layer if key != "writers"]:
+    words = (
+        "cannot be changed any more; there are the options of writers, such as writers.NAME.option=value, and of how samples are "
+        "drawn, such as sampling.temperature=0.8"
+    )
+    if mistakes := [Mistake(key, words) for key in layer if key not in ("writers", SAMPLING)]:
         raise ConfigError(mistakes)
+    sampling = layer.pop(SAMPLING, None)
+    if sampling is not None and not isinstance(sampling, Mapping):
+        raise ConfigError([Mistake(SAMPLING, f"must be options, such as sampling.temperature=0.8, not {sampling!r}")])
     settings = configure(registry or Registry(), layers=[read_file(folder.config), layer])
     if step is None:
         found, problems = checkpoint.newest(folder.checkpoints)
@@ -183,8 +261,20 @@ def load(
     else:
         found = checkpoint.at(folder.checkpoints, step)
     spec: SampleSpec = resolve(settings.data.found.record.spec).model_validate(found.state["spec"])
-    module = build_game(settings, spec).networks["generator"]
-    checkpoint.load_module(module, found.tensors("ema"), "generator")
-    # The layout of the run, for another rounds otherwise.
-    module.to(memory_format=pick_memory_format(settings.run.memory_format, spec))  # type: ignore[call-overload]
-    return Generator(module.to(pick_device(device)), spec, settings, found.step)
+    game = build_game(settings, spec)
+    where = pick_device(device)
+
+    def restored(network: str, saved: str) -> nn.Module:
+        module = game.networks[network]
+        checkpoint.load_module(module, found.tensors(saved), network)
+        # The layout of the run, for another rounds otherwise.
+        module.to(memory_format=pick_memory_format(settings.run.memory_format, spec))  # type: ignore[call-overload]
+        return module.to(where)
+
+    kept: Mapping[str, OtherGenerator] = getattr(game, "others", {})
+    modules = {name: restored(name, name) for name in {other.network for other in kept.values()}}
+    others = {
+        name: Generator(modules[other.network], spec, settings, found.step, sampling=other.sampling)
+        for name, other in kept.items()
+    }
+    return Generator(restored("generator", "ema"), spec, settings, found.step, others=others, sampling=sampling)

@@ -88,7 +88,7 @@ class Settings:
         try:
             return replace(self, run=RunConfig.model_validate(merged))
         except ValidationError as error:
-            raise ConfigError(_explain(error, RunConfig, "")) from error
+            raise ConfigError(explain(error, RunConfig, "")) from error
 
 
 # --- from layers to settings ----------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ class _Validator:
         try:
             run = RunConfig.model_validate(own)
         except ValidationError as error:
-            self.mistakes += _explain(error, RunConfig, "", extra=[*SECTIONS, *MAPS])
+            self.mistakes += explain(error, RunConfig, "", extra=[*SECTIONS, *MAPS])
         single = {section: self._section(section, merged.get(section)) for section in SECTIONS}
         several = {section: self._map(section, merged.get(section, {})) for section in MAPS}
         if (game := single["game"]) is not None:
@@ -278,11 +278,11 @@ class _Validator:
         try:
             return Chosen(name, found, model.model_validate(dict(options)))
         except ValidationError as error:
-            self.mistakes += _explain(error, model, path)
+            self.mistakes += explain(error, model, path)
             return None
 
 
-def _explain(error: ValidationError, model: type[BaseModel], path: str, extra: Sequence[str] = ()) -> list[Mistake]:
+def explain(error: ValidationError, model: type[BaseModel], path: str, extra: Sequence[str] = ()) -> list[Mistake]:
     """pydantic's errors in this project's words."""
     mistakes = []
     for item in error.errors(include_url=False):

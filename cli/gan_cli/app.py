@@ -134,7 +134,10 @@ def sample(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     settings: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Other options of writers, such as writers.grid.columns=8."),
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Other options of writers and of sampling, such as writers.grid.columns=8 sampling.temperature=0.8.",
+        ),
     ] = None,
     number: Annotated[
         int | None,
@@ -165,14 +168,20 @@ def sample(
             "--given", "-g", metavar="FILE", help="What samples are made around, such as the melody to accompany."
         ),
     ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", metavar="TEXT", help="How all samples begin, for text: sampling.prompt=TEXT."),
+    ] = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, mps or auto.")] = "auto",
     as_json: Json = False,
 ) -> None:
     """Draw samples from a trained run: one file each, and a sheet of all."""
     from gan_cli.sampling import draw
-    from gancore.layers import parse_assignments
+    from gancore.layers import merge, parse_assignments
 
     options = parse_assignments(settings or [])
+    if prompt is not None:
+        options = merge(options, {"sampling": {"prompt": prompt}})
     folder, files, sheets, number = draw(run, number, label, seed, out, step, device, given, options)
     if as_json:
         print(json.dumps({"folder": str(folder), "files": [str(f) for f in files + sheets]}))
@@ -180,6 +189,27 @@ def sample(
         print(folder)
         shown = f", a sheet of them in {sheets[0].name}" if sheets else ""
         say(f"{number:,} samples in {folder}{shown}")
+
+
+@app.command()
+@guarded
+def export(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder.")],
+    step: Annotated[
+        int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a run's generator as a model of another library, such as a folder that transformers opens, where it is one."""
+    import gancore
+
+    files = gancore.load(run, device="cpu", step=step).export(out)
+    if as_json:
+        print(json.dumps({"folder": str(out), "files": [str(file) for file in files]}))
+    else:
+        print(out)
+        say(f"{len(files)} files in {out}")
 
 
 @app.command()

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from gancore.evaluation import Evaluation
 
 SECONDS_BETWEEN_LINES = 5.0
-COLUMNS = ("generated", "real", "overlap", "floor")
 
 
 class _Progress:
@@ -70,7 +69,7 @@ def compare(run: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) 
         if errors.DEBUG and failure.trace:
             say(failure.trace)
     if found.path is not None:
-        say(f"kept in {found.path}")
+        say(f"kept in {found.path}" + "".join(f", {picture.name}" for picture in found.pictures))
     if found.failures:
         raise typer.Exit(1)
 
@@ -88,7 +87,8 @@ def heading(found: Evaluation) -> str:
 
 def _show(found: Evaluation) -> None:
     rows = found.rows()
-    columns = [name for name in COLUMNS if any(row[name] is not None for row in rows)]
+    names = ("generated", *found.others, "real", "overlap", "floor")
+    columns = [name for name in names if any(row[name] is not None for row in rows)]
     view = Table(box=None, pad_edge=False, header_style="bold")
     view.add_column("figure", overflow="fold")
     for name in columns:

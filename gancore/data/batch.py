@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     """Samples with their labels and their places in the run.
 
-    `x` `[batch, ...]` is hard as the loader gives it and relaxed as a phase sees it; `condition` `[batch]` int64 or None;
-    `positions` `[batch]` int64 number the samples through the whole run; `weight` is this part's share of its step's batch.
-    `given` `[batch, *given_shape]` is what the generator is given of each sample, as a phase sees it; None where nothing is.
+    `hard` `[batch, ...]` is what the data set holds, and `x` what a discriminator sees of it: relaxed when it is first asked
+    for, since a phase that needs no more than token ids should not pay for a vector over the vocabulary at each of them.
+    `condition` `[batch]` int64 or None; `positions` `[batch]` int64 number the samples through the whole run; `weight` is this
+    part's share of its step's batch. `given` `[batch, *given_shape]` is what the generator is given of each sample, as a phase
+    sees it; None where nothing is.
     """
 
-    x: Tensor
+    hard: Tensor
     condition: Tensor | None
     positions: Tensor
     step: int
     weight: float = 1.0
     given: Tensor | None = None
+    relax: Callable[[Tensor], Tensor] | None = None
+    """Makes `x` of `hard`; they are the same without."""
+
+    @cached_property
+    def x(self) -> Tensor:
+        """Relaxed samples `[batch, ...]`."""
+        return self.hard if self.relax is None else self.relax(self.hard)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -33,11 +43,21 @@ class Batch:
         condition = self.condition
         return replace(
             self,
-            x=self.x.to(device, non_blocking=True),
+            hard=self.hard.to(device, non_blocking=True),
             condition=None if condition is None else condition.to(device, non_blocking=True),
             positions=self.positions.to(device, non_blocking=True),
             given=None if self.given is None else self.given.to(device, non_blocking=True),
         )
+
+    def giving(self, given: Tensor | None) -> Batch:
+        """The same batch with what the generator is `given` of it."""
+        return self._keeping(replace(self, given=given), slice(None))
+
+    def _keeping(self, part: Batch, rows: slice) -> Batch:
+        """`part`, the samples at `rows` of this batch, relaxed already where these are."""
+        if "x" in self.__dict__:
+            part.__dict__["x"] = self.x[rows]
+        return part
 
     def split(self, parts: int) -> Iterator[Batch]:
         """Micro-batches of (nearly) equal size; their weights add up to this batch's."""
@@ -46,11 +66,12 @@ class Batch:
             return
         for rows in torch.arange(len(self), device=self.positions.device).tensor_split(min(parts, len(self))):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
-            yield replace(
+            few = replace(
                 self,
-                x=self.x[part],
+                hard=self.hard[part],
                 condition=None if self.condition is None else self.condition[part],
                 positions=self.positions[part],
                 weight=self.weight * len(rows) / len(self),
                 given=None if self.given is None else self.given[part],
             )
+            yield self._keeping(few, part)

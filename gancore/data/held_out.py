@@ -81,6 +81,11 @@ class Subset:
         return self.source.fetch(self.rows[indices], draws)
 
 
+def held_out_part(source: DataSource, share: float) -> DataSource | None:
+    """What `training_part` leaves out; None where that is nothing."""
+    return Subset(source, split(source, share).held_out) if share else None
+
+
 def training_part(source: DataSource, share: float) -> DataSource:
     """`source` without what `share` holds out, as the report then says; `source` itself where that is 0."""
     if not share:

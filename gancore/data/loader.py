@@ -111,7 +111,7 @@ class Loader:
     def batch(self, step: int) -> Batch:
         """This rank's part of the batch of `step`, on the CPU: always the same for the same step."""
         x, labels, positions = self._read_ahead(step) if self.workers and step < self.stop else self._read(step)
-        return Batch(x=x, condition=labels, positions=positions, step=step)
+        return Batch(hard=x, condition=labels, positions=positions, step=step)
 
     def _read(self, step: int) -> _Item:
         try:

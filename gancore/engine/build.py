@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gancore.components import Augment, GameContext, GameRule
+from gancore.components import Augment, DataSource, GameContext, GameRule
 from gancore.data.spec import SampleSpec
 from gancore.errors import PluginError, UsageError
 from gancore.losses.spectral import apply_spectral_norm
@@ -29,8 +29,8 @@ class Chain:
         return x
 
 
-def build_game(settings: Settings, spec: SampleSpec) -> GameRule:
-    """The game with its networks, initialised from the seed, on the CPU.
+def build_game(settings: Settings, spec: SampleSpec, held_out: DataSource | None = None) -> GameRule:
+    """The game with its networks, initialised from the seed, on the CPU. `held_out` are data that are not trained on.
 
     Raises:
         PluginError: a component gave something that does not meet its contract.
@@ -62,6 +62,8 @@ def build_game(settings: Settings, spec: SampleSpec) -> GameRule:
             augment=Chain(tuple(chosen.build() for chosen in settings.augmentations.values())),
             autocast=torch.bfloat16 if run.precision == "bf16" else None,
             micro_batches=run.micro_batches,
+            steps=run.steps,
+            held_out=held_out,
         )
         game: GameRule = settings.game.build(context)
     missing = [p for p in settings.game.found.record.players if p not in game.networks]

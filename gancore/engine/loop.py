@@ -89,6 +89,13 @@ def grad_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
 
 
+@torch.no_grad()
+def clip(parameters: Sequence[nn.Parameter], norm: Tensor, most: float) -> None:
+    """Shorten the gradient, whose norm is `norm`, to `most` where it is longer (Pascanu et al. 2013); 0: leave it."""
+    if most and float(norm) > most:
+        torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], most / float(norm))
+
+
 def seed_layers(seed: int, step: int, name: str) -> None:
     """Make layers that draw for themselves (dropout) a function of the step, phase and rank as well."""
     number = derive(seed, "layers", step, name, distributed.rank())
@@ -140,13 +147,18 @@ def train_steps(
     guard = BufferGuard([p.module for p in state.players.values()])
     seed = derive(config.seed, "phases")
     share = config.batch_size // distributed.world_size()
+
+    def relax(hard: Tensor) -> Tensor:
+        x = spec.relax(hard)
+        return in_layout(x, memory_format) if x.dim() == 4 else x
+
     groups = [list(group) for _, group in groupby(phases, key=lambda phase: id(phase.player))]
     while state.step < config.steps:
         step = state.step
         batch = data.batch(step).to(device)
-        x = spec.relax(batch.x)
-        x = in_layout(x, memory_format) if x.dim() == 4 else x
-        batch = replace(batch, x=x, given=spec.given_part(x))
+        batch = replace(batch, relax=relax)
+        if spec.given_shape is not None:
+            batch = batch.giving(spec.given_part(batch.x))
         parts = list(batch.split(min(config.micro_batches, share)))
         draws = [Draws(seed, part.positions) for part in parts]
         guard.remember()
@@ -163,7 +175,9 @@ def train_steps(
                 guard.put_back()
                 break
             options = config.optimizers[player.name]
-            set_lr(player.optimizer, options.lr * lr_factor(options, step, config.steps))
+            clip(player.parameters, norm, options.clip)
+            planned = options.lr * lr_factor(options, step, config.steps)
+            set_lr(player.optimizer, due[0].learning_rate(planned, step))
             player.optimizer.step()
             for phase in due:
                 phase.after_step()

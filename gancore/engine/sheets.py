@@ -12,6 +12,7 @@ from gancore.components import DataSource
 from gancore.data.spec import SampleSpec
 from gancore.errors import PluginError, UnknownNameError, UsageError
 from gancore.games.gan import call_generator, draw_latent
+from gancore.options import Options
 from gancore.random import Draws, derive
 from gancore.run import RunFolder
 from gancore.settings import Settings
@@ -49,6 +50,54 @@ def generate(
     The i-th depends on `seed`, i, its class and what is given of it only. Raises UsageError where something is given and
     `spec` wants nothing, or the other way round.
     """
+
+    def one(z: Tensor, classes: Tensor | None, part: Tensor | None) -> Tensor:
+        made = call_generator(generator, z, classes, part).float()
+        if made.shape[1:] != spec.shape:
+            found, wanted = tuple(made.shape[1:]), spec.shape
+            raise PluginError(
+                f"the generator makes samples of shape {found}, the data have {wanted}; choose another architecture"
+            )
+        return made
+
+    parts = _chunks(generator, spec, count, seed, condition, given, one)
+    return torch.cat(parts) if parts else torch.empty(0, *spec.shape, device=next(generator.parameters()).device)
+
+
+@torch.no_grad()
+def draw(
+    generator: nn.Module,
+    spec: SampleSpec,
+    count: int,
+    seed: int,
+    condition: Tensor | None,
+    given: GivenParts | None = None,
+    sampling: Options | None = None,
+) -> Tensor:
+    """`count` hard samples on the CPU, as `generate` and `spec.harden` make them, or as the generator's own `sample` does.
+
+    `sampling` are options of the latter; its own without.
+    """
+    own: Callable[..., Tensor] | None = getattr(generator, "sample", None)
+    if own is None or not count:
+        return spec.harden(generate(generator, spec, count, seed, condition, given)).cpu()
+
+    def one(z: Tensor, classes: Tensor | None, part: Tensor | None) -> Tensor:
+        return own(z, classes, sampling).cpu() if part is None else own(z, classes, sampling, part).cpu()
+
+    return torch.cat(_chunks(generator, spec, count, seed, condition, given, one))
+
+
+def _chunks(
+    generator: nn.Module,
+    spec: SampleSpec,
+    count: int,
+    seed: int,
+    condition: Tensor | None,
+    given: GivenParts | None,
+    make: Callable[[Tensor, Tensor | None, Tensor | None], Tensor],
+) -> list[Tensor]:
+    """What `make` makes of the latents of all samples, with their classes and what is given of them, chunk by chunk."""
     if spec.given_shape is not None and given is None:
         raise UsageError(
             "this generator makes the rest of a sample of which a part is given; pass --given FILE (from Python, given=...)"
@@ -61,14 +110,8 @@ def generate(
         positions = torch.arange(start, min(start + CHUNK, count), device=device)
         classes = None if condition is None else condition[start : start + CHUNK].to(device)
         z = draw_latent(generator, Draws(seed, positions))
-        part = call_generator(generator, z, classes, None if given is None else given(positions)).float()
-        if part.shape[1:] != spec.shape:
-            found, wanted = tuple(part.shape[1:]), spec.shape
-            raise PluginError(
-                f"the generator makes samples of shape {found}, the data have {wanted}; choose another architecture"
-            )
-        parts.append(part)
-    return torch.cat(parts) if parts else torch.empty(0, *spec.shape, device=device)
+        parts.append(make(z, classes, None if given is None else given(positions)))
+    return parts
 
 
 def cycle_classes(spec: SampleSpec, count: int) -> Tensor | None:
@@ -122,7 +165,7 @@ class SheetMaker:
             x, labels = self._fixed(count)
             given = parts_of(self.spec, x)
             labels = None if labels is None else labels[torch.arange(count) % len(x)]
-        samples = self.spec.harden(self.generate(generator, count, labels, given)).cpu()
+        samples = draw(generator, self.spec, count, derive(self.settings.run.seed, "sheets"), labels, given)
         if not (self.folder.samples / "real").exists():
             self._real(count)
         written = write(self.settings, self.spec, samples, labels, self.folder.samples, f"step-{step:08d}", "sheet")

@@ -69,6 +69,11 @@ class Phase:
         after = step - self.start
         return after >= 0 and after % self.every == 0 and (self.stop is None or step < self.stop)
 
+    def learning_rate(self, planned: float, step: int) -> float:
+        """The learning rate of a `step` in which this is the first of the player's phases; `planned` is what its options say."""
+        del step
+        return planned
+
     def prepare(self, parts: Sequence[Batch], draws: Sequence[Draws]) -> None:
         """See all micro-batches of a step before `run` gets each: only for losses that couple the whole batch."""
 

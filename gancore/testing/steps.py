@@ -50,8 +50,8 @@ def relaxed_batch(kit: Kit, settings: Settings, step: int = 0) -> Batch:
     )
     batch = loader.batch(step)
     spec = kit.source(settings).spec
-    x = spec.relax(batch.x)
-    return replace(batch, x=x, given=spec.given_part(x))
+    batch = replace(batch, relax=spec.relax)
+    return batch.giving(spec.given_part(batch.x))
 
 
 def parts_of(kit: Kit, settings: Settings, step: int = 0) -> tuple[list[Batch], list[Draws]]:

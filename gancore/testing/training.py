@@ -17,7 +17,7 @@ from gancore import checkpoint, hookimpl
 from gancore.data.report import silent
 from gancore.engine.events import CheckpointSaved, HealthAlert, RunFinished, RunStarted, Tick
 from gancore.engine.session import Session
-from gancore.engine.sheets import cycle_classes, generate, parts_of
+from gancore.engine.sheets import cycle_classes, draw, parts_of
 from gancore.plugins import Registry
 from gancore.random import derive
 from gancore.run import RunFolder
@@ -109,7 +109,7 @@ def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Train
         x, _ = kit.batch(kit.source(settings), COUNT)
         given = spec.harden(spec.relax(x))
     parts = None if given is None else parts_of(spec, given)
-    samples = spec.harden(generate(first.state.ema.module, spec, COUNT, derive(0, "sample"), labels, parts))
+    samples = draw(first.state.ema.module, spec, COUNT, derive(0, "sample"), labels, parts)
     return Trained(RunFolder(path), samples, given)
 
 

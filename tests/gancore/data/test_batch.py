@@ -13,7 +13,7 @@ from gancore.data.batch import Batch
 def batch(size, labels=True, weight=1.0):
     positions = torch.arange(100, 100 + size)
     x = positions[:, None].float() * 2
-    return Batch(x=x, condition=positions % 3 if labels else None, positions=positions, step=9, weight=weight)
+    return Batch(hard=x, condition=positions % 3 if labels else None, positions=positions, step=9, weight=weight)
 
 
 @given(size=st.integers(1, 40), parts=st.integers(1, 50), weight=st.floats(0.1, 1), labels=st.booleans())

@@ -338,7 +338,7 @@ def double_batch(size: int, labels: bool = False, step: int = 0) -> Batch:
     """A batch in float64, always the same."""
     positions = torch.arange(step * size, (step + 1) * size)
     x = Draws(99, positions).normal("x", 1, 4, 4).double().clamp(-1, 1)
-    return Batch(x=x, condition=positions % 3 if labels else None, positions=positions, step=step)
+    return Batch(hard=x, condition=positions % 3 if labels else None, positions=positions, step=step)
 
 
 def phase_draws(batch: Batch) -> Draws:

@@ -59,7 +59,7 @@ def gradients(case: str) -> dict[str, Any]:
     share = SIZE // distributed.world_size()
     mine = slice(distributed.rank() * share, (distributed.rank() + 1) * share)
     condition = None if whole.condition is None else whole.condition[mine]
-    batch = replace(whole, x=whole.x[mine], positions=whole.positions[mine], condition=condition)
+    batch = replace(whole, hard=whole.hard[mine], positions=whole.positions[mine], condition=condition)
     grads, scalars = toys.game_gradients(networks, batch, **for_game)
     figures = distributed.mean_scalars({n: float(v) for n, v in scalars.items()})
     buffers = {f"{n} {k}": b.clone() for n, m in networks.items() for k, b in m.named_buffers()}

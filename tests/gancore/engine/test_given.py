@@ -83,7 +83,7 @@ def test_a_plain_spec_gives_nothing():
 
 def test_parts_of_a_batch_have_the_given_parts_of_their_samples():
     x = pictures(5)
-    batch = Batch(x=x, condition=None, positions=torch.arange(5), step=0, given=x[:, :, :2])
+    batch = Batch(hard=x, condition=None, positions=torch.arange(5), step=0, given=x[:, :, :2])
     parts = list(batch.to(torch.device("cpu")).split(2))
     assert [len(p) for p in parts] == [3, 2]
     assert all(torch.equal(p.given, p.x[:, :, :2]) for p in parts)
@@ -122,7 +122,7 @@ def test_gradients_of_parts_of_a_batch_add_up_to_those_of_the_whole(micro_batche
     for network in networks.values():
         network.double()
     batch = toys.double_batch(9)
-    batch = replace(batch, given=batch.x[:, :, :2])
+    batch = batch.giving(batch.x[:, :, :2])
     how = {"loss": "rpgan", "penalties": {"r1": {}, "r2": {}}}
     whole, _ = toys.game_gradients(networks, batch, **how)
     parts, _ = toys.game_gradients(networks, batch, micro_batches=micro_batches, **how)

@@ -62,7 +62,7 @@ class Pictures:
     def batch(self, step):
         positions = torch.arange(step * BATCH, (step + 1) * BATCH)
         x = (normal(5, positions, 16).view(-1, 1, 4, 4) * 60 + 128).clamp(0, 255).to(torch.uint8)
-        return Batch(x=x, condition=None, positions=positions, step=step)
+        return Batch(hard=x, condition=None, positions=positions, step=step)
 
 
 def small_networks():
