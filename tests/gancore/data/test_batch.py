@@ -38,6 +38,32 @@ def test_weighted_means_over_parts_are_the_mean_over_the_batch():
     assert float(sum(p.x.mean() * p.weight for p in whole.split(3))) == pytest.approx(float(whole.x.mean()))
 
 
+def test_samples_are_relaxed_when_they_are_asked_for_and_once():
+    calls = []
+    positions = torch.arange(6)
+    lazy = Batch(
+        hard=positions, condition=None, positions=positions, step=0, relax=lambda x: calls.append(len(x)) or x / 2
+    )
+    parts = list(lazy.split(2))
+    assert calls == []
+    assert torch.equal(parts[1].x, torch.tensor([1.5, 2.0, 2.5]))
+    assert torch.equal(parts[1].x, parts[1].x)
+    assert calls == [3]
+
+
+def test_what_was_relaxed_is_relaxed_in_the_parts_and_beside_what_is_given():
+    calls = []
+    positions = torch.arange(6)
+    lazy = Batch(
+        hard=positions, condition=None, positions=positions, step=0, relax=lambda x: calls.append(len(x)) or x / 2
+    )
+    whole = lazy.giving(lazy.x[:, None])
+    parts = list(whole.split(3))
+    assert torch.equal(torch.cat([p.x for p in parts]), positions / 2)
+    assert torch.equal(torch.cat([p.given for p in parts])[:, 0], positions / 2)
+    assert calls == [6]
+
+
 def test_one_part_is_the_batch_itself():
     whole = batch(4)
     assert [p is whole for p in whole.split(1)] == [True]

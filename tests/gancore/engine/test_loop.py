@@ -193,6 +193,41 @@ def test_the_learning_rate_follows_its_schedule():
 # --- pieces -----------------------------------------------------------------------------------------------------------
 
 
+def test_a_phase_may_set_the_learning_rate_of_its_steps(monkeypatch):
+    asked = []
+
+    def own(phase, planned, step):
+        asked.append((phase.name, planned, step))
+        return planned / 4 if phase.name == "generator/main" else planned
+
+    monkeypatch.setattr(Phase, "learning_rate", own)
+    networks, _, _ = by_engine(configuration(steps=1))
+    before, moved = small_networks(), {}
+    for name, network in networks.items():
+        pairs = zip(network.parameters(), before[name].parameters(), strict=True)
+        moved[name] = max(float((new - old).detach().abs().max()) for new, old in pairs)
+    assert moved == {"generator": pytest.approx(0.25e-3, rel=1e-3), "discriminator": pytest.approx(1e-3, rel=1e-3)}
+    # Of phases that share a step, the first decides.
+    assert asked == [("discriminator/main", 1e-3, 0), ("generator/main", 1e-3, 0)]
+
+
+@pytest.mark.parametrize("most", [0.0, 1e-3, 1e6])
+def test_gradients_are_shortened_to_the_norm_that_is_set(most):
+    sgd = {"name": "sgd", "lr": 1.0, "beta1": 0.0, "clip": most}
+    networks, _, scalars = by_engine(configuration(steps=1, optimizers={"generator": sgd, "discriminator": sgd}))
+    before = small_networks()
+    for name, network in networks.items():
+        pairs = zip(network.parameters(), before[name].parameters(), strict=True)
+        moved = grad_norm_of([(new - old).detach() for new, old in pairs])
+        norm = float(scalars[f"{name}/grad_norm"])
+        assert moved == pytest.approx(min(norm, most) if most else norm, rel=1e-4)
+        assert norm > 1e-3
+
+
+def grad_norm_of(differences):
+    return float(torch.cat([d.flatten() for d in differences]).norm())
+
+
 def test_means_are_weighted_and_begin_anew_after_each_taking():
     means = Means()
     means.add({"a": torch.tensor(1.0)}, 0.25)
