@@ -217,7 +217,8 @@ class GeneratorNet(Protocol):
       returns, with an attribute `sampling`: options, of a model of its own, that say how (temperature, prompt) unless told
       otherwise in `gan sample`.
     - `log_likelihood(hard, condition) -> Tensor`: natural logarithms `[batch]` of the probabilities of hard samples.
-    - `export(folder, spec)`: write it as a model of another library, for `gan export`.
+    - `export(folder, spec, condition)`: write it as a model of another library, for `gan export`; `condition` is the index of
+      the class that it is to be of, or None without classes.
     """
 
     latent_shape: tuple[int, ...]
@@ -285,7 +286,7 @@ class GameContext:
     micro_batches: int = 1
     """How many parts the engine cuts each batch into; with more than one, graphs are not kept between phases."""
     steps: int = 0
-    """Length of the run; 0 where networks are only loaded."""
+    """Length of the run."""
     held_out: DataSource | None = None
     """The part of the data that is not trained on, for a game that watches itself; None where nothing is held out."""
 

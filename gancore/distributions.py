@@ -1,4 +1,4 @@
-"""For metrics: whether a feature of generated samples is spread as that of real ones, and which of two sets has lower values."""
+"""For metrics: whether features of generated samples are spread as those of real ones, and which of two sets has lower values."""
 
 from __future__ import annotations
 
@@ -76,6 +76,41 @@ def nearer(ours: Floats, theirs: Floats) -> float:
     above = len(theirs) - np.searchsorted(ordered, ours, side="right")
     tied = len(theirs) - np.searchsorted(ordered, ours, side="left") - above
     return float((above + 0.5 * tied).sum() / (len(ours) * len(theirs)))
+
+
+def frechet_distance(first: Floats, second: Floats) -> float:
+    """Squared Fréchet distance of the Gaussians with the means and covariances of features `[n, size]` and `[m, size]`.
+
+    `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))` (Dowson and Landau 1982). The trace of the root is the sum of the roots of
+    the eigenvalues of `S1^(1/2) S2 S1^(1/2)`, which is symmetric, so that it is real and no root of a near-singular product
+    is taken. Covariances of a single sample are 0.
+    """
+    (mean, spread), (other_mean, other_spread) = (_moments(one.astype(np.float64)) for one in (first, second))
+    values, vectors = np.linalg.eigh(spread)
+    root = (vectors * np.sqrt(values.clip(min=0.0))) @ vectors.T
+    shared = np.sqrt(np.linalg.eigvalsh(root @ other_spread @ root).clip(min=0.0)).sum()
+    found = ((mean - other_mean) ** 2).sum() + np.trace(spread) + np.trace(other_spread) - 2.0 * shared
+    return max(0.0, float(found))
+
+
+def frechet_against_halves(generated: Floats, real: Floats, size: int | None = None) -> tuple[float, float]:
+    """Fréchet distance of generated features `[n, size]` to both halves of the real ones, in the mean, and of the halves.
+
+    All sets have the same size, of half as many as there are real samples, or of `size` where that is less, since the
+    distance is the larger the fewer samples there are. Rows are taken from the beginning and from the end: they are
+    expected in an order that says nothing.
+    """
+    count = max(1, min(len(real) // 2, len(generated), size or len(real)))
+    halves = real[:count], real[-count:]
+    parts = generated[:count], generated[-count:]
+    value = sum(frechet_distance(part, half) for part, half in zip(parts, halves, strict=True)) / 2
+    return value, frechet_distance(*halves)
+
+
+def _moments(features: Floats) -> tuple[Floats, Floats]:
+    mean = features.mean(axis=0)
+    centred = features - mean
+    return mean, centred.T @ centred / max(1, len(features) - 1)
 
 
 def _counts(shares: Floats) -> Floats:

@@ -139,6 +139,8 @@ class EvaluationProtocol:
     """Decides latents, and which real samples are drawn."""
     ema_half_life: float
     """Of the moving average of the generator, in samples seen; 0: its raw weights."""
+    sampling: Mapping[str, Any] | None
+    """How samples are drawn, where there is something to choose."""
     device: str
     metrics: Mapping[str, Mapping[str, Any]]
     """Options of each metric."""

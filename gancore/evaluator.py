@@ -31,7 +31,7 @@ from gancore.evaluation import (
     Samples,
     faults,
 )
-from gancore.generator import Generator, load
+from gancore.generator import SAMPLING, Generator, load
 from gancore.layers import METRICS, nest, read_file
 from gancore.plugins import Registry
 from gancore.random import Draws, derive
@@ -72,7 +72,7 @@ def evaluate(
         samples: How many to generate; there are at most as many real ones.
         seed: Decides latents and which real samples are drawn.
         metrics: These and no others, `plugin:name` for another plugin's; all of the run's plugin without.
-        options: Options of metrics, `{"metrics.copying.below": 0.1}`.
+        options: Options of metrics, `{"metrics.copying.below": 0.1}`, and of how samples are drawn.
         device: Where to generate: `cpu`, `cuda`, `mps` or `auto`.
         step: The checkpoint of this step; the newest without.
         progress: Called while data are read and samples generated, and before each metric.
@@ -90,9 +90,11 @@ def evaluate(
     folder = RunFolder.open(Path(run))
     layer = read_file(folder.config)
     settings = configure(registry, layers=[layer]).updated(device=device)
-    chosen = _metrics(registry, settings.run.plugin, folder, metrics, options)
+    layers = nest(options or {})
+    sampling = {k: layers.pop(k) for k in (SAMPLING,) if k in layers}
+    chosen = _metrics(registry, settings.run.plugin, folder, metrics, layers)
     other = None if data is None else _settings_of(registry, data, layer, settings)
-    generator = load(run, device=device, registry=registry, step=step)
+    generator = load(run, device=device, registry=registry, step=step, options=sampling)
     train_source = _training_data(settings, generator.spec, folder, progress)
     parts = split(train_source, settings.run.held_out)
     shown = min(len(parts.train), _affordable(train_source))
@@ -119,7 +121,8 @@ def evaluate(
     else:
         count = min(samples, len(rows))
         real = _draw(source, rows, count, derive(seed, "evaluate", "real"), progress, "reading real samples")
-        real = replace(real, condition=_renamed(real.condition, source.spec, generator.spec))
+        x = generator.spec.adopt(real.x, source.spec)
+        real = Samples(x, _renamed(real.condition, source.spec, generator.spec))
     progress("generating samples", 0, samples)
     generated = _generate(generator, real, train, samples, seed)
     others = {}
@@ -155,6 +158,7 @@ def evaluate(
             held_out=settings.run.held_out,
             seed=seed,
             ema_half_life=settings.run.ema.half_life,
+            sampling=None if generator.sampling is None else generator.sampling.model_dump(mode="json"),
             device=str(next(generator.module.parameters()).device),
             metrics={name: metric.dump() for name, metric in chosen.items()},
             versions=_versions(registry, settings, chosen),
@@ -214,12 +218,12 @@ def _settings_of(registry: Registry, data: str | Path, layer: Mapping[str, Any],
 def _compare(spec: SampleSpec, other: SampleSpec, name: str) -> list[str]:
     """What to know of data whose spec is not quite the run's. DataError where they cannot be compared."""
     fields = ("shape", "dtype", "value_range")
-    unlike = [
-        f"{k} is {getattr(other, k)}, the run's {getattr(spec, k)}"
-        for k in fields
-        if getattr(other, k) != getattr(spec, k)
-    ]
-    if unlike:
+    if not spec.adopts(other):
+        unlike = [
+            f"{k} is {getattr(other, k)}, the run's {getattr(spec, k)}"
+            for k in fields
+            if getattr(other, k) != getattr(spec, k)
+        ]
         raise DataError(f"data '{name}' hold other samples than those that the run makes: {'; '.join(unlike)}")
     strange = sorted({*other.classes} - {*spec.classes}) if spec.classes else []
     if strange:

@@ -120,11 +120,13 @@ class Generator:
         ]
         return torch.cat(parts) if parts else torch.empty(0)
 
-    def export(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+    def export(self, folder: str | Path, condition: int | str | None = None, *, overwrite: bool = False) -> list[Path]:
         """Write the generator as a model of another library, where its architecture can; the files written.
 
+        That model makes samples of one class, `condition`, where there are classes.
+
         Raises:
-            UsageError: its architecture cannot.
+            UsageError: its architecture cannot, or there is no such class, or none is named.
             RunFolderError: the folder has something in it and `overwrite` is false.
         """
         own = getattr(self.module, "export", None)
@@ -134,8 +136,12 @@ class Generator:
         target = Path(folder)
         if not overwrite and target.exists() and not (target.is_dir() and not any(target.iterdir())):
             raise RunFolderError(f"'{target}' exists already; choose another path, or say overwrite=True")
+        if self.spec.classes and condition is None:
+            names = ", ".join(self.spec.classes)
+            raise UsageError(f"what is exported makes samples of one class; name it with --class (condition=): {names}")
+        number = None if condition is None else check_class(self.spec, condition)
         target.mkdir(parents=True, exist_ok=True)
-        own(target, self.spec)
+        own(target, self.spec, number)
         return sorted(path for path in target.rglob("*") if path.is_file())
 
     def read_given(self, given: Given | Tensor | str | Path) -> Given:

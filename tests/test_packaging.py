@@ -32,6 +32,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(built: Path) -> None:
         "gan_image": ROOT / "plugins",
         "gan_music": ROOT / "plugins",
         "gan_tensorboard": ROOT / "plugins",
+        "gan_text": ROOT / "plugins",
         "gan_cli": ROOT / "cli",
     }
     assert {n.split("/")[0] for n in names if ".dist-info/" not in n} == set(packages)
@@ -51,6 +52,7 @@ def test_the_wheel_declares_the_command_and_its_plugins_like_anyone_else(built: 
         text = wheel.read(name).decode()
     assert "gan = gan_cli:main" in text
     assert "audio = gan_audio" in text.partition("[gancore]")[2]
+    assert "text = gan_text" in text.partition("[gancore]")[2]
     assert "image = gan_image" in text.partition("[gancore]")[2]
 
 
@@ -75,7 +77,7 @@ def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {d.split(">")[0].split("<")[0].split("[")[0].lower() for d in project["dependencies"]}
     known_as = {"PIL": "pillow", "sklearn": "scikit-learn", "tomli_w": "tomli-w"}
-    own = {"gancore", "gan_audio", "gan_image", "gan_music", "gan_tensorboard", "gan_cli"}
+    own = {"gancore", "gan_audio", "gan_image", "gan_music", "gan_tensorboard", "gan_text", "gan_cli"}
     imported = set()
     for folder in ("gancore", "plugins", "cli"):
         for path in (ROOT / folder).rglob("*.py"):

@@ -196,6 +196,12 @@ def sample(
 def export(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder.")],
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--class", metavar="CLASS", help="Class of what the model makes, by name or index, where there are classes."
+        ),
+    ] = None,
     step: Annotated[
         int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
     ] = None,
@@ -204,7 +210,7 @@ def export(
     """Write a run's generator as a model of another library, such as a folder that transformers opens, where it is one."""
     import gancore
 
-    files = gancore.load(run, device="cpu", step=step).export(out)
+    files = gancore.load(run, device="cpu", step=step).export(out, label)
     if as_json:
         print(json.dumps({"folder": str(out), "files": [str(file) for file in files]}))
     else:
@@ -218,7 +224,10 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     settings: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Options of metrics, such as metrics.copying.below=0.1."),
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Options of metrics and of sampling, such as metrics.copying.below=0.1 sampling.temperature=0.9.",
+        ),
     ] = None,
     data: Annotated[
         Path | None,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-PLUGINS = ("image", "music")
+PLUGINS = ("image", "music", "audio", "text")
 """Those that come with the engine and bring components."""
 _MARK = re.compile(r"^<!-- (options|section|components|help|sizes|checks)(?:: ([^>]+?))? -->$", re.MULTILINE)
 

@@ -22,7 +22,8 @@ class Skipped:
 class ScanReport:
     """`source` as the user named it, how many files (or rows) were looked at, how many samples came of them, and what was skipped.
 
-    `held_out` samples are kept from training, which the engine fills in; they are not among those `used`.
+    `held_out` samples are kept from training, which the engine fills in; they are not among those `used`. `notes` say what
+    else is worth knowing of the data, such as how large their vocabulary is.
     """
 
     source: str
@@ -30,6 +31,7 @@ class ScanReport:
     used: int
     skipped: tuple[Skipped, ...] = ()
     held_out: int = 0
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line for people: `photos/: 412 samples from 415 files, 3 skipped (first: cat.png: truncated)`."""
@@ -39,4 +41,4 @@ class ScanReport:
         if self.skipped:
             first = self.skipped[0]
             line += f", {len(self.skipped):,} skipped (first: {first.path}: {first.reason})"
-        return line
+        return "; ".join([line, *self.notes])

@@ -88,6 +88,17 @@ class SampleSpec(BaseModel):
         target: torch.dtype = getattr(torch, self.dtype)
         return values.to(target) if target.is_floating_point else values.round().to(target)
 
+    # Other data than a run was trained on may have another form, which follows from them: a vocabulary, say.
+
+    def adopts(self, other: SampleSpec) -> bool:
+        """Whether samples of `other` can be seen as samples of this spec, by `adopt`."""
+        return (self.shape, self.dtype, self.value_range) == (other.shape, other.dtype, other.value_range)
+
+    def adopt(self, hard: Tensor, other: SampleSpec) -> Tensor:
+        """Hard samples of `other`, which this spec adopts, as hard samples of its own."""
+        del other
+        return hard
+
     # A generator may be given a part of the sample: a melody, the frame of a picture, the same picture in grey.
 
     @property

@@ -187,8 +187,10 @@ class Kit(Bench):
         if not any(p.requires_grad for p in generator.parameters()):
             raise Mismatch("the generator has no trainable parameter; keep layers in nn.ModuleList, not in a list")
         z = latents(generator)
-        if len(z) != BATCH or not z.is_floating_point():
-            raise Mismatch(f"draw_latent gave {z.dtype} {list(z.shape)} for {BATCH} samples, not floats [{BATCH}, ...]")
+        if len(z) != BATCH or not (z.is_floating_point() or z.dtype is torch.int64):
+            raise Mismatch(
+                f"draw_latent gave {z.dtype} {list(z.shape)} for {BATCH} samples, not floats or int64 [{BATCH}, ...]"
+            )
         with torch.random.fork_rng(devices=[]):
             seed_all(11)
             if not torch.equal(z, latents(generator)):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gancore.components import Augmentation, Loss, Metric, Penalty
-from gancore.evaluation import Material, Samples, faults
+from gancore.evaluation import Material, Measured, Samples, faults
 from gancore.games.gan import call_generator, heads, mixes_batch
 from gancore.random import Draws
 from gancore.testing.bench import seed_all
@@ -329,7 +329,7 @@ def metric_contract(kit: Kit, subject: str) -> None:
                 raise Mismatch(
                     "it moves torch's global random numbers; draw from a generator of its own, with its own seed"
                 )
-            answers.append(dict(answer))
+            answers.append(dict(answer.figures if isinstance(answer, Measured) else answer))
     if any(not torch.equal(a, s.x) for a, s in zip(before, (generated, real, train), strict=True)):
         raise Mismatch("it changes the samples in place, which other metrics are given after it; clone them")
     if answers[0] != answers[1]:

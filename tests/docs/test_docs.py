@@ -90,6 +90,11 @@ def with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in {"photos", *(Path(p).name for _, a in RUNS for p in _values(a, "--data", "-d"))}:
         place = tmp_path / name
         place.touch() if place.suffix else place.mkdir()
+    for model in {
+        a.partition("=")[2] for _, arguments in RUNS for a in arguments if a.startswith("architecture.folder=")
+    }:
+        (tmp_path / model).mkdir()
+        (tmp_path / model / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -213,6 +218,13 @@ def test_architectures_page_explains_every_architecture(registry: Registry, hook
     for owner in hooks.PLUGINS:
         for name in registry.load(owner).of_kind(KIND_OF["architecture"]):
             assert f"\n### {name}\n" in text
+
+
+def test_metrics_pages_explain_every_metric(registry: Registry, hooks: ModuleType) -> None:
+    for owner in hooks.PLUGINS:
+        for name in registry.load(owner).of_kind(components.Metric):
+            text = (ROOT / f"docs/reference/{owner}-metrics.md").read_text(encoding="utf-8")
+            assert f"\n## {name}\n" in text, (owner, name)
 
 
 def test_sounds_and_pictures_of_the_music_pages_are_there_and_small() -> None:

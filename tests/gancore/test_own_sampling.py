@@ -54,7 +54,7 @@ class Spread(torch.nn.Module):
     def log_likelihood(self, hard, condition):
         return Normal(0.0, 1.0).log_prob(hard[:, 0, 0, 0])
 
-    def export(self, folder, spec):
+    def export(self, folder, spec, condition):
         (folder / "weight.txt").write_text(f"{float(self.weight)} {spec.shape}")
 
 

@@ -144,6 +144,7 @@ def test_data_report_lists_what_was_skipped(folder: RunFolder) -> None:
         "used": 2,
         "skipped": [{"path": "chat \u00e9t\u00e9.png", "reason": "truncated"}],
         "held_out": 0,
+        "notes": [],
     }
 
 

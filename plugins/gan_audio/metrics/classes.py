@@ -9,6 +9,7 @@ from torch import Tensor
 from gan_audio.metrics.classifier import Heard, Training, clusters, hear, obtain
 from gan_audio.metrics.levels import Bands, pooled, shuffled
 from gan_audio.spec import AudioSpec
+from gancore.distributions import frechet_against_halves
 from gancore.evaluation import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
@@ -104,33 +105,13 @@ def inception_score(probabilities: Tensor) -> float:
     return float(divergence.sum(dim=1).mean().clamp(min=0.0).exp())
 
 
-def frechet_distance(first: Tensor, second: Tensor) -> float:
-    """Squared Fréchet distance of the Gaussians with the means and covariances of features `[n, size]` and `[m, size]`.
-
-    `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))` (Dowson and Landau 1982). The trace of the root is the sum of the roots of
-    the eigenvalues of `S1^(1/2) S2 S1^(1/2)`, which is symmetric, so that it is real and no root of a near-singular product
-    is taken. Covariances of a single sample are 0.
-    """
-    (mean, spread), (other_mean, other_spread) = (_moments(one.double()) for one in (first, second))
-    values, vectors = torch.linalg.eigh(spread)
-    root = (vectors * values.clamp(min=0.0).sqrt()) @ vectors.T
-    shared = torch.linalg.eigvalsh(root @ other_spread @ root).clamp(min=0.0).sqrt().sum()
-    found = (mean - other_mean).square().sum() + spread.trace() + other_spread.trace() - 2.0 * shared
-    return max(0.0, float(found))
-
-
 def against_halves(generated: Heard, real: Heard) -> tuple[float, float]:
     """Fréchet distance of generated clips to both halves of the real ones, in the mean, and that of the halves to each other.
 
     All sets have the same size, since the distance is the larger the fewer clips there are.
     """
-    ours, theirs = (one.features[shuffled(len(one.features))] for one in (generated, real))
-    size = max(1, min(len(theirs) // 2, len(ours)))
-    halves = theirs[:size], theirs[-size:]
-    value = (
-        sum(frechet_distance(part, half) for part, half in zip((ours[:size], ours[-size:]), halves, strict=True)) / 2
-    )
-    return value, frechet_distance(*halves)
+    ours, theirs = (one.features[shuffled(len(one.features))].double().numpy() for one in (generated, real))
+    return frechet_against_halves(ours, theirs)
 
 
 def _parts(material: Material, labelled: bool) -> tuple[Samples, Samples]:
@@ -146,12 +127,6 @@ def _parts(material: Material, labelled: bool) -> tuple[Samples, Samples]:
 
 def _taken(samples: Samples, rows: Tensor) -> Samples:
     return Samples(samples.x[rows], None if samples.condition is None else samples.condition[rows])
-
-
-def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    mean = features.mean(dim=0)
-    centred = features - mean
-    return mean, centred.T @ centred / max(1, len(features) - 1)
 
 
 def _mean(hits: Tensor) -> float:

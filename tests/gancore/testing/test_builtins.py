@@ -32,6 +32,11 @@ def data_for(plugin: str, folder: Path) -> dict[str, Any]:
             place.mkdir(parents=True, exist_ok=True)
             soundfile.write(place / f"{number}.wav", tone, 8000)
         return {"data": folder / "sounds"}
+    if plugin == "text":
+        lines = [f"a {colour} {thing} {verb} ." for colour in ("red", "blue", "green") for thing in ("dog", "cat", "bird")
+                 for verb in ("sleeps", "runs", "sings", "waits")]  # fmt: skip
+        (folder / "lines.txt").write_text("\n".join(lines))
+        return {"data": folder / "lines.txt"}
     return {}
 
 

@@ -148,31 +148,6 @@ def test_inception_score_is_the_exponential_of_the_mean_divergence():
     assert classes.inception_score(p) == pytest.approx(wanted)
 
 
-def test_frechet_distance_of_a_line_is_that_of_means_and_deviations():
-    first, second = torch.tensor([[0.0], [2.0]]), torch.tensor([[5.0], [5.0 + 3.0 * 2.0]])
-    # Deviations are sqrt(2) and 3 sqrt(2), means 1 and 8.
-    assert classes.frechet_distance(first, second) == pytest.approx(7.0**2 + 2.0 * (1.0 - 3.0) ** 2)
-
-
-@pytest.mark.parametrize("count", [100, 12])
-def test_frechet_distance_is_the_formula_with_the_root_of_scipy(count):
-    linalg = pytest.importorskip("scipy.linalg")
-    draws = torch.Generator().manual_seed(0)
-    first = torch.randn(count, 8, generator=draws).double() @ torch.randn(8, 8, generator=draws).double()
-    second = torch.randn(count, 8, generator=draws).double() + 0.5
-    covariances = [np.cov(one.numpy(), rowvar=False) for one in (first, second)]
-    root = linalg.sqrtm(covariances[0] @ covariances[1]).real
-    apart = (first.mean(dim=0) - second.mean(dim=0)).square().sum()
-    wanted = float(apart) + np.trace(covariances[0] + covariances[1] - 2.0 * root)
-    assert classes.frechet_distance(first, second) == pytest.approx(wanted)
-
-
-def test_frechet_distance_of_fewer_samples_than_features_is_finite():
-    x = torch.randn(3, 128, generator=torch.Generator().manual_seed(0))
-    assert classes.frechet_distance(x, x) == pytest.approx(0.0, abs=1e-6)
-    assert classes.frechet_distance(x[:1], x[1:2]) == pytest.approx(float((x[0] - x[1]).square().sum()), rel=1e-5)
-
-
 def test_sounds_of_the_class_asked_for_are_accurate():
     x, asked = sounds(10, seed=3)
     figures = found(x, asked)

@@ -36,7 +36,9 @@ def networks() -> dict[str, nn.Module]:
 
 def batch() -> Batch:
     waves = tones(COUNT, SPEC.length).double()
-    return Batch(hard=waves, condition=None, positions=torch.arange(COUNT), step=0, given=SPEC.given_part(waves).double())
+    return Batch(
+        hard=waves, condition=None, positions=torch.arange(COUNT), step=0, given=SPEC.given_part(waves).double()
+    )
 
 
 def loss_of(name: str) -> Any:

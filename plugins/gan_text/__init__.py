@@ -1,0 +1,150 @@
+"""The text plugin: what it brings. Declarations only; everything they name is imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gancore import hookimpl
+from gancore.components import Architecture, Dataset, Game, Metric, PluginInfo, Preset, Writer
+
+SPEC = "gan_text.spec:TextSpec"
+
+
+@hookimpl
+def gan_plugin_info() -> PluginInfo:
+    return PluginInfo(
+        summary="Texts by Gumbel-softmax: lines of your own files in any script, and a built-in grammar with exact likelihood",
+        api_version=1,
+        demo_preset="demo",
+        data_preset="captions",
+    )
+
+
+@hookimpl
+def gan_datasets() -> Iterable[Dataset]:
+    yield Dataset(
+        name="grammar",
+        summary="Sentences of a probabilistic grammar, whose likelihood is known exactly: the built-in demo",
+        target="gan_text.data.grammar:open_grammar",
+        options="gan_text.data.grammar:Options",
+        spec=SPEC,
+    )
+    yield Dataset(
+        name="lines",
+        summary="Texts from text files, JSON lines or tables, as characters, words or byte pairs",
+        target="gan_text.data.lines:open_lines",
+        options="gan_text.data.lines:Options",
+        spec=SPEC,
+        suffixes=(".txt", ".jsonl", ".csv", ".tsv", ".zip"),
+        directories=True,
+    )
+
+
+@hookimpl
+def gan_architectures() -> Iterable[Architecture]:
+    yield Architecture(
+        name="lstm",
+        summary="Long short-term memory (Hochreiter and Schmidhuber 1997), tied to its embedding",
+        target="gan_text.nets.lstm:build",
+        options="gan_text.nets.lstm:Options",
+    )
+    yield Architecture(
+        name="relational-memory",
+        summary="Memory slots that attend to each other (Santoro et al. 2018), as in RelGAN (Nie et al. 2019)",
+        target="gan_text.nets.relational_memory:build",
+        options="gan_text.nets.relational_memory:Options",
+    )
+    yield Architecture(
+        name="gpt2",
+        summary="GPT-2 of the library transformers (Radford et al. 2019), from a configuration or a folder on disk",
+        target="gan_text.nets.gpt2:build",
+        options="gan_text.nets.gpt2:Options",
+    )
+
+
+@hookimpl
+def gan_games() -> Iterable[Game]:
+    yield Game(
+        name="sequence",
+        summary="Maximum likelihood first, then the Gumbel-softmax against a discriminator",
+        target="gan_text.games.sequence:SequenceGame",
+        options="gan_text.games.sequence:Options",
+        players=("discriminator", "generator"),
+    )
+
+
+@hookimpl
+def gan_metrics() -> Iterable[Metric]:
+    yield Metric(
+        name="grammar",
+        summary="Sentences of the built-in grammar: how many parse, and their true likelihood",
+        target="gan_text.metrics.grammar:build",
+        options="gan_text.metrics.grammar:Options",
+    )
+    yield Metric(
+        name="bleu",
+        summary="BLEU, self-BLEU and backward BLEU by Texygen's protocol (Zhu et al. 2018), and quality against diversity",
+        target="gan_text.metrics.quality:build",
+        options="gan_text.metrics.quality:Options",
+    )
+    yield Metric(
+        name="variety",
+        summary="Different texts, and those that are not among the training texts",
+        target="gan_text.metrics.variety:build",
+        options="gan_text.metrics.variety:Options",
+    )
+    yield Metric(
+        name="lengths",
+        summary="How long texts are, beside the real ones",
+        target="gan_text.metrics.lengths:build",
+        options="gan_text.metrics.lengths:Options",
+    )
+    yield Metric(
+        name="ngrams",
+        summary="Distributions of words and of pairs of them, beside the real ones",
+        target="gan_text.metrics.ngrams:build",
+        options="gan_text.metrics.ngrams:Options",
+    )
+    yield Metric(
+        name="likelihood",
+        summary="Likelihood of held-out texts, of training texts and of the generator's own",
+        target="gan_text.metrics.likelihood:build",
+        options="gan_text.metrics.likelihood:Options",
+    )
+    yield Metric(
+        name="embeddings",
+        summary="Frechet distance of sentence embeddings, by an encoder on disk or by latent semantic analysis",
+        target="gan_text.metrics.embeddings:build",
+        options="gan_text.metrics.embeddings:Options",
+    )
+    yield Metric(
+        name="copying",
+        summary="Copies and near copies of the training texts",
+        target="gan_text.metrics.copying:build",
+        options="gan_text.metrics.copying:Options",
+    )
+
+
+@hookimpl
+def gan_writers() -> Iterable[Writer]:
+    yield Writer(
+        name="lines",
+        summary="One text file with a line for each text",
+        target="gan_text.writers.lines:LinesWriter",
+        options="gan_text.writers.lines:LinesOptions",
+        role="sheet",
+    )
+    yield Writer(
+        name="txt",
+        summary="A text file for each text",
+        target="gan_text.writers.txt:TxtWriter",
+        options="gan_text.writers.txt:TxtOptions",
+        role="each",
+    )
+
+
+@hookimpl
+def gan_presets() -> Iterable[Preset]:
+    from gan_text.presets import PRESETS
+
+    yield from PRESETS

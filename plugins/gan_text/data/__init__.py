@@ -1,0 +1,1 @@
+"""Data sets of texts, and what turns texts into tokens."""

@@ -1,0 +1,225 @@
+"""Texts as they come from files made into a data set: what is left out, cut, split or there twice, without holding any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+import numpy as np
+import torch
+
+from gan_text.data.encoding import Encoder
+from gan_text.data.reading import Problems
+from gan_text.data.source import COMPACT, TokenSource
+from gan_text.data.tokenizers import Vocabulary
+from gan_text.spec import Kind, TextSpec
+from gancore.data.report import ScanReport
+from gancore.errors import DataError, UsageError
+
+SUPPORTED = "plain text (.txt, .md ...), .jsonl, .csv and .tsv files in UTF-8, folders and .zip archives of them"
+MOST_CLASSES = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taking:
+    """What is made of texts: at most `limit` tokens each; `length` is that of samples, None for the longest that there is.
+
+    `source` and `labels_by` say in messages where texts and classes come from.
+    """
+
+    source: str
+    tokens: Kind
+    lowercase: bool
+    length: int | None
+    limit: int
+    long: Literal["skip", "cut", "split"]
+    min_tokens: int
+    min_count: int
+    drop_copies: bool
+    labels: bool | Literal["auto"]
+    labels_by: str
+
+
+class Taken:
+    """The texts that are used, as they come: their tokens without gaps, and a few numbers for each.
+
+    Texts that are equal, and samples that were split off one text, have one group.
+    """
+
+    def __init__(self, options: Taking, vocabulary: Vocabulary) -> None:
+        self.options = options
+        self.vocabulary = vocabulary
+        self.encode = Encoder(vocabulary.tokenizer, options.tokens, vocabulary.end, vocabulary.unknown)
+        self.size = TextSpec.of(
+            vocabulary.tokenizer, length=1, tokens=options.tokens, end=vocabulary.end, unknown=vocabulary.unknown
+        ).vocabulary
+        self.ids_type: type[np.uint16] | type[np.int32] = np.uint16 if self.size <= COMPACT else np.int32
+        self.tokens = bytearray()
+        self.lengths: list[np.ndarray] = []
+        self.owners: list[np.ndarray] = []
+        """The text that each sample is (a part) of, numbered among those that are used."""
+        self.keys: list[np.ndarray] = []
+        """For each text that is used a hash, by which equal ones are found."""
+        self.labels: list[np.ndarray] = []
+        self.classes: dict[str, int] = {}
+        self.found = self.long = self.short = self.texts = self.longest = self.counted = self.unknown = 0
+
+    def add(self, texts: Sequence[str], labels: Sequence[str] | None) -> None:
+        """Take of these texts what the options say."""
+        if not texts:
+            return
+        ids, counts = self.encode(texts)
+        limit = self.options.limit
+        self.found += len(texts)
+        self.long += int((counts > limit).sum())
+        self.longest = max(self.longest, int(counts.max()))
+        owner, start, size = _pieces(counts, limit, self.options.long)
+        kept = size >= self.options.min_tokens
+        self.short += int((~kept).sum())
+        if self.options.long == "skip":
+            kept &= size <= limit
+        owner, start, size = owner[kept], start[kept], size[kept]
+        ids = ids[_places(start, size)]
+        used, owner = np.unique(owner, return_inverse=True)
+        self.counted += len(ids)
+        if self.vocabulary.unknown is not None:
+            self.unknown += int((ids == self.vocabulary.unknown).sum())
+        self.tokens += ids.astype(self.ids_type).tobytes()
+        self.lengths.append(size.astype(np.int32))
+        self.owners.append(self.texts + owner)
+        self.keys.append(_hashes([texts[number] for number in used.tolist()], lowercase=self.options.lowercase))
+        if labels is not None:
+            self.labels.append(self._numbers([labels[number] for number in used.tolist()]))
+        self.texts += len(used)
+
+    def _numbers(self, labels: Sequence[str]) -> np.ndarray:
+        for label in labels:
+            self.classes.setdefault(label, len(self.classes))
+        if len(self.classes) > MOST_CLASSES:
+            raise UsageError(
+                f"data set '{self.options.source}': {self.options.labels_by} would make more than {MOST_CLASSES:,} classes; "
+                "give another label_column, or labels=false"
+            )
+        return np.fromiter((self.classes[label] for label in labels), np.int32, len(labels))
+
+    def source(self, problems: Problems) -> TokenSource:
+        """All that was taken, as a data set. Raises DataError where it is nothing, UsageError for labels that cannot be."""
+        if not self.texts:
+            raise DataError(self._nothing(problems))
+        if self.options.tokens in ("characters", "words") and self.size == 2:
+            raise DataError(
+                f"data set '{self.options.source}': none of its {self.options.tokens} is there min_count={self.options.min_count} "
+                "times, so all would be unknown; set min_count lower"
+            )
+        options, vocabulary = self.options, self.vocabulary
+        lengths, owner, keys = (np.concatenate(parts) for parts in (self.lengths, self.owners, self.keys))
+        self.lengths, self.owners, self.keys = [], [], []
+        tokens = np.frombuffer(self.tokens, self.ids_type)
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        # The first of each group of equal texts.
+        same = first[which]
+        copies = len(same) - len(first)
+        if copies and options.drop_copies:
+            kept = (same == np.arange(len(same)))[owner]
+            tokens, lengths, owner = tokens[np.repeat(kept, lengths)], lengths[kept], owner[kept]
+        label, classes = self._labels()
+        spec = TextSpec.of(
+            vocabulary.tokenizer,
+            length=options.length or int(lengths.max()),
+            tokens=options.tokens,
+            end=vocabulary.end,
+            unknown=vocabulary.unknown,
+            classes=classes,
+        )
+        report = ScanReport(
+            source=options.source,
+            found=self.found + problems.count,
+            used=len(lengths),
+            skipped=problems.report(),
+            notes=tuple(self._notes(lengths, copies)),
+        )
+        offsets = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        grouped = (copies and not options.drop_copies) or len(owner) > len(same)
+        return TokenSource(
+            torch.from_numpy(tokens.view(np.int16) if self.ids_type is np.uint16 else tokens),
+            torch.from_numpy(offsets),
+            spec,
+            report,
+            labels=None if label is None else torch.from_numpy(label[owner]),
+            groups=torch.from_numpy(same[owner]) if grouped else None,
+        )
+
+    def _labels(self) -> tuple[np.ndarray | None, tuple[str, ...]]:
+        """Class numbers int64 of the texts, and the classes, in order."""
+        if len(self.classes) < 2:
+            if self.options.labels is True:
+                raise UsageError(
+                    f"data set '{self.options.source}': labels=true needs at least two classes, but all texts that can be used "
+                    f"are of '{next(iter(self.classes), '')}'; give another label_column, or set labels to auto or false"
+                )
+            return None, ()
+        names = sorted(self.classes, key=lambda name: (len(name) if all(map(str.isdecimal, self.classes)) else 0, name))
+        place = np.empty(len(names), np.int64)
+        place[[self.classes[name] for name in names]] = np.arange(len(names))
+        return place[np.concatenate(self.labels)], tuple(names)
+
+    def _notes(self, lengths: np.ndarray, copies: int) -> Iterator[str]:
+        options = self.options
+        line = f"vocabulary of {self.size:,}"
+        if self.vocabulary.unknown is not None:
+            line += f", {self.unknown / self.counted:.2%} of tokens unknown"
+        yield f"{line}; median length {np.median(lengths):g} tokens, longest text {self.longest:,}"
+        if self.long:
+            did = {"skip": "left out (long=cut or split takes them)", "cut": "cut off", "split": "split"}[options.long]
+            yield f"{_texts_of(self.long)} longer than {options.limit:,} tokens {did}"
+        if self.short:
+            yield f"{_texts_of(self.short)} shorter than {_tokens_of(options.min_tokens)} left out"
+        if copies:
+            yield f"{_texts_of(copies)} equal to an earlier one" + (" left out" if options.drop_copies else "")
+
+    def _nothing(self, problems: Problems) -> str:
+        options = self.options
+        if self.long + self.short:
+            why = (
+                f"of {_texts_of(self.found)}, {self.long:,} have more than {options.limit:,} tokens (set length higher, or "
+                f"long=cut or split) and {self.short:,} fewer than {options.min_tokens:,} (min_tokens)"
+            )
+        elif problems.listed:
+            why = f"first problem: {problems.listed[0].path}: {problems.listed[0].reason}"
+        else:
+            why = "all of it is blank"
+        return f"data set '{options.source}': no text can be used; {why}. Supported: {SUPPORTED}"
+
+
+def _pieces(counts: np.ndarray, limit: int, long: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of texts in a row with `counts` tokens: for each sample its text, where it starts, and how many tokens it has."""
+    start = counts.cumsum() - counts
+    if long != "split":
+        return np.arange(len(counts)), start, np.minimum(counts, limit) if long == "cut" else counts
+    parts = np.maximum(1, -(-counts // limit))
+    owner = np.repeat(np.arange(len(counts)), parts)
+    before = (np.arange(len(owner)) - np.repeat(parts.cumsum() - parts, parts)) * limit
+    return owner, start[owner] + before, np.minimum(counts[owner] - before, limit)
+
+
+def _places(start: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The numbers from each start on, so many as its size, in a row."""
+    after = size.cumsum()
+    return np.repeat(start - (after - size), size) + np.arange(int(after[-1]) if len(after) else 0)
+
+
+def _hashes(texts: Sequence[str], *, lowercase: bool) -> np.ndarray:
+    """64 bits for each text, uint64: two different ones among ten million are the same about once in 400,000 data sets."""
+    digests = (blake2b((text.lower() if lowercase else text).encode(), digest_size=8).digest() for text in texts)
+    return np.frombuffer(b"".join(digests), np.uint64)
+
+
+def _texts_of(count: int) -> str:
+    return "1 text" if count == 1 else f"{count:,} texts"
+
+
+def _tokens_of(count: int) -> str:
+    return "1 token" if count == 1 else f"{count:,} tokens"

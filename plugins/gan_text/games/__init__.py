@@ -1,0 +1,1 @@
+"""Rules that train generators of texts."""

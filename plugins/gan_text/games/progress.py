@@ -1,0 +1,149 @@
+"""How far maximum likelihood has come: the best generator so far by its likelihood of held-out texts, and when it was enough.
+
+Everything is kept in networks of the game, so that checkpoints hold it and a run that is resumed decides as it would have.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from gancore.components import DataSource
+from gancore.games.player import Player
+from gancore.random import Draws
+
+if TYPE_CHECKING:
+    from gan_text.games.sequence import MleOptions
+
+CHUNK = 256
+"""Texts looked at together."""
+NOT_YET = -1
+
+
+class Progress(nn.Module):
+    """The state of the phase that comes first.
+
+    `best` is the generator to keep, and `average` the moving average of the one that is trained, or None for that itself: both
+    are copies of it. Without held-out texts the last is the best, and no look is taken before `options.steps` are over.
+    """
+
+    ended_at: Tensor
+    restarted: Tensor
+    began_at: Tensor
+    since_best: Tensor
+    lowest: Tensor
+    latest: Tensor
+
+    def __init__(
+        self, options: MleOptions, best: nn.Module | None, average: nn.Module | None, held_out: DataSource | None
+    ) -> None:
+        super().__init__()
+        self.options = options
+        self._copies = (best, average)  # not as attributes, or they would be part of this module's state as well
+        self._texts = _some(held_out, options.held_out)
+        self.register_buffer("ended_at", torch.tensor(NOT_YET if options.steps else 0))
+        self.register_buffer("restarted", torch.tensor(0))
+        self.register_buffer("began_at", torch.tensor(0))
+        self.register_buffer("since_best", torch.tensor(0))
+        self.register_buffer("lowest", torch.tensor(float("inf"), dtype=torch.float64))
+        self.register_buffer("latest", torch.tensor(float("inf"), dtype=torch.float64))
+        self._ended: int | None = None
+        self._restarts: int | None = None
+
+    @property
+    def restarts(self) -> int:
+        """How many times the best has been gone back to, to go on from there."""
+        if self._restarts is None:
+            self._restarts = int(self.restarted)
+        return self._restarts
+
+    @property
+    def ended(self) -> int:
+        """The step at which the discriminator came in; -1 while it has not."""
+        if self._ended is None:  # once, for a device should not be waited for in each step
+            self._ended = int(self.ended_at)
+        return self._ended
+
+    def over(self, step: int) -> bool:
+        """Whether maximum likelihood has ended before `step`."""
+        return 0 <= self.ended <= step
+
+    def recall(self) -> None:
+        """Look again at what a checkpoint has brought."""
+        self._ended = self._restarts = None
+
+    def look(self, player: Player, step: int) -> None:
+        """After `step` steps: is this the best generator, and is it time to end?"""
+        best, average = self._copies
+        assert best is not None
+        found_in = player.module if average is None else average
+        if average is not None:
+            since = step - int(self.began_at)
+            _move(average, player.module, min(self.options.average, since / (since + 9.0)))
+        last = step >= self.options.steps
+        if not (last or (self._texts is not None and step % self.options.every == 0)):
+            return
+        found = self.held_out_nll(found_in)
+        self.latest.fill_(found)
+        better = found < float(self.lowest) or self._texts is None
+        if better:
+            best.load_state_dict(found_in.state_dict())
+            self.lowest.fill_(found)
+            self.since_best.zero_()
+        else:
+            self.since_best.add_(1)
+        enough = bool(self.options.patience) and int(self.since_best) >= self.options.patience
+        if not (last or enough):
+            return
+        player.module.load_state_dict(best.state_dict())
+        # What the optimizer remembers is of other gradients.
+        player.optimizer.state.clear()
+        if last or self.restarts >= self.options.restarts:
+            self.ended_at.fill_(step)
+        else:
+            self.restarted.add_(1)
+            self.began_at.fill_(step)
+            self.since_best.zero_()
+        self.recall()
+
+    @torch.no_grad()
+    def held_out_nll(self, generator: nn.Module) -> float:
+        """Mean negative log-likelihood of the held-out texts, in nats a text; 0 where there are none."""
+        if self._texts is None:
+            return 0.0
+        device = next(generator.parameters()).device
+        trained = generator.training
+        generator.eval()
+        hard, condition = self._texts
+        total = 0.0
+        for rows in torch.arange(len(hard)).split(CHUNK):
+            classes = None if condition is None else condition[rows].to(device)
+            nll: Tensor = generator.nll(hard[rows].to(device), classes)  # type: ignore[operator]
+            total += float(nll.double().sum())
+        generator.train(trained)
+        return total / len(hard)
+
+    def scalars(self) -> dict[str, Tensor]:
+        """What the last look found, for the record."""
+        return {"generator/nll-held-out": self.latest.clone()} if bool(torch.isfinite(self.latest)) else {}
+
+
+@torch.no_grad()
+def _move(average: nn.Module, source: nn.Module, kept: float) -> None:
+    """Let `kept` of the average stay, and take the rest from the source; what is no number of a weight is taken as it is."""
+    pairs = list(zip(average.state_dict().values(), source.state_dict().values(), strict=True))
+    floats = [(a, b) for a, b in pairs if a.is_floating_point()]
+    torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1.0 - kept)
+    for a, b in pairs:
+        if not a.is_floating_point():
+            a.copy_(b)
+
+
+def _some(source: DataSource | None, most: int) -> tuple[Tensor, Tensor | None] | None:
+    """Up to `most` texts, from all over the data, and their classes; always the same."""
+    if source is None or not len(source):
+        return None
+    rows = torch.linspace(0, len(source) - 1, min(most, len(source))).long()
+    return source.fetch(rows, Draws(0, rows))

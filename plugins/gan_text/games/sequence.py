@@ -1,0 +1,287 @@
+"""The game of texts: maximum likelihood first, then the Gumbel-softmax against a discriminator.
+
+The best generator that maximum likelihood gave, by its likelihood of held-out texts, is where the game proper begins, and is
+kept beside the one that goes on: only what is better than it at some temperature owes that to the discriminator.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from gan_text.games.progress import Progress
+from gancore.components import GameContext, OtherGenerator
+from gancore.data.batch import Batch
+from gancore.errors import UsageError
+from gancore.games.gan import (
+    DiscriminatorPhase,
+    GanGame,
+    GanOptions,
+    GeneratorPhase,
+    PenaltyPhase,
+    Table,
+    heads,
+)
+from gancore.games.player import Phase, Player
+from gancore.nets.gumbel import TemperatureSchedule
+from gancore.options import Options as Base
+from gancore.options import PenaltyOptions
+from gancore.random import Draws
+
+TEMPERATURES = (0.7, 0.8, 0.9, 1.0)
+"""Sampling temperatures at which `gan evaluate` shows the generator that maximum likelihood gave."""
+
+
+class MleOptions(Base):
+    """Options of the phase `generator/mle`: teacher-forced maximum likelihood."""
+
+    steps: int = Field(
+        1000, ge=0, le=1_000_000_000, description="Steps before the discriminator comes in, at most; 0: none at all."
+    )
+    lr: float = Field(2e-3, gt=0.0, le=10.0, description="Learning rate in these steps, at first.")
+    final: float = Field(
+        0.1, ge=0.0, le=1.0, description="Share of it that is left after `steps`, at the end of half a cosine."
+    )
+    every: int = Field(
+        100, ge=1, le=1_000_000, description="Look at the likelihood of the held-out texts after so many steps."
+    )
+    patience: int = Field(
+        3, ge=0, le=10_000, description="Stop after so many looks without a new best; 0: go on to `steps` all the same."
+    )
+    restarts: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="How many times, instead of stopping, to go back to the best and on with half the learning rate and a fresh"
+        " optimizer.",
+    )
+    average: float = Field(
+        0.998,
+        ge=0.0,
+        lt=1.0,
+        description="What is looked at, and kept, is a moving average of the weights, of which so much stays in each step; 0:"
+        " the weights themselves.",
+    )
+    held_out: int = Field(
+        1000, ge=1, le=1_000_000, description="How many of the held-out texts are looked at, at most."
+    )
+    beside: float = Field(
+        0.0,
+        ge=0.0,
+        le=1000.0,
+        description="Weight of the same objective beside the adversarial one; 0: it plays no part there.",
+    )
+
+
+class Options(GanOptions):
+    """Options of the game `sequence`."""
+
+    mle: MleOptions = Field(default_factory=lambda: MleOptions(), description="Maximum likelihood, first and beside.")
+    warmup: int = Field(
+        0,
+        ge=0,
+        le=1_000_000_000,
+        description="Steps in which the discriminator alone is trained, after maximum likelihood.",
+    )
+    temperature: TemperatureSchedule = Field(
+        default_factory=lambda: TemperatureSchedule(schedule="constant"),
+        description="Of the Gumbel-softmax, over the steps after maximum likelihood.",
+    )
+    estimator: Literal["straight-through", "soft"] = Field(
+        "straight-through",
+        description="Whether the discriminator sees drawn tokens, with gradients of the soft ones, or the soft ones themselves.",
+    )
+    noise: float = Field(1.0, ge=0.0, le=10.0, description="Factor of the Gumbel noise; below 1 samples vary less.")
+    penalties_on: Literal["embeddings", "samples"] = Field(
+        "embeddings",
+        description="What penalties differentiate by: the discriminator's embeddings of the tokens, or points on the simplex.",
+    )
+
+
+class SequenceTable(Table):
+    """The table of the game `gan`, with samples drawn by the Gumbel-softmax."""
+
+    def __init__(self, options: GanOptions, context: GameContext, progress: Progress) -> None:
+        super().__init__(options, context)
+        assert isinstance(options, Options)
+        self.options = options
+        self.steps = context.steps
+        self.progress = progress
+
+    def temperature(self, step: int) -> float:
+        """Of the Gumbel-softmax in `step`."""
+        begun = max(self.progress.ended, 0)
+        return self.options.temperature.at(step - begun, max(self.steps - begun, 1))
+
+    def generate(self, batch: Batch, draws: Draws) -> Tensor:
+        """Relaxed samples `[batch, length, vocabulary]`."""
+        z = self.generator.draw_latent(draws)  # type: ignore[operator]
+        with self.autocast(batch.hard.device):
+            fake: Tensor = self.generator.gumbel(  # type: ignore[operator]
+                z,
+                batch.condition,
+                temperature=self.temperature(batch.step),
+                hard=self.options.estimator == "straight-through",
+                noise=self.options.noise,
+            )
+        return fake
+
+
+class MlePhase(Phase):
+    """Make the real texts more likely: their mean negative log-likelihood in nats, divided by the places of a text."""
+
+    def __init__(self, player: Player, table: SequenceTable, options: MleOptions, *, beside: bool) -> None:
+        super().__init__("generator/mle", player)
+        self.table = table
+        self.progress = table.progress
+        self.options = options
+        self.beside = beside
+        self._step = 0
+
+    def due(self, step: int) -> bool:
+        """Before the discriminator comes in, or from then on."""
+        return super().due(step) and self.progress.over(step) == self.beside
+
+    def learning_rate(self, planned: float, step: int) -> float:
+        """Its own where it comes first; what is planned, beside the adversarial phase."""
+        if self.beside:
+            return planned
+        done = min(step / max(self.options.steps, 1), 1.0)
+        fall = self.options.final + (1.0 - self.options.final) * 0.5 * (1.0 + math.cos(math.pi * done))
+        return self.options.lr * fall * 0.5**self.progress.restarts
+
+    def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
+        """`generator/nll` is in nats a text."""
+        del draws
+        self._step = batch.step
+        with self.table.autocast(batch.hard.device):
+            nll: Tensor = self.player.module.nll(batch.hard, batch.condition).sum(1).mean()  # type: ignore[operator]
+        weight = batch.weight * (self.options.beside if self.beside else 1.0) / batch.hard.shape[1]
+        (nll * weight).backward()
+        return {"generator/nll": nll.detach(), **({} if self.beside else self.progress.scalars())}
+
+    def after_step(self) -> None:
+        if not self.beside:
+            self.progress.look(self.player, self._step + 1)
+
+
+class SequenceDiscriminator(DiscriminatorPhase):
+    """Tell real from drawn texts, once maximum likelihood is over."""
+
+    table: SequenceTable
+
+    def due(self, step: int) -> bool:
+        return self.table.progress.over(step) and super().due(step)
+
+
+class SequencePenalty(PenaltyPhase):
+    """A regulariser of the discriminator as a function of embedded tokens, or of points on the simplex.
+
+    Embeddings `[batch, length, dim]` bear the mask, which places belong to a text, as one more column, for a regulariser makes
+    points of its own out of those that it is given.
+    """
+
+    table: SequenceTable
+
+    def due(self, step: int) -> bool:
+        return self.table.progress.over(step) and super().due(step)
+
+    def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
+        if self.table.options.penalties_on == "samples":
+            return super().run(batch, draws)
+        table, judge = self.table, self.table.discriminator
+        fake = table.fake_for_discriminator(batch, draws, None)
+
+        def embedded(x: Tensor) -> Tensor:
+            x = table.augment(x, draws.within("penalty"))
+            with torch.no_grad():
+                return torch.cat([judge.embed(x), judge.mask(x)[..., None]], dim=2)  # type: ignore[operator]
+
+        def critic(e: Tensor) -> Tensor:
+            logits = heads(judge.judge(e[..., :-1], batch.condition, e[..., -1].detach()))  # type: ignore[operator]
+            return torch.stack(logits).sum(0)
+
+        term = self.regulariser.penalty(critic, embedded(batch.x), embedded(fake), draws.within(self.name))
+        if term is None:
+            return {}
+        (term * (self.factor * batch.weight)).backward()
+        return {self.name: term.detach()}
+
+
+class SequenceGenerator(GeneratorPhase):
+    """Be taken for real, once the discriminator has had its warm-up."""
+
+    table: SequenceTable
+
+    def due(self, step: int) -> bool:
+        return self.table.progress.over(step - self.table.options.warmup) and super().due(step)
+
+    def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
+        """As in the game `gan`, with the temperature of the Gumbel-softmax."""
+        temperature = torch.tensor(self.table.temperature(batch.step))
+        return {**super().run(batch, draws), "generator/temperature": temperature}
+
+
+class SequenceGame(GanGame):
+    """Maximum likelihood until held-out texts become less likely; then discriminator, penalties and generator on every batch.
+
+    Needs a generator with `nll` and `gumbel`, which those of this plugin have.
+
+    Raises:
+        UsageError: the networks lack what this game asks of them.
+    """
+
+    def __init__(self, options: Options, context: GameContext) -> None:
+        super().__init__(options, context)
+        generator, judge = self.networks.get("generator"), self.networks.get("discriminator")
+        self.others: dict[str, OtherGenerator] = {}
+        best, average = None, None
+        if generator is not None:
+            _check(generator, ("nll", "gumbel", "draw_latent"), "generator")
+            if options.mle.steps:
+                best = copy.deepcopy(generator).requires_grad_(False)
+                self.networks["mle"] = best
+                if options.mle.average:
+                    average = copy.deepcopy(best)
+                    self.networks["average"] = average
+                self.others = {
+                    f"mle {t:g}": OtherGenerator(network="mle", sampling={"temperature": t}) for t in TEMPERATURES
+                }
+        if judge is not None and context.penalties and options.penalties_on == "embeddings":
+            _check(judge, ("embed", "judge", "mask"), "discriminator")
+        self.progress = Progress(options.mle, best, average, context.held_out)
+        self.networks["progress"] = self.progress
+
+    def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
+        """`generator/mle` alone; then `discriminator/main`, a phase for each penalty, `generator/main`, and `generator/mle`."""
+        options = self.options
+        assert isinstance(options, Options)
+        self.progress.recall()
+        table = SequenceTable(options, self.context, self.progress)
+        judge, maker = players["discriminator"], players["generator"]
+        main = SequenceDiscriminator("discriminator/main", judge, table)
+        generator = SequenceGenerator("generator/main", maker, table, every=options.generator_every)
+        main.generator_phase = generator
+        phases: list[Phase] = [MlePhase(maker, table, options.mle, beside=False)] if options.mle.steps else []
+        phases.append(main)
+        for name, (regulariser, penalty) in self.context.penalties.items():
+            assert isinstance(penalty, PenaltyOptions)
+            phases.append(SequencePenalty(name.rpartition(":")[2], judge, table, regulariser, penalty))
+        phases.append(generator)
+        if options.mle.beside:
+            phases.append(MlePhase(maker, table, options.mle, beside=True))
+        return phases
+
+
+def _check(network: nn.Module, needed: tuple[str, ...], name: str) -> None:
+    if missing := [n for n in needed if not callable(getattr(network, n, None))]:
+        raise UsageError(
+            f"game 'sequence' needs a {name} with {' and '.join(missing)}, and {type(network).__name__} has none; take an "
+            "architecture of the plugin text, or another game"
+        )

@@ -1,0 +1,61 @@
+"""The transformers library, also where the installed torchaudio does not fit torch; nothing else of the plugin imports it.
+
+Its models import its helpers for sound, and these import torchaudio wherever that is installed, which fails beside a CPU build
+of torch. Text needs no sound: there the helpers are imported as if torchaudio were absent.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from gancore.errors import UsageError
+
+_LOADING = threading.Lock()
+
+
+def load() -> Any:
+    """The module `transformers`, whose models can be imported.
+
+    Raises:
+        UsageError: it is missing, or does not work beside what is installed.
+    """
+    with _LOADING:
+        try:
+            library = importlib.import_module("transformers")
+            if "transformers.audio_utils" not in sys.modules:
+                _load_sound()
+            importlib.import_module("transformers.modeling_utils")
+        except ImportError as error:
+            raise UsageError(
+                f"this network needs the transformers library, which does not load: {error}; type: pip install transformers"
+            ) from error
+        return library
+
+
+def _load_sound() -> None:
+    try:
+        importlib.import_module("transformers.audio_utils")
+    except Exception:  # OSError for a missing library, RuntimeError for another CUDA version ...
+        with mock.patch("transformers.utils.is_torchaudio_available", return_value=False):
+            importlib.import_module("transformers.audio_utils")
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """No progress bars of the library, and no words but for errors, while files are read or written."""
+    logging = load().utils.logging
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

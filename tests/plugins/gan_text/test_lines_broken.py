@@ -1,0 +1,305 @@
+"""Files that are no text, or not all of it: each line that is left out is named, and none takes much memory."""
+
+from __future__ import annotations
+
+import json
+import random
+import tracemalloc
+import zipfile
+
+import pytest
+import torch
+
+from gan_text.data.lines import Options, open_lines
+from gan_text.data.reading import LISTED_IN_FILE
+from gancore.errors import DataError, UsageError
+from gancore.random import Draws
+
+
+def open_(path, **options):
+    return open_lines(Options(path=path, **options), lambda *_: None)
+
+
+def texts_of(source):
+    everything = torch.arange(len(source))
+    return source.spec.decode(source.fetch(everything, Draws(0, everything))[0])
+
+
+def skipped_of(source):
+    return [(one.path, one.reason) for one in source.report.skipped]
+
+
+def is_opened_or_refused_by_name(path, **options):
+    try:
+        source = open_(path, **options)
+    except DataError as error:
+        return path.name in str(error)
+    return source.report.used == len(source) == len(texts_of(source)) > 0
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(content, name="texts.txt"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------------
+
+
+def test_line_that_is_not_utf8_is_named_with_its_first_bad_byte(file):
+    # Lines begin at 0, 3 and 9; the bad bytes are the third of line 2 and the first of line 4, at 5 and 12.
+    source = open_(file(b"ab\ncd\xffe\nfg\n\xe4\xb8\n\nhi"))
+    assert texts_of(source) == ["ab", "fg", "hi"]
+    assert skipped_of(source) == [
+        ("texts.txt:2", "not UTF-8 (first bad byte at offset 5)"),
+        ("texts.txt:4", "not UTF-8 (first bad byte at offset 11)"),
+    ]
+    assert (source.report.found, source.report.used) == (5, 3)
+
+
+def test_offsets_and_numbers_hold_beyond_the_block_that_is_read_at_once(file, monkeypatch):
+    monkeypatch.setattr("gan_text.data.reading.BLOCK", 16)
+    lines = [b"line %d" % number for number in range(40)]
+    lines[17] = b"li\xc3ne"
+    content = b"\xef\xbb\xbf" + b"\n".join(lines)
+    source = open_(file(content))
+    offset = content.index(b"\xc3")
+    assert skipped_of(source) == [("texts.txt:18", f"not UTF-8 (first bad byte at offset {offset:,})")]
+    assert len(source) == 39
+
+
+def test_line_with_nul_bytes_is_left_out(file):
+    source = open_(file(b"a\nb\0c\nd\n"))
+    assert texts_of(source) == ["a", "d"]
+    assert skipped_of(source) == [("texts.txt:2", "with NUL bytes in it, so it is no text")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("name", ["t.txt", "t.csv", "t.jsonl"])
+def test_utf16_is_recognised_with_how_to_convert_it(file, encoding, name):
+    with pytest.raises(DataError, match=rf"{encoding.upper()}, .*iconv -f {encoding.upper()} -t UTF-8"):
+        open_(file("text\nwords\n".encode(encoding), name))
+    with pytest.raises(DataError, match="iconv"):
+        open_(file("text\n".encode(encoding), name), unit="file")
+
+
+@pytest.mark.parametrize("unit", ["line", "file"])
+@pytest.mark.parametrize("name", ["t.txt", "t.csv", "t.tsv", "t.jsonl"])
+def test_binary_files_are_used_or_refused_in_words_and_never_crash(file, name, unit):
+    rng = random.Random(3)
+    for size in (1, 100, 5000):
+        for _ in range(8):
+            path = file(rng.randbytes(size), name)
+            assert is_opened_or_refused_by_name(path, unit=unit, max_bytes=1000)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b" \t\r\n", b"\xef\xbb\xbf", b"\0"])
+@pytest.mark.parametrize("name", ["t.txt", "t.csv", "t.jsonl", "t.md"])
+def test_file_without_text_is_refused_by_name(file, content, name):
+    with pytest.raises(DataError, match=rf"{name}.*no text can be used"):
+        open_(file(content, name))
+
+
+def test_broken_files_among_good_ones_are_listed(file, tmp_path):
+    file("good\n", "good.txt")
+    file(b"", "empty.txt")
+    file(b"\xff\xfe", "wide.txt")
+    file(b"\n\n", "blank.txt")
+    source = open_(tmp_path)
+    assert texts_of(source) == ["good"]
+    assert [path for path, _ in skipped_of(source)] == ["blank.txt", "empty.txt", "wide.txt"]
+    assert dict(skipped_of(source))["empty.txt"] == "empty"
+
+
+def test_list_of_what_was_left_out_is_bounded_and_all_is_counted(file, tmp_path):
+    file(b"\xff\n" * 5000 + b"good\n", "a.txt")
+    file(b"fine\n\xff\n", "b.txt")
+    source = open_(tmp_path)
+    listed = skipped_of(source)
+    assert len(listed) == LISTED_IN_FILE + 2
+    assert listed[-2:] == [
+        ("b.txt:2", "not UTF-8 (first bad byte at offset 5)"),
+        ("others", "4,980 more in 1 of these files"),
+    ]
+    assert source.report.found == 5003
+
+
+# --- length -----------------------------------------------------------------------------------------------------------
+
+
+def test_longest_line_that_is_taken_is_as_long_as_the_option_says(file):
+    lines = ["x" * 20, "y" * 21, "\u4e2d" * 6, "\u4e2d" * 7, "z"]
+    source = open_(file("\n".join(lines)), max_bytes=20)
+    assert texts_of(source) == [lines[0], lines[2], lines[4]]
+    reason = "longer than 20 bytes (option max_bytes)"
+    assert skipped_of(source) == [("texts.txt:2", reason), ("texts.txt:4", reason)]
+
+
+@pytest.mark.parametrize("ending", [b"\nlast", b""])
+def test_endless_line_is_named_without_being_held(file, ending):
+    path = file(b"first\n" + b"x " * (12 << 20) + ending)
+    tracemalloc.start()
+    source = open_(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert texts_of(source) == ["first", *([ending.decode()[1:]] if ending else [])]
+    assert skipped_of(source) == [("texts.txt:2", "longer than 1,048,576 bytes (option max_bytes)")]
+    assert peak < 16 << 20
+
+
+def test_line_after_an_endless_one_keeps_its_number_and_offset(file):
+    content = b"x" * (3 << 20) + b"\nok\nbad\xff\n"
+    source = open_(file(content))
+    offset = len(content) - 2
+    assert skipped_of(source)[1] == ("texts.txt:3", f"not UTF-8 (first bad byte at offset {offset:,})")
+
+
+def test_file_that_is_too_large_for_one_text_is_named_with_what_to_do(file, tmp_path):
+    file("small", "a.txt")
+    file("x" * 2000, "b.txt")
+    source = open_(tmp_path, unit="file", max_bytes=1000)
+    assert skipped_of(source) == [
+        ("b.txt", "larger than 1,000 bytes; set max_bytes higher, or unit=line to make each line a text")
+    ]
+
+
+def test_texts_that_are_all_too_long_or_too_short_are_refused_with_what_to_do(file):
+    with pytest.raises(
+        DataError, match=r"of 2 texts, 1 have more than 2 tokens \(set length higher, .* and 1 fewer than 2"
+    ):
+        open_(file("a b c\nd\n"), length=2, min_tokens=2)
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------
+
+
+def test_json_lines_that_cannot_be_used_are_named_with_the_reason(file):
+    lines = [
+        '{"text": "good"}',
+        "{broken",
+        "[1, 2]",
+        '{"other": "x"}',
+        '{"text": 5}',
+        '{"text": null}',
+        '{"text": "half \\ud800"}',
+        '{"text": "nul \\u0000"}',
+        "[" * 100_000,
+        "NaN",
+    ]
+    source = open_(file("\n".join(lines), "t.jsonl"))
+    assert texts_of(source) == ["good"]
+    reasons = [reason for _, reason in skipped_of(source)]
+    assert [path for path, _ in skipped_of(source)] == [f"t.jsonl:{number}" for number in range(2, 11)]
+    assert reasons[0].startswith("not JSON (")
+    assert reasons[1:7] == [
+        "no JSON object but a list",
+        "without the field 'text' (option column); its fields: other",
+        "without a text: 'text' is a number",
+        "without a text: 'text' is null",
+        "no text: it has half of a surrogate pair in it",
+        "with NUL bytes in it, so it is no text",
+    ]
+    assert reasons[7].startswith("not JSON (")
+    assert reasons[8] == "no JSON object but a number"
+
+
+def test_row_that_cannot_be_used_is_named_and_the_next_is_read(file):
+    rows = [b"id,text", b"1,good", b"2", b"3,b\xffd", b'4,"two', b'lines"', b'5,"a"b', b"6,fine"]
+    source = open_(file(b"\n".join(rows), "t.csv"))
+    assert texts_of(source) == ["good", "two\nlines", "fine"]
+    assert sorted(path for path, _ in skipped_of(source)) == ["t.csv:3", "t.csv:4", "t.csv:7"]
+    assert dict(skipped_of(source))["t.csv:3"] == "a row of 1 cells, which is too few"
+
+
+def test_quote_that_is_not_closed_does_not_make_one_text_of_all_that_follows(file):
+    rows = ["id,text", "1,good", '2,"open', *(f"{number},row" for number in range(3, 40_000))]
+    source = open_(file("\n".join(rows), "t.csv"))
+    # What follows is read again once the cell is longer than any cell may be.
+    assert texts_of(source)[0] == "good"
+    assert set(texts_of(source)[1:]) == {"row"}
+    assert len(source) > 20_000
+    assert skipped_of(source)[0][0] == "t.csv:3"
+    assert "no row of a table" in skipped_of(source)[0][1]
+
+
+def test_column_that_is_not_there_is_told_with_those_that_are(file):
+    path = file("id,words\n1,a\n", "t.csv")
+    with pytest.raises(DataError, match=r"without a column 'text' \(option column\).*: id, words"):
+        open_(path)
+    with pytest.raises(DataError, match=r"without a column 'kind' \(option label_column\)"):
+        open_(path, column="words", label_column="kind")
+
+
+def test_table_whose_first_line_cannot_be_read_has_no_columns(file):
+    with pytest.raises(DataError, match=r"t\.csv:1: not UTF-8 \(first bad byte at offset 5\)"):
+        open_(file(b"id,te\xffxt\n1,a\ntext,text\n1,b\n", "t.csv"))
+
+
+# --- places -----------------------------------------------------------------------------------------------------------
+
+
+def test_path_that_is_not_there_is_refused_by_name(tmp_path):
+    with pytest.raises(UsageError, match=r"missing\.txt"):
+        open_(tmp_path / "missing.txt")
+
+
+def test_folder_without_text_files_is_refused_with_what_was_looked_for(file, tmp_path):
+    with pytest.raises(DataError, match=r"no file.*looked for: \*\.txt \*\.text \*\.md \*\.rst"):
+        open_(tmp_path)
+    file("x", "a.py")
+    with pytest.raises(DataError, match=r"1 other files, such as a\.py"):
+        open_(tmp_path)
+
+
+def test_damaged_archive_gives_what_was_read_before_the_damage(tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_text.data.reading.BLOCK", 4096)
+    path = tmp_path / "t.zip"
+    lines = [f"line {number // 100} of several" for number in range(2000)]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a.txt", "good\n")
+        archive.writestr("b.txt", "\n".join(lines))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"line 19")
+    content[at : at + 4] = b"LINE"
+    path.write_bytes(content)
+    source = open_(path)
+    assert texts_of(source)[:2] == ["good", "line 0 of several"]
+    assert skipped_of(source) == [("b.txt", "damaged inside the archive")]
+
+
+def test_file_that_cannot_be_read_is_named(file, tmp_path, monkeypatch):
+    file("good\n", "a.txt")
+    file("bad\n", "b.txt")
+    from gancore.data import files
+
+    opened = files._Folder.open
+
+    def refuse(self, key):
+        if key == "b.txt":
+            raise PermissionError(13, "Permission denied")
+        return opened(self, key)
+
+    monkeypatch.setattr(files._Folder, "open", refuse)
+    source = open_(tmp_path)
+    assert texts_of(source) == ["good"]
+    assert skipped_of(source) == [("b.txt", "unreadable (permission denied)")]
+
+
+def test_many_random_changes_of_good_files_never_crash(file):
+    rng = random.Random(11)
+    good = {
+        "t.csv": 'id,text\n1,"a, b"\n2,c\n3,"d\ne"\n' * 4,
+        "t.tsv": "id\ttext\n1\ta b\n2\tc\n" * 4,
+        "t.jsonl": "".join(json.dumps({"text": f"row {number} \u4e2d"}) + "\n" for number in range(12)),
+        "t.txt": "some words\n\u4e2d\u6587 \U0001f44d\n" * 6,
+    }
+    for name, text in good.items():
+        for _ in range(60):
+            content = bytearray(text.encode())
+            for _ in range(rng.randint(1, 6)):
+                content[rng.randrange(len(content))] = rng.choice([0, 10, 13, 34, 44, 0xFF, 0xC3, 0xE4, 92])
+            assert is_opened_or_refused_by_name(file(bytes(content), name))

@@ -1,0 +1,250 @@
+"""Variety, lengths, frequencies, likelihoods and copies of texts, by hand or by another library."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support.sentences import compared
+
+from gan_text.metrics import copying, lengths, likelihood, ngrams, variety
+from gan_text.metrics.ngrams import divergence, entropy
+from gancore.evaluation import faults
+
+TRAIN = ["a b c d", "a b", "e f g", "a b"]
+REAL = ["a b", "h i j", "h i j", "e f g d"]
+OURS = ["a b c d", "x y", "x y", ""]
+OTHERS = {"mle 1.0": ["a b", "e f g", "a", "b"]}
+
+
+def found(module, *sets, held_out=True, others=None, length=16, likelihoods=None, **options):
+    spec, material = compared(*sets, others, held_out=held_out, length=length, **(likelihoods or {}))
+    figures = module.build(module.Options(**options), spec)(material)
+    assert not faults(figures)
+    return figures
+
+
+# --- variety ----------------------------------------------------------------------------------------------------------
+
+
+def test_unique_texts_are_the_share_of_different_ones():
+    figure = found(variety, OURS, REAL, TRAIN, others=OTHERS)["unique"]
+    assert (figure.value, figure.real, figure.others) == (0.75, 0.75, {"mle 1.0": 1.0})
+
+
+def test_novel_texts_are_those_that_were_not_trained_on():
+    figure = found(variety, OURS, REAL, TRAIN, others=OTHERS)["novel"]
+    assert (figure.value, figure.real, figure.others) == (0.75, 0.75, {"mle 1.0": 0.5})
+
+
+def test_limit_leaves_texts_out_but_none_that_was_trained_on():
+    figures = found(variety, ["x", "y", "x"], REAL, ["a", "b", "y"], limit=2)
+    assert figures["unique"].value == 1.0
+    assert figures["novel"].value == 0.5
+    assert found(lengths, ["a b", "c"], REAL, TRAIN, limit=1)["mean"].value == 2.0
+
+
+def test_text_that_was_trained_on_once_is_novel_among_the_others():
+    assert found(variety, OURS, TRAIN, TRAIN, held_out=False)["novel"].real == 0.5
+
+
+# --- lengths ----------------------------------------------------------------------------------------------------------
+
+
+def test_lengths_are_those_before_the_end():
+    figures = found(lengths, OURS, REAL, TRAIN, others=OTHERS)
+    assert figures["mean"].value == 2.0
+    assert figures["mean"].real == 3.0
+    assert figures["mean"].others == {"mle 1.0": 7 / 4}
+    assert figures["deviation"].value == pytest.approx(math.sqrt((4 + 4) / 4))
+    assert figures["empty"].value == 0.25
+    assert figures["empty"].real == 0.0
+
+
+def test_texts_that_fill_all_places_are_unended():
+    figures = found(lengths, OURS, REAL, TRAIN, length=3)
+    assert figures["unended"].value == 0.25
+    assert figures["unended"].real == 0.75
+
+
+def test_equal_lengths_overlap():
+    assert found(lengths, ["a b", "c"], ["c d", "b"], TRAIN)["mean"].overlap > 0.5
+    assert found(lengths, ["a b c d"] * 3, ["c", "b"], TRAIN)["mean"].overlap < 0.1
+
+
+# --- n-grams ----------------------------------------------------------------------------------------------------------
+
+
+COUNTS = st.lists(st.integers(0, 9), min_size=2, max_size=6).filter(any).map(lambda c: np.array(c, np.float64))
+
+
+@given(COUNTS)
+def test_entropy_is_that_of_scipy(counts):
+    stats = pytest.importorskip("scipy.stats")
+    assert entropy(counts) == pytest.approx(stats.entropy(counts, base=2), abs=1e-12)
+
+
+@given(
+    st.integers(2, 6).flatmap(
+        lambda n: st.tuples(*[st.lists(st.integers(0, 9), min_size=n, max_size=n).filter(any)] * 2)
+    )
+)
+def test_divergence_is_that_of_scipy(pair):
+    distance = pytest.importorskip("scipy.spatial.distance")
+    first, second = (np.array(one, np.float64) for one in pair)
+    wanted = distance.jensenshannon(first, second, base=2) ** 2
+    assert divergence(first, second) == pytest.approx(0.0 if math.isnan(wanted) else wanted, abs=1e-9)
+
+
+def test_divergence_with_nothing_is_whole():
+    some, none = np.array([1.0, 2.0]), np.zeros(2)
+    assert divergence(some, none) == 1.0
+    assert divergence(none, none) == 0.0
+
+
+def test_words_that_are_as_frequent_diverge_by_nothing():
+    figures = found(ngrams, ["b a", "a c", "b a", "a c"], ["a b", "c a", "a b", "c a"], TRAIN)
+    assert figures["divergence/unigrams"].value == pytest.approx(0.0)
+    assert figures["divergence/unigrams"].floor == pytest.approx(0.0)
+    # Pairs with the rims: "|b ba a|" and "|a ac c|" beside "|a ab b|" and "|c ca a|"; "|a" and "a|" are shared.
+    assert figures["divergence/bigrams"].value == pytest.approx(1.0 - 2 / 6)
+    assert figures["entropy/unigrams"].value == pytest.approx(1.5)
+
+
+def test_halves_of_real_texts_are_the_floor():
+    figures = found(ngrams, ["a", "b", "a", "b"], ["a", "a", "b", "b"], TRAIN, others={"mle": ["a", "a", "b", "b"]})
+    figure = figures["divergence/unigrams"]
+    assert figure.floor == pytest.approx(1.0)
+    assert figure.others["mle"] == pytest.approx(0.0)
+    # One half has a and b, one half of the real texts only a.
+    assert figure.value == pytest.approx(divergence(np.array([1.0, 1.0]), np.array([2.0, 0.0])))
+
+
+def test_single_and_empty_texts_have_figures():
+    assert found(ngrams, [""], ["a b"], TRAIN)["divergence/unigrams"].value == 1.0
+    assert found(ngrams, ["a b"], ["a b"], TRAIN)["divergence/bigrams"].floor == pytest.approx(0.0)
+
+
+# --- likelihood -------------------------------------------------------------------------------------------------------
+
+
+def uniform(vocabulary):
+    """A generator to which each token, the end among them, has the same probability at all places."""
+
+    def ask(samples):
+        return -math.log(vocabulary) * torch.tensor([float((row != 0).sum()) + 1 for row in samples.x])
+
+    return ask
+
+
+def test_perplexity_of_equal_chances_is_their_number():
+    figures = found(likelihood, OURS, REAL, TRAIN, likelihoods={"log_likelihood": uniform(7)})
+    assert figures["real/perplexity"].value == pytest.approx(7.0)
+    assert figures["real/nll-per-token"].value == pytest.approx(math.log(7))
+    assert figures["real/nll-per-text"].value == pytest.approx(4 * math.log(7))
+    assert figures["own/nll-per-text"].value == pytest.approx(3 * math.log(7))
+    assert figures["train/nll-per-token"].value == pytest.approx(math.log(7))
+    assert figures["overfitting"].value == pytest.approx(0.0, abs=1e-6)
+    assert (figures["tokens"].value, figures["tokens"].real) == (3.0, 4.0)
+
+
+def test_overfitting_is_the_gap_between_held_out_and_training_texts():
+    def ask(samples):
+        # Training texts have a mean of 2.75 words, with the end 3.75 tokens; 15 tokens in all.
+        return torch.full((len(samples),), -1.0 if torch.equal(samples.x, train) else -8.0)
+
+    spec, material = compared(OURS, REAL, TRAIN, log_likelihood=ask)
+    train = material.train.x
+    figures = likelihood.build(likelihood.Options(), spec)(material)
+    assert figures["train/nll-per-token"].value == pytest.approx(4 / 15)
+    assert figures["overfitting"].value == pytest.approx(32 / 16 - 4 / 15)
+
+
+def test_others_have_their_own_likelihood():
+    likelihoods = {"log_likelihood": uniform(7), "others_log_likelihood": {"mle 1.0": uniform(5)}}
+    figures = found(likelihood, OURS, REAL, TRAIN, others=OTHERS, likelihoods=likelihoods)
+    assert figures["real/perplexity"].others == pytest.approx({"mle 1.0": 5.0})
+    assert figures["own/nll-per-text"].others == pytest.approx({"mle 1.0": (7 / 4 + 1) * math.log(5)})
+
+
+def test_text_without_an_end_has_none_to_count():
+    figures = found(likelihood, ["a b c", "a"], ["a b", "b"], TRAIN, length=3)
+    assert (figures["tokens"].value, figures["tokens"].real) == (2.5, 2.5)
+
+
+def test_generator_that_cannot_tell_gives_no_likelihood():
+    assert set(found(likelihood, OURS, REAL, TRAIN)) == {"tokens"}
+
+
+def test_texts_that_were_trained_on_tell_no_overfitting():
+    figures = found(likelihood, OURS, TRAIN, TRAIN, held_out=False, likelihoods={"log_likelihood": uniform(7)})
+    assert "overfitting" not in figures
+
+
+def test_limit_of_texts_holds_for_the_generator_that_is_asked():
+    asked = []
+
+    def ask(samples):
+        asked.append(len(samples))
+        return torch.zeros(len(samples))
+
+    found(likelihood, OURS, REAL, TRAIN, likelihoods={"log_likelihood": ask}, limit=2)
+    assert asked == [2, 2, 2]
+
+
+# --- copying ----------------------------------------------------------------------------------------------------------
+
+
+def pairs(text):
+    words = ["|", *text.split(), "|"]
+    return set(itertools.pairwise(words))
+
+
+def by_hand(text, train):
+    return min(1 - len(pairs(text) & pairs(one)) / len(pairs(text) | pairs(one)) for one in train)
+
+
+TEXTS = st.lists(st.lists(st.sampled_from("abc"), max_size=5).map(" ".join), min_size=1, max_size=6)
+
+
+@given(TEXTS, TEXTS, TEXTS)
+def test_distances_are_those_of_sets_of_pairs(ours, real, train):
+    figures = found(copying, ours, real, train, others={"mle": real}, below=0.5)
+    mine, theirs = ([by_hand(text, train) for text in texts] for texts in (ours, real))
+    assert figures["distance"].value == pytest.approx(np.median(mine), abs=1e-6)
+    assert figures["distance"].real == pytest.approx(np.median(theirs), abs=1e-6)
+    assert figures["distance"].others["mle"] == figures["distance"].real
+    assert figures["exact"].value == np.mean([text in train for text in ours])
+    assert figures["near"].value == pytest.approx(np.mean([round(one, 6) < 0.5 for one in mine]))
+    assert figures["nearer"].others["mle"] == 0.5
+
+
+def test_same_pairs_in_another_order_are_no_exact_copy():
+    figures = found(copying, ["a b a c a", "x"], REAL, ["a c a b a"])
+    assert figures["exact"].value == 0.0
+    assert figures["near"].value == 0.5
+
+
+def test_distances_are_the_same_in_parts(monkeypatch):
+    whole = found(copying, OURS, REAL, TRAIN, held_out=True)
+    monkeypatch.setattr(copying, "_COLUMNS", 1)
+    assert found(copying, OURS, REAL, TRAIN, held_out=True) == whole
+
+
+def test_real_text_that_was_trained_on_is_compared_with_the_others():
+    figures = found(copying, OURS, TRAIN, TRAIN, held_out=False)
+    # "a b" is there twice, "a b c d" and "e f g" once.
+    assert figures["exact"].real == 0.5
+    left = [by_hand(text, TRAIN[:i] + TRAIN[i + 1 :]) for i, text in enumerate(TRAIN)]
+    assert figures["distance"].real == pytest.approx(np.median(left))
+
+
+def test_copies_lie_nearer_than_real_texts():
+    figures = found(copying, TRAIN, ["h i j", "k l m"], TRAIN)
+    assert figures["exact"].value == 1.0
+    assert figures["nearer"].value == 1.0

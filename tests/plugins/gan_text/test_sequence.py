@@ -1,0 +1,337 @@
+"""The game of texts: likelihood against hand-made gradients, when it ends, what it leaves, and what comes after."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from gan_text.data.source import TokenSource, compact
+from gan_text.games.sequence import Options, SequenceGame
+from gan_text.nets import lstm
+from gan_text.spec import TextSpec
+from gancore.components import GameContext
+from gancore.config import Optimizer
+from gancore.data.batch import Batch
+from gancore.data.report import ScanReport
+from gancore.engine.loop import update
+from gancore.engine.optimizers import build_optimizer
+from gancore.errors import UsageError
+from gancore.games.player import Player
+from gancore.losses.penalties import R1
+from gancore.options import PenaltyOptions
+from gancore.random import Draws, bits
+
+LENGTH, WORDS, SIZE = 6, 9, 12
+
+
+def spec_of():
+    vocabulary = {word: i for i, word in enumerate(["<end>", "<unk>", *"abcdefg"])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.decoder = decoders.Fuse()
+    return TextSpec.of(tokenizer.to_str(), length=LENGTH, tokens="words")
+
+
+SPEC = spec_of()
+
+
+def texts(count, seed=3):
+    """Hard texts of 2 to 6 tokens."""
+    ids = (bits(seed, torch.arange(count), LENGTH) >> 33) % (WORDS - 1) + 1
+    lengths = 2 + torch.arange(count) % (LENGTH - 1)
+    return torch.where(torch.arange(LENGTH) < lengths[:, None], ids, 0).to(torch.int32)
+
+
+def source_of(hard):
+    lengths = SPEC.lengths(hard)
+    flat = hard[torch.arange(LENGTH) < lengths[:, None]]
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+    report = ScanReport(source="texts", found=len(hard), used=len(hard))
+    return TokenSource(compact(flat, WORDS), offsets, SPEC, report)
+
+
+def batch_of(step=0, size=SIZE):
+    positions = torch.arange(step * size, (step + 1) * size)
+    return Batch(hard=texts(size, step + 3), condition=None, positions=positions, step=step, relax=SPEC.relax)
+
+
+class Logistic:
+    """The non-saturating loss."""
+
+    needs_real = False
+    couples_batch = False
+
+    def discriminator(self, real, fake):
+        return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+    def generator(self, fake, real):
+        return F.softplus(-fake).mean()
+
+
+class Table:
+    """A game with its players."""
+
+    def __init__(self, *, held_out=None, steps=20, micro_batches=1, penalty=None, networks=None, **options):
+        options["mle"] = {"average": 0.0, **options.get("mle", {})}
+        torch.manual_seed(7)
+        own = {"dropout": 0.0, "embedding": 6, "width": 8, "cnn": {"dropout": 0.0, "channels": 4}}
+        built = networks or lstm.build(lstm.Options.model_validate(own), SPEC)
+        penalties = {} if penalty is None else {"r1": (R1(penalty), penalty)}
+        context = GameContext(
+            networks=built, spec=SPEC, loss=Logistic(), penalties=penalties, augment=lambda x, draws: x,
+            micro_batches=micro_batches, steps=steps, held_out=held_out,
+        )  # fmt: skip
+        self.game = SequenceGame(Options.model_validate(options), context)
+        self.generator, self.discriminator = (self.game.networks[n] for n in ("generator", "discriminator"))
+        adam = Optimizer(lr=1e-2)
+        self.players = {
+            n: Player(n, self.game.networks[n], build_optimizer(adam, self.game.networks[n].parameters()))
+            for n in ("discriminator", "generator")
+        }
+        for player in self.players.values():
+            player.set_rivals(self.players)
+        self.phases = list(self.game.phases(self.players))
+        self.micro_batches = micro_batches
+
+    def due(self, step):
+        return [p.name for p in self.phases if p.due(step)]
+
+    def gradients(self, name, step=0):
+        """Scalars of the phases `name` alone, whose gradients are then in the players."""
+        batch = batch_of(step)
+        parts = list(batch.split(self.micro_batches))
+        phases = [p for p in self.phases if p.name == name and p.due(step)]
+        _, scalars = update(phases[0].player, phases, parts, [Draws(5, p.positions) for p in parts])
+        return {k: sum(float(s[k]) * w for s, w in scalars) for k in scalars[0][0]}
+
+    def step(self, step, lr=1e-2):
+        """All phases that are due, with their optimizer steps, as the loop takes them."""
+        batch, done = batch_of(step), []
+        for player in (self.players["generator"], self.players["discriminator"], self.players["generator"]):
+            phases = [p for p in self.phases if p.player is player and p.due(step) and p.name not in done]
+            first = [p for p in phases if p.name == "generator/mle" and not p.beside]
+            phases = first or ([] if player.name == "generator" and not done else phases)
+            if phases:
+                update(player, phases, [batch], [Draws(5, batch.positions)])
+                player.optimizer.step()
+                done += [p.name for p in phases]
+                for phase in phases:
+                    phase.after_step()
+        return done
+
+
+def weights(module):
+    return {n: p.detach().clone() for n, p in module.named_parameters()}
+
+
+def same(a, b):
+    return all(torch.equal(a[n], b[n]) for n in a)
+
+
+@pytest.mark.parametrize("micro_batches", [1, 3])
+def test_the_gradient_of_likelihood_is_that_of_cross_entropy_on_the_whole_batch(micro_batches):
+    table = Table(micro_batches=micro_batches)
+    scalars = table.gradients("generator/mle")
+    hard = batch_of().hard.long()
+    logits = table.generator.logits(hard, None)
+    nll = F.cross_entropy(logits.transpose(1, 2), hard, reduction="none")
+    counted = torch.cat([torch.ones(SIZE, 1, dtype=torch.bool), (hard != 0)[:, :-1]], dim=1)
+    expected = (nll * counted).sum() / SIZE
+    names, parameters = zip(*table.generator.named_parameters(), strict=True)
+    grads = torch.autograd.grad(expected / LENGTH, parameters, allow_unused=True)
+    assert scalars["generator/nll"] == pytest.approx(float(expected.detach()), rel=1e-5)
+    for name, own, grad in zip(names, parameters, grads, strict=True):
+        torch.testing.assert_close(own.grad, grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_likelihood_comes_first_alone_and_ends_after_its_steps():
+    table = Table(mle={"steps": 3})
+    for step in range(3):
+        assert table.due(step) == ["generator/mle"]
+        table.step(step)
+    assert table.due(3) == ["discriminator/main", "generator/main"]
+    assert table.game.progress.ended == 3
+
+
+def test_the_generator_that_likelihood_gave_is_kept_while_the_other_goes_on():
+    table = Table(mle={"steps": 2})
+    for step in range(2):
+        table.step(step)
+    kept = weights(table.game.networks["mle"])
+    assert same(kept, weights(table.generator))
+    table.step(2)
+    assert same(kept, weights(table.game.networks["mle"]))
+    assert not same(kept, weights(table.generator))
+    assert {o.sampling["temperature"] for o in table.game.others.values()} == {0.7, 0.8, 0.9, 1.0}
+    assert not any(p.requires_grad for p in table.game.networks["mle"].parameters())
+
+
+def test_likelihood_ends_when_held_out_texts_become_less_likely_and_goes_back_to_the_best():
+    table = Table(held_out=source_of(texts(40, 99)), mle={"steps": 100, "every": 2, "patience": 2, "lr": 0.1})
+    found, best = [], None
+    step = 0
+    while table.game.progress.ended < 0:
+        table.step(step)
+        step += 1
+        if step % 2 == 0:
+            nll = -float(table.generator.log_likelihood(texts(40, 99), None).detach().mean())
+            if table.game.progress.ended < 0:
+                found.append(nll)
+                assert float(table.game.progress.latest) == pytest.approx(nll, rel=1e-5)
+                if nll == min(found):
+                    best = weights(table.generator)
+    assert step < 100
+    # Two looks without a new best; the last one is no longer the generator's, which has gone back.
+    assert found.index(min(found)) == len(found) - 2
+    assert same(best, weights(table.generator))
+    assert same(best, weights(table.game.networks["mle"]))
+    assert not table.players["generator"].optimizer.state
+
+
+def test_likelihood_goes_back_to_the_best_and_on_at_half_the_rate_as_often_as_it_may():
+    options = {"steps": 200, "every": 2, "patience": 2, "lr": 0.1, "final": 1.0, "restarts": 2}
+    table = Table(held_out=source_of(texts(40, 99)), mle=options)
+    rates, bests, step = [], [], 0
+    while table.game.progress.ended < 0:
+        rates.append(table.phases[0].learning_rate(1.0, step))
+        table.step(step)
+        step += 1
+        if len(bests) < table.game.progress.restarts:
+            assert same(weights(table.generator), weights(table.game.networks["mle"]))
+            assert not table.players["generator"].optimizer.state
+            bests.append(float(table.game.progress.lowest))
+    assert sorted(set(rates), reverse=True) == [0.1, 0.05, 0.025]
+    assert rates == sorted(rates, reverse=True)
+    assert len(bests) == 2
+    assert float(table.game.progress.lowest) <= bests[1] <= bests[0]
+    assert step < 200
+
+
+def test_what_likelihood_leaves_is_the_moving_average_of_its_weights():
+    table = Table(mle={"steps": 3, "average": 0.25})
+    moved = []
+    for step in range(3):
+        table.step(step)
+        moved.append(weights(table.generator))
+    plain = Table(mle={"steps": 3})
+    expected = weights(plain.generator)
+    for step, kept in enumerate((0.1, 2 / 11, 0.25)):
+        plain.step(step)
+        expected = {n: kept * expected[n] + (1.0 - kept) * p for n, p in weights(plain.generator).items()}
+        if step < 2:
+            assert same(moved[step], weights(plain.generator))
+    for name, p in table.generator.named_parameters():
+        torch.testing.assert_close(p.detach(), expected[name], rtol=1e-4, atol=1e-6)
+    assert same(weights(table.generator), weights(table.game.networks["mle"]))
+
+
+def test_without_patience_or_held_out_texts_likelihood_takes_all_its_steps():
+    for options in ({"patience": 0}, {"patience": 1}):
+        held_out = source_of(texts(20, 99)) if not options["patience"] else None
+        table = Table(held_out=held_out, mle={"steps": 6, "every": 1, "lr": 1.0, **options})
+        for step in range(6):
+            table.step(step)
+        assert table.game.progress.ended == 6
+
+
+def test_what_a_checkpoint_brings_is_what_the_phases_go_by():
+    table, other = Table(mle={"steps": 2}), Table(mle={"steps": 2})
+    for step in range(2):
+        table.step(step)
+    for name, network in table.game.networks.items():
+        other.game.networks[name].load_state_dict(network.state_dict())
+    phases = other.game.phases(other.players)
+    assert [p.name for p in phases if p.due(2)] == ["discriminator/main", "generator/main"]
+
+
+def test_the_learning_rate_of_likelihood_is_its_own_and_falls_by_half_a_cosine():
+    first = Table(mle={"steps": 10, "lr": 0.5, "final": 0.2}).phases[0]
+    assert first.learning_rate(1e-4, 0) == pytest.approx(0.5)
+    assert first.learning_rate(1e-4, 5) == pytest.approx(0.3)
+    assert first.learning_rate(1e-4, 10) == pytest.approx(0.1)
+    beside = Table(mle={"steps": 0, "beside": 1.0}).phases[-1]
+    assert beside.learning_rate(1e-4, 5) == 1e-4
+
+
+def test_the_discriminator_warms_up_alone():
+    table = Table(mle={"steps": 1}, warmup=2)
+    table.step(0)
+    assert [table.due(step) for step in (1, 2)] == [["discriminator/main"]] * 2
+    assert table.due(3) == ["discriminator/main", "generator/main"]
+
+
+def test_without_likelihood_the_discriminator_comes_in_at_once_and_nothing_is_kept():
+    table = Table(mle={"steps": 0})
+    assert table.due(0) == ["discriminator/main", "generator/main"]
+    assert table.game.others == {}
+    assert "mle" not in table.game.networks
+
+
+def test_likelihood_beside_adds_its_weighted_gradient_in_the_same_step():
+    table = Table(mle={"steps": 0, "beside": 0.5})
+    assert table.due(0) == ["discriminator/main", "generator/main", "generator/mle"]
+    table.gradients("generator/mle")
+    beside = {n: p.grad.clone() for n, p in table.generator.named_parameters() if p.grad is not None}
+    whole = Table()
+    whole.gradients("generator/mle")
+    for name, p in whole.generator.named_parameters():
+        torch.testing.assert_close(beside[name], 0.5 * p.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_samples_are_drawn_at_the_temperature_of_the_step(monkeypatch):
+    schedule = {"schedule": "exponential", "start": 1.0, "final": 0.01, "steps": 4}
+    table = Table(mle={"steps": 2}, temperature=schedule, estimator="soft", noise=0.5)
+    calls = []
+    gumbel = table.generator.gumbel
+    monkeypatch.setattr(table.generator, "gumbel", lambda z, c, **how: calls.append(how) or gumbel(z, c, **how))
+    for step in range(8):
+        table.step(step)
+    assert [how["temperature"] for how in calls] == pytest.approx([10 ** (-k / 2) for k in (0, 1, 2, 3, 4, 4)])
+    assert all(how["noise"] == 0.5 and how["hard"] is False for how in calls)
+
+
+def test_the_discriminator_sees_one_hot_texts_and_the_generator_gets_a_gradient():
+    table = Table(mle={"steps": 0})
+    scalars = table.gradients("generator/main")
+    assert scalars["generator/temperature"] == 1.0
+    assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in table.generator.parameters())
+    seen = []
+    table.discriminator.register_forward_pre_hook(lambda m, inputs: seen.append(inputs[0].detach()))
+    table.gradients("discriminator/main")
+    assert bool(((seen[0] == 0) | (seen[0] == 1)).all())
+    assert torch.equal(seen[0].sum(2), torch.ones(2 * SIZE, LENGTH))
+    assert torch.equal(seen[0][:SIZE].argmax(2).int(), batch_of().hard)
+
+
+def test_a_penalty_on_embeddings_differentiates_by_them():
+    penalty = PenaltyOptions(weight=3.0)
+    table = Table(mle={"steps": 0}, penalty=penalty)
+    scalars = table.gradients("discriminator/r1")
+    x = batch_of().x
+    judge = table.discriminator
+    e = judge.embed(x).detach().requires_grad_()
+    (slope,) = torch.autograd.grad(judge.judge(e, None, judge.mask(x)).sum(), e, create_graph=True)
+    term = slope.square().sum((1, 2)).mean() / 2
+    assert scalars["discriminator/r1"] == pytest.approx(float(term.detach()), rel=1e-4)
+    named = dict(judge.named_parameters())
+    grads = torch.autograd.grad(term * 3.0, list(named.values()), allow_unused=True)
+    for (name, own), grad in zip(named.items(), grads, strict=True):
+        if grad is not None and float(grad.abs().max()) > 0:
+            torch.testing.assert_close(own.grad, grad, rtol=1e-3, atol=1e-7, msg=name)
+
+
+def test_a_penalty_on_samples_differentiates_by_points_on_the_simplex():
+    table = Table(mle={"steps": 0}, penalty=PenaltyOptions(weight=3.0), penalties_on="samples")
+    scalars = table.gradients("discriminator/r1")
+    x = batch_of().x.requires_grad_()
+    (slope,) = torch.autograd.grad(table.discriminator(x, None).sum(), x)
+    expected = float(slope.square().sum((1, 2)).mean()) / 2
+    assert scalars["discriminator/r1"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_generator_that_knows_no_likelihood_is_refused():
+    networks = lstm.build(lstm.Options(), SPEC)
+    with pytest.raises(UsageError, match="needs a generator with nll and gumbel and draw_latent, and Linear has none"):
+        Table(networks={**networks, "generator": torch.nn.Linear(2, 2)})
