@@ -65,6 +65,12 @@ def test_a_file_of_lines_trains_is_sampled_as_asked_and_evaluated(terminal: Term
     found = json.loads(done.stdout)
     assert found["others"] == ["mle 0.7", "mle 0.8", "mle 0.9", "mle 1"]
     assert set(found["figures"]["bleu"]["bleu-2"]["others"]) == set(found["others"])
+    other = terminal.folder / "other.txt"
+    other.write_text("A red dog sleeps, again.\nA green frog waits and waits and waits, quietly.\n", encoding="utf-8")
+    done = terminal.gan("evaluate", run, "--data", other, "-n", 4, "--json", "-m", "bleu", "sampling.temperature=0.7")
+    elsewhere = json.loads(done.stdout)
+    assert elsewhere["protocol"]["reference_size"] == 2
+    assert elsewhere["protocol"]["sampling"]["temperature"] == 0.7
     (picture,) = found["pictures"]
     with Image.open(run / "evaluations" / picture) as plot:
         assert min(plot.size) > 300

@@ -59,7 +59,7 @@ class Taken:
         self.tokens = bytearray()
         self.lengths: list[np.ndarray] = []
         self.owners: list[np.ndarray] = []
-        """The text that each sample is (a part) of, numbered among those that are used."""
+        """Where texts are split, the text that each sample is (a part) of, numbered among those that are used."""
         self.keys: list[np.ndarray] = []
         """For each text that is used a hash, by which equal ones are found."""
         self.labels: list[np.ndarray] = []
@@ -82,13 +82,15 @@ class Taken:
             kept &= size <= limit
         owner, start, size = owner[kept], start[kept], size[kept]
         ids = ids[_places(start, size)]
-        used, owner = np.unique(owner, return_inverse=True)
+        used = owner
+        if self.options.long == "split":
+            used, owner = np.unique(owner, return_inverse=True)
+            self.owners.append(self.texts + owner)
         self.counted += len(ids)
         if self.vocabulary.unknown is not None:
             self.unknown += int((ids == self.vocabulary.unknown).sum())
         self.tokens += ids.astype(self.ids_type).tobytes()
         self.lengths.append(size.astype(np.int32))
-        self.owners.append(self.texts + owner)
         self.keys.append(_hashes([texts[number] for number in used.tolist()], lowercase=self.options.lowercase))
         if labels is not None:
             self.labels.append(self._numbers([labels[number] for number in used.tolist()]))
@@ -114,16 +116,15 @@ class Taken:
                 "times, so all would be unknown; set min_count lower"
             )
         options, vocabulary = self.options, self.vocabulary
-        lengths, owner, keys = (np.concatenate(parts) for parts in (self.lengths, self.owners, self.keys))
-        self.lengths, self.owners, self.keys = [], [], []
+        lengths = _joined(self.lengths)
+        owner = _joined(self.owners) if self.owners else None
+        same = _first_of_equal(_joined(self.keys))
+        copies = int((same != np.arange(len(same))).sum())
         tokens = np.frombuffer(self.tokens, self.ids_type)
-        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-        # The first of each group of equal texts.
-        same = first[which]
-        copies = len(same) - len(first)
         if copies and options.drop_copies:
-            kept = (same == np.arange(len(same)))[owner]
-            tokens, lengths, owner = tokens[np.repeat(kept, lengths)], lengths[kept], owner[kept]
+            kept = same == np.arange(len(same))
+            kept, owner = (kept, np.flatnonzero(kept)) if owner is None else (kept[owner], owner[kept[owner]])
+            tokens, lengths = tokens[np.repeat(kept, lengths)], lengths[kept]
         label, classes = self._labels()
         spec = TextSpec.of(
             vocabulary.tokenizer,
@@ -142,14 +143,15 @@ class Taken:
         )
         offsets = np.zeros(len(lengths) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        grouped = (copies and not options.drop_copies) or len(owner) > len(same)
+        grouped = (copies and not options.drop_copies) or options.long == "split"
+        groups = same if owner is None else same[owner]
         return TokenSource(
             torch.from_numpy(tokens.view(np.int16) if self.ids_type is np.uint16 else tokens),
             torch.from_numpy(offsets),
             spec,
             report,
-            labels=None if label is None else torch.from_numpy(label[owner]),
-            groups=torch.from_numpy(same[owner]) if grouped else None,
+            labels=None if label is None else torch.from_numpy(label if owner is None else label[owner]),
+            groups=torch.from_numpy(groups) if grouped else None,
         )
 
     def _labels(self) -> tuple[np.ndarray | None, tuple[str, ...]]:
@@ -203,6 +205,25 @@ def _pieces(counts: np.ndarray, limit: int, long: str) -> tuple[np.ndarray, np.n
     owner = np.repeat(np.arange(len(counts)), parts)
     before = (np.arange(len(owner)) - np.repeat(parts.cumsum() - parts, parts)) * limit
     return owner, start[owner] + before, np.minimum(counts[owner] - before, limit)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """The parts in one, which are then forgotten: there may be as many as there are texts."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
+
+
+def _first_of_equal(keys: np.ndarray) -> np.ndarray:
+    """For each of `keys` `[n]` the number of the first that equals it, int64 `[n]`."""
+    order = np.argsort(keys, kind="stable")
+    new = np.ones(len(keys) + 1, bool)
+    ordered = keys[order]
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:-1])
+    del ordered
+    same = np.empty_like(order)
+    same[order] = np.repeat(order[new[:-1]], np.diff(np.flatnonzero(new)))
+    return same
 
 
 def _places(start: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from gan_text.metrics.words import split, texts_of
 from gan_text.spec import TextSpec
-from gan_text.transformers_loader import load
+from gan_text.transformers_loader import load, silence
 from gancore.distributions import Floats, frechet_against_halves
 from gancore.errors import UsageError
 from gancore.evaluation import Figure, Material, Samples
@@ -99,8 +99,9 @@ class Encoder:
         self.device = torch.device("cuda" if use_gpu else "cpu")
         self.options = options
         try:
-            self.tokenizer: Any = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model: Any = library.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            with silence():
+                self.tokenizer: Any = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+                model: Any = library.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         except Exception as error:
             raise UsageError(
                 f"encoder '{folder}' cannot be loaded: {error}. It takes config.json, model.safetensors and the tokenizer's "

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from support.text_nets import spec_of
 
 from gan_text.data.source import TokenSource, compact
 from gan_text.games.sequence import Options, SequenceGame
 from gan_text.nets import lstm
-from gan_text.spec import TextSpec
 from gancore.components import GameContext
 from gancore.config import Optimizer
 from gancore.data.batch import Batch
@@ -26,15 +25,7 @@ from gancore.random import Draws, bits
 LENGTH, WORDS, SIZE = 6, 9, 12
 
 
-def spec_of():
-    vocabulary = {word: i for i, word in enumerate(["<end>", "<unk>", *"abcdefg"])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.decoder = decoders.Fuse()
-    return TextSpec.of(tokenizer.to_str(), length=LENGTH, tokens="words")
-
-
-SPEC = spec_of()
+SPEC = spec_of(vocabulary=WORDS, length=LENGTH)
 
 
 def texts(count, seed=3):

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from gan_text.data.tokenizers import characters, words
 from gan_text.spec import TextSpec, parsed
+from gancore.data.spec import SampleSpec
 from gancore.errors import DataError
 
 VOCABULARY = words([["a b b c c c"]])
@@ -106,3 +107,14 @@ def test_contradictions_are_refused(spec):
 
 def test_tokenizer_is_parsed_once(spec):
     assert parsed(spec.tokenizer) is parsed(VOCABULARY.tokenizer)
+
+
+def test_texts_of_another_vocabulary_are_adopted_by_what_they_say():
+    own = TextSpec.of(words([["a red dog sleeps ."]]).tokenizer, length=5, tokens="words")
+    other = TextSpec.of(words([["a dog sleeps and sleeps and sleeps ."]]).tokenizer, length=8, tokens="words")
+    assert own.adopts(other)
+    adopted = own.adopt(other.encode(["a dog sleeps .", "a dog and sleeps and sleeps and"]), other)
+    assert adopted.shape == (2, 5)
+    assert own.decode(adopted) == ["a dog sleeps .", "a dog \u2047 sleeps \u2047"]
+    assert own.adopt(adopted, own) is adopted
+    assert not own.adopts(SampleSpec(shape=(5, 8)))
