@@ -120,22 +120,22 @@ class Generator:
         ]
         return torch.cat(parts) if parts else torch.empty(0)
 
-    def export(self, folder: str | Path, condition: int | str | None = None, *, overwrite: bool = False) -> list[Path]:
+    def export(self, folder: str | Path, condition: int | str | None = None) -> list[Path]:
         """Write the generator as a model of another library, where its architecture can; the files written.
 
         That model makes samples of one class, `condition`, where there are classes.
 
         Raises:
             UsageError: its architecture cannot, or there is no such class, or none is named.
-            RunFolderError: the folder has something in it and `overwrite` is false.
+            RunFolderError: the folder has something in it.
         """
         own = getattr(self.module, "export", None)
         if own is None:
             name = self.settings.architecture.name
             raise UsageError(f"architecture '{name}' is no model of another library, so there is nothing to export")
-        target = Path(folder)
-        if not overwrite and target.exists() and not (target.is_dir() and not any(target.iterdir())):
-            raise RunFolderError(f"'{target}' exists already; choose another path, or say overwrite=True")
+        target = Path(folder).absolute()
+        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+            raise RunFolderError(f"'{folder}' exists already and nothing is overwritten; choose another folder")
         if self.spec.classes and condition is None:
             names = ", ".join(self.spec.classes)
             raise UsageError(f"what is exported makes samples of one class; name it with --class (condition=): {names}")
@@ -280,7 +280,9 @@ def load(
     kept: Mapping[str, OtherGenerator] = getattr(game, "others", {})
     modules = {name: restored(name, name) for name in {other.network for other in kept.values()}}
     others = {
-        name: Generator(modules[other.network], spec, settings, found.step, sampling=other.sampling)
+        name: Generator(
+            modules[other.network], spec, settings, found.step, sampling={**(sampling or {}), **other.sampling}
+        )
         for name, other in kept.items()
     }
     return Generator(restored("generator", "ema"), spec, settings, found.step, others=others, sampling=sampling)

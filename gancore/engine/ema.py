@@ -34,11 +34,16 @@ class MovingAverage:
 
     def __init__(self, source: nn.Module, options: Ema) -> None:
         self.options = options
+        self.source = source
         self.module = copy.deepcopy(source).eval().requires_grad_(False)
         self._normed = normed(self.module)
         vectors = [[b for _, _, parts in normed(m) for b in parts.buffers()] for m in (self.module, source)]
         self._weights = [[p.detach() for p in network.parameters()] for network in (self.module, source)]
         self._buffers = (Buffers([self.module], vectors[0]), Buffers([source], vectors[1]))
+
+    def begin(self) -> None:
+        """Be the source as it is now."""
+        self.module.load_state_dict(self.source.state_dict())
 
     def decay(self, samples_seen: int, batch_size: int) -> float:
         """The factor that the average keeps in one step: 2^(-batch / half-life), the half-life capped in warm-up."""

@@ -181,6 +181,8 @@ def train_steps(
             player.optimizer.step()
             for phase in due:
                 phase.after_step()
+                if phase.replaced and player.name == "generator":
+                    state.ema.begin()
             for values, weight in scalars:
                 state.means.add(values, weight)
             state.means.add({f"{player.name}/grad_norm": norm})

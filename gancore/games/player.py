@@ -57,6 +57,9 @@ class Phase:
     A phase is due in steps `start, start + every, ...` before `stop`.
     """
 
+    replaced: bool = False
+    """Set by `after_step` where it has put other weights in: the moving average then begins anew from these."""
+
     def __init__(self, name: str, player: Player, *, every: int = 1, start: int = 0, stop: int | None = None) -> None:
         self.name = name
         self.player = player

@@ -76,7 +76,7 @@ PRESETS = [
                 "sampling": {"temperature": 0.95},
             },
             "batch_size": 64,
-            "steps": 3600,
+            "steps": 5000,
             "samples": 32,
             "held_out": 0.05,
             "every": {"sample": 700, "checkpoint": 700, "health": 1000},

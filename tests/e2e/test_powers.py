@@ -244,12 +244,12 @@ def test_command_of_a_package_is_listed_explained_and_run(
     gan: Callable[..., str], trained: Path, tmp_path: Path
 ) -> None:
     own, _, others = gan("--help").partition("Commands of other packages:\n")
-    assert "export" not in own
-    assert "export   gan-export 0.1.0: Write samples of a run" in others
-    text = gan("export", "--help")
-    assert "Usage: gan export [OPTIONS]" in text
+    assert "  pack " not in own
+    assert "pack     gan-pack 0.1.0: Write samples of a run" in others
+    text = gan("pack", "--help")
+    assert "Usage: gan pack [OPTIONS]" in text
     assert "--install-completion" not in text
-    gan("export", trained, "samples.npz", "-n", 20)
+    gan("pack", trained, "samples.npz", "-n", 20)
     with np.load(tmp_path / "samples.npz") as written:
         assert (written["images"].shape, written["images"].dtype) == ((20, 1, 8, 8), np.uint8)
         assert written["labels"].tolist() == [*range(10)] * 2
@@ -267,7 +267,7 @@ def test_command_of_a_package_fails_as_the_built_in_ones_do(
     gan: Callable[..., str], tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     (tmp_path / "there.npz").touch()
-    said = gan("export", *arguments, code=1)
+    said = gan("pack", *arguments, code=1)
     assert said.startswith(words)
     assert len(said.splitlines()) == 1
 
@@ -365,7 +365,7 @@ def test_everything_installed_is_listed_with_what_keeps_it_from_being_used(gan: 
         ("command", "again", "better-twice", claimed),
         ("command", "again", "gan-twice", claimed),
         ("command", "crooked", "gan-crooked", ""),
-        ("command", "export", "gan-export", ""),
+        ("command", "pack", "gan-pack", ""),
         ("command", "runs", "gan-impostor", "name of a built-in command: the built-in wins"),
         ("plugin", "crooked", "gan-crooked", ""),
         ("plugin", "future", "gan-future", ""),
@@ -386,7 +386,7 @@ def test_loading_says_of_each_whether_it_works_and_why_not(gan: Callable[..., st
     states = {(r["kind"], r["name"]): r["state"] for r in rows}
     works = {name for (kind, name), state in states.items() if kind == "plugin" and state == "ok"}
     assert works >= {"image", "tensorboard", "tides", "hellinger", "resize", "infogan", "stumble"}
-    assert states["command", "export"] == "ok"
+    assert states["command", "pack"] == "ok"
     assert states["plugin", "crooked"] == "broken: importing it raised RuntimeError: no licence"
     assert states["command", "crooked"] == "broken: importing gan_crooked:app raised RuntimeError: no licence"
     assert states["plugin", "future"].startswith("broken: was written for version 2 of the plugin contract")

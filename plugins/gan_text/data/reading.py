@@ -118,6 +118,8 @@ def _read(file: _Input, reader: Reader) -> Iterator[Texts]:
         yield from _json_lines(file, reader)
     elif suffix in CSV + TSV:
         yield from _rows(file, reader, tabs=suffix in TSV)
+    elif reader.label_column:
+        raise DataError(f"a plain file, which has no column '{reader.label_column}' for the class")
     elif reader.whole:
         yield from _whole(file)
     else:

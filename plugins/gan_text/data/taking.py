@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
@@ -62,6 +62,8 @@ class Taken:
         """Where texts are split, the text that each sample is (a part) of, numbered among those that are used."""
         self.keys: list[np.ndarray] = []
         """For each text that is used a hash, by which equal ones are found."""
+        self.alike: list[np.ndarray] = []
+        """Where texts are cut, a hash of what is left of each: what is held out has nothing equal in training."""
         self.labels: list[np.ndarray] = []
         self.classes: dict[str, int] = {}
         self.found = self.long = self.short = self.texts = self.longest = self.counted = self.unknown = 0
@@ -91,7 +93,11 @@ class Taken:
             self.unknown += int((ids == self.vocabulary.unknown).sum())
         self.tokens += ids.astype(self.ids_type).tobytes()
         self.lengths.append(size.astype(np.int32))
-        self.keys.append(_hashes([texts[number] for number in used.tolist()], lowercase=self.options.lowercase))
+        written = (texts[number] for number in used.tolist())
+        self.keys.append(_hashes((t.lower() if self.options.lowercase else t).encode() for t in written))
+        if self.options.long == "cut":
+            row, ends = ids.astype(np.int32).tobytes(), np.cumsum(size * 4).tolist()
+            self.alike.append(_hashes(row[begin:end] for begin, end in zip([0, *ends], ends, strict=False)))
         if labels is not None:
             self.labels.append(self._numbers([labels[number] for number in used.tolist()]))
         self.texts += len(used)
@@ -118,7 +124,8 @@ class Taken:
         options, vocabulary = self.options, self.vocabulary
         lengths = _joined(self.lengths)
         owner = _joined(self.owners) if self.owners else None
-        same = _first_of_equal(_joined(self.keys))
+        keys = _joined(self.keys)
+        same = _first_of_equal(keys)
         copies = int((same != np.arange(len(same))).sum())
         tokens = np.frombuffer(self.tokens, self.ids_type)
         if copies and options.drop_copies:
@@ -143,15 +150,16 @@ class Taken:
         )
         offsets = np.zeros(len(lengths) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        grouped = (copies and not options.drop_copies) or options.long == "split"
-        groups = same if owner is None else same[owner]
+        # By what a text says and not by where it stands, so that the same ones are held out where others come and go.
+        groups = _joined(self.alike) if self.alike else keys
+        groups = groups if owner is None else groups[owner]
         return TokenSource(
             torch.from_numpy(tokens.view(np.int16) if self.ids_type is np.uint16 else tokens),
             torch.from_numpy(offsets),
             spec,
             report,
             labels=None if label is None else torch.from_numpy(label if owner is None else label[owner]),
-            groups=torch.from_numpy(groups) if grouped else None,
+            groups=torch.from_numpy(groups.view(np.int64)),
         )
 
     def _labels(self) -> tuple[np.ndarray | None, tuple[str, ...]]:
@@ -232,10 +240,9 @@ def _places(start: np.ndarray, size: np.ndarray) -> np.ndarray:
     return np.repeat(start - (after - size), size) + np.arange(int(after[-1]) if len(after) else 0)
 
 
-def _hashes(texts: Sequence[str], *, lowercase: bool) -> np.ndarray:
+def _hashes(texts: Iterable[bytes]) -> np.ndarray:
     """64 bits for each text, uint64: two different ones among ten million are the same about once in 400,000 data sets."""
-    digests = (blake2b((text.lower() if lowercase else text).encode(), digest_size=8).digest() for text in texts)
-    return np.frombuffer(b"".join(digests), np.uint64)
+    return np.frombuffer(b"".join(blake2b(text, digest_size=8).digest() for text in texts), np.uint64)
 
 
 def _texts_of(count: int) -> str:

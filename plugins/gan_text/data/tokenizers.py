@@ -185,7 +185,8 @@ def _normalizer(lowercase: bool, *more: Any) -> Any:
 
 def _numbered(tokenizer: Tokenizer, count: Counter[str], most: int, min_count: int) -> Vocabulary:
     """The tokenizer with the most frequent tokens as its vocabulary."""
-    often = sorted((token for token, times in count.items() if times >= min_count), key=lambda t: (-count[t], t))
+    known = (token for token, times in count.items() if times >= min_count and token not in (END, UNKNOWN))
+    often = sorted(known, key=lambda t: (-count[t], t))
     names = [END, UNKNOWN, *often[: max(0, most - 2)]]
     vocabulary = {name: number for number, name in enumerate(names)}
     tokenizer.model = models.WordLevel(vocabulary, unk_token=UNKNOWN)

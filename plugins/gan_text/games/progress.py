@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from gancore import distributed
 from gancore.components import DataSource
 from gancore.games.player import Player
 from gancore.random import Draws
@@ -26,7 +27,7 @@ class Progress(nn.Module):
     """The state of the phase that comes first.
 
     `best` is the generator to keep, and `average` the moving average of the one that is trained, or None for that itself: both
-    are copies of it. Without held-out texts the last is the best, and no look is taken before `options.steps` are over.
+    are copies of it. Without held-out texts the last is the best.
     """
 
     ended_at: Tensor
@@ -47,24 +48,27 @@ class Progress(nn.Module):
         self.register_buffer("restarted", torch.tensor(0))
         self.register_buffer("began_at", torch.tensor(0))
         self.register_buffer("since_best", torch.tensor(0))
-        self.register_buffer("lowest", torch.tensor(float("inf"), dtype=torch.float64))
-        self.register_buffer("latest", torch.tensor(float("inf"), dtype=torch.float64))
-        self._ended: int | None = None
-        self._restarts: int | None = None
+        self.register_buffer("lowest", torch.tensor(float("inf")))
+        self.register_buffer("latest", torch.tensor(float("inf")))
+        self._known: tuple[int, int, int, bool] | None = None
 
     @property
-    def restarts(self) -> int:
-        """How many times the best has been gone back to, to go on from there."""
-        if self._restarts is None:
-            self._restarts = int(self.restarted)
-        return self._restarts
+    def _now(self) -> tuple[int, int, int, bool]:
+        """Looked at once after each change, for a device should not be waited for in each step."""
+        if self._known is None:
+            looked = bool(torch.isfinite(self.latest))
+            self._known = (int(self.ended_at), int(self.restarted), int(self.began_at), looked)
+        return self._known
 
     @property
     def ended(self) -> int:
         """The step at which the discriminator came in; -1 while it has not."""
-        if self._ended is None:  # once, for a device should not be waited for in each step
-            self._ended = int(self.ended_at)
-        return self._ended
+        return self._now[0]
+
+    @property
+    def restarts(self) -> int:
+        """How many times the best has been gone back to, to go on from there."""
+        return self._now[1]
 
     def over(self, step: int) -> bool:
         """Whether maximum likelihood has ended before `step`."""
@@ -72,21 +76,28 @@ class Progress(nn.Module):
 
     def recall(self) -> None:
         """Look again at what a checkpoint has brought."""
-        self._ended = self._restarts = None
+        self._known = None
 
-    def look(self, player: Player, step: int) -> None:
-        """After `step` steps: is this the best generator, and is it time to end?"""
+    def look(self, player: Player, step: int) -> bool:
+        """After `step` steps: is this the best generator, and is it time to end? Whether the player has gone back to the best."""
         best, average = self._copies
         assert best is not None
         found_in = player.module if average is None else average
         if average is not None:
-            since = step - int(self.began_at)
+            since = step - self._now[2]
             _move(average, player.module, min(self.options.average, since / (since + 9.0)))
         last = step >= self.options.steps
-        if not (last or (self._texts is not None and step % self.options.every == 0)):
-            return
-        found = self.held_out_nll(found_in)
-        self.latest.fill_(found)
+        if not (last or step % self.options.every == 0):
+            if (
+                step < self.options.every
+            ):  # or a run that is stopped before the first look would keep what it began with
+                best.load_state_dict(found_in.state_dict())
+            return False
+        # One process decides for all: another card may round otherwise.
+        found = float(torch.tensor(distributed.broadcast_value(self.held_out_nll(found_in))))
+        if self._texts is not None:
+            self.latest.fill_(found)
+        self.recall()
         better = found < float(self.lowest) or self._texts is None
         if better:
             best.load_state_dict(found_in.state_dict())
@@ -96,7 +107,7 @@ class Progress(nn.Module):
             self.since_best.add_(1)
         enough = bool(self.options.patience) and int(self.since_best) >= self.options.patience
         if not (last or enough):
-            return
+            return False
         player.module.load_state_dict(best.state_dict())
         # What the optimizer remembers is of other gradients.
         player.optimizer.state.clear()
@@ -107,6 +118,7 @@ class Progress(nn.Module):
             self.began_at.fill_(step)
             self.since_best.zero_()
         self.recall()
+        return True
 
     @torch.no_grad()
     def held_out_nll(self, generator: nn.Module) -> float:
@@ -121,29 +133,26 @@ class Progress(nn.Module):
         for rows in torch.arange(len(hard)).split(CHUNK):
             classes = None if condition is None else condition[rows].to(device)
             nll: Tensor = generator.nll(hard[rows].to(device), classes)  # type: ignore[operator]
-            total += float(nll.double().sum())
+            total += float(nll.cpu().double().sum())
         generator.train(trained)
         return total / len(hard)
 
     def scalars(self) -> dict[str, Tensor]:
         """What the last look found, for the record."""
-        return {"generator/nll-held-out": self.latest.clone()} if bool(torch.isfinite(self.latest)) else {}
+        return {"generator/nll-held-out": self.latest.clone()} if self._now[3] else {}
 
 
 @torch.no_grad()
 def _move(average: nn.Module, source: nn.Module, kept: float) -> None:
-    """Let `kept` of the average stay, and take the rest from the source; what is no number of a weight is taken as it is."""
-    pairs = list(zip(average.state_dict().values(), source.state_dict().values(), strict=True))
-    floats = [(a, b) for a, b in pairs if a.is_floating_point()]
-    torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1.0 - kept)
-    for a, b in pairs:
-        if not a.is_floating_point():
-            a.copy_(b)
+    """Let `kept` of the average stay, and take the rest from the source; buffers, such as unit vectors, are taken as they are."""
+    torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), 1.0 - kept)
+    for a, b in zip(average.buffers(), source.buffers(), strict=True):
+        a.copy_(b)
 
 
 def _some(source: DataSource | None, most: int) -> tuple[Tensor, Tensor | None] | None:
     """Up to `most` texts, from all over the data, and their classes; always the same."""
     if source is None or not len(source):
         return None
-    rows = torch.linspace(0, len(source) - 1, min(most, len(source))).long()
+    rows = torch.linspace(0, len(source) - 1, min(most, len(source)), dtype=torch.float64).long()
     return source.fetch(rows, Draws(0, rows))

@@ -136,7 +136,9 @@ class SequenceTable(Table):
 class MlePhase(Phase):
     """Make the real texts more likely: their mean negative log-likelihood in nats, divided by the places of a text."""
 
-    def __init__(self, player: Player, table: SequenceTable, options: MleOptions, *, beside: bool) -> None:
+    def __init__(
+        self, player: Player, table: SequenceTable, options: MleOptions, *, beside: Phase | None = None
+    ) -> None:
         super().__init__("generator/mle", player)
         self.table = table
         self.progress = table.progress
@@ -145,12 +147,12 @@ class MlePhase(Phase):
         self._step = 0
 
     def due(self, step: int) -> bool:
-        """Before the discriminator comes in, or from then on."""
-        return super().due(step) and self.progress.over(step) == self.beside
+        """Before the discriminator comes in; or together with the phase that it is beside."""
+        return not self.progress.over(step) if self.beside is None else self.beside.due(step)
 
     def learning_rate(self, planned: float, step: int) -> float:
         """Its own where it comes first; what is planned, beside the adversarial phase."""
-        if self.beside:
+        if self.beside is not None:
             return planned
         done = min(step / max(self.options.steps, 1), 1.0)
         fall = self.options.final + (1.0 - self.options.final) * 0.5 * (1.0 + math.cos(math.pi * done))
@@ -162,13 +164,12 @@ class MlePhase(Phase):
         self._step = batch.step
         with self.table.autocast(batch.hard.device):
             nll: Tensor = self.player.module.nll(batch.hard, batch.condition).sum(1).mean()  # type: ignore[operator]
-        weight = batch.weight * (self.options.beside if self.beside else 1.0) / batch.hard.shape[1]
+        weight = batch.weight * (1.0 if self.beside is None else self.options.beside) / batch.hard.shape[1]
         (nll * weight).backward()
-        return {"generator/nll": nll.detach(), **({} if self.beside else self.progress.scalars())}
+        return {"generator/nll": nll.detach(), **(self.progress.scalars() if self.beside is None else {})}
 
     def after_step(self) -> None:
-        if not self.beside:
-            self.progress.look(self.player, self._step + 1)
+        self.replaced = self.beside is None and self.progress.look(self.player, self._step + 1)
 
 
 class SequenceDiscriminator(DiscriminatorPhase):
@@ -204,7 +205,8 @@ class SequencePenalty(PenaltyPhase):
                 return torch.cat([judge.embed(x), judge.mask(x)[..., None]], dim=2)  # type: ignore[operator]
 
         def critic(e: Tensor) -> Tensor:
-            logits = heads(judge.judge(e[..., :-1], batch.condition, e[..., -1].detach()))  # type: ignore[operator]
+            mask = (e[..., -1].detach() > 0.5).float()  # whatever the regulariser has added to it
+            logits = heads(judge.judge(e[..., :-1], batch.condition, mask))  # type: ignore[operator]
             return torch.stack(logits).sum(0)
 
         term = self.regulariser.penalty(critic, embedded(batch.x), embedded(fake), draws.within(self.name))
@@ -268,14 +270,14 @@ class SequenceGame(GanGame):
         main = SequenceDiscriminator("discriminator/main", judge, table)
         generator = SequenceGenerator("generator/main", maker, table, every=options.generator_every)
         main.generator_phase = generator
-        phases: list[Phase] = [MlePhase(maker, table, options.mle, beside=False)] if options.mle.steps else []
+        phases: list[Phase] = [MlePhase(maker, table, options.mle)] if options.mle.steps else []
         phases.append(main)
         for name, (regulariser, penalty) in self.context.penalties.items():
             assert isinstance(penalty, PenaltyOptions)
             phases.append(SequencePenalty(name.rpartition(":")[2], judge, table, regulariser, penalty))
         phases.append(generator)
         if options.mle.beside:
-            phases.append(MlePhase(maker, table, options.mle, beside=True))
+            phases.append(MlePhase(maker, table, options.mle, beside=generator))
         return phases
 
 

@@ -211,6 +211,23 @@ def test_a_phase_may_set_the_learning_rate_of_its_steps(monkeypatch):
     assert asked == [("discriminator/main", 1e-3, 0), ("generator/main", 1e-3, 0)]
 
 
+def test_the_average_begins_anew_from_weights_that_a_phase_has_put_in(monkeypatch):
+    def put_in(phase):
+        phase.replaced = phase.name == "generator/main" and len(calls) == 2
+        calls.append(phase.name)
+
+    calls = []
+    monkeypatch.setattr(Phase, "after_step", put_in)
+    networks, average, _ = by_engine(configuration(steps=2, ema={"half_life": 1e9, "warmup": 0.0}))
+    assert calls == ["discriminator/main", "generator/main"] * 2
+    assert not torch.equal(average.layers[0].weight, networks["generator"].layers[0].weight)
+    calls.clear()
+    monkeypatch.setattr(Phase, "after_step", lambda phase: setattr(phase, "replaced", phase.name == "generator/main"))
+    networks, average, _ = by_engine(configuration(steps=2, ema={"half_life": 1e9, "warmup": 0.0}))
+    for a, b in zip(average.parameters(), networks["generator"].parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
 @pytest.mark.parametrize("most", [0.0, 1e-3, 1e6])
 def test_gradients_are_shortened_to_the_norm_that_is_set(most):
     sgd = {"name": "sgd", "lr": 1.0, "beta1": 0.0, "clip": most}

@@ -234,7 +234,7 @@ def test_bf16_runs_networks_in_bfloat16_and_penalties_in_float32(penalty):
     )  # fmt: skip
     main, regular, generator = GanGame(GanOptions(), context).phases(players)
     batch = toys.double_batch(SIZE, labels=True)
-    batch = type(batch)(x=batch.x.float(), condition=batch.condition, positions=batch.positions, step=0)
+    batch = type(batch)(hard=batch.x.float(), condition=batch.condition, positions=batch.positions, step=0)
     seen = networks["discriminator"].seen
     types = {}
     for phase in (main, regular, generator):

@@ -238,8 +238,41 @@ def test_copies_are_held_out_together_and_so_are_parts_of_a_text(file):
     assert not trained & held
 
 
-def test_texts_that_are_all_different_have_no_groups(file):
-    assert not hasattr(open_(file("a\nb\n")), "groups")
+def test_the_same_texts_are_held_out_where_others_come_and_go(file):
+    lines = [f"text {n} of many" for n in range(300)]
+
+    def held(source):
+        return {texts_of(source)[number] for number in split(source, 0.2).held_out.tolist()}
+
+    before = held(open_(file("\n".join(lines)), min_count=1))
+    after = held(open_(file("\n".join(["text 5 of 9 many", *lines[:100], *lines[110:]])), min_count=1))
+    gone = set(lines[100:110])
+    assert len(before) > 30
+    assert before - gone == after - {"text 5 of 9 many"}
+
+
+def test_what_is_equal_after_it_was_cut_is_held_out_together(file):
+    source = open_(file("a b c d\na b c e\na b c f\nb c d e\n"), length=3, long="cut")
+    assert len(source.groups.unique()) == 2
+    assert source.groups[0] == source.groups[1] == source.groups[2]
+
+
+def test_a_plain_file_beside_tables_is_left_out_where_classes_are_in_a_column(tmp_path):
+    folder = tmp_path / "both"
+    folder.mkdir()
+    (folder / "README.md").write_text("about the table\n")
+    (folder / "reviews.csv").write_text("text,stars\ngood,2\nbad,1\nfine,2\n")
+    source = open_(folder, column="text", label_column="stars")
+    assert len(source) == 3
+    _, labels = source.fetch(torch.arange(3), Draws(0, torch.arange(3)))
+    assert [source.spec.classes[n] for n in labels] == ["2", "1", "2"]
+    assert any(s.path == "README.md" and "no column 'stars'" in s.reason for s in source.report.skipped)
+
+
+def test_the_sign_for_unknown_words_is_unknown_in_texts_too(file):
+    source = open_(file("a a \u2047 b\n"), vocabulary=3)
+    assert source.spec.unknown == 1
+    assert "50.00% of tokens unknown" in source.report.notes[0]
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------------

@@ -218,6 +218,16 @@ def test_what_likelihood_leaves_is_the_moving_average_of_its_weights():
     assert same(weights(table.generator), weights(table.game.networks["mle"]))
 
 
+def test_a_run_that_ends_early_keeps_what_likelihood_had_given_at_the_last_look():
+    table = Table(mle={"steps": 100, "every": 2})
+    for step in range(5):
+        table.step(step)
+        if step == 3:
+            expected = weights(table.generator)
+    assert table.game.progress.ended == -1
+    assert same(expected, weights(table.game.networks["mle"]))
+
+
 def test_without_patience_or_held_out_texts_likelihood_takes_all_its_steps():
     for options in ({"patience": 0}, {"patience": 1}):
         held_out = source_of(texts(20, 99)) if not options["patience"] else None
@@ -251,6 +261,29 @@ def test_the_discriminator_warms_up_alone():
     table.step(0)
     assert [table.due(step) for step in (1, 2)] == [["discriminator/main"]] * 2
     assert table.due(3) == ["discriminator/main", "generator/main"]
+
+
+def test_likelihood_beside_waits_for_the_warm_up_too():
+    table = Table(mle={"steps": 1, "beside": 1.0}, warmup=2)
+    table.step(0)
+    assert [table.due(step) for step in (1, 2)] == [["discriminator/main"]] * 2
+    assert table.due(3) == ["discriminator/main", "generator/main", "generator/mle"]
+
+
+def test_a_run_that_ends_before_the_first_look_keeps_what_likelihood_had_given():
+    table = Table(mle={"steps": 100, "every": 50})
+    for step in range(3):
+        table.step(step)
+    assert same(weights(table.generator), weights(table.game.networks["mle"]))
+
+
+def test_the_moving_average_of_the_run_is_told_when_the_best_is_gone_back_to():
+    table = Table(mle={"steps": 2})
+    first = table.phases[0]
+    table.step(0)
+    assert not first.replaced
+    table.step(1)
+    assert first.replaced
 
 
 def test_without_likelihood_the_discriminator_comes_in_at_once_and_nothing_is_kept():
