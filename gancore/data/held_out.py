@@ -81,16 +81,11 @@ class Subset:
         return self.source.fetch(self.rows[indices], draws)
 
 
-def held_out_part(source: DataSource, share: float) -> DataSource | None:
-    """What `training_part` leaves out; None where that is nothing."""
-    return Subset(source, split(source, share).held_out) if share else None
-
-
-def training_part(source: DataSource, share: float) -> DataSource:
-    """`source` without what `share` holds out, as the report then says; `source` itself where that is 0."""
+def both_parts(source: DataSource, share: float) -> tuple[DataSource, DataSource | None]:
+    """`source` without what `share` holds out, as the report then says, and what that is; `source` and None where it is 0."""
     if not share:
-        return source
+        return source, None
     parts = split(source, share)
     part = Subset(source, parts.train)
     part.report = replace(source.report, used=len(parts.train), held_out=len(parts.held_out))
-    return part
+    return part, Subset(source, parts.held_out)

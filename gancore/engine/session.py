@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from gancore import checkpoint, distributed
 from gancore.components import DataSource, ProgressReport
-from gancore.data.held_out import held_out_part, training_part
+from gancore.data.held_out import both_parts
 from gancore.data.loader import Loader
 from gancore.data.report import silent
 from gancore.engine.build import build_game, pick_device, pick_memory_format
@@ -138,10 +138,10 @@ class Session:
     def _build(self) -> None:
         report = self.progress if distributed.is_main() else silent
         whole: DataSource = self.settings.data.build(report)
-        self.source = training_part(whole, self.config.held_out)
+        self.source, held_out = both_parts(whole, self.config.held_out)
         self.spec = self.source.spec
         check_writers(self.settings, self.spec)
-        self.game = build_game(self.settings, self.spec, held_out_part(whole, self.config.held_out))
+        self.game = build_game(self.settings, self.spec, held_out)
         memory_format = pick_memory_format(self.config.memory_format, self.spec)
         for module in self.game.networks.values():
             module.to(self.device).train()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor, nn
 
@@ -16,15 +14,6 @@ from gancore.games.gan import draw_latent
 from gancore.random import Draws
 
 LEAD, CHORDS, DRUMS = Track(name="Lead"), Track(name="Chords"), Track(name="Drums", drums=True)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting for threads than they gain by them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def small(*tracks: Track, **more: Any) -> MusicSpec:

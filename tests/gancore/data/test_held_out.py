@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gancore import api
 from gancore.checkpoint import newest
-from gancore.data.held_out import Subset, split, training_part
+from gancore.data.held_out import Subset, both_parts, split
 from gancore.data.report import ScanReport
 from gancore.data.spec import SampleSpec
 from gancore.errors import DataError, PluginError
@@ -82,7 +82,7 @@ def test_which_group_is_held_out_does_not_depend_on_the_order_of_the_samples():
 
 def test_nothing_is_held_out_unless_asked_for():
     source = Numbers(3)
-    assert training_part(source, 0.0) is source
+    assert both_parts(source, 0.0)[0] is source
     assert split(source, 0.0).train.tolist() == [0, 1, 2]
     assert len(split(source, 0.0).held_out) == 0
 
@@ -101,7 +101,7 @@ def test_groups_that_are_not_a_number_for_each_sample_are_the_plugins_fault(grou
 
 
 def test_the_training_part_numbers_its_samples_anew_and_counts_the_others():
-    part = training_part(Numbers(100), 0.2)
+    part = both_parts(Numbers(100), 0.2)[0]
     rows = split(Numbers(100), 0.2).train
     x, labels = part.fetch(torch.tensor([0, 5, len(part) - 1]), SOME)
     assert x[:, 0].tolist() == rows[[0, 5, -1]].tolist()

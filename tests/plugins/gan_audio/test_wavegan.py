@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.nets import one_thread, perturb  # noqa: F401
 from torch import Tensor, nn
 
 from gan_audio.nets import wavegan
@@ -23,27 +23,11 @@ from gancore.games.gan import mixes_batch
 SMALL: dict[str, Any] = {"latent": 5, "width": 4, "max_width": 8, "embedding": 3}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting for threads than they gain by them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def build(length: int = 600, classes: int = 0, channels: int = 1, **options: Any) -> tuple[Any, Any]:
     spec = SampleSpec(shape=(channels, length), classes=tuple(f"class {n}" for n in range(classes)))
     torch.manual_seed(0)
     nets = wavegan.build(wavegan.Options(**(SMALL | options)), spec)
     return nets["generator"], nets["discriminator"]
-
-
-def perturb(*networks: nn.Module) -> None:
-    """Move every parameter off its special initial value."""
-    with torch.no_grad():
-        for p in (p for network in networks for p in network.parameters()):
-            p.add_(torch.randn_like(p) * 0.1)
 
 
 def rows(*values: list[float]) -> Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
+from support.nets import one_thread, perturb  # noqa: F401
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -17,16 +18,6 @@ from gan_image.nets import dcgan, r3gan, resnet
 from gancore.components import GeneratorNet
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting for threads than they gain by them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
 
 TINY: Mapping[str, tuple[Any, dict[str, Any]]] = {
     "dcgan": (dcgan, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3}),
@@ -47,13 +38,6 @@ def build(name: str, shape: tuple[int, ...] = (1, 12, 20), classes: int = 0, **m
     torch.manual_seed(0)
     nets = module.build(module.Options(**(options | more)), spec)
     return nets["generator"], nets["discriminator"]
-
-
-def perturb(*networks: nn.Module) -> None:
-    """Move every parameter off its special initial value."""
-    with torch.no_grad():
-        for p in (p for network in networks for p in network.parameters()):
-            p.add_(torch.randn_like(p) * 0.1)
 
 
 def images(*shape: int) -> Tensor:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from support import musical_nets
 from support.midi import midi_file, played
-from support.musical_nets import latents, one_thread, small  # noqa: F401
+from support.musical_nets import latents, small
+from support.nets import one_thread  # noqa: F401
 from torch import Tensor
 
 from gan_music.data import midi, tunes

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import musical_nets
-from support.musical_nets import DRUMS, LEAD, latents, one_thread, small  # noqa: F401
+from support.musical_nets import latents, small
+from support.nets import one_thread  # noqa: F401
 from torch import nn
 
 from gan_music.nets import musegan

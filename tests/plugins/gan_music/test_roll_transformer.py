@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import musical_nets
-from support.musical_nets import CHORDS, DRUMS, LEAD, latents, one_thread, small  # noqa: F401
+from support.musical_nets import CHORDS, DRUMS, LEAD, latents, small
+from support.nets import one_thread  # noqa: F401
 from torch import Tensor, nn
 
 from gan_music.nets import roll_transformer
