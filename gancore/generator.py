@@ -23,6 +23,7 @@ from gancore.plugins import Registry, resolve
 from gancore.random import derive
 from gancore.run import RunFolder
 from gancore.settings import Settings, configure, explain
+from gancore.storage import occupied
 
 SAMPLING = "sampling"
 """The section, in options of a trained run, that says how samples are drawn."""
@@ -134,7 +135,7 @@ class Generator:
             name = self.settings.architecture.name
             raise UsageError(f"architecture '{name}' is no model of another library, so there is nothing to export")
         target = Path(folder).absolute()
-        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        if occupied(target):
             raise RunFolderError(f"'{folder}' exists already and nothing is overwritten; choose another folder")
         if self.spec.classes and condition is None:
             names = ", ".join(self.spec.classes)
@@ -211,7 +212,7 @@ class Generator:
             RunFolderError: the file, or a folder with something in it, exists and `overwrite` is false.
         """
         target = Path(path)
-        if not overwrite and target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        if not overwrite and occupied(target):
             raise RunFolderError(f"'{target}' exists already; choose another path, or say overwrite=True")
         classes = None if labels is None else torch.as_tensor(labels)
         role = "sheet" if target.suffix else "each"

@@ -16,6 +16,7 @@ from typing import Any
 
 from gancore.data.report import ScanReport
 from gancore.errors import RunFolderError
+from gancore.storage import occupied
 
 PACKAGES = ("gancore", "torch", "numpy", "pydantic", "pluggy", "safetensors", "Pillow", "scikit-learn")
 
@@ -146,7 +147,7 @@ def check_free(path: Path, hint: str = "") -> None:
     Raises:
         RunFolderError: it exists and is not an empty folder.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if occupied(path):
         raise RunFolderError(f"'{path}' exists already and nothing is overwritten; choose another --out{hint}")
 
 

@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import IO
 
 
+def occupied(path: Path) -> bool:
+    """Whether something would be written over at `path`: a file is there, or a folder with something in it."""
+    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
+
+
 def cache_folder(kind: str) -> Path:
     """Where things of a kind (`images`) are kept: in $GAN_CACHE_DIR, or else $XDG_CACHE_HOME/gancore, or else ~/.cache/gancore."""
     own = os.environ.get("GAN_CACHE_DIR")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gancore.errors import RunFolderError, UsageError
+from gancore.storage import occupied
 
 SAMPLES = 64
 """How many are drawn unless somebody says how many, or gives something for them."""
@@ -32,7 +33,7 @@ def draw(
     Returns:
         The new folder, the files, the sheets, and how many samples there are.
     """
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out is not None and occupied(out):
         raise RunFolderError(f"'{out}' exists already and nothing is overwritten; choose another --out")
     if out is not None and out.suffix and not out.is_dir():
         raise UsageError(

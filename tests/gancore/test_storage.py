@@ -7,7 +7,7 @@ from typing import IO
 
 import pytest
 
-from gancore.storage import cache_folder, cache_key, fill, replacing
+from gancore.storage import cache_folder, cache_key, fill, occupied, replacing
 
 
 def test_cache_lies_where_the_variables_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -47,3 +47,11 @@ def test_file_is_replaced_by_one_of_the_same_suffix(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
     assert seen == [".png", ".png"]
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_place_is_occupied_by_a_file_or_a_folder_with_something_in_it(tmp_path):
+    assert not occupied(tmp_path / "new")
+    assert not occupied(tmp_path)
+    (tmp_path / "file").touch()
+    assert occupied(tmp_path / "file")
+    assert occupied(tmp_path)

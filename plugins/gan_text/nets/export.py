@@ -11,6 +11,7 @@ import torch
 
 from gan_text.transformers_loader import load, silence
 from gancore.errors import UsageError
+from gancore.storage import occupied
 
 if TYPE_CHECKING:
     from gan_text.nets.gpt2 import Generator
@@ -26,7 +27,7 @@ def save(generator: Generator, folder: Path, spec: TextSpec, condition: int | No
         )
     if condition is not None and not spec.class_count:
         raise UsageError(f"class {condition} was asked for, and this generator has no classes: leave it out")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if occupied(folder):
         raise UsageError(f"'{folder}' exists already: choose a folder that is empty, or not there yet")
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(f".{folder.name}.tmp")
