@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gan_text.games.progress import Progress
+from gan_text.nets.sampling import Sampling
 from gancore.components import GameContext, OtherGenerator
 from gancore.data.batch import Batch
 from gancore.errors import UsageError
@@ -252,8 +253,13 @@ class SequenceGame(GanGame):
                 if options.mle.average:
                     average = copy.deepcopy(best)
                     self.networks["average"] = average
+                # The baseline is one temperature at all places, whatever the run samples with.
+                plain = (
+                    {"temperature_per_nat": 0.0} if isinstance(getattr(generator, "sampling", None), Sampling) else {}
+                )
                 self.others = {
-                    f"mle {t:g}": OtherGenerator(network="mle", sampling={"temperature": t}) for t in TEMPERATURES
+                    f"mle {t:g}": OtherGenerator(network="mle", sampling={"temperature": t, **plain})
+                    for t in TEMPERATURES
                 }
         if judge is not None and context.penalties and options.penalties_on == "embeddings":
             _check(judge, ("embed", "judge", "mask"), "discriminator")

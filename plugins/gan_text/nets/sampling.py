@@ -20,10 +20,21 @@ _LIKELY = 256
 
 
 class Sampling(Options):
-    """How a token is drawn from the generator's logits; in this order: temperature, top_k, top_p."""
+    """How a token is drawn from the generator's logits; in this order: temperature, top_k, top_p.
+
+    A temperature that rises with the entropy is after Zhang et al. 2024, "EDT: Improving large language models' generation by
+    entropy-based dynamic temperature sampling"; here it rises linearly.
+    """
 
     temperature: float = Field(
         1.0, ge=1e-3, le=10.0, description="Logits are divided by it: below 1 likely tokens become likelier."
+    )
+    temperature_per_nat: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Added to the temperature for each nat of entropy that the next token has, so that it is lower where the"
+        " generator is sure; 0: the same temperature everywhere.",
     )
     top_k: int = Field(
         0, ge=0, le=1_000_000, description="Draw among this many likeliest tokens (Fan et al. 2018); 0: among all."
@@ -49,7 +60,11 @@ def weights(logits: Tensor, sampling: Sampling) -> Tensor:
     Tokens that are exactly as likely as the last one that is kept are kept, too.
     """
     logits = logits.float()
-    w = torch.exp((logits - logits.amax(-1, keepdim=True)).div_(sampling.temperature))
+    temperature: Tensor | float = sampling.temperature
+    if sampling.temperature_per_nat:
+        entropy = torch.special.entr(logits.softmax(-1)).sum(-1, keepdim=True)
+        temperature = temperature + sampling.temperature_per_nat * entropy
+    w = torch.exp((logits - logits.amax(-1, keepdim=True)).div_(temperature))
     count = w.shape[-1]
     if 0 < sampling.top_k < count:
         least = torch.topk(w, sampling.top_k, dim=-1, sorted=False).values.amin(-1, keepdim=True)

@@ -40,6 +40,28 @@ def test_temperature_divides_logits(temperature: float):
     )
 
 
+@pytest.mark.parametrize("rise", [0.05, 0.5])
+def test_temperature_rises_with_the_entropy_of_the_next_token(rise: float):
+    sure = torch.tensor([0.0, -1.0, -torch.inf, -torch.inf])
+    unsure = torch.zeros(4)  # ln 4 nats
+    p = torch.softmax(sure.double(), 0)[:2]
+    entropy = -float((p * p.log()).sum())
+    found = shares(Sampling(temperature=0.6, temperature_per_nat=rise), sure)
+    # The ratio of two tokens is exp(-1 / temperature).
+    assert float(torch.log(found[0] / found[1])) == pytest.approx(1.0 / (0.6 + rise * entropy), rel=1e-5)
+    assert found[2:].tolist() == [0.0, 0.0]
+    rows = weights(torch.stack([sure, unsure]), Sampling(temperature=0.6, temperature_per_nat=rise)).double()
+    torch.testing.assert_close(rows[0] / rows[0].sum(), found)
+    torch.testing.assert_close(rows[1] / rows[1].sum(), torch.full((4,), 0.25).double())
+
+
+def test_nothing_added_for_entropy_changes_no_bit():
+    assert torch.equal(
+        weights(LOGITS[None], Sampling(temperature=0.7, temperature_per_nat=0.0)),
+        weights(LOGITS[None], Sampling(temperature=0.7)),
+    )
+
+
 @pytest.mark.parametrize("k", [1, 3, 8, 100])
 def test_top_k_keeps_the_k_likeliest(k: int):
     expected = kept(torch.softmax(LOGITS.double(), 0), k)

@@ -156,6 +156,7 @@ def test_the_generator_that_likelihood_gave_is_kept_while_the_other_goes_on():
     assert same(kept, weights(table.game.networks["mle"]))
     assert not same(kept, weights(table.generator))
     assert {o.sampling["temperature"] for o in table.game.others.values()} == {0.7, 0.8, 0.9, 1.0}
+    assert {o.sampling["temperature_per_nat"] for o in table.game.others.values()} == {0.0}
     assert not any(p.requires_grad for p in table.game.networks["mle"].parameters())
 
 
