@@ -88,9 +88,8 @@ class Progress(nn.Module):
             _move(average, player.module, min(self.options.average, since / (since + 9.0)))
         last = step >= self.options.steps
         if not (last or step % self.options.every == 0):
-            if (
-                step < self.options.every
-            ):  # or a run that is stopped before the first look would keep what it began with
+            if step < self.options.every:
+                # A run that is stopped before the first look would otherwise keep what it began with.
                 best.load_state_dict(found_in.state_dict())
             return False
         # One process decides for all: another card may round otherwise.
