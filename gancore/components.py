@@ -302,7 +302,8 @@ class OtherGenerator:
 class GameRule(Protocol):
     """A game, built. `networks` holds every network that it trains or samples from, by player.
 
-    One that keeps other generators has `others`, a mapping of the names to show to `OtherGenerator`.
+    One that keeps other generators has `others`, a mapping of the names to show to `OtherGenerator`. One with a network that takes
+    relaxed samples and classes to logits, higher for what looks more real, has its name as `judge`; samples can then be chosen by it.
     """
 
     networks: Mapping[str, nn.Module]

@@ -74,6 +74,23 @@ class Health(Options):
     )
 
 
+class Candidates(Options):
+    """How many samples the discriminator chooses among for each that is drawn from the trained run."""
+
+    count: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="Make so many for each sample, and draw one of them by the discriminator's logits; 1: no choice.",
+    )
+    sharpness: float = Field(
+        1.0,
+        ge=0.0,
+        le=1000.0,
+        description="One is drawn with probability in proportion to exp(sharpness * logit); 0: all are alike.",
+    )
+
+
 class RunConfig(Options):
     """Everything about a run that is not a component's own option."""
 
@@ -109,6 +126,10 @@ class RunConfig(Options):
     keep: int = Field(2, ge=2, le=10000, description="Checkpoints to keep.")
     every: Every = Field(default_factory=lambda: Every(), description="How often things happen, in steps.")
     ema: Ema = Field(default_factory=lambda: Ema(), description="Moving average of the generator.")
+    candidates: Candidates = Field(
+        default_factory=lambda: Candidates(),
+        description="Samples of the trained run, chosen by the discriminator; the sheets during training are not.",
+    )
     health: Health = Field(default_factory=lambda: Health(), description="When to warn, and when to give up.")
     optimizers: Mapping[str, Optimizer] = Field(
         default_factory=dict, description="One section per player: `optimizers.generator.lr=1e-4`."

@@ -141,6 +141,8 @@ class EvaluationProtocol:
     """Of the moving average of the generator, in samples seen; 0: its raw weights."""
     sampling: Mapping[str, Any] | None
     """How samples are drawn, where there is something to choose."""
+    candidates: Mapping[str, Any]
+    """How many each was chosen among, and how sharply."""
     device: str
     metrics: Mapping[str, Mapping[str, Any]]
     """Options of each metric."""

@@ -31,7 +31,7 @@ from gancore.evaluation import (
     Samples,
     faults,
 )
-from gancore.generator import SAMPLING, Generator, load
+from gancore.generator import DRAWING, Generator, load
 from gancore.layers import METRICS, nest, read_file
 from gancore.plugins import Registry
 from gancore.random import Draws, derive
@@ -91,7 +91,7 @@ def evaluate(
     layer = read_file(folder.config)
     settings = configure(registry, layers=[layer]).updated(device=device)
     layers = nest(options or {})
-    sampling = {k: layers.pop(k) for k in (SAMPLING,) if k in layers}
+    sampling = {k: layers.pop(k) for k in DRAWING if k in layers}
     chosen = _metrics(registry, settings.run.plugin, folder, metrics, layers)
     other = None if data is None else _settings_of(registry, data, layer, settings)
     generator = load(run, device=device, registry=registry, step=step, options=sampling)
@@ -159,6 +159,7 @@ def evaluate(
             seed=seed,
             ema_half_life=settings.run.ema.half_life,
             sampling=None if generator.sampling is None else generator.sampling.model_dump(mode="json"),
+            candidates=generator.settings.run.candidates.model_dump(mode="json"),
             device=str(next(generator.module.parameters()).device),
             metrics={name: metric.dump() for name, metric in chosen.items()},
             versions=_versions(registry, settings, chosen),

@@ -15,6 +15,7 @@ from gancore import checkpoint
 from gancore.components import OtherGenerator
 from gancore.data.spec import Given, SampleSpec
 from gancore.engine.build import build_game, pick_device, pick_memory_format
+from gancore.engine.candidates import Chooser, judge_of
 from gancore.engine.sheets import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of, write
 from gancore.errors import ConfigError, Mistake, RunFolderError, UsageError
 from gancore.layers import nest, read_file
@@ -26,14 +27,17 @@ from gancore.settings import Settings, configure, explain
 from gancore.storage import occupied
 
 SAMPLING = "sampling"
-"""The section, in options of a trained run, that says how samples are drawn."""
+"""The section of options of a trained run that belongs to its generator's own way of drawing samples."""
+DRAWING = (SAMPLING, "candidates")
+"""All sections that say how samples are drawn from a trained run."""
 
 
 class Generator:
     """The averaged generator of a run, in evaluation mode.
 
     `spec` says what a sample is; `step` how long it was trained; `settings` how. `sampling` says how samples are drawn (their
-    temperature), None where there is nothing to choose. `others` are the generators that the game kept beside this one.
+    temperature), None where there is nothing to choose; `chooser` chooses between candidates, where the run's `candidates` ask for
+    it. `others` are the generators that the game kept beside this one, without candidates.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Generator:
         *,
         others: Mapping[str, Generator] | None = None,
         sampling: Mapping[str, Any] | None = None,
+        chooser: Chooser | None = None,
     ) -> None:
         self.module = module.eval().requires_grad_(False)
         self.spec = spec
@@ -53,6 +58,7 @@ class Generator:
         self.others = dict(others or {})
         self.sampling: Options | None = getattr(module, "sampling", None)
         self.sampling = self._sampling(sampling)
+        self.chooser = chooser
 
     def sample(
         self,
@@ -87,7 +93,7 @@ class Generator:
         if known is not None:
             # What a file leaves open (a note that goes on from before) is settled as in any sample.
             parts = parts_of(self.spec, self.spec.harden(self.spec.relax(known.x)))
-        return draw(self.module, self.spec, n, derive(seed, "sample"), labels, parts, how)
+        return draw(self.module, self.spec, n, derive(seed, "sample"), labels, parts, how, self.chooser)
 
     def _sampling(self, changes: Mapping[str, Any] | None) -> Options | None:
         if not changes:
@@ -242,20 +248,21 @@ def load(
     """The generator of the run in folder `run`, from its newest checkpoint that verifies, or from that of `step`.
 
     `options` are other options of its writers and of how samples are drawn, `{"writers.grid.columns": 8,
-    "sampling.temperature": 0.8}`; nothing else of a trained run can be changed.
+    "sampling.temperature": 0.8, "candidates.count": 4}`; nothing else of a trained run can be changed.
 
     Raises:
         RunFolderError: it is no run.
         ConfigError: a mistake in `options`.
         CheckpointError: nothing usable was saved, or nothing at `step`.
+        UsageError: there is no discriminator that could choose between candidates.
     """
     folder = RunFolder.open(Path(run))
     layer = nest(options or {})
     words = (
         "cannot be changed any more; there are the options of writers, such as writers.NAME.option=value, and of how samples are "
-        "drawn, such as sampling.temperature=0.8"
+        "drawn, such as sampling.temperature=0.8 candidates.count=4"
     )
-    if mistakes := [Mistake(key, words) for key in layer if key not in ("writers", SAMPLING)]:
+    if mistakes := [Mistake(key, words) for key in layer if key not in ("writers", *DRAWING)]:
         raise ConfigError(mistakes)
     sampling = layer.pop(SAMPLING, None)
     if sampling is not None and not isinstance(sampling, Mapping):
@@ -286,4 +293,8 @@ def load(
         )
         for name, other in kept.items()
     }
-    return Generator(restored("generator", "ema"), spec, settings, found.step, others=others, sampling=sampling)
+    judge = judge_of(game, settings)
+    chooser = None if judge is None else Chooser(restored(judge, judge), spec, settings.run.candidates)
+    return Generator(
+        restored("generator", "ema"), spec, settings, found.step, others=others, sampling=sampling, chooser=chooser
+    )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gancore.components import Augment, DataSource, GameContext, GameRule
 from gancore.data.spec import SampleSpec
+from gancore.engine.candidates import judge_of
 from gancore.errors import PluginError, UsageError
 from gancore.losses.spectral import apply_spectral_norm
 from gancore.options import ArchitectureOptions, PenaltyOptions
@@ -87,6 +88,7 @@ def build_game(settings: Settings, spec: SampleSpec, held_out: DataSource | None
         )
     if "ema" in game.networks:  # checkpoints keep the moving average under this name
         raise PluginError(f"game '{settings.game.found.qualified}' calls a network 'ema'; call it something else")
+    judge_of(game, settings)  # rather than after days of training
     return game
 
 

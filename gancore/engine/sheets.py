@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gancore.components import DataSource
 from gancore.data.spec import SampleSpec
+from gancore.engine.candidates import Chooser
 from gancore.errors import PluginError, UnknownNameError, UsageError
 from gancore.games.gan import call_generator, draw_latent
 from gancore.options import Options
@@ -73,11 +74,14 @@ def draw(
     condition: Tensor | None,
     given: GivenParts | None = None,
     sampling: Options | None = None,
+    chooser: Chooser | None = None,
 ) -> Tensor:
     """`count` hard samples on the CPU, as `generate` and `spec.harden` make them, or as the generator's own `sample` does.
 
-    `sampling` are options of the latter; its own without.
+    `sampling` are options of the latter; its own without. `chooser` takes the place of each by one of several candidates.
     """
+    if chooser is not None and count:
+        return chooser(lambda other: draw(generator, spec, count, other, condition, given, sampling), seed, condition)
     own: Callable[..., Tensor] | None = getattr(generator, "sample", None)
     if own is None or not count:
         return spec.harden(generate(generator, spec, count, seed, condition, given)).cpu()

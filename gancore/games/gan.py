@@ -299,6 +299,8 @@ class GanGame:
     table: type[Table] = Table
     discriminator_phase: type[DiscriminatorPhase] = DiscriminatorPhase
     generator_phase: type[GeneratorPhase] = GeneratorPhase
+    judge = "discriminator"
+    """The network that candidates of samples are chosen by."""
 
     def __init__(self, options: GanOptions, context: GameContext) -> None:
         self.options = options

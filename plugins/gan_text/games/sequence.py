@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gan_text.games.progress import Progress
+from gan_text.nets.reading import TextDiscriminator
 from gan_text.nets.sampling import Sampling
 from gancore.components import GameContext, OtherGenerator
 from gancore.data.batch import Batch
@@ -59,9 +60,9 @@ class MleOptions(Base):
         0,
         ge=0,
         le=100,
-        description="How many times, instead of stopping, to go back to the best and on with half the learning rate and a fresh"
-        " optimizer.",
+        description="How many times, instead of stopping, to go back to the best and on from there with a fresh optimizer.",
     )
+    restart_lr: float = Field(0.5, gt=0.0, le=1.0, description="Share of the learning rate that each restart leaves.")
     average: float = Field(
         0.998,
         ge=0.0,
@@ -157,7 +158,7 @@ class MlePhase(Phase):
             return planned
         done = min(step / max(self.options.steps, 1), 1.0)
         fall = self.options.final + (1.0 - self.options.final) * 0.5 * (1.0 + math.cos(math.pi * done))
-        return self.options.lr * fall * 0.5**self.progress.restarts
+        return self.options.lr * fall * self.options.restart_lr**self.progress.restarts
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         """`generator/nll` is in nats a text."""
@@ -170,7 +171,11 @@ class MlePhase(Phase):
         return {"generator/nll": nll.detach(), **(self.progress.scalars() if self.beside is None else {})}
 
     def after_step(self) -> None:
-        self.replaced = self.beside is None and self.progress.look(self.player, self._step + 1)
+        if self.beside is not None:
+            return
+        self.replaced = self.progress.look(self.player, self._step + 1)
+        if self.progress.ended > 0 and isinstance(self.table.discriminator, TextDiscriminator):
+            self.table.discriminator.begin_with(self.player.module.token_weight())  # type: ignore[operator]
 
 
 class SequenceDiscriminator(DiscriminatorPhase):

@@ -79,6 +79,22 @@ class TextDiscriminator(nn.Module):
         self.tokens = nn.Embedding(spec.vocabulary, dim)
         nn.init.normal_(self.tokens.weight, std=dim**-0.5)
         self.head: nn.Module
+        self.pretrained = False
+
+    @torch.no_grad()
+    def begin_with(self, vectors: Tensor) -> None:
+        """Make the tokens' vectors a random projection of `vectors` `[vocabulary, n]`, of the size that they have at first.
+
+        Tokens that a trained generator takes for alike are then alike here from the start, which thousands of words that are
+        seen a few times each would take longer to show than the discriminator has. A pretrained one keeps its own.
+        """
+        if self.pretrained:
+            return
+        weight = self.tokens.weight
+        count, dim = vectors.shape[1], weight.shape[1]
+        projection = torch.randn(count, dim, generator=torch.Generator().manual_seed(0)).to(vectors)
+        projected = vectors @ projection
+        weight.copy_(projected * (dim**-0.5 / projected.std().clamp_min(1e-12)))
 
     def embed(self, x: Tensor) -> Tensor:
         """Relaxed texts `[batch, length, vocabulary]` to the mean of their tokens' vectors, `[batch, length, dim]`."""

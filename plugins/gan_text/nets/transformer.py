@@ -55,6 +55,7 @@ class TransformerDiscriminator(TextDiscriminator):
             if not fill(self.encoder, bert, options, spec):
                 await_checkpoint(self.encoder, options)
             self.tokens = self.encoder.embeddings.word_embeddings
+            self.pretrained = True
         del self.encoder.embeddings.word_embeddings  # it is given embedded tokens
         self.head = ProjectionHead(config.hidden_size, spec.class_count)
         if self.pooling == "summary":

@@ -1,0 +1,93 @@
+"""Samples that the discriminator chooses: several are made for each, and one of them is drawn by how real it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from gancore.components import GameRule
+from gancore.config import Candidates
+from gancore.data.spec import SampleSpec
+from gancore.errors import UsageError
+from gancore.games.gan import heads
+from gancore.random import Draws, derive
+from gancore.settings import Settings
+
+CHUNK = 64
+"""Samples judged at once: a constant, so that memory stays bounded."""
+
+Make = Callable[[int], Tensor]
+"""A seed to hard samples `[count, *hard shape]`."""
+
+
+def judge_of(game: GameRule, settings: Settings) -> str | None:
+    """The name of the network of `game` that chooses between candidates; None where there are none.
+
+    Raises:
+        UsageError: there is no such network, or it compares samples of a batch with each other.
+    """
+    count = settings.run.candidates.count
+    if count == 1:
+        return None
+    name: str | None = getattr(game, "judge", None)
+    if name is None:
+        raise UsageError(
+            f"candidates.count={count}: game '{settings.game.found.qualified}' has no discriminator that could choose between "
+            "samples; say candidates.count=1"
+        )
+    if getattr(game.networks[name], "mixes_batch", False):
+        raise UsageError(
+            f"candidates.count={count}: the discriminator of architecture '{settings.architecture.found.qualified}' judges whole "
+            "batches and cannot choose between samples; say candidates.count=1, or take another architecture"
+        )
+    return name
+
+
+class Chooser:
+    """Draws one of `options.count` candidates with probability in proportion to exp(`sharpness` * logit).
+
+    Where a relativistic or logistic discriminator is as good as it can be, its logit is, up to a constant, the logarithm of how much
+    more often a sample occurs in the data than in what the generator makes; with a sharpness of 1 and many candidates what is
+    chosen then follows the data (sampling-importance-resampling, Rubin 1988; for texts Deng et al. 2020, "Residual energy-based
+    models for text generation"; Azadi et al. 2019, "Discriminator rejection sampling", reject instead).
+    """
+
+    def __init__(self, judge: nn.Module, spec: SampleSpec, options: Candidates) -> None:
+        self.judge = judge.eval().requires_grad_(False)
+        self.spec = spec
+        self.options = options
+
+    @torch.no_grad()
+    def __call__(self, make: Make, seed: int, condition: Tensor | None) -> Tensor:
+        """What is chosen of the samples that `make` makes of seeds: of `seed` itself, and of others that follow from it.
+
+        Every candidate for sample i is made, and chosen, independently of all other samples.
+        """
+        chosen = make(seed)
+        best = self._score(chosen, condition, seed)
+        for number in range(1, self.options.count):
+            other = derive(seed, f"candidate-{number}")
+            rival = make(other)
+            score = self._score(rival, condition, other)
+            better = score > best
+            chosen[better], best = rival[better], torch.maximum(score, best)
+        return chosen
+
+    def _score(self, hard: Tensor, condition: Tensor | None, seed: int) -> Tensor:
+        """Perturbed scores `[count]`: the highest is a draw from the softmax of the scores (the Gumbel-max trick)."""
+        positions = torch.arange(len(hard))
+        uniform = Draws(derive(seed, "choice"), positions).uniform("gumbel").double()
+        noise = -torch.log(-torch.log(uniform.clamp_min(1e-12)))
+        return self.options.sharpness * self.logits(hard, condition).double() + noise
+
+    def logits(self, hard: Tensor, condition: Tensor | None) -> Tensor:
+        """How real hard samples look to the discriminator, `[count]` float32 on the CPU: the mean of its heads."""
+        device = next(self.judge.parameters()).device
+        found = []
+        for rows in torch.arange(len(hard)).split(CHUNK):
+            classes = None if condition is None else condition[rows].to(device)
+            logits = heads(self.judge(self.spec.relax(hard[rows].to(device)), classes))
+            found.append(torch.stack(logits).mean(0).float().cpu())
+        return torch.cat(found) if found else torch.empty(0)
