@@ -99,7 +99,19 @@ class Options(GanOptions):
         "straight-through",
         description="Whether the discriminator sees drawn tokens, with gradients of the soft ones, or the soft ones themselves.",
     )
-    noise: float = Field(1.0, ge=0.0, le=10.0, description="Factor of the Gumbel noise; below 1 samples vary less.")
+    noise: float = Field(
+        1.0,
+        ge=0.0,
+        le=10.0,
+        description="Factor of the Gumbel noise: as a temperature of this size, so below 1 samples vary less.",
+    )
+    noise_per_nat: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Added to it for each nat of entropy that the next token has; with `noise` and this as the temperature of"
+        " `sampling` and its `temperature_per_nat`, the discriminator sees texts as they will be drawn.",
+    )
     penalties_on: Literal["embeddings", "samples"] = Field(
         "embeddings",
         description="What penalties differentiate by: the discriminator's embeddings of the tokens, or points on the simplex.",
@@ -131,6 +143,7 @@ class SequenceTable(Table):
                 temperature=self.temperature(batch.step),
                 hard=self.options.estimator == "straight-through",
                 noise=self.options.noise,
+                noise_per_nat=self.options.noise_per_nat,
             )
         return fake
 

@@ -107,19 +107,20 @@ class TextGenerator(nn.Module):
         temperature: float = 1.0,
         hard: bool = True,
         noise: float = 1.0,
+        noise_per_nat: float = 0.0,
     ) -> Tensor:
         """Relaxed texts `[batch, length, vocabulary]` float32 of latents `z` `[batch, length]` int64.
 
-        At each place logits + `noise` * Gumbel noise, whose softmax at `temperature` is the relaxed token. `hard`: one-hot at
+        At each place logits + a factor * Gumbel noise, whose softmax at `temperature` is the relaxed token. The factor is
+        `noise` + `noise_per_nat` * the entropy of the next token, and acts as a temperature of that size in `sample`. `hard`: one-hot at
         the highest, with the gradient of the soft one (straight-through), else the soft one itself. After the first place at
         which the end is the highest there are one-hot ends without a gradient. Without dropout, which is for likelihood.
         Can be differentiated once.
         """
         with without_dropout(self), parametrize.cached():
-            return self._gumbel(z, condition, temperature, hard, noise)
+            return self._gumbel(z, condition, Relaxing(self, len(z), temperature, hard, (noise, noise_per_nat)))
 
-    def _gumbel(self, z: Tensor, condition: Tensor | None, temperature: float, hard: bool, noise: float) -> Tensor:
-        relaxing = Relaxing(self, len(z), temperature, hard, noise)
+    def _gumbel(self, z: Tensor, condition: Tensor | None, relaxing: Relaxing) -> Tensor:
         if not torch.is_grad_enabled() or self.feed == "soft":
             relaxing.close(self._write(z, condition, relaxing.choose))
             return relaxing.texts()

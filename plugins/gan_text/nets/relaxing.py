@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gan_text.nets.gradients import Fed, Placed, Projected
 from gan_text.nets.reading import up_to_end
+from gan_text.nets.sampling import by_entropy
 from gancore.nets.gumbel import gumbel_noise
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ None for the latter is the vectors of the tokens.
 class Relaxing:
     """`choose` of relaxed texts `[batch, length, vocabulary]`, which it fills on the way: each place once, with no copy."""
 
-    def __init__(self, generator: TextGenerator, batch: int, temperature: float, hard: bool, noise: float) -> None:
+    def __init__(
+        self, generator: TextGenerator, batch: int, temperature: float, hard: bool, noise: tuple[float, float]
+    ) -> None:
+        """`noise` is the factor of the Gumbel noise, and what is added to it for each nat of entropy."""
         self._end, self._length = generator.end, generator.spec.length
         self._temperature, self._hard, self._noise = temperature, hard, noise
         self._keep = torch.is_grad_enabled()
@@ -55,8 +59,8 @@ class Relaxing:
         soft = None
         with torch.no_grad():
             perturbed = logits
-            if self._noise:
-                perturbed = logits.add(gumbel_noise(now.bits, logits.shape[1]), alpha=self._noise)
+            if any(self._noise):
+                perturbed = logits + gumbel_noise(now.bits, logits.shape[1]).mul_(by_entropy(logits, *self._noise))
             ids = perturbed.argmax(1).masked_fill(now.ended, self._end)
             if self._keep or not self._hard:
                 # A text that has ended goes on with one-hot ends, through which no gradient passes.

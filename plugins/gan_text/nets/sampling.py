@@ -54,16 +54,20 @@ def uniforms(z: Tensor) -> tuple[Tensor, Tensor]:
     return high.to(torch.float32) * 2.0**-24, low.to(torch.float32) * 2.0**-24
 
 
+def by_entropy(logits: Tensor, at_least: float, per_nat: float) -> Tensor | float:
+    """`at_least` + `per_nat` * the entropy in nats of each row of `logits` `[batch, vocabulary]`: `[batch, 1]`, or one number."""
+    if not per_nat:
+        return at_least
+    return at_least + per_nat * torch.special.entr(logits.softmax(-1)).sum(-1, keepdim=True)
+
+
 def weights(logits: Tensor, sampling: Sampling) -> Tensor:
     """Unnormalised probabilities `[batch, vocabulary]` float32 after temperature, top-k and top-p; 0 for what is left out.
 
     Tokens that are exactly as likely as the last one that is kept are kept, too.
     """
     logits = logits.float()
-    temperature: Tensor | float = sampling.temperature
-    if sampling.temperature_per_nat:
-        entropy = torch.special.entr(logits.softmax(-1)).sum(-1, keepdim=True)
-        temperature = temperature + sampling.temperature_per_nat * entropy
+    temperature = by_entropy(logits, sampling.temperature, sampling.temperature_per_nat)
     w = torch.exp((logits - logits.amax(-1, keepdim=True)).div_(temperature))
     count = w.shape[-1]
     if 0 < sampling.top_k < count:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.text_nets import SMALL, both, build, classes_for, latents, pulled, spec_of, texts
 from torch import Tensor
+from torch.distributions import Categorical
 
 from gan_text.nets import lstm
 from gan_text.nets.generator import _alike
@@ -33,7 +34,14 @@ def ends_vary(x: Tensor) -> None:
 
 
 def plain(
-    generator: Any, z: Tensor, y: Tensor | None, temperature: float, hard: bool, noise: float, soft_feed: bool
+    generator: Any,
+    z: Tensor,
+    y: Tensor | None,
+    temperature: float,
+    hard: bool,
+    noise: float,
+    noise_per_nat: float,
+    soft_feed: bool,
 ) -> Tensor:
     """Relaxed texts by autograd alone, place by place, with everything copied."""
     weight, offset = generator.tokens.weight, 0.0 if y is None else generator.classes(y)
@@ -42,7 +50,8 @@ def plain(
     ended, rows = torch.zeros(len(z), 1, dtype=torch.bool), []
     for place in range(z.shape[1]):
         logits, state = generator.step(embedded, state)
-        perturbed = logits + noise * gumbel_noise(z[:, place], len(weight))
+        entropy = Categorical(logits=logits.detach()).entropy()[:, None]
+        perturbed = logits + (noise + noise_per_nat * entropy) * gumbel_noise(z[:, place], len(weight))
         soft = torch.softmax(perturbed / temperature, 1)
         one_hot = F.one_hot(perturbed.argmax(1), len(weight)).float()
         row = one_hot + soft - soft.detach() if hard else soft
@@ -59,13 +68,13 @@ def plain(
 @both
 @pytest.mark.parametrize("spec", [SPEC, CLASSES], ids=["plain", "classes"])
 @pytest.mark.parametrize("hard", [True, False])
-@pytest.mark.parametrize("feed", ["hard", "soft"])
+@pytest.mark.parametrize(("feed", "per_nat"), [("hard", 0.0), ("soft", 0.0), ("hard", 0.3)])
 def test_relaxed_texts_and_their_gradients_are_those_of_autograd(
-    architecture: ModuleType, spec: Any, hard: bool, feed: str
+    architecture: ModuleType, spec: Any, hard: bool, feed: str, per_nat: float
 ):
     generator, _ = build(architecture, spec, feed=feed)
     z, y = latents(generator, 20), classes_for(spec, 20)
-    how = {"temperature": 0.6, "hard": hard, "noise": 0.8}
+    how = {"temperature": 0.6, "hard": hard, "noise": 0.8, "noise_per_nat": per_nat}
     x = generator.gumbel(z, y, **how)
     expected = plain(generator, z, y, soft_feed=feed == "soft", **how)
     ends_vary(x)

@@ -182,8 +182,9 @@ def test_likelihood_ends_when_held_out_texts_become_less_likely_and_goes_back_to
     assert not table.players["generator"].optimizer.state
 
 
-def test_likelihood_goes_back_to_the_best_and_on_at_half_the_rate_as_often_as_it_may():
-    options = {"steps": 200, "every": 2, "patience": 2, "lr": 0.1, "final": 1.0, "restarts": 2}
+@pytest.mark.parametrize(("left", "expected"), [(0.5, [0.1, 0.05, 0.025]), (0.8, [0.1, 0.08, 0.064])])
+def test_likelihood_goes_back_to_the_best_and_on_at_a_lower_rate_as_often_as_it_may(left, expected):
+    options = {"steps": 200, "every": 2, "patience": 2, "lr": 0.1, "final": 1.0, "restarts": 2, "restart_lr": left}
     table = Table(held_out=source_of(texts(40, 99)), mle=options)
     rates, bests, step = [], [], 0
     while table.game.progress.ended < 0:
@@ -194,11 +195,36 @@ def test_likelihood_goes_back_to_the_best_and_on_at_half_the_rate_as_often_as_it
             assert same(weights(table.generator), weights(table.game.networks["mle"]))
             assert not table.players["generator"].optimizer.state
             bests.append(float(table.game.progress.lowest))
-    assert sorted(set(rates), reverse=True) == [0.1, 0.05, 0.025]
+    assert sorted(set(rates), reverse=True) == pytest.approx(expected)
     assert rates == sorted(rates, reverse=True)
     assert len(bests) == 2
     assert float(table.game.progress.lowest) <= bests[1] <= bests[0]
     assert step < 200
+
+
+def test_the_discriminator_begins_with_tokens_that_are_alike_where_those_of_the_generator_are():
+    table = Table(mle={"steps": 2})
+    judge = table.players["discriminator"].module
+    at_first = judge.tokens.weight.detach().clone()
+    table.step(0)
+    assert torch.equal(judge.tokens.weight, at_first)
+    table.step(1)
+    mine, theirs = judge.tokens.weight.detach().double(), table.generator.token_weight().detach().double()
+    # A linear function of the generator's, of the size that they had.
+    rest = mine - theirs @ torch.linalg.lstsq(theirs, mine, driver="gelsd").solution
+    assert theirs.shape[1] < len(theirs)
+    assert float(rest.abs().max()) < 1e-5
+    assert float(mine.std()) == pytest.approx(mine.shape[1] ** -0.5, rel=1e-4)
+    assert not torch.allclose(mine.float(), at_first)
+
+
+def test_a_pretrained_discriminator_keeps_its_tokens():
+    table = Table(mle={"steps": 1})
+    judge = table.players["discriminator"].module
+    judge.pretrained = True
+    at_first = judge.tokens.weight.detach().clone()
+    table.step(0)
+    assert torch.equal(judge.tokens.weight, at_first)
 
 
 def test_what_likelihood_leaves_is_the_moving_average_of_its_weights():
@@ -307,14 +333,14 @@ def test_likelihood_beside_adds_its_weighted_gradient_in_the_same_step():
 
 def test_samples_are_drawn_at_the_temperature_of_the_step(monkeypatch):
     schedule = {"schedule": "exponential", "start": 1.0, "final": 0.01, "steps": 4}
-    table = Table(mle={"steps": 2}, temperature=schedule, estimator="soft", noise=0.5)
+    table = Table(mle={"steps": 2}, temperature=schedule, estimator="soft", noise=0.5, noise_per_nat=0.125)
     calls = []
     gumbel = table.generator.gumbel
     monkeypatch.setattr(table.generator, "gumbel", lambda z, c, **how: calls.append(how) or gumbel(z, c, **how))
     for step in range(8):
         table.step(step)
     assert [how["temperature"] for how in calls] == pytest.approx([10 ** (-k / 2) for k in (0, 1, 2, 3, 4, 4)])
-    assert all(how["noise"] == 0.5 and how["hard"] is False for how in calls)
+    assert all((how["noise"], how["noise_per_nat"], how["hard"]) == (0.5, 0.125, False) for how in calls)
 
 
 def test_the_discriminator_sees_one_hot_texts_and_the_generator_gets_a_gradient():
