@@ -112,9 +112,10 @@ class TextGenerator(nn.Module):
         """Relaxed texts `[batch, length, vocabulary]` float32 of latents `z` `[batch, length]` int64.
 
         At each place logits + a factor * Gumbel noise, whose softmax at `temperature` is the relaxed token. The factor is
-        `noise` + `noise_per_nat` * the entropy of the next token, and acts as a temperature of that size in `sample`. `hard`: one-hot at
-        the highest, with the gradient of the soft one (straight-through), else the soft one itself. After the first place at
-        which the end is the highest there are one-hot ends without a gradient. Without dropout, which is for likelihood.
+        `noise` + `noise_per_nat` * the entropy of the next token, and acts as a temperature of that size in `sample`. `hard`:
+        one-hot at the highest, with the gradient of the soft one (straight-through), else the soft one itself. After the first
+        place at which the end is the highest there are one-hot ends without a gradient. Without dropout, which is for
+        likelihood.
         Can be differentiated once.
         """
         with without_dropout(self), parametrize.cached():
