@@ -5,6 +5,7 @@ Everything is kept in networks of the game, so that checkpoints hold it and a ru
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -34,6 +35,7 @@ class Progress(nn.Module):
     restarted: Tensor
     began_at: Tensor
     since_best: Tensor
+    softened: Tensor
     lowest: Tensor
     latest: Tensor
 
@@ -48,6 +50,7 @@ class Progress(nn.Module):
         self.register_buffer("restarted", torch.tensor(0))
         self.register_buffer("began_at", torch.tensor(0))
         self.register_buffer("since_best", torch.tensor(0))
+        self.register_buffer("softened", torch.tensor(1.0))
         self.register_buffer("lowest", torch.tensor(float("inf")))
         self.register_buffer("latest", torch.tensor(float("inf")))
         self._known: tuple[int, int, int, bool] | None = None
@@ -112,6 +115,10 @@ class Progress(nn.Module):
         player.optimizer.state.clear()
         if last or self.restarts >= self.options.restarts:
             self.ended_at.fill_(step)
+            if self.options.calibrate and self._texts is not None:
+                self.softened.fill_(float(distributed.broadcast_value(self.calibration(best))))
+                for network in (best, player.module):
+                    network.soften(float(self.softened))  # type: ignore[operator]
         else:
             self.restarted.add_(1)
             self.began_at.fill_(step)
@@ -135,6 +142,23 @@ class Progress(nn.Module):
             total += float(nll.cpu().double().sum())
         generator.train(trained)
         return total / len(hard)
+
+    def calibration(self, generator: nn.Module) -> float:
+        """The number by which logits should be divided for the held-out texts to be likeliest, between 1/4 and 4."""
+        from scipy.optimize import minimize_scalar
+
+        trial = copy.deepcopy(generator)
+        parameters: list[Tensor] = trial.last()  # type: ignore[operator]
+        as_they_are = [p.detach().clone() for p in parameters]
+
+        def nll(sharpness: float) -> float:
+            with torch.no_grad():
+                for p, original in zip(parameters, as_they_are, strict=True):
+                    p.copy_(original * sharpness)
+            return self.held_out_nll(trial)
+
+        # Convex in this factor, which the temperature itself would not be.
+        return 1.0 / float(minimize_scalar(nll, bounds=(0.25, 4.0), method="bounded", options={"xatol": 1e-3}).x)
 
     def scalars(self) -> dict[str, Tensor]:
         """What the last look found, for the record."""

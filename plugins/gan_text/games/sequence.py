@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from gan_text.games.progress import Progress
 from gan_text.nets.reading import TextDiscriminator
@@ -69,6 +70,11 @@ class MleOptions(Base):
         lt=1.0,
         description="What is looked at, and kept, is a moving average of the weights, of which so much stays in each step; 0:"
         " the weights themselves.",
+    )
+    calibrate: bool = Field(
+        False,
+        description="At the end, divide the logits by the number that makes the held-out texts likeliest (temperature scaling, Guo"
+        " et al. 2017), so that temperatures mean the same however far a generator has learnt its texts by heart.",
     )
     held_out: int = Field(
         1000, ge=1, le=1_000_000, description="How many of the held-out texts are looked at, at most."
@@ -199,6 +205,10 @@ class SequenceDiscriminator(DiscriminatorPhase):
     def due(self, step: int) -> bool:
         return self.table.progress.over(step) and super().due(step)
 
+    def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
+        """As in the game `gan`, with what the logits were divided by to be calibrated."""
+        return {**super().run(batch, draws), "generator/calibration": self.table.progress.softened.clone()}
+
 
 class SequencePenalty(PenaltyPhase):
     """A regulariser of the discriminator as a function of embedded tokens, or of points on the simplex.
@@ -265,6 +275,13 @@ class SequenceGame(GanGame):
         best, average = None, None
         if generator is not None:
             _check(generator, ("nll", "gumbel", "draw_latent"), "generator")
+            if options.mle.calibrate:
+                _check(generator, ("last", "soften"), "generator")
+                if any(parametrize.is_parametrized(m) for m in generator.modules()):
+                    raise UsageError(
+                        "game.mle.calibrate scales the generator's last layer, which spectral normalisation would undo; say "
+                        "game.mle.calibrate=false, or leave architecture.spectral_norm to the discriminator"
+                    )
             if options.mle.steps:
                 best = copy.deepcopy(generator).requires_grad_(False)
                 self.networks["mle"] = best

@@ -39,7 +39,7 @@ _FEW = 0.75
 class TextGenerator(nn.Module):
     """A generator of texts of up to `spec.length` tokens.
 
-    Subclasses give `start`, `step`, `hidden`, `readout` (or `project`) and `select`. Their input at each place is a vector
+    Subclasses give `start`, `step`, `hidden`, `readout` (or `project`), `last` and `select`. Their input at each place is a vector
     `[batch, dim]`: that of the token before (a learned one at first), plus that of the class where there are classes. The
     latent is the Gumbel noise itself, as 64 random bits a place, so a text is a function of its latent, its class and the
     weights alone.
@@ -89,6 +89,16 @@ class TextGenerator(nn.Module):
     def readout(self) -> tuple[Tensor, Tensor | None] | None:
         """Weight `[vocabulary, features]` and bias of `project` where it is linear: what needs less memory and time then."""
         return None
+
+    def last(self) -> list[Tensor]:
+        """The parameters in which logits are linear, all of them together."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def soften(self, temperature: float) -> None:
+        """Divide all logits by `temperature`, for good."""
+        for p in self.last():
+            p.div_(temperature)
 
     # --- the latent and relaxed texts ---
 

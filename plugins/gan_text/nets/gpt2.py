@@ -93,6 +93,9 @@ class Generator(TextGenerator):
     def readout(self) -> tuple[Tensor, Tensor | None]:
         return (self.body.wte if self.words is None else self.words).weight, None
 
+    def last(self) -> list[Tensor]:
+        return [self.body.ln_f.weight, self.body.ln_f.bias]
+
     # --- drawing ---
 
     def gumbel(self, z: Tensor, condition: Tensor | None = None, **how: Any) -> Tensor:

@@ -70,5 +70,11 @@ class WordGenerator(TextGenerator):
         """What `readout` is applied to: features as they are, or projected to the length of a token's vector."""
         return features if self.narrow is None else self.narrow(features)
 
+    def last(self) -> list[Tensor]:
+        if self.narrow is not None and self.bias is not None:
+            return [self.narrow.weight, self.narrow.bias, self.bias]
+        assert self.words is not None
+        return [self.words.weight, self.words.bias]
+
     def readout(self) -> tuple[Tensor, Tensor | None]:
         return (self.token_weight(), self.bias) if self.words is None else (self.words.weight, self.words.bias)

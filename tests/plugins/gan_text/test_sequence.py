@@ -19,6 +19,7 @@ from gancore.engine.optimizers import build_optimizer
 from gancore.errors import UsageError
 from gancore.games.player import Player
 from gancore.losses.penalties import R1
+from gancore.losses.spectral import apply_spectral_norm
 from gancore.options import PenaltyOptions
 from gancore.random import Draws, bits
 
@@ -216,6 +217,36 @@ def test_the_discriminator_begins_with_tokens_that_are_alike_where_those_of_the_
     assert float(rest.abs().max()) < 1e-5
     assert float(mine.std()) == pytest.approx(mine.shape[1] ** -0.5, rel=1e-4)
     assert not torch.allclose(mine.float(), at_first)
+
+
+def test_at_the_end_of_likelihood_logits_are_divided_so_that_held_out_texts_are_likeliest():
+    hard = texts(60, 99)
+    plain = Table(held_out=source_of(hard), mle={"steps": 30, "lr": 0.1, "final": 1.0})
+    table = Table(held_out=source_of(hard), mle={"steps": 30, "lr": 0.1, "final": 1.0, "calibrate": True})
+    for step in range(30):
+        plain.step(step)
+        table.step(step)
+    found = float(table.game.progress.softened)
+    assert abs(found - 1.0) > 0.005
+    with torch.no_grad():
+        logits, tokens = plain.generator.logits(hard), hard.long()
+        inside = ((tokens == SPEC.end).cumsum(1) - (tokens == SPEC.end).long()) == 0
+
+        def nll(temperature):
+            return float(F.cross_entropy(logits[inside].double() / temperature, tokens[inside]))
+
+        grid = [found * (1.0 + k / 200) for k in range(-20, 21)]
+        assert abs(min(grid, key=nll) - found) < 0.011 * found
+        for generator in (table.generator, table.game.networks["mle"]):
+            torch.testing.assert_close(generator.logits(hard), logits / found, rtol=1e-4, atol=1e-5)
+    assert table.gradients("discriminator/main", 30)["generator/calibration"] == pytest.approx(found)
+
+
+def test_what_is_calibrated_cannot_be_normalised_as_well():
+    networks = dict(lstm.build(lstm.Options(embedding=6, width=8), SPEC))
+    apply_spectral_norm(networks["generator"])
+    with pytest.raises(UsageError, match=r"game\.mle\.calibrate.*spectral"):
+        Table(networks=networks, mle={"steps": 3, "calibrate": True})
 
 
 def test_a_pretrained_discriminator_keeps_its_tokens():
