@@ -123,6 +123,11 @@ def evaluate(
         real = _draw(source, rows, count, derive(seed, "evaluate", "real"), progress, "reading real samples")
         x = generator.spec.adopt(real.x, source.spec)
         real = Samples(x, _renamed(real.condition, source.spec, generator.spec))
+    candidates = generator.settings.run.candidates
+    if candidates.count > 1:
+        notes.append(
+            f"generated: each was chosen among {candidates.count} samples by the discriminator; no other column is"
+        )
     progress("generating samples", 0, samples)
     generated = _generate(generator, real, train, samples, seed)
     others = {}
@@ -159,7 +164,7 @@ def evaluate(
             seed=seed,
             ema_half_life=settings.run.ema.half_life,
             sampling=None if generator.sampling is None else generator.sampling.model_dump(mode="json"),
-            candidates=generator.settings.run.candidates.model_dump(mode="json"),
+            candidates=candidates.model_dump(mode="json"),
             device=str(next(generator.module.parameters()).device),
             metrics={name: metric.dump() for name, metric in chosen.items()},
             versions=_versions(registry, settings, chosen),

@@ -176,6 +176,7 @@ def test_a_run_that_says_so_samples_and_is_evaluated_with_candidates(tmp_path):
     assert not torch.equal(generator.sample(30), load(folder, count=1).sample(30))
     found = gancore.evaluate(folder, samples=20, metrics=["judges:mean"], registry=registry(), device="cpu")
     assert found.protocol.candidates == {"count": 3, "sharpness": 1.0}
+    assert any("chosen among 3 samples by the discriminator" in note for note in found.notes)
     kept = json.loads(next((folder / "evaluations").glob("*.json")).read_text())
     assert kept["protocol"]["candidates"]["count"] == 3
 
