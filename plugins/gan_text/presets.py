@@ -26,9 +26,6 @@ def adversarial(weight: float, lr: float = 5e-5, beta1: float = 0.5) -> dict[str
     }
 
 
-CAPTIONS = {"temperature": 0.58, "temperature_per_nat": 0.06}
-"""How captions are drawn, and the discriminator sees them."""
-
 PRESETS = [
     Preset(
         name="demo",
@@ -76,9 +73,9 @@ PRESETS = [
                 },
                 # To the end: the generator's own steps cost more than they gained, while a discriminator of a generator that
                 # stands still becomes good enough to choose between its texts.
-                "warmup": 3100,
-                "noise": CAPTIONS["temperature"],
-                "noise_per_nat": CAPTIONS["temperature_per_nat"],
+                "warmup": 2800,
+                "noise": 0.58,
+                "noise_per_nat": 0.06,
             },
             "data": {"name": "lines", "tokens": "words"},
             "architecture": {
@@ -90,11 +87,11 @@ PRESETS = [
                 "recurrent_dropout": 0.4,
                 "token_dropout": 0.1,
                 "cnn": JUDGE,
-                "sampling": CAPTIONS,
+                "sampling": {"temperature": 0.605, "temperature_per_nat": 0.0625},
             },
-            "candidates": {"count": 4, "sharpness": 0.7},
+            "candidates": {"count": 4, "sharpness": 0.75},
             "batch_size": 64,
-            "steps": 3100,
+            "steps": 2800,
             "samples": 32,
             "held_out": 0.03,
             "every": {"sample": 700, "checkpoint": 700, "health": 1000},
