@@ -55,7 +55,7 @@ PRESETS = [
     ),
     Preset(
         name="captions",
-        summary="Short texts of your own by words, such as captions, in an hour on two cores",
+        summary="Short texts of your own by words, such as captions, in half an hour on two cores",
         config={
             **adversarial(0.05, lr=2e-5, beta1=0.9),
             "game": {
