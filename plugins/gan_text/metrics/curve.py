@@ -7,6 +7,12 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+PLACES = 1001
+"""Places of each line between neighbours that are looked at."""
+
 
 class Spot(NamedTuple):
     """A point with the standard errors of its two coordinates: diversity `x` and quality `y`, the higher the better."""
@@ -18,56 +24,66 @@ class Spot(NamedTuple):
 
 
 def lead(own: Spot, others: Sequence[Spot], *, rising: bool) -> float:
-    """By how many standard errors `own` lies above the curve through `others` at the same x; below it where negative.
+    """By how many standard errors `own` is better than the curve through `others`; worse than it where negative.
 
     The curve is made of straight lines from each of the others to the next, in the order given, such as that of their
-    temperatures. It may come by an x more than once, for neither plane needs to be monotone: then the highest counts. What
-    is divided by is the standard error of the height of `own` over the line through the two neighbours: their errors of y by
-    their shares, its own, and the errors of x by the line's slope. `rising` says that a higher x is more diverse.
+    temperatures. Of a curve that turns back, only those places count that no other is better than in both coordinates.
+    `rising` says that a higher x is more diverse.
 
-    Beyond the ends of the curve the nearest of the others takes its place, and only what would be true of any curve that goes
-    on from there, where quality falls with diversity, is said: that `own` is better where it is more diverse and above, that
-    it is worse where it is less diverse and below; else 0.
+    What is measured is the distance of `own` to the nearest place where the curve is or might be, each coordinate in standard
+    errors of its difference. It might be anywhere beyond its ends where quality falls with diversity: no more can be said of
+    an `own` that is more diverse than all of the curve, but not better than its most diverse place, or the other way round.
+    Over a straight line this is the height at the same x by the standard error of that height.
 
     Raises:
         ValueError: there are no others.
     """
     if not others:
         raise ValueError("a lead needs at least one other to lie above")
-    lines = [
-        (low, high) for low, high in map(sorted, itertools.pairwise([others[0], *others])) if low.x <= own.x <= high.x
-    ]
-    if lines:
-        return _over_line(own, *max(lines, key=lambda line: _height(own.x, *line)))
-    beyond = min(others, key=lambda spot: (abs(spot.x - own.x), -spot.y))
-    height = _ratio(own.y - beyond.y, math.hypot(own.y_error, beyond.y_error))
-    return max(0.0, height) if (own.x > beyond.x) == rising else min(0.0, height)
-
-
-def _height(x: float, low: Spot, high: Spot) -> float:
-    """Of the line through two spots, at x; of the upper one where they stand above each other."""
-    if low.x == high.x:
-        return high.y
-    return low.y + (x - low.x) / (high.x - low.x) * (high.y - low.y)
-
-
-def _over_line(own: Spot, low: Spot, high: Spot) -> float:
-    width = high.x - low.x
-    share = (own.x - low.x) / width if width else 1.0
-    slope = (high.y - low.y) / width if width else 0.0
-    # Errors of x move a neighbour's line by its share of the slope, and `own` by the whole.
-    parts = (
-        own.y_error,
-        slope * own.x_error,
-        (1.0 - share) * math.hypot(low.y_error, slope * low.x_error),
-        share * math.hypot(high.y_error, slope * high.x_error),
+    places = np.concatenate([_line(own, low, high) for low, high in itertools.pairwise([others[0], *others])])
+    x, y, x_error, y_error = places.T
+    # How much more diverse, and better, than `own` each place is; then in errors.
+    across, up = (x - own.x) * (1.0 if rising else -1.0), y - own.y
+    front = _best(across, up)
+    across, up = across[front], up[front]
+    across_errors = _ratio(across, np.hypot(x_error[front], own.x_error))
+    up_errors = _ratio(up, np.hypot(y_error[front], own.y_error))
+    end, start = across.argmax(), across.argmin()
+    nearest = min(
+        float(np.hypot(across_errors, up_errors).min()),
+        math.hypot(max(float(across_errors[end]), 0.0), min(float(up_errors[end]), 0.0)),
+        math.hypot(min(float(across_errors[start]), 0.0), max(float(up_errors[start]), 0.0)),
     )
-    return _ratio(own.y - _height(own.x, low, high), math.hypot(*parts))
+    return -nearest if bool(((across >= 0.0) & (up >= 0.0)).any()) else nearest
 
 
-def _ratio(height: float, error: float) -> float:
-    """`height` in errors, at most a million either way: figures are finite."""
+def _line(own: Spot, low: Spot, high: Spot) -> npt.NDArray[np.float64]:
+    """Places `[n, 4]` from `low` to `high` with their errors; among them those of the same x, of the same y, and the nearest."""
+    target, first, last = np.array(own), np.array(low), np.array(high)
+    way = (last - first)[:2]
+    same = [(o - a) / w for o, a, w in zip(own[:2], low[:2], way, strict=True) if w]
+    # The foot of the perpendicular where coordinates are counted in the errors half-way.
+    error = np.hypot(target[2:], 0.5 * np.hypot(first[2:], last[2:]))
+    if error.all() and way.any():
+        unit = way / error
+        same.append(float(unit @ ((target - first)[:2] / error) / (unit @ unit)))
+    share = np.concatenate([np.linspace(0.0, 1.0, PLACES), np.clip(np.array(same), 0.0, 1.0)])[:, None]
+    errors = np.hypot((1.0 - share) * first[2:], share * last[2:])
+    return np.concatenate([first[:2] + share * way, errors], axis=1)
+
+
+def _best(across: npt.NDArray[np.float64], up: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    """Which places none is above that is at least as diverse."""
+    order = np.lexsort((-up, -across))
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(up[order])[:-1]])
+    return order[up[order] > before]
+
+
+def _ratio(difference: npt.NDArray[np.float64], error: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """`difference` in errors, at most a million either way: figures are finite."""
     most = 1e6
-    if error <= abs(height) / most:
-        return math.copysign(most, height) if height else 0.0
-    return height / error
+    small = error <= np.abs(difference) / most
+    found: npt.NDArray[np.float64] = np.where(
+        small, np.copysign(most, difference) * (difference != 0.0), difference / np.where(small, 1.0, error)
+    )
+    return found

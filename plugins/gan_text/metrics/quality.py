@@ -58,7 +58,7 @@ class Bleu:
     - `self-bleu-n`: mean over samples of BLEU with all other samples as references: lack of diversity.
     - `backward-bleu-n`: mean over real texts of BLEU with all samples as references: what of the real texts is covered.
     - `lead/self-bleu` and `lead/backward-bleu`, where the run keeps other generators: by how many standard errors the
-      generator's BLEU lies above their curve at equal diversity, 0 where the curve does not reach so far and nothing can be
+      generator is better than their curve of BLEU over diversity, 0 where the curve does not reach so far and nothing can be
       said; `gan_text.metrics.curve.lead` says how. More than 2 is a win over the others, less than -2 a loss.
     - `standard-error/...` of the figures of the first three kinds: the deviation over sentences, by the root of their number.
 

@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from PIL import Image
 from support.sentences import compared
@@ -121,54 +123,93 @@ def test_lead_is_the_height_over_the_line_in_errors():
     # At 0.6 the line is at 0.3; its error has a quarter of 0.03 and three quarters of 0.04.
     error = math.hypot(0.01, 0.25 * 0.03, 0.75 * 0.04)
     assert lead(Spot(0.6, 0.5, 0.0, 0.01), CURVE, rising=False) == pytest.approx(0.2 / error)
-    assert lead(Spot(0.6, 0.1, 0.0, 0.01), CURVE, rising=True) == pytest.approx(-0.2 / error)
 
 
-def test_errors_across_count_by_the_slope():
-    curve = [Spot(0.5, 0.2, 0.02, 0.0), Spot(0.9, 0.6, 0.0, 0.0)]
-    # The slope is 1, and the first neighbour has three quarters at 0.6.
-    assert lead(Spot(0.6, 0.5, 0.01, 0.0), curve, rising=False) == pytest.approx(0.2 / math.hypot(0.01, 0.75 * 0.02))
+def test_less_than_the_line_is_a_loss():
+    assert lead(Spot(0.6, 0.2, 0.0, 0.01), CURVE, rising=False) == pytest.approx(-0.1 / math.hypot(0.01, 0.0075, 0.03))
+
+
+def test_errors_along_diversity_count_by_the_slope():
+    # Half-way a line of slope 2, whose height at 0.5 is 0.5; the distance to a line does not depend on where it begins.
+    curve = [Spot(0.0, -0.5), Spot(1.0, 1.5)]
+    height, error = 0.3, math.hypot(0.04, 2 * 0.03)
+    assert lead(Spot(0.5, 0.8, 0.03, 0.04), curve, rising=False) == pytest.approx(height / error)
+    assert lead(Spot(0.5, 0.2, 0.03, 0.04), curve, rising=False) == pytest.approx(-height / error)
+
+
+@given(
+    slope=st.floats(0.1, 50.0),
+    x=st.floats(0.4, 0.6),
+    height=st.floats(-0.02, 0.02),
+    errors=st.tuples(st.floats(0.001, 0.01), st.floats(0.001, 0.01)),
+)
+def test_lead_over_a_straight_line_is_what_propagation_of_errors_gives(slope, x, height, errors):
+    curve = [Spot(0.0, 0.0), Spot(1.0, slope)]
+    own = Spot(x, slope * x + height, *errors)
+    wanted = height / math.hypot(slope * errors[0], errors[1])
+    assert lead(own, curve, rising=False) == pytest.approx(wanted, rel=1e-3, abs=1e-3)
+
+
+def test_lead_over_an_upright_line_is_that_along_diversity():
+    # However far above its lower end: the line itself is one error of diversity away.
+    curve = [Spot(0.5, 0.9), Spot(0.5001, 0.1)]
+    for x, wanted in ((0.51, 1.0), (0.49, -1.0)):
+        assert lead(Spot(x, 0.5, 0.01, 0.001), curve, rising=True) == pytest.approx(wanted, rel=0.02)
 
 
 def test_lead_at_a_point_of_the_curve_is_over_that_point():
-    assert lead(Spot(0.5, 0.3, 0.0, 0.03), CURVE, rising=False) == pytest.approx(0.1 / 0.05)
     middle = [*CURVE, Spot(0.7, 0.5, 0.0, 0.03)]
-    assert lead(Spot(0.7, 0.4, 0.0, 0.04), middle, rising=False) == pytest.approx(-0.1 / 0.05)
+    assert lead(Spot(0.7, 0.3, 0.0, 0.04), [CURVE[0], middle[2], CURVE[1]], rising=False) == pytest.approx(-0.2 / 0.05)
 
 
-def test_curve_that_turns_back_counts_where_it_is_highest():
+def test_of_a_curve_that_turns_back_only_the_best_places_count():
     # As temperature rises, backward BLEU does first and falls then.
     curve = [Spot(0.4, 0.7, 0.0, 0.03), Spot(0.6, 0.5, 0.0, 0.03), Spot(0.4, 0.1, 0.0, 0.03)]
     error = math.hypot(0.04, 0.5 * 0.03, 0.5 * 0.03)
     assert lead(Spot(0.5, 0.5, 0.0, 0.04), curve, rising=True) == pytest.approx(-0.1 / error)
     assert lead(Spot(0.7, 0.6, 0.0, 0.04), curve, rising=True) == pytest.approx(0.1 / 0.05)
+    # Worse in both than the turning point, though close to the part below it.
+    assert lead(Spot(0.42, 0.15, 0.04, 0.1), curve, rising=True) < -3.0
 
 
 def test_points_of_a_curve_above_each_other_count_by_the_upper_one():
     curve = [Spot(0.5, 0.2, 0.1, 0.03), Spot(0.5, 0.4, 0.1, 0.03)]
-    assert lead(Spot(0.5, 0.5, 0.1, 0.04), curve, rising=False) == pytest.approx(0.1 / 0.05)
+    assert lead(Spot(0.5, 0.3, 0.1, 0.04), curve, rising=False) == 0.0  # just as diverse: not certainly less
+    assert lead(Spot(0.7, 0.3, 0.1, 0.04), curve, rising=False) == pytest.approx(-0.2 / math.hypot(0.1, 0.1))
 
 
+@pytest.mark.parametrize("rising", [False, True])
 @pytest.mark.parametrize(
-    ("x", "y", "rising", "wanted"),
+    ("x", "y", "wanted"),
     [
-        (0.4, 0.3, False, 2.0),  # more diverse than the end, and above it
-        (0.4, 0.1, False, 0.0),  # more diverse and below: the curve may be lower there
-        (1.0, 0.7, False, 0.0),  # less diverse and above: the curve may be higher there
-        (1.0, 0.5, False, -2.0),
-        (0.4, 0.3, True, 0.0),
-        (0.4, 0.1, True, -2.0),
-        (1.0, 0.7, True, 2.0),
-        (1.0, 0.5, True, 0.0),
+        (0.4, 0.3, 2.0),  # more diverse than the end, and above it
+        (0.4, 0.1, 0.0),  # more diverse and below: the curve may be lower there
+        (1.0, 0.7, 0.0),  # less diverse and above: the curve may be higher there
+        (1.0, 0.5, -2.0),
     ],
 )
-def test_beyond_the_curve_only_what_is_sure_is_said(x, y, rising, wanted):
-    curve = [Spot(0.9, 0.6, 0.0, 0.03), Spot(0.5, 0.2, 0.0, 0.03)]
-    assert lead(Spot(x, y, 0.0, 0.04), curve, rising=rising) == pytest.approx(wanted)
+def test_beyond_the_curve_only_what_is_sure_is_said(x, y, wanted, rising):
+    sign = -1.0 if rising else 1.0
+    curve = [Spot(sign * 0.9, 0.6, 0.0, 0.03), Spot(sign * 0.5, 0.2, 0.0, 0.03)]
+    assert lead(Spot(sign * x, y, 0.0, 0.04), curve, rising=rising) == pytest.approx(wanted)
+
+
+def test_just_beyond_the_end_the_errors_along_diversity_count():
+    # Far above the most diverse place, but hardly more diverse than it: it may lie on the line.
+    curve = [Spot(0.50, 0.9, 0.002, 0.002), Spot(0.51, 0.1, 0.002, 0.002)]
+    error = math.hypot(0.002, 0.003)
+    assert lead(Spot(0.511, 0.6, 0.003, 0.002), curve, rising=True) == pytest.approx((0.511 - 0.50375) / error, rel=0.1)
+
+
+def test_lead_is_continuous_over_the_ends_of_the_curve():
+    curve = [Spot(0.4, 0.7, 0.01, 0.01), Spot(0.6, 0.5, 0.01, 0.01)]
+    for x, y in ((0.6, 0.6), (0.6, 0.3), (0.4, 0.9), (0.4, 0.6)):
+        before, after = (lead(Spot(x + d, y, 0.01, 0.01), curve, rising=True) for d in (-1e-6, 1e-6))
+        assert before == pytest.approx(after, abs=1e-3)
 
 
 def test_lead_without_errors_is_finite():
-    assert lead(Spot(0.5, 0.3), [Spot(0.5, 0.2)], rising=True) == 1e6
+    assert lead(Spot(0.4, 0.3), [Spot(0.5, 0.2)], rising=False) == 1e6
     assert lead(Spot(0.5, 0.2), [Spot(0.5, 0.2)], rising=True) == 0.0
     with pytest.raises(ValueError, match="at least one other"):
         lead(Spot(0.5, 0.2), [], rising=True)
