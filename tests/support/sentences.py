@@ -26,11 +26,13 @@ def compared(
     *,
     held_out: bool = True,
     length: int = 16,
+    unknown: Sequence[str] = (),
     **more,
 ) -> tuple[TextSpec, Material]:
-    """The spec that holds all of them, and the material."""
+    """The spec that holds all of them but the words `unknown`, and the material."""
     others = others or {}
-    spec = spec_of([*generated, *real, *train, *(text for one in others.values() for text in one)], length)
+    texts = [*generated, *real, *train, *(text for one in others.values() for text in one)]
+    spec = spec_of([word for text in texts for word in text.split() if word not in unknown], length)
     made = {name: Samples(spec.encode(texts)) for name, texts in others.items()}
     sets = {"generated": generated, "real": real, "train": train}
     parts = {name: Samples(spec.encode(texts)) for name, texts in sets.items()}

@@ -32,6 +32,8 @@ class Likelihood:
     - `tokens`: of a text in the mean, generated and real, the end among them.
     - `real/nll-per-text`, `real/nll-per-token` and `real/perplexity` (the exponential of the second): of real texts. Where these
       are held out this is what is called NLL_gen, which some published tables have of training texts.
+    - `real/known`: the share of real texts that these are of. Where no training text has an unknown token, the generator never
+      learnt when one comes, so texts with one are left out.
     - `train/nll-per-token`: of texts that were trained on; `overfitting` is by how much that of held-out texts is higher.
     - `own/nll-per-text` and `own/nll-per-token`: of the generator's own texts, NLL_div: an estimate of its entropy, the lower
       the less diverse.
@@ -55,26 +57,44 @@ class Likelihood:
         }
         if material.log_likelihood is None:
             return found
-        own = self._of(material.log_likelihood, material, material.generated)
+        known = self._known(material)
+        own = self._of(material.log_likelihood, material, known, material.generated)
         others = {
-            name: self._of(ask, material, material.others[name])
+            name: self._of(ask, material, known, material.others[name])
             for name, ask in material.others_log_likelihood.items()
             if name in material.others
         }
+        found["real/known"] = Figure(value=len(known) / max(1, len(material.real)))
         return found | {
             name: Figure(value=value, others={other: one[name] for other, one in others.items()})
             for name, value in own.items()
         }
 
-    def _of(self, ask: LogLikelihood, material: Material, samples: Samples) -> Mapping[str, float]:
-        """The figures of a generator whose own samples are `samples`."""
-        text, token = self._nll(ask, material.real)
-        found = {"real/nll-per-text": text, "real/nll-per-token": token, "real/perplexity": math.exp(min(token, 700.0))}
+    def _known(self, material: Material) -> Samples:
+        """The real texts that the generator can be asked about."""
+        unknown, real = self.spec.unknown, material.real
+        if unknown is None or bool((material.train.x == unknown).any()):
+            return real
+        known = (real.x != unknown).all(1)
+        return Samples(real.x[known], None if real.condition is None else real.condition[known])
+
+    def _of(self, ask: LogLikelihood, material: Material, known: Samples, samples: Samples) -> Mapping[str, float]:
+        """The figures of a generator whose own samples are `samples`, of the real texts `known` as far as there are any."""
+        found: dict[str, float] = {}
+        if len(known):
+            text, token = self._nll(ask, known)
+            found = {
+                "real/nll-per-text": text,
+                "real/nll-per-token": token,
+                "real/perplexity": math.exp(min(token, 700.0)),
+            }
         if material.held_out:
             _, learnt = self._nll(ask, material.train)
-            found |= {"train/nll-per-token": learnt, "overfitting": token - learnt}
-        text, token = self._nll(ask, samples)
-        return found | {"own/nll-per-text": text, "own/nll-per-token": token}
+            found["train/nll-per-token"] = learnt
+            if len(known):
+                found["overfitting"] = token - learnt
+        text, own = self._nll(ask, samples)
+        return found | {"own/nll-per-text": text, "own/nll-per-token": own}
 
     def _nll(self, ask: LogLikelihood, samples: Samples) -> tuple[float, float]:
         """The mean NLL of a text, and of a token."""

@@ -22,8 +22,8 @@ OURS = ["a b c d", "x y", "x y", ""]
 OTHERS = {"mle 1.0": ["a b", "e f g", "a", "b"]}
 
 
-def found(module, *sets, held_out=True, others=None, length=16, likelihoods=None, **options):
-    spec, material = compared(*sets, others, held_out=held_out, length=length, **(likelihoods or {}))
+def found(module, *sets, held_out=True, others=None, length=16, more=None, **options):
+    spec, material = compared(*sets, others, held_out=held_out, length=length, **(more or {}))
     figures = module.build(module.Options(**options), spec)(material)
     assert not faults(figures)
     return figures
@@ -143,7 +143,7 @@ def uniform(vocabulary):
 
 
 def test_perplexity_of_equal_chances_is_their_number():
-    figures = found(likelihood, OURS, REAL, TRAIN, likelihoods={"log_likelihood": uniform(7)})
+    figures = found(likelihood, OURS, REAL, TRAIN, more={"log_likelihood": uniform(7)})
     assert figures["real/perplexity"].value == pytest.approx(7.0)
     assert figures["real/nll-per-token"].value == pytest.approx(math.log(7))
     assert figures["real/nll-per-text"].value == pytest.approx(4 * math.log(7))
@@ -165,9 +165,31 @@ def test_overfitting_is_the_gap_between_held_out_and_training_texts():
     assert figures["overfitting"].value == pytest.approx(32 / 16 - 4 / 15)
 
 
+def surprised_by_unknown(samples):
+    """Nothing surprises it but unknown tokens."""
+    return -100.0 * (samples.x == 1).any(1).float()
+
+
+def test_texts_with_words_that_were_never_met_are_left_out():
+    more = {"log_likelihood": surprised_by_unknown, "unknown": ["new", "other"]}
+    figures = found(likelihood, ["a"], ["a b", "a new", "b", "b a"], ["a b", "b"], more=more)
+    assert figures["real/known"].value == 0.75
+    assert figures["real/nll-per-text"].value == 0.0
+    figures = found(likelihood, ["a"], ["new"], ["a b", "b"], more=more)
+    assert figures["real/known"].value == 0.0
+    assert not {"real/nll-per-text", "real/perplexity", "overfitting"} & set(figures)
+
+
+def test_unknown_words_that_were_trained_on_count():
+    more = {"log_likelihood": surprised_by_unknown, "unknown": ["new", "other"]}
+    figures = found(likelihood, ["a"], ["a b", "a new"], ["a b", "b other"], more=more)
+    assert figures["real/known"].value == 1.0
+    assert figures["real/nll-per-text"].value == 50.0
+
+
 def test_others_have_their_own_likelihood():
-    likelihoods = {"log_likelihood": uniform(7), "others_log_likelihood": {"mle 1.0": uniform(5)}}
-    figures = found(likelihood, OURS, REAL, TRAIN, others=OTHERS, likelihoods=likelihoods)
+    more = {"log_likelihood": uniform(7), "others_log_likelihood": {"mle 1.0": uniform(5)}}
+    figures = found(likelihood, OURS, REAL, TRAIN, others=OTHERS, more=more)
     assert figures["real/perplexity"].others == pytest.approx({"mle 1.0": 5.0})
     assert figures["own/nll-per-text"].others == pytest.approx({"mle 1.0": (7 / 4 + 1) * math.log(5)})
 
@@ -182,7 +204,7 @@ def test_generator_that_cannot_tell_gives_no_likelihood():
 
 
 def test_texts_that_were_trained_on_tell_no_overfitting():
-    figures = found(likelihood, OURS, TRAIN, TRAIN, held_out=False, likelihoods={"log_likelihood": uniform(7)})
+    figures = found(likelihood, OURS, TRAIN, TRAIN, held_out=False, more={"log_likelihood": uniform(7)})
     assert "overfitting" not in figures
 
 
@@ -193,7 +215,7 @@ def test_limit_of_texts_holds_for_the_generator_that_is_asked():
         asked.append(len(samples))
         return torch.zeros(len(samples))
 
-    found(likelihood, OURS, REAL, TRAIN, likelihoods={"log_likelihood": ask}, limit=2)
+    found(likelihood, OURS, REAL, TRAIN, more={"log_likelihood": ask}, limit=2)
     assert asked == [2, 2, 2]
 
 
