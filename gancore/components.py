@@ -287,6 +287,8 @@ class GameContext:
     """How many parts the engine cuts each batch into; with more than one, graphs are not kept between phases."""
     steps: int = 0
     """Length of the run."""
+    train: DataSource | None = None
+    """What is trained on, for a game that counts something of it; None where a generator is only loaded."""
     held_out: DataSource | None = None
     """The part of the data that is not trained on, for a game that watches itself; None where nothing is held out."""
 

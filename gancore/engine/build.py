@@ -30,7 +30,9 @@ class Chain:
         return x
 
 
-def build_game(settings: Settings, spec: SampleSpec, held_out: DataSource | None = None) -> GameRule:
+def build_game(
+    settings: Settings, spec: SampleSpec, train: DataSource | None = None, held_out: DataSource | None = None
+) -> GameRule:
     """The game with its networks, initialised from the seed, on the CPU. `held_out` are data that are not trained on.
 
     Raises:
@@ -64,6 +66,7 @@ def build_game(settings: Settings, spec: SampleSpec, held_out: DataSource | None
             autocast=torch.bfloat16 if run.precision == "bf16" else None,
             micro_batches=run.micro_batches,
             steps=run.steps,
+            train=train,
             held_out=held_out,
         )
         game: GameRule = settings.game.build(context)

@@ -141,7 +141,7 @@ class Session:
         self.source, held_out = both_parts(whole, self.config.held_out)
         self.spec = self.source.spec
         check_writers(self.settings, self.spec)
-        self.game = build_game(self.settings, self.spec, held_out)
+        self.game = build_game(self.settings, self.spec, self.source, held_out)
         memory_format = pick_memory_format(self.config.memory_format, self.spec)
         for module in self.game.networks.values():
             module.to(self.device).train()

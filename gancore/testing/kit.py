@@ -171,7 +171,8 @@ class Kit(Bench):
 
     def game(self, settings: Settings) -> GameRule:
         """The game of `settings`, built anew: networks are changed by training. Raises Mismatch where it is no game to play."""
-        game = build_game(settings, self.source(settings).spec)
+        source = self.source(settings)
+        game = build_game(settings, source.spec, source)
         for name, network in game.networks.items():
             if any(nn.parameter.is_lazy(p) for p in network.parameters()):
                 raise Mismatch(

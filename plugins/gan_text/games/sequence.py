@@ -7,6 +7,7 @@ kept beside the one that goes on: only what is better than it at some temperatur
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -16,9 +17,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from gan_text.games.noising import Noising
 from gan_text.games.progress import Progress
 from gan_text.nets.reading import TextDiscriminator
 from gan_text.nets.sampling import Sampling
+from gan_text.spec import TextSpec
 from gancore.components import GameContext, OtherGenerator
 from gancore.data.batch import Batch
 from gancore.errors import UsageError
@@ -75,6 +78,13 @@ class MleOptions(Base):
         False,
         description="At the end, divide the logits by the number that makes the held-out texts likeliest (temperature scaling, Guo"
         " et al. 2017), so that temperatures mean the same however far a generator has learnt its texts by heart.",
+    )
+    noising: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Strength of Kneser-Ney noising (Xie et al. 2017): with a probability of this times the number of different"
+        " tokens that follow a token, by how often it occurs, it is read as another, and another is to be foreseen after it.",
     )
     held_out: int = Field(
         1000, ge=1, le=1_000_000, description="How many of the held-out texts are looked at, at most."
@@ -158,12 +168,19 @@ class MlePhase(Phase):
     """Make the real texts more likely: their mean negative log-likelihood in nats, divided by the places of a text."""
 
     def __init__(
-        self, player: Player, table: SequenceTable, options: MleOptions, *, beside: Phase | None = None
+        self,
+        player: Player,
+        table: SequenceTable,
+        options: MleOptions,
+        *,
+        beside: Phase | None = None,
+        noising: Noising | None = None,
     ) -> None:
         super().__init__("generator/mle", player)
         self.table = table
         self.progress = table.progress
         self.options = options
+        self.noising = noising
         self.beside = beside
         self._step = 0
 
@@ -180,11 +197,13 @@ class MlePhase(Phase):
         return self.options.lr * fall * self.options.restart_lr**self.progress.restarts
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        """`generator/nll` is in nats a text."""
-        del draws
+        """`generator/nll` is in nats a text, of noised ones where there is noising."""
         self._step = batch.step
+        noised = {}
+        if self.noising is not None:
+            noised = dict(zip(("read", "goal"), self.noising(batch.hard, draws.within(self.name)), strict=True))
         with self.table.autocast(batch.hard.device):
-            nll: Tensor = self.player.module.nll(batch.hard, batch.condition).sum(1).mean()  # type: ignore[operator]
+            nll: Tensor = self.player.module.nll(batch.hard, batch.condition, **noised).sum(1).mean()  # type: ignore[operator]
         weight = batch.weight * (1.0 if self.beside is None else self.options.beside) / batch.hard.shape[1]
         (nll * weight).backward()
         return {"generator/nll": nll.detach(), **(self.progress.scalars() if self.beside is None else {})}
@@ -282,6 +301,11 @@ class SequenceGame(GanGame):
                         "game.mle.calibrate scales the generator's last layer, which spectral normalisation would undo; say "
                         "game.mle.calibrate=false, or leave architecture.spectral_norm to the discriminator"
                     )
+            if options.mle.noising and not {"read", "goal"} <= set(inspect.signature(generator.nll).parameters):  # type: ignore[arg-type]
+                raise UsageError(
+                    f"game.mle.noising needs a generator whose nll takes read and goal, and that of {type(generator).__name__} does "
+                    "not; say game.mle.noising=0"
+                )
             if options.mle.steps:
                 best = copy.deepcopy(generator).requires_grad_(False)
                 self.networks["mle"] = best
@@ -311,14 +335,21 @@ class SequenceGame(GanGame):
         main = SequenceDiscriminator("discriminator/main", judge, table)
         generator = SequenceGenerator("generator/main", maker, table, every=options.generator_every)
         main.generator_phase = generator
-        phases: list[Phase] = [MlePhase(maker, table, options.mle)] if options.mle.steps else []
+        noising = None
+        if options.mle.noising:
+            if self.context.train is None or not isinstance(self.context.spec, TextSpec):
+                raise UsageError(
+                    "game.mle.noising counts the texts that are trained on, and there are none; say game.mle.noising=0"
+                )
+            noising = Noising(self.context.train, self.context.spec, options.mle.noising)
+        phases: list[Phase] = [MlePhase(maker, table, options.mle, noising=noising)] if options.mle.steps else []
         phases.append(main)
         for name, (regulariser, penalty) in self.context.penalties.items():
             assert isinstance(penalty, PenaltyOptions)
             phases.append(SequencePenalty(name.rpartition(":")[2], judge, table, regulariser, penalty))
         phases.append(generator)
         if options.mle.beside:
-            phases.append(MlePhase(maker, table, options.mle, beside=generator))
+            phases.append(MlePhase(maker, table, options.mle, beside=generator, noising=noising))
         return phases
 
 

@@ -194,12 +194,13 @@ class TextGenerator(nn.Module):
         begin = self.begin.to(read.dtype).expand(len(ids), 1, -1)
         return torch.cat([begin, read], dim=1) + self._offset(condition)[:, None]
 
-    def _read(self, ids: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Features `[n, features]` of the n places of `ids` `[batch, length]` that belong to texts, and which these are.
+    def _read(self, hard: Tensor, condition: Tensor | None, read: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Features `[n, features]` of the n places of `hard` `[batch, length]` that belong to texts, and which these are.
 
-        Places are numbered from 0 to `batch * length`.
+        Places are numbered from 0 to `batch * length`. `read` is what is read at them, where that is not `hard`.
         """
-        inside = up_to_end(ids, self.end)
+        inside = up_to_end(hard, self.end)
+        ids = hard if read is None else read
         if ids.is_meta:
             hidden = self.hidden(self.inputs(ids, condition), condition)
             return hidden.flatten(0, 1), torch.arange(ids.numel(), device=ids.device)
@@ -217,15 +218,23 @@ class TextGenerator(nn.Module):
         with parametrize.cached():
             return self.project(self.hidden(self.inputs(hard.long(), condition), condition))
 
-    def nll(self, hard: Tensor, condition: Tensor | None = None) -> Tensor:
+    def nll(
+        self,
+        hard: Tensor,
+        condition: Tensor | None = None,
+        *,
+        read: Tensor | None = None,
+        goal: Tensor | None = None,
+    ) -> Tensor:
         """The negative log-likelihood of each token of `hard` `[batch, length]` after those before it, in nats, float32.
 
-        The first end counts; places after it are 0, and those behind the longest text of the batch cost nothing.
+        The first end counts; places after it are 0, and those behind the longest text of the batch cost nothing. `read` and
+        `goal`, int64 of the same shape, are tokens to read and to foresee at these places instead of those of `hard`.
         """
         ids = hard.long()
         with parametrize.cached():
-            hidden, rows = self._read(ids, condition)
-            tokens = ids.flatten()[rows]
+            hidden, rows = self._read(ids, condition, read)
+            tokens = (ids if goal is None else goal).flatten()[rows]
             readout = self.readout()
             if readout is None:
                 losses = F.cross_entropy(self.project(hidden).float(), tokens, reduction="none")

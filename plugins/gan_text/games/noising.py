@@ -1,0 +1,56 @@
+"""Noised texts, from which maximum likelihood learns what it could not from the texts alone: a smoothing of rare words."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gan_text.spec import TextSpec
+from gancore.components import DataSource
+from gancore.random import Draws
+
+CHUNK = 4096
+"""Texts counted together."""
+
+
+class Noising:
+    """Bigram Kneser-Ney noising (Xie et al. 2017, "Data noising as smoothing in neural network language models").
+
+    A token `x` at one place and the one that follows it are each replaced, in what is read and in what is to be foreseen, with
+    probability `strength * N(x, .) / c(x)`: `c(x)` is how often it stands in a text, `N(x, .)` how many different tokens follow it.
+    So what was seen once is hardly relied on, and what is always followed by the same stays. What replaces is drawn in proportion to
+    `N(., x)`, how many different tokens a token follows; ends are never drawn. The first token and the length of a text stay.
+
+    Counts are of at most `most` texts, from all over the data.
+    """
+
+    def __init__(self, source: DataSource, spec: TextSpec, strength: float, most: int = 200_000) -> None:
+        counts, pairs = torch.zeros(spec.vocabulary), torch.empty(0, dtype=torch.int64)
+        rows = torch.linspace(0, len(source) - 1, min(most, len(source)), dtype=torch.float64).long()
+        for some in rows.split(CHUNK):
+            ids = source.fetch(some, Draws(0, some))[0].long()
+            inside = ids[:, :-1] != spec.end
+            first, second = ids[:, :-1][inside], ids[:, 1:][inside]
+            counts += torch.bincount(first, minlength=spec.vocabulary)
+            pairs = torch.cat([pairs, first * spec.vocabulary + second]).unique()
+        followers = torch.bincount(pairs // spec.vocabulary, minlength=spec.vocabulary)
+        leaders = torch.bincount(pairs % spec.vocabulary, minlength=spec.vocabulary).double()
+        leaders[spec.end] = 0.0
+        self.share = strength * followers / counts.clamp_min(1.0)
+        """With what probability `[vocabulary]` a token is replaced, and the one after it."""
+        self.up_to = leaders.cumsum(0) / leaders.sum().clamp_min(1.0)
+        """Of tokens up to each, `[vocabulary]`, the probability to be drawn."""
+
+    def __call__(self, hard: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """What is to be read, and what to be foreseen, of texts `hard` `[batch, length]`: both `[batch, length]` int64."""
+        self.share, self.up_to = self.share.to(hard.device), self.up_to.to(hard.device)
+        ids, most = hard.long(), len(self.up_to) - 1
+        places = ids.shape[1] - 1
+        hit = draws.uniform("places", places) < self.share[ids[:, :-1]]
+        drawn = [
+            torch.searchsorted(self.up_to, draws.uniform(name, places).double(), right=True).clamp_(max=most)
+            for name in ("read", "goal")
+        ]
+        read = torch.cat([torch.where(hit, drawn[0], ids[:, :-1]), ids[:, -1:]], dim=1)
+        goal = torch.cat([ids[:, :1], torch.where(hit, drawn[1], ids[:, 1:])], dim=1)
+        return read, goal
