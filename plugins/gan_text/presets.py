@@ -61,21 +61,19 @@ PRESETS = [
             "game": {
                 "name": "sequence",
                 "mle": {
-                    "steps": 2500,
+                    "steps": 2800,
                     "lr": 3e-3,
-                    "final": 0.4,
+                    "final": 0.3,
                     "every": 140,
-                    "patience": 2,
-                    "restarts": 1,
-                    "restart_lr": 0.8,
+                    "patience": 3,
+                    "noising": 0.3,
                     "calibrate": True,
                     "beside": 0.3,
                 },
                 # To the end: the generator's own steps cost more than they gained, while a discriminator of a generator that
-                # stands still becomes good enough to choose between its texts.
-                "warmup": 2800,
-                "noise": 0.58,
-                "noise_per_nat": 0.06,
+                # stands still becomes good enough to choose between its texts, for who asks for candidates.
+                "warmup": 3400,
+                "noise": 0.918,
             },
             "data": {"name": "lines", "tokens": "words"},
             "architecture": {
@@ -87,11 +85,10 @@ PRESETS = [
                 "recurrent_dropout": 0.4,
                 "token_dropout": 0.1,
                 "cnn": JUDGE,
-                "sampling": {"temperature": 0.605, "temperature_per_nat": 0.0625},
+                "sampling": {"temperature": 0.918},
             },
-            "candidates": {"count": 4, "sharpness": 0.75},
             "batch_size": 64,
-            "steps": 2800,
+            "steps": 3400,
             "samples": 32,
             "held_out": 0.03,
             "every": {"sample": 700, "checkpoint": 700, "health": 1000},
