@@ -73,10 +73,14 @@ class Generator(WordGenerator):
 
     def _along(self, layer: nn.LSTM, x: Tensor) -> Tensor:
         """What `layer` makes of `[batch, places, features]`, with some of its recurrent connections left out in training."""
-        if not (self.connections.training and self.connections.p):
-            return cast("Tensor", layer(x)[0])
-        dropped = {"weight_hh_l0": self.connections(layer.weight_hh_l0)}
-        return cast("Tensor", torch.func.functional_call(layer, dropped, (x,))[0])
+        dropped = {}
+        if self.connections.training and self.connections.p:
+            dropped = {"weight_hh_l0": self.connections(layer.weight_hh_l0)}
+        if x.device.type != "cpu":
+            return cast("Tensor", torch.func.functional_call(layer, dropped, (x,))[0])
+        # In float32: processors without AVX-512 have no LSTM in bfloat16.
+        with torch.autocast("cpu", enabled=False):
+            return cast("Tensor", torch.func.functional_call(layer, dropped, (x.to(self.begin.dtype),))[0])
 
 
 def build(options: Options, spec: SampleSpec) -> Mapping[str, nn.Module]:

@@ -1,4 +1,4 @@
-"""What is left out while likelihood is trained: whole tokens, and connections from place to place; never when texts are drawn."""
+"""What is left out while likelihood is trained: whole tokens, and connections from place to place; and mixed precision."""
 
 from __future__ import annotations
 
@@ -81,3 +81,14 @@ def test_texts_are_drawn_without_anything_left_out(option):
     assert generator.training
     assert torch.equal(generator.gumbel(z, None), plain.gumbel(z, None))
     assert torch.equal(generator.sample(z, None), plain.sample(z, None))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_under_autocast_layers_compute_in_float32_on_a_processor(dropout: float):
+    generator, hard = generator_of(recurrent_dropout=dropout), texts(7, 5, 6, 3, 7, 1, spec=SPEC)
+    made = []
+    generator.layers[0].register_forward_hook(lambda layer, args, out: made.append((args[0].dtype, out[0].dtype)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        generator.nll(hard).sum().backward()
+    assert made == [(torch.float32, torch.float32)]
+    assert torch.isfinite(generator.layers[0].weight_hh_l0.grad).all()
