@@ -172,10 +172,47 @@ def test_of_a_curve_that_turns_back_only_the_best_places_count():
     assert lead(Spot(0.42, 0.15, 0.04, 0.1), curve, rising=True) < -3.0
 
 
-def test_points_of_a_curve_above_each_other_count_by_the_upper_one():
+def test_points_of_a_curve_above_each_other_are_a_line():
     curve = [Spot(0.5, 0.2, 0.1, 0.03), Spot(0.5, 0.4, 0.1, 0.03)]
-    assert lead(Spot(0.5, 0.3, 0.1, 0.04), curve, rising=False) == 0.0  # just as diverse: not certainly less
-    assert lead(Spot(0.7, 0.3, 0.1, 0.04), curve, rising=False) == pytest.approx(-0.2 / math.hypot(0.1, 0.1))
+    assert lead(Spot(0.5, 0.3, 0.1, 0.04), curve, rising=False) == 0.0
+    assert lead(Spot(0.7, 0.3, 0.1, 0.04), curve, rising=False) == pytest.approx(-0.2 / math.hypot(0.1, 0.1 / 2**0.5))
+    assert lead(Spot(0.3, 0.3, 0.1, 0.04), curve, rising=False) == pytest.approx(0.2 / math.hypot(0.1, 0.1))
+
+
+@pytest.mark.parametrize("rising", [False, True])
+@pytest.mark.parametrize(
+    ("x", "y", "wanted"),
+    [
+        (0.5, 0.61, 0.25),  # over the step
+        (0.5, 0.58, -0.5),  # under it
+        (0.405, 0.7, 0.125),  # beside it
+        (0.39, 0.58, -math.hypot(0.25, 0.5)),  # under its corner
+    ],
+)
+def test_between_the_best_places_of_a_curve_that_turns_back_there_is_a_step(x, y, wanted, rising):
+    # It dives where x is .4 and comes back to a height of .6: the corner of the step is at both.
+    sign = 1.0 if rising else -1.0
+    curve = [Spot(sign * at, up) for at, up in ((0.2, 0.9), (0.4, 0.7), (0.4, 0.4), (0.6, 0.6))]
+    assert lead(Spot(sign * x, y, 0.04, 0.04), curve, rising=rising) == pytest.approx(wanted, abs=0.01)
+
+
+@pytest.mark.parametrize("middle", [0.6, 0.601, 0.602])
+def test_whether_a_line_rises_or_falls_by_less_than_its_errors_does_not_matter(middle):
+    curve = [Spot(x, y, 0.002, 0.002) for x, y in ((0.3, 0.7), (0.31, middle), (0.4, 0.601))]
+    error = math.hypot(0.002, 0.002)
+    for y in (0.596, 0.6005, 0.6011, 0.606):
+        assert lead(Spot(0.35, y, 0.002, 0.002), curve, rising=True) == pytest.approx((y - 0.601) / error, abs=0.6)
+
+
+@given(
+    curve=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), min_size=1, max_size=5),
+    own=st.tuples(st.floats(-1, 9), st.floats(-1, 9)),
+    better=st.tuples(st.floats(0, 3), st.floats(0, 3)),
+)
+def test_who_is_better_in_both_coordinates_leads_by_no_less(curve, own, better):
+    spots = [Spot(float(x), float(y)) for x, y in curve]
+    before, after = (Spot(own[0] + n * better[0], own[1] + n * better[1], 1.0, 1.0) for n in (0, 1))
+    assert lead(after, spots, rising=True) >= lead(before, spots, rising=True) - 0.02
 
 
 @pytest.mark.parametrize("rising", [False, True])
