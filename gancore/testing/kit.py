@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gancore.components import Architecture, Dataset, DataSource, GameRule, Preset, Writer
+from gancore.data.held_out import both_parts
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.engine.build import build_game
@@ -172,7 +173,7 @@ class Kit(Bench):
     def game(self, settings: Settings) -> GameRule:
         """The game of `settings`, built anew: networks are changed by training. Raises Mismatch where it is no game to play."""
         source = self.source(settings)
-        game = build_game(settings, source.spec, source)
+        game = build_game(settings, source.spec, *both_parts(source, settings.run.held_out))
         for name, network in game.networks.items():
             if any(nn.parameter.is_lazy(p) for p in network.parameters()):
                 raise Mismatch(

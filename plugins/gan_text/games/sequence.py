@@ -290,6 +290,15 @@ class SequenceGame(GanGame):
     def __init__(self, options: Options, context: GameContext) -> None:
         super().__init__(options, context)
         generator, judge = self.networks.get("generator"), self.networks.get("discriminator")
+        if options.mle.steps and context.train is not None and context.held_out is None:
+            for name, value, off in (
+                ("calibrate", options.mle.calibrate, "false"),
+                ("restarts", options.mle.restarts, "0"),
+            ):
+                if value:
+                    raise UsageError(
+                        f"game.mle.{name} goes by held-out texts, and none are held out; say held_out=0.05, or game.mle.{name}={off}"
+                    )
         self.others: dict[str, OtherGenerator] = {}
         best, average = None, None
         if generator is not None:

@@ -141,6 +141,15 @@ def test_at_the_end_of_likelihood_logits_are_divided_so_that_held_out_texts_are_
     assert table.gradients("discriminator/main", 30)["generator/calibration"] == pytest.approx(found)
 
 
+@pytest.mark.parametrize(("name", "value", "off"), [("calibrate", True, "false"), ("restarts", 2, "0")])
+def test_what_goes_by_held_out_texts_is_refused_without_any(name, value, off):
+    train, held_out = source_of(texts(40, 98)), source_of(texts(40, 99))
+    with pytest.raises(UsageError, match=rf"game\.mle\.{name} .* say held_out=0\.05, or game\.mle\.{name}={off}"):
+        Table(train=train, mle={"steps": 3, name: value})
+    Table(train=train, mle={"steps": 0, name: value})
+    Table(train=train, held_out=held_out, mle={"steps": 3, name: value})
+
+
 def test_what_is_calibrated_cannot_be_normalised_as_well():
     networks = dict(lstm.build(lstm.Options(embedding=6, width=8), SPEC))
     apply_spectral_norm(networks["generator"])
