@@ -33,6 +33,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.x)
 
+    def part(self, rows: Tensor | slice) -> Samples:
+        """Those at `rows`: indices, a mask `[count]` or a slice."""
+        return Samples(self.x[rows], None if self.condition is None else self.condition[rows])
+
 
 LogLikelihood = Callable[[Samples], "Tensor"]
 """The natural logarithm of a generator's probability of each of some samples: float32 `[count]`."""

@@ -116,8 +116,7 @@ def evaluate(
             "held_out=0.1, or give other data"
         )
     if reference == "training set":
-        n = min(samples, len(train))
-        real = Samples(train.x[:n], None if train.condition is None else train.condition[:n])
+        real = train.part(slice(samples))
     else:
         count = min(samples, len(rows))
         real = _draw(source, rows, count, derive(seed, "evaluate", "real"), progress, "reading real samples")

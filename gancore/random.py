@@ -84,11 +84,11 @@ class Draws:
 
     def uniform(self, name: str, *shape: int) -> Tensor:
         """Float32 in [0, 1), `[batch, *shape]`."""
-        return uniform(derive(self.seed, name), self.positions, math.prod(shape)).reshape(-1, *shape)
+        return uniform(derive(self.seed, name), self.positions, math.prod(shape)).reshape(len(self.positions), *shape)
 
     def normal(self, name: str, *shape: int) -> Tensor:
         """Standard normal float32, `[batch, *shape]`."""
-        return normal(derive(self.seed, name), self.positions, math.prod(shape)).reshape(-1, *shape)
+        return normal(derive(self.seed, name), self.positions, math.prod(shape)).reshape(len(self.positions), *shape)
 
     def integers(self, name: str, high: int, *shape: int) -> Tensor:
         """Int64 in [0, high), `[batch, *shape]`."""

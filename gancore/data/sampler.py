@@ -13,6 +13,11 @@ from gancore.random import derive
 CACHED_EPOCHS = 3
 
 
+def spread(length: int, most: int) -> Tensor:
+    """Up to `most` places of a data set of `length` samples, evenly from the first to the last: int64, rising, always the same."""
+    return torch.linspace(0, length - 1, min(most, length), dtype=torch.float64).long()
+
+
 class Sampler:
     """Draws without replacement, epoch after epoch: each run of `length` positions is a permutation of the data set.
 

@@ -33,7 +33,8 @@ class Chain:
 def build_game(
     settings: Settings, spec: SampleSpec, train: DataSource | None = None, held_out: DataSource | None = None
 ) -> GameRule:
-    """The game with its networks, initialised from the seed, on the CPU. `held_out` are data that are not trained on.
+    """The game with its networks, initialised from the seed, on the CPU. `train` are the data that are trained on, and `held_out`
+    some that are not.
 
     Raises:
         PluginError: a component gave something that does not meet its contract.

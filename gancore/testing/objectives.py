@@ -309,7 +309,7 @@ def metric_contract(kit: Kit, subject: str) -> None:
     settings, spec, game = kit.ready(stage)
     x, labels = kit.batch(kit.source(settings), 2 * COMPARED)
     train = Samples(x, labels)
-    real = Samples(x[::2], None if labels is None else labels[::2])
+    real = train.part(slice(None, None, 2))
     generator: nn.Module = game.networks["generator"].eval()
     with torch.no_grad():
         given = spec.given_part(spec.relax(real.x))

@@ -35,6 +35,14 @@ def test_samples_count_themselves():
     assert len(Samples(torch.zeros(5, 2))) == 5
 
 
+@pytest.mark.parametrize("rows", [torch.tensor([3, 1]), torch.tensor([True, False, True, False]), slice(3)])
+def test_a_part_of_samples_keeps_their_classes(rows):
+    x, classes = torch.arange(4.0)[:, None], torch.arange(4)
+    part = Samples(x, classes).part(rows)
+    assert part.x[:, 0].tolist() == part.condition.tolist() == classes[rows].tolist()
+    assert Samples(x).part(rows).condition is None
+
+
 @pytest.mark.parametrize(
     "figures",
     [

@@ -53,6 +53,13 @@ def test_normal_numbers_are_standard_normal_and_uncorrelated(seed):
     assert correlation.abs().max() < 5 / 20_000**0.5  # five standard deviations
 
 
+@pytest.mark.parametrize(("positions", "count"), [(3, 0), (0, 4), (0, 0)])
+def test_no_numbers_are_drawn_for_no_places(positions, count):
+    draws = Draws(3, torch.arange(positions))
+    for drawn in (draws.uniform("u", count), draws.normal("n", count), draws.integers("i", 6, count)):
+        assert drawn.shape == (positions, count)
+
+
 def test_integers_are_equally_frequent():
     numbers = Draws(3, torch.arange(60_000)).integers("die", 6).flatten()
     counts = torch.bincount(numbers, minlength=6)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 
 from gan_text.data.source import TokenSource, compact
 from gan_text.games.sequence import Options, SequenceGame
@@ -15,6 +14,7 @@ from gancore.data.report import ScanReport
 from gancore.engine.loop import update
 from gancore.engine.optimizers import build_optimizer
 from gancore.games.player import Player
+from gancore.losses.adversarial import NonSaturating
 from gancore.losses.penalties import R1
 from gancore.random import Draws, bits
 from support.text_nets import spec_of
@@ -45,19 +45,6 @@ def batch_of(step=0, size=SIZE):
     return Batch(hard=texts(size, step + 3), condition=None, positions=positions, step=step, relax=SPEC.relax)
 
 
-class Logistic:
-    """The non-saturating loss."""
-
-    needs_real = False
-    couples_batch = False
-
-    def discriminator(self, real, fake):
-        return F.softplus(-real).mean() + F.softplus(fake).mean()
-
-    def generator(self, fake, real):
-        return F.softplus(-fake).mean()
-
-
 class Table:
     """A game with its players."""
 
@@ -68,7 +55,7 @@ class Table:
         built = networks or lstm.build(lstm.Options.model_validate(own), SPEC)
         penalties = {} if penalty is None else {"r1": (R1(penalty), penalty)}
         context = GameContext(
-            networks=built, spec=SPEC, loss=Logistic(), penalties=penalties, augment=lambda x, draws: x,
+            networks=built, spec=SPEC, loss=NonSaturating(), penalties=penalties, augment=lambda x, draws: x,
             micro_batches=micro_batches, steps=steps, train=train, held_out=held_out,
         )  # fmt: skip
         self.game = SequenceGame(Options.model_validate(options), context)

@@ -40,6 +40,7 @@ from gan_audio.torchaudio_loader import transforms
 from gancore.components import ProgressReport
 from gancore.data.files import MAX_ENTRY_BYTES, Entry, FileTree, scan
 from gancore.data.report import ScanReport, Skipped
+from gancore.data.sampler import spread
 from gancore.errors import DataError, UsageError
 from gancore.random import Draws, derive
 from gancore.storage import cache_key
@@ -180,8 +181,7 @@ def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
         file=file,
     )
     # Any clips would do that stand for all; these are spread evenly, and the same each time.
-    count = max(1, min(len(clips), FITTED, FITTED_SAMPLES // options.length))
-    some = torch.linspace(0, len(clips) - 1, count, dtype=torch.float64).long()
+    some = spread(len(clips), max(1, min(FITTED, FITTED_SAMPLES // options.length)))
     source.spec = source.spec.fitted(source.fetch(some, Draws(derive(0, "fitted"), some))[0])
     return source
 

@@ -122,11 +122,7 @@ def _parts(material: Material, labelled: bool) -> tuple[Samples, Samples]:
     order = shuffled(len(train))
     kept = max(1, len(train) // _KEPT_BACK)
     rest = order[kept:] if len(train) > 1 else order
-    return _taken(train, rest), _taken(train, order[:kept])
-
-
-def _taken(samples: Samples, rows: Tensor) -> Samples:
-    return Samples(samples.x[rows], None if samples.condition is None else samples.condition[rows])
+    return train.part(rest), train.part(order[:kept])
 
 
 def _mean(hits: Tensor) -> float:

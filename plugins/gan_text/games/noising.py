@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gan_text.spec import TextSpec
 from gancore.components import DataSource
+from gancore.data.sampler import spread
 from gancore.random import Draws
 
 CHUNK = 4096
@@ -29,8 +30,7 @@ class Noising:
 
     def __init__(self, source: DataSource, spec: TextSpec, strength: float, most: int = 200_000) -> None:
         counts, pairs = torch.zeros(spec.vocabulary), torch.empty(0, dtype=torch.int64)
-        rows = torch.linspace(0, len(source) - 1, min(most, len(source)), dtype=torch.float64).long()
-        for some in rows.split(CHUNK):
+        for some in spread(len(source), most).split(CHUNK):
             ids = source.fetch(some, Draws(0, some))[0].long()
             inside = ids[:, :-1] != spec.end
             first, second = ids[:, :-1][inside], ids[:, 1:][inside]
@@ -49,15 +49,10 @@ class Noising:
     def __call__(self, hard: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """What is to be read, and what to be foreseen, of texts `hard` `[batch, length]`: both `[batch, length]` int64."""
         self.share, self.up_to = self.share.to(hard.device), self.up_to.to(hard.device)
-        ids, most = hard.long(), len(self.up_to) - 1
-        if ids.shape[1] < 2:
-            return ids, ids
+        ids = hard.long()
         places = ids.shape[1] - 1
         hit = draws.uniform("places", places) < self.share[ids[:, :-1]]
-        drawn = [
-            torch.searchsorted(self.up_to, draws.uniform(name, places), right=True).clamp_(max=most)
-            for name in ("read", "goal")
-        ]
+        drawn = [torch.searchsorted(self.up_to, draws.uniform(name, places), right=True) for name in ("read", "goal")]
         read = torch.cat([torch.where(hit, drawn[0], ids[:, :-1]), ids[:, -1:]], dim=1)
         later = torch.where(hit & (ids[:, 1:] != self.end), drawn[1], ids[:, 1:])
         return read, torch.cat([ids[:, :1], later], dim=1)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gancore import distributed
 from gancore.components import DataSource
+from gancore.data.sampler import spread
 from gancore.games.player import Player
 from gancore.random import Draws
 
@@ -177,5 +178,5 @@ def _some(source: DataSource | None, most: int) -> tuple[Tensor, Tensor | None] 
     """Up to `most` texts, from all over the data, and their classes; always the same."""
     if source is None or not len(source):
         return None
-    rows = torch.linspace(0, len(source) - 1, min(most, len(source)), dtype=torch.float64).long()
+    rows = spread(len(source), most)
     return source.fetch(rows, Draws(0, rows))

@@ -75,8 +75,7 @@ class Likelihood:
         unknown, real = self.spec.unknown, material.real
         if unknown is None or bool((material.train.x == unknown).any()):
             return real
-        known = (real.x != unknown).all(1)
-        return Samples(real.x[known], None if real.condition is None else real.condition[known])
+        return real.part((real.x != unknown).all(1))
 
     def _of(self, ask: LogLikelihood, material: Material, known: Samples, samples: Samples) -> Mapping[str, float]:
         """The figures of a generator whose own samples are `samples`, of the real texts `known` as far as there are any."""
@@ -98,8 +97,7 @@ class Likelihood:
 
     def _nll(self, ask: LogLikelihood, samples: Samples) -> tuple[float, float]:
         """The mean NLL of a text, and of a token."""
-        limit = self.options.limit
-        some = Samples(samples.x[:limit], None if samples.condition is None else samples.condition[:limit])
+        some = samples.part(slice(self.options.limit))
         nll = -ask(some).detach().double().cpu().numpy()
         return _mean(nll), float(nll.sum() / max(1.0, self._tokens(some).sum()))
 

@@ -76,9 +76,7 @@ class Generator(WordGenerator):
         dropped = {}
         if self.connections.training and self.connections.p:
             dropped = {"weight_hh_l0": self.connections(layer.weight_hh_l0)}
-        if x.device.type != "cpu":
-            return cast("Tensor", torch.func.functional_call(layer, dropped, (x,))[0])
-        # In float32: processors without AVX-512 have no LSTM in bfloat16.
+        # In float32 on processors, for those without AVX-512 have no LSTM in bfloat16; elsewhere autocast chooses.
         with torch.autocast("cpu", enabled=False):
             return cast("Tensor", torch.func.functional_call(layer, dropped, (x.to(self.begin.dtype),))[0])
 

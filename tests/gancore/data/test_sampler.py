@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancore.data.sampler import Sampler
+from gancore.data.sampler import Sampler, spread
 from gancore.errors import DataError
 
 
@@ -55,6 +55,14 @@ def test_only_a_few_permutations_are_kept():
     sampler = Sampler(4, seed=0)
     sampler.indices(torch.arange(400))
     assert len(sampler._kept) <= 3
+
+
+@pytest.mark.parametrize(
+    ("length", "most", "places"),
+    [(9, 3, [0, 4, 8]), (10, 4, [0, 3, 6, 9]), (3, 5, [0, 1, 2]), (7, 1, [0]), (0, 5, [])],
+)
+def test_places_are_spread_from_the_first_to_the_last(length, most, places):
+    assert spread(length, most).tolist() == places
 
 
 def test_an_empty_data_set_cannot_be_sampled():
