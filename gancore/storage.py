@@ -17,6 +17,18 @@ def occupied(path: Path) -> bool:
     return path.exists() and not (path.is_dir() and not any(path.iterdir()))
 
 
+def new_file_mode() -> int:
+    """The mode that a new file has under this process's umask, for files that a library makes private (0600)."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            mask = next(int(line.split()[1], 8) for line in status if line.startswith("Umask:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        # It can be read only by setting it; what another thread makes meanwhile is too private rather than too open.
+        mask = os.umask(0o077)
+        os.umask(mask)
+    return 0o666 & ~mask
+
+
 def cache_folder(kind: str) -> Path:
     """Where things of a kind (`images`) are kept: in $GAN_CACHE_DIR, or else $XDG_CACHE_HOME/gancore, or else ~/.cache/gancore."""
     own = os.environ.get("GAN_CACHE_DIR")

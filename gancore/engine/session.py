@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -16,7 +15,6 @@ from types import FrameType
 from typing import Any, Literal
 
 import torch
-from pydantic import ValidationError
 
 from gancore import checkpoint, distributed
 from gancore.components import DataSource, ProgressReport
@@ -29,6 +27,7 @@ from gancore.engine.events import CheckpointSaved, HealthAlert, RunFinished, Run
 from gancore.engine.health import HealthMonitor, spread_ratio
 from gancore.engine.loop import Outcome, TrainState, train_steps
 from gancore.engine.optimizers import build_optimizer
+from gancore.engine.restore import restore
 from gancore.engine.sheets import SheetMaker, check_writers
 from gancore.errors import CheckpointError, NonFiniteError, UsageError
 from gancore.games.player import Player
@@ -179,45 +178,8 @@ class Session:
         return 0 if self.source.in_memory else min(4, os.cpu_count() or 1)
 
     def _restore(self) -> None:
-        if distributed.is_main():
-            checkpoint.clean(self.folder.checkpoints)
-        distributed.barrier()
-        found, problems = checkpoint.newest(self.folder.checkpoints)
-        if distributed.is_main():
-            for problem in problems:
-                warnings.warn(f"{problem}; going back to step {found.step:,}", stacklevel=2)
-        before, now = self._as_now(found.state["spec"]), self.spec.model_dump(mode="json")
-        changed = [
-            f"{k} is another" if k in self.spec.measured else f"{k} was {before.get(k)}, now is {now.get(k)}"
-            for k in before | now
-            if before.get(k) != now.get(k)
-        ]
-        if changed:
-            raise CheckpointError(f"the data have changed since '{found.path}' was saved: {'; '.join(changed)}")
-        for name, module in self.game.networks.items():
-            checkpoint.load_module(module, found.tensors(name), name)
-        checkpoint.load_module(self.state.ema.module, found.tensors("ema"), "moving average")
-        for name, player in self.players.items():
-            try:
-                player.optimizer.load_state_dict(found.optimizer(name))
-            except (ValueError, KeyError) as error:
-                raise CheckpointError(
-                    f"the saved optimizer of the {name} does not fit its network ({error})"
-                ) from error
-        self.state.step = found.step
-        self.state.health.restore(found.state["health"])
-        self.state.means.restore(found.state["means"])
-        self.alerts = [HealthAlert(**alert) for alert in found.state["alerts"]]
-        self.seconds_before = float(found.state["seconds"])
-        if distributed.is_main():
-            self.folder.forget_after(found.step)
-
-    def _as_now(self, spec: dict[str, Any]) -> dict[str, Any]:
-        """A saved spec with what has been added to specs since, as far as it is one."""
-        try:
-            return type(self.spec).model_validate(spec).model_dump(mode="json")
-        except ValidationError:
-            return spec
+        restored = restore(self.folder, self.game.networks, self.state, self.spec)
+        self.alerts, self.seconds_before = list(restored.alerts), restored.seconds
 
     # --- training ---------------------------------------------------------------------------------------------------
 

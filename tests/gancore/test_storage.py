@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from gancore.storage import cache_folder, cache_key, fill, occupied, replacing
+from gancore.storage import cache_folder, cache_key, fill, new_file_mode, occupied, replacing
 
 
 def test_cache_lies_where_the_variables_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -55,3 +56,14 @@ def test_a_place_is_occupied_by_a_file_or_a_folder_with_something_in_it(tmp_path
     (tmp_path / "file").touch()
     assert occupied(tmp_path / "file")
     assert occupied(tmp_path)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
+def test_mode_of_a_new_file_is_what_the_umask_leaves(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        (tmp_path / "file").touch()
+        assert new_file_mode() == (tmp_path / "file").stat().st_mode & 0o777
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
