@@ -6,7 +6,7 @@ sample is left out of the analysis, so that no frame stands behind the end.
 
 from __future__ import annotations
 
-import warnings
+import math
 from functools import lru_cache
 
 import torch
@@ -16,6 +16,9 @@ from gancore.errors import UsageError
 
 MOMENTUM = 0.99
 """Of Griffin-Lim: the value that Perraudin et al. (2013) found best."""
+
+_MEL_HERTZ, _BEND, _STEP = 200.0 / 3.0, 15.0, math.log(6.4) / 27.0
+"""Slaney's mel scale: so many Hz a mel up to the mel where it bends, 1 kHz; from there so many nepers a mel."""
 
 
 def window(n_fft: int, device: torch.device | None = None) -> Tensor:
@@ -110,12 +113,13 @@ def invert_mel(bands: Tensor, filters: Tensor, iterations: int = 60) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _mel_filters(sample_rate: int, n_fft: int, mels: int) -> Tensor:
-    from gan_audio.torchaudio_loader import functional
-
-    bins = n_fft // 2 + 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchaudio's own words for what is refused below
-        bank = functional().melscale_fbanks(bins, 0.0, sample_rate / 2, mels, sample_rate, mel_scale="slaney").T
+    # The whole Hz of half the rate is torchaudio's, whose bands these are (`melscale_fbanks` with mel_scale="slaney").
+    bins = torch.linspace(0.0, sample_rate // 2, n_fft // 2 + 1)
+    edges = _mel_to_hertz(torch.linspace(0.0, _hertz_to_mel(sample_rate / 2), mels + 2))
+    widths = edges.diff()
+    rise = (bins - edges[:-2, None]) / widths[:-1, None]
+    fall = (edges[2:, None] - bins) / widths[1:, None]
+    bank = torch.minimum(rise, fall).clamp(min=0.0)
     total = bank.sum(1, keepdim=True)
     if not bool((total > 0).all()):
         raise UsageError(
@@ -123,3 +127,13 @@ def _mel_filters(sample_rate: int, n_fft: int, mels: int) -> Tensor:
             f"{sample_rate / n_fft:.3g} Hz. Take fewer mels or a larger n_fft"
         )
     return (bank / total).contiguous()
+
+
+def _hertz_to_mel(hertz: float) -> float:
+    bend = _BEND * _MEL_HERTZ
+    return hertz / _MEL_HERTZ if hertz < bend else _BEND + math.log(hertz / bend) / _STEP
+
+
+def _mel_to_hertz(mel: Tensor) -> Tensor:
+    above = _BEND * _MEL_HERTZ * torch.exp(_STEP * (mel - _BEND))
+    return torch.where(mel < _BEND, _MEL_HERTZ * mel, above)

@@ -1,7 +1,8 @@
-"""The transformers library, also where the installed torchaudio does not fit torch; nothing else of the plugin imports it.
+"""The transformers library, also beside a torchaudio that does not fit torch; nothing else of the plugin imports it.
 
-Its models import its helpers for sound, and these import torchaudio wherever that is installed, which fails beside a CPU build
-of torch. Text needs no sound: there the helpers are imported as if torchaudio were absent.
+gancore installs no torchaudio, but an environment may have one for other things. Models import the library's helpers for
+sound, and these import torchaudio wherever that is installed, which fails beside many builds of torch. Text needs no sound:
+there alone, and once, the helpers are imported as if torchaudio were absent.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ HEAVY = (
     "safetensors",
     "PIL",
     "sklearn",
-    "torchaudio",
     "transformers",
     "librosa",
     "tensorboard",

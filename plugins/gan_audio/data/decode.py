@@ -6,29 +6,23 @@ Files are decoded in blocks, so what is in memory is what a file holds, never wh
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import os
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import IO, Any, Literal
 
 import numpy as np
 import soundfile
-import torch
-from torch import Tensor
 
 from gan_audio.data.headers import what_is_missing
+from gan_audio.data.resampling import Floats, resampled
 from gan_audio.data.source import FULL_SCALE, Shorts
-from gan_audio.torchaudio_loader import transforms
 from gancore.data.files import Entry, why_unreadable
 from gancore.errors import DataError
-
-Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 NEEDS_FFMPEG = (".m4a", ".aac", ".wma", ".mka", ".weba", ".amr", ".ac3", ".3gp")
 SUFFIXES = (
@@ -51,7 +45,6 @@ FRAME, MARGIN = 0.02, 0.005
 
 _BLOCK = 1 << 18
 _WHOLE = 32 * 1024 * 1024
-_TERMS = 1000
 
 
 class UnusableError(DataError):
@@ -272,52 +265,6 @@ def _explained() -> Iterator[None]:
         raise UnusableError(why_unreadable(error), passing=True) from error
     except Exception as error:
         raise UnusableError(f"damaged ({error or type(error).__name__})") from error
-
-
-# --- resampling -------------------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def _resampler(down: int, up: int) -> Any:
-    """torchaudio's windowed-sinc filter for one ratio, which holds its kernel."""
-    return transforms().Resample(down, up)
-
-
-def ratio(old: int, new: int) -> Fraction:
-    """new / old, or the nearest with terms so small that the filter is: its pitch is off by less than a cent."""
-    exact = Fraction(new, old)
-    if max(exact.numerator, exact.denominator) <= _TERMS:
-        return exact
-    return exact.limit_denominator(_TERMS) if exact < 1 else 1 / (1 / exact).limit_denominator(_TERMS)
-
-
-def resampled(blocks: Iterable[Floats], old: int, new: int) -> Iterator[Floats]:
-    """Mono blocks at `old` Hz as blocks at `new` Hz, `ceil(n * ratio)` samples in all: the same as if done at once."""
-    if old == new:
-        yield from blocks
-        return
-    up, down = (terms := ratio(old, new)).numerator, terms.denominator
-    # The filter reaches 6 zero crossings to both sides, each as far apart as the lower rate needs.
-    reach = -(-int(6 * down / (min(up, down) * 0.99) + 1) // down) * down
-    pending, before, total, sent = np.zeros(0, np.float32), 0, 0, 0
-    for block in blocks:
-        total += len(block)
-        pending = np.concatenate([pending, block])
-        ready = (len(pending) - before - reach - down) // down * down
-        if ready >= _BLOCK // down * down > 0:
-            out = _filtered(pending[: before + ready + reach + down], down, up)
-            yield out[before // down * up : (before + ready) // down * up]
-            sent += ready // down * up
-            keep = min(before + ready, reach)
-            pending, before = pending[before + ready - keep :].copy(), keep
-    if total:
-        yield _filtered(pending, down, up)[before // down * up :][: -(-total * up // down) - sent]
-
-
-def _filtered(x: Floats, down: int, up: int) -> Floats:
-    with torch.inference_mode():
-        y: Tensor = _resampler(down, up)(torch.from_numpy(np.ascontiguousarray(x)))
-        return y.numpy()
 
 
 # --- level ------------------------------------------------------------------------------------------------------------

@@ -36,7 +36,6 @@ from gan_audio.data.decode import (
 from gan_audio.data.labels import LABEL, NamePattern, by_folder, by_pattern, is_chosen
 from gan_audio.data.options import SoundOptions
 from gan_audio.data.source import FULL_SCALE, Clips, ClipSource, Longs, Place, Shorts
-from gan_audio.torchaudio_loader import transforms
 from gancore.components import ProgressReport
 from gancore.data.files import MAX_ENTRY_BYTES, Entry, FileTree, scan
 from gancore.data.report import ScanReport, Skipped
@@ -226,7 +225,6 @@ def _read(
     used: list[tuple[int, int, int, tuple[bool, bool], bool]] = []
     lasting = True
     limit = options.memory_limit_mb * 2**20
-    transforms()  # a torchaudio that does not work is no fault of the files
     with quiet(), Recorder(item, limit, f"data set '{options.path}'") as recorder:
         for number, sound in _in_threads(entries, options.treatment, progress):
             if isinstance(sound, UnusableError):

@@ -11,10 +11,9 @@ import pytest
 import soundfile
 import torch
 from pydantic import ValidationError
-from scipy.signal import resample_poly
 
 from gan_audio.data import decode
-from gan_audio.data.decode import active_rms, ratio, resampled
+from gan_audio.data.decode import active_rms
 from gan_audio.data.sounds import Options, open_sounds
 from gancore.data.held_out import split
 from gancore.errors import DataError, UsageError
@@ -158,36 +157,6 @@ def test_sine_keeps_pitch_and_level_at_every_rate(folder, rate):
     found = waves(open_(folder, length=2000, hop=16))[0]
     # Not the ends, where the filter sees the silence outside of the file.
     assert np.abs(found[100:1900] - sine(500.0, 2000)[100:1900]).max() < 0.01
-
-
-def test_resampling_agrees_with_scipy_on_a_band_limited_sound():
-    rng = np.random.default_rng(3)
-    spectrum = np.zeros(22_051, dtype=complex)
-    spectrum[10:2500] = rng.standard_normal(2490) + 1j * rng.standard_normal(2490)
-    x = np.fft.irfft(spectrum)  # one second at 44,100 Hz without anything above 2,500 Hz
-    x = (x / np.abs(x).max()).astype(np.float32)
-    found = np.concatenate(list(resampled([x], 44_100, 8000)))
-    wanted = resample_poly(x.astype(np.float64), 80, 441)
-    assert found.shape == wanted.shape
-    assert np.abs(found - wanted)[200:-200].max() < 0.01
-
-
-@pytest.mark.parametrize(("old", "new"), [(44_100, 8000), (8000, 44_100), (48_000, 16_000), (22_050, 16_000)])
-def test_resampling_in_blocks_equals_resampling_at_once(monkeypatch, old, new):
-    x = noise(4, 100_000)
-    whole = np.concatenate(list(resampled([x], old, new)))
-    monkeypatch.setattr(decode, "_BLOCK", 5000)
-    parts = list(resampled(np.split(x, [1, 300, 20_000, 20_100, 50_001, 70_000]), old, new))
-    assert len(parts) >= 5
-    assert np.concatenate(parts).shape == whole.shape == (-(-len(x) * new // old),)
-    assert np.abs(np.concatenate(parts) - whole).max() < 1e-4
-
-
-@pytest.mark.parametrize(("old", "new"), [(47_999, 8000), (999_983, 1000), (8000, 8001), (8001, 384_000)])
-def test_odd_rates_need_no_large_filter_and_keep_the_pitch(old, new):
-    near = ratio(old, new)
-    assert max(near.numerator, near.denominator) <= 1000
-    assert abs(1200 * np.log2(float(near) / (new / old))) < 1.0
 
 
 def test_report_notes_that_most_files_have_a_lower_rate(folder):

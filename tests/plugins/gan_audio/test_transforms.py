@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gan_audio.torchaudio_loader import functional
 from gan_audio.transforms import (
     griffin_lim,
     instantaneous_frequency,
@@ -85,12 +84,18 @@ def test_phases_that_are_heard_come_back_across_gaps(seed: int, share: float) ->
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.99])
-def test_griffin_lim_comes_as_near_as_that_of_torchaudio(momentum: float) -> None:
+def test_griffin_lim_comes_as_near_as_one_whose_phases_begin_at_zero(momentum: float) -> None:
     x = noise(4096)
     magnitude = stft(x, 256, 64).abs()
-    # torchaudio has a frame behind the end, other levels, and phases that begin at zero.
-    theirs = torch.stft(x, 256, 64, window=window(256), return_complex=True, pad_mode="constant").abs()
-    found = functional().griffinlim(theirs, window(256), 256, 64, 256, 1.0, 32, momentum, 4096, False)
+    # As librosa and torchaudio have it: with a frame behind the end, too.
+    plain = {"n_fft": 256, "hop_length": 64, "window": window(256)}
+    aim = torch.stft(x, **plain, return_complex=True, pad_mode="constant").abs()
+    phase, before = torch.ones_like(aim, dtype=torch.complex64), torch.zeros_like(aim, dtype=torch.complex64)
+    for _ in range(32):
+        again = torch.stft(torch.istft(aim * phase, **plain), **plain, return_complex=True, pad_mode="constant")
+        phase = again - momentum / (1 + momentum) * before
+        phase, before = phase / (phase.abs() + 1e-16), again
+    found = torch.istft(aim * phase, **plain)
 
     def convergence(y: Tensor) -> float:
         return float((stft(y, 256, 64).abs() - magnitude).norm() / magnitude.norm())
@@ -113,6 +118,26 @@ def test_griffin_lim_treats_clips_one_by_one() -> None:
 def test_mel_filters_are_librosas_with_rows_that_add_up_to_one() -> None:
     wanted = torch.from_numpy(librosa.filters.mel(sr=RATE, n_fft=512, n_mels=40, norm=None))
     assert torch.allclose(mel_filters(RATE, 512, 40), wanted / wanted.sum(1, keepdim=True), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rate", "n_fft", "mels", "rows"),
+    [
+        (8000, 256, 64, [(0, 1, 0.7644176, 1.23558), (32, 39, 0.6060895, 38.95752), (63, 123, 0.2035596, 123.36607)]),
+        (22_050, 1024, 80, [(0, 2, 0.5, 1.94915), (40, 94, 0.246874, 94.10035), (79, 491, 0.0475541, 491.05084)]),
+        (11_025, 512, 32, [(0, 4, 0.25, 3.77287), (16, 68, 0.1728715, 68.02177), (31, 236, 0.0501949, 236.1754)]),
+    ],
+)
+def test_mel_filters_are_those_of_torchaudio(
+    rate: int, n_fft: int, mels: int, rows: list[tuple[int, int, float, float]]
+) -> None:
+    # Highest bin, its weight and the centre of some rows of torchaudio 2.11.1's melscale_fbanks, each over its sum.
+    bank = mel_filters(rate, n_fft, mels)
+    centres = (bank * torch.arange(n_fft // 2 + 1)).sum(1)
+    for row, highest, weight, centre in rows:
+        assert int(bank[row].argmax()) == highest
+        assert float(bank[row].max()) == pytest.approx(weight, abs=1e-6)
+        assert float(centres[row]) == pytest.approx(centre, abs=1e-3)
 
 
 def test_too_many_mels_are_refused_with_both_sizes() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from gan_text.spec import TextSpec
 from gan_text.transformers_loader import load
 from gancore.errors import DataError, UsageError
 from gancore.random import Draws
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def built(options: gpt2.Options, spec: TextSpec) -> Any:
@@ -223,6 +227,21 @@ def test_exported_model_continues_as_the_generator_does(tmp_path: Path) -> None:
     wanted = spec.harden(spec.relax(hard))[0]
     assert continued.tolist() == wanted[: len(continued)].tolist()
     assert (wanted[len(continued) :] == spec.end).all()
+
+
+def test_snippet_of_the_docs_reads_the_folder_without_this_project(tmp_path: Path, fresh_python: Any) -> None:
+    page = (ROOT / "docs" / "how-to" / "own-text.md").read_text(encoding="utf-8")
+    snippet = page.partition("## To transformers")[2].partition("```python\n")[2].partition("```")[0]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    installs = {re.split(r"\W", one)[0] for one in project["dependencies"]}
+    # What is installed here for other things is not there where only this project was installed.
+    strange = {"torchaudio", "torchvision", "torchcodec"} - installs
+    writer(spec_of()).export(tmp_path / "captions-model")
+    hidden = f"import sys\nsys.modules |= dict.fromkeys({sorted(strange)})\n"
+    ours = "\nassert not [name for name in sys.modules if name.startswith('gan')]"
+    printed = fresh_python(hidden + snippet + ours)
+    assert printed.strip()
+    assert set(printed.split()) <= {word for text in TEXTS for word in text.split()} | {"a", "man", "mat,"}
 
 
 def test_exported_folder_can_be_fine_tuned(tmp_path: Path) -> None:
