@@ -64,8 +64,10 @@ def _sentence(step: int, error: Exception) -> str:
 
 def _start_worker(_worker: int) -> None:
     torch.set_num_threads(1)
-    # Ctrl-C goes to the whole group of processes; the main one finishes its step and then closes its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # These go to the whole group of processes; the main one finishes its step and then closes its workers.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _as_is(item: Any) -> Any:
@@ -158,6 +160,9 @@ class Loader:
         shut_down = getattr(iterator, "_shutdown_workers", None)
         if shut_down is not None:
             shut_down()
+        for process in getattr(iterator, "_workers", ()):  # one that hangs in reading heeds no SIGTERM
+            if process.is_alive():
+                process.kill()
 
     def __enter__(self) -> Loader:
         return self

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 import torch
@@ -29,6 +26,7 @@ from gancore.engine.loop import Outcome, TrainState, train_steps
 from gancore.engine.optimizers import build_optimizer
 from gancore.engine.restore import restore
 from gancore.engine.sheets import SheetMaker, check_writers
+from gancore.engine.stopping import StopSignals
 from gancore.errors import CheckpointError, NonFiniteError, UsageError
 from gancore.games.player import Player
 from gancore.plugins import Registry
@@ -51,32 +49,6 @@ class Run:
     files: tuple[Path, ...] = ()
     needs_given: bool = False
     """Whether its generator is given a part of each sample."""
-
-
-class StopSignals:
-    """Turns Ctrl-C and SIGTERM into a wish that the loop reads between steps; a second Ctrl-C ends at once."""
-
-    def __init__(self) -> None:
-        self.received = ""
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Handle signals for a while, where this thread may."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        old = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        if self.received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.received = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
 
 
 class Session:

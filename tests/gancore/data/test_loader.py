@@ -148,6 +148,19 @@ def test_workers_are_other_processes_with_one_thread_that_leave_ctrl_c_to_the_ma
     assert ignores == 1
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_workers_read_on_when_their_whole_group_is_told_to_end(name):
+    with Loader(Numbers(), batch_size=2, seed=0, workers=1, stop=40) as loader:
+        loader.batch(0)
+        [worker] = multiprocessing.active_children()
+        os.kill(worker.pid, getattr(signal, name))
+        worker.join(0.2)
+        assert same(loader.batch(1), Loader(Numbers(), batch_size=2, seed=0).batch(1))
+        for step in range(2, 20):
+            loader.batch(step)
+    assert not multiprocessing.active_children()
+
+
 def test_close_ends_the_workers_and_the_loader_can_go_on():
     loader = Loader(Numbers(), batch_size=2, seed=0, workers=2, stop=10)
     first = loader.batch(0)

@@ -1,0 +1,51 @@
+"""Ends that are asked for from outside: Ctrl-C, SIGTERM, and SIGHUP from a terminal that was closed."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+NAMES = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "SIGHUP"}
+"""Signals that end a training, as far as the system has them, and what people know them by."""
+
+
+class StopSignals:
+    """Turns signals into a wish that the loop reads between steps; a second Ctrl-C ends at once."""
+
+    def __init__(self) -> None:
+        self.received = ""
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Handle signals for a while, where this thread may. A SIGHUP that is ignored stays so, as `nohup` wants it."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+        old = {
+            number: signal.signal(number, self._handle)
+            for number in numbers
+            if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN
+        }
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def waited(self, seconds: float) -> str:
+        """The wish, where one comes within `seconds`: processes of one group do not get their signals at the same moment."""
+        end = time.monotonic() + seconds
+        while not self.received and time.monotonic() < end:
+            time.sleep(0.01)
+        return self.received
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = NAMES[signal.Signals(number).name]

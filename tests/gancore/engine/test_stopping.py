@@ -1,0 +1,40 @@
+"""Signals become a wish, and what was there before comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from gancore.engine.stopping import StopSignals
+
+
+@pytest.mark.parametrize(("number", "name"), [("SIGINT", "Ctrl-C"), ("SIGTERM", "SIGTERM"), ("SIGHUP", "SIGHUP")])
+def test_signal_becomes_a_wish_and_its_handler_comes_back(number, name):
+    before = signal.getsignal(getattr(signal, number))
+    stop = StopSignals()
+    with stop.listening():
+        os.kill(os.getpid(), getattr(signal, number))
+        assert stop.waited(5.0) == name
+    assert signal.getsignal(getattr(signal, number)) == before
+
+
+def test_hangup_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop = StopSignals()
+        with stop.listening():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.waited(0.05) == ""
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_second_ctrl_c_ends_at_once():
+    stop = StopSignals()
+    with stop.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        stop.waited(5.0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
