@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from gancore.data.report import Skipped
+from gancore.data.runs import LEFT_OUT, is_run, runs_in
 from gancore.errors import DataError, UsageError
 
 MAX_ENTRY_BYTES = 256 * 1024 * 1024
@@ -79,8 +80,10 @@ class FileTree:
 def scan(path: str | Path, *, what: str = "files", max_bytes: int = MAX_ENTRY_BYTES) -> FileTree:
     """Every file under the folder, or in the zip archive, at `path`, without hidden ones and `__MACOSX`.
 
-    Links are followed, and no folder is read twice, so links in a circle do no harm. `what` names in errors what was
-    looked for. Raises UsageError when `path` is neither a folder nor a zip archive, DataError when it cannot be read.
+    Links are followed, and no folder is read twice, so links in a circle do no harm. A run below `path` is left out and listed
+    among the problems, for its samples are no data; what `path` itself names is read, even if it is a run. `what` names in
+    errors what was looked for. Raises UsageError when `path` is neither a folder nor a zip archive, DataError when it cannot
+    be read.
     """
     place = Path(path).expanduser()
     wanted = f"a folder or a .zip archive of {what} was looked for"
@@ -127,6 +130,12 @@ def _printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
+def file_fingerprint(status: os.stat_result) -> str:
+    """A text that changes when the file does, even to one of equal size and time: a copy that kept its time has another inode,
+    or at least the time at which its inode was changed."""
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}:{status.st_ctime_ns}"
+
+
 # --- folders ----------------------------------------------------------------------------------------------------------
 
 
@@ -159,6 +168,9 @@ def _scan_folder(root: Path, max_bytes: int, wanted: str) -> FileTree:
                 raise DataError(f"data path '{root}': it is {why_unreadable(error)}; {wanted}") from error
             problems.append(Skipped(_printable(below), why_unreadable(error)))
             continue
+        if below and any(child.name == "config.toml" for child in children) and is_run(os.path.join(root, below)):
+            problems.append(Skipped(_printable(below), LEFT_OUT))
+            continue
         for child in children:
             if _hidden(child.name):
                 continue
@@ -168,8 +180,9 @@ def _scan_folder(root: Path, max_bytes: int, wanted: str) -> FileTree:
                     (linked if child.is_symlink() else real).append(key)
                     continue
                 status = child.stat()
-            except FileNotFoundError:
-                problems.append(Skipped(_printable(key), "a broken link"))
+            except FileNotFoundError as error:
+                why = "a broken link" if child.is_symlink() else why_unreadable(error)
+                problems.append(Skipped(_printable(key), why))
                 continue
             except OSError as error:
                 problems.append(Skipped(_printable(key), why_unreadable(error)))
@@ -177,8 +190,7 @@ def _scan_folder(root: Path, max_bytes: int, wanted: str) -> FileTree:
             if not stat.S_ISREG(status.st_mode):
                 problems.append(Skipped(_printable(key), "not a regular file"))
                 continue
-            fingerprint = f"{status.st_size}:{status.st_mtime_ns}"
-            entries.append(Entry(_printable(key), status.st_size, fingerprint, folder, key, max_bytes))
+            entries.append(Entry(_printable(key), status.st_size, file_fingerprint(status), folder, key, max_bytes))
     return _tree(root, False, entries, problems)
 
 
@@ -218,25 +230,42 @@ class _Archive:
         return self._handle.open(key)
 
 
+def _outside(name: str) -> bool:
+    return ".." in name.split("/") or name.startswith("/")
+
+
+def _left_out(name: str) -> bool:
+    return any(map(_hidden, name.split("/"))) and not _outside(name)
+
+
+def _shown(name: str) -> str:
+    """The path of a member with forward slashes, as it can be printed."""
+    name = name.replace("\\", "/")
+    with contextlib.suppress(UnicodeEncodeError):
+        return _printable(name)
+    return name
+
+
 def _scan_zip(path: Path, max_bytes: int, wanted: str) -> FileTree:
     archive = _Archive(path)
     entries: dict[str, Entry] = {}
     problems: list[Skipped] = []
     try:
         with zipfile.ZipFile(path) as handle:
-            members = handle.infolist()
+            members = [
+                (name, member)
+                for member in handle.infolist()
+                if not member.is_dir() and not _left_out(name := _shown(member.filename))
+            ]
+            runs = runs_in(handle, {name: member.filename for name, member in members})
     except Exception as error:
         raise DataError(f"data path '{path}': the archive is {why_unreadable(error)}; {wanted}") from error
-    for member in members:
-        if member.is_dir():
-            continue
-        name = member.filename.replace("\\", "/")
-        with contextlib.suppress(UnicodeEncodeError):
-            name = _printable(name)
-        parts = name.split("/")
-        if ".." in parts or name.startswith("/"):
+    problems += [Skipped(run, LEFT_OUT) for run in runs]
+    inside = tuple(f"{run}/" for run in runs)
+    for name, member in members:
+        if _outside(name):
             problems.append(Skipped(name, "named as if outside of the archive"))
-        elif not any(map(_hidden, parts)):
+        elif not name.startswith(inside):
             # Of two members with one name the later counts, as it would after unpacking.
             fingerprint = f"{member.file_size}:{member.CRC:08x}"
             entries[name] = Entry(name, member.file_size, fingerprint, archive, member.filename, max_bytes)

@@ -97,7 +97,10 @@ def open_folder(options: Options, progress: ProgressReport) -> PixelSource | Str
     look = _look(reading, options)
     spec = ImageSpec(shape=look.shape, classes=classes)
     report = ScanReport(
-        source=str(options.path), found=len(tree) + len(tree.problems), used=len(used), skipped=reading.skipped
+        source=str(options.path),
+        found=len(tree) + len(tree.problems),
+        used=len(used),
+        skipped=tuple(sorted([*tree.problems, *reading.skipped], key=lambda one: one.path)),
     )
     if pixels is None:
         return StreamedSource(used, look, spec, report, labels=labels, flip=options.flip)
@@ -161,8 +164,7 @@ class StreamedSource:
 
 def _key(tree: FileTree, options: Options) -> str:
     what = (str(tree.path.resolve()), options.height_width, options.fit, options.mode, PIL.__version__)
-    problems = [(problem.path, problem.reason) for problem in tree.problems]
-    return cache_key([VERSION, *what, problems, *((entry.name, entry.fingerprint) for entry in tree.entries)])
+    return cache_key([VERSION, *what, *((entry.name, entry.fingerprint) for entry in tree.entries)])
 
 
 def _look(reading: Reading, options: Options) -> Look:
@@ -176,7 +178,7 @@ def _fits(count: int, look: Look, options: Options) -> bool:
 def _read(tree: FileTree, options: Options, progress: ProgressReport) -> tuple[Reading, np.ndarray | None, bool]:
     """Decode every file once: which are usable, their pixels `[n, channels, height, width]` if all fit into memory, and
     whether the outcome would be the same another time."""
-    skipped = list(tree.problems)
+    skipped: list[Skipped] = []
     lasting = True
 
     def skip(number: int, error: UnusableError) -> None:
@@ -208,9 +210,8 @@ def _read(tree: FileTree, options: Options, progress: ProgressReport) -> tuple[R
             if fits:
                 pixels[len(used)] = picture
             used.append(number)
-    skipped.sort(key=lambda one: one.path)
     if not used:
-        raise DataError(_nothing(tree, options, skipped))
+        raise DataError(_nothing(tree, options, sorted([*tree.problems, *skipped], key=lambda one: one.path)))
     return Reading(mode, tuple(used), tuple(skipped)), pixels[: len(used)] if fits else None, lasting
 
 

@@ -185,7 +185,8 @@ def _entries(options: Options) -> tuple[Sequence[Entry], bool, Problems]:
 
     entries = [entry for entry in tree.entries if chosen(entry.name)]
     if not entries:
-        there = f"{len(tree):,} other files, such as {tree.entries[0].name}" if tree.entries else "no file"
+        first = f"; first problem: {tree.problems[0].path} is {tree.problems[0].reason}" if tree.problems else ""
+        there = f"{len(tree):,} other files, such as {tree.entries[0].name}" if tree.entries else f"no file{first}"
         raise DataError(
             f"data set '{options.path}': there is no text file ({there}); looked for: {' '.join(wanted)} (option files; "
             "files with columns are looked for where column is given)"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from gancore.data.files import Entry, why_unreadable
+from gancore.data.files import Entry, file_fingerprint, why_unreadable
 from gancore.data.report import Skipped
 from gancore.errors import DataError
 
@@ -85,9 +85,7 @@ class Problems:
 def file_entry(path: Path) -> Entry:
     """A single file as an `Entry`. Raises OSError where it cannot be looked at."""
     status = path.stat()
-    return Entry(
-        path.name, status.st_size, f"{status.st_size}:{status.st_mtime_ns}", _Beside(path.parent), path.name, 1 << 62
-    )
+    return Entry(path.name, status.st_size, file_fingerprint(status), _Beside(path.parent), path.name, 1 << 62)
 
 
 @dataclass(frozen=True, slots=True)

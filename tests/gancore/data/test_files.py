@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
+import time
 import zipfile
 
 import pytest
@@ -180,6 +182,14 @@ def test_fingerprints_change_with_the_file(tmp_path):
     assert scan(tmp_path).entries[0].fingerprint == before
     os.utime(tmp_path / "a.txt", ns=(1, 1))
     assert scan(tmp_path).entries[0].fingerprint != before
+    os.replace(shutil.copy2(tmp_path / "a.txt", tmp_path / "copy"), tmp_path / "a.txt")
+    moved = scan(tmp_path).entries[0].fingerprint
+    assert moved != before
+    time.sleep(0.05)  # longer than the clock of the file system stands still
+    with open(tmp_path / "a.txt", "r+b") as file:  # in place, of equal size and time
+        file.write(b"b")
+    os.utime(tmp_path / "a.txt", ns=(1, 1))
+    assert scan(tmp_path).entries[0].fingerprint != moved
     one = scan(pack(tmp_path / "one.zip", {"a": "x"})).entries[0].fingerprint
     two = scan(pack(tmp_path / "two.zip", {"a": "y"})).entries[0].fingerprint
     assert one != two

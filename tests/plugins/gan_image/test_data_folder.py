@@ -362,6 +362,20 @@ def test_the_next_run_takes_the_pictures_from_the_cache(mixed, cache):
     assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".npy"]
 
 
+def test_a_run_below_the_pictures_is_no_data_and_leaves_the_cache_valid(mixed, cache):
+    before = open_(mixed)
+    real = mixed / "runs" / "image-001" / "samples" / "real"
+    real.mkdir(parents=True)
+    noise(5).save(real / "real.png")
+    (real.parents[1] / "config.toml").write_text('plugin = "image"\n')
+    count = Count()
+    after = open_(mixed, count)
+    assert count.decoded == 0
+    assert torch.equal(fetch(after)[0], fetch(before)[0])
+    assert [s.path for s in after.report.skipped if s.reason == "the folder of a run"] == ["runs/image-001"]
+    assert after.report.found == before.report.found + 1
+
+
 def test_cached_pictures_are_mapped_and_not_sent_to_workers(photos):
     for number in range(20):
         noise(number).save(photos / f"{number}.png")
