@@ -12,7 +12,9 @@ from gancore.data.files import scan
 from gancore.data.report import Skipped
 from gancore.data.runs import is_run, run_around
 
-CONFIG = '# gancore 0.1.0: the complete configuration of this run.\n\nplugin = "image"\nsteps = 2\n\n[data]\nsize = 16\n'
+CONFIG = (
+    '# gancore 0.1.0: the complete configuration of this run.\n\nplugin = "image"\nsteps = 2\n\n[data]\nsize = 16\n'
+)
 RUN = {
     "config.toml": CONFIG,
     "environment.json": "{}",
