@@ -37,6 +37,15 @@ class UnknownNameError(UsageError):
         super().__init__("; ".join(parts))
 
 
+class MissingPackageError(UsageError):
+    """A package that only one component needs is not installed."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs {package}, which is not installed; type: pip install {package} (the extra gancore[{extra}] brings it)"
+        )
+
+
 class PluginError(GanError):
     """A plugin that is missing, broken, too new, or in conflict with another."""
 

@@ -159,6 +159,8 @@ class Failure:
 
     cause: str
     trace: str = ""
+    missing_package: bool = False
+    """Whether it only lacks a package that can be installed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

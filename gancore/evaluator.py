@@ -18,7 +18,7 @@ from gancore.data.held_out import split
 from gancore.data.report import silent
 from gancore.data.sampler import Sampler
 from gancore.data.spec import SampleSpec
-from gancore.errors import DataError, GanError, UsageError
+from gancore.errors import DataError, GanError, MissingPackageError, UsageError
 from gancore.evaluation import (
     Evaluation,
     EvaluationProtocol,
@@ -143,6 +143,9 @@ def evaluate(
         others_log_likelihood={n: own for n, g in generator.others.items() if (own := _log_likelihood(g)) is not None},
     )
     figures, pictures, failures = _measure(chosen, generator.spec, material, seed, progress)
+    if metrics is None:  # whoever asks for one by name is told that there is none
+        for name in [n for n, failure in failures.items() if failure.missing_package]:
+            notes.append(f"left out: {failures.pop(name).cause}")
     found = Evaluation(
         run=str(run),
         step=generator.step,
@@ -298,7 +301,8 @@ def _measure(
                 answer = metric.build(spec)(material)
             except (Exception, SystemExit) as error:
                 cause = str(error) if isinstance(error, GanError) else f"{type(error).__name__}: {error}"
-                failures[name] = Failure(cause, traceback.format_exc())
+                missing = isinstance(error, MissingPackageError)
+                failures[name] = Failure(cause, traceback.format_exc(), missing_package=missing)
                 continue
         if wrong := faults(answer):
             failures[name] = Failure("; ".join(wrong))

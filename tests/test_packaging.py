@@ -75,7 +75,9 @@ def test_the_sdist_holds_sources_tests_and_docs(built: Path) -> None:
 
 def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {d.split(">")[0].split("<")[0].split("[")[0].lower() for d in project["dependencies"]}
+    extras = [d for name, d in project["optional-dependencies"].items() if name not in {"test", "dev", "docs"}]
+    always, sometimes = _names(project["dependencies"]), _names([d for extra in extras for d in extra])
+    declared = always | sometimes
     known_as = {"PIL": "pillow", "sklearn": "scikit-learn", "tomli_w": "tomli-w"}
     own = {"gancore", "gan_audio", "gan_image", "gan_music", "gan_tensorboard", "gan_text", "gan_cli"}
     imported = set()
@@ -84,7 +86,12 @@ def test_what_is_imported_is_declared() -> None:
             for line in path.read_text().splitlines():
                 words = line.split()
                 if len(words) > 1 and words[0] in {"import", "from"} and not line.lstrip().startswith("from ."):
-                    imported.add(words[1].split(".")[0].rstrip(","))
+                    imported.add(package := words[1].split(".")[0].rstrip(","))
+                    assert package not in sometimes or line[0].isspace(), f"{path} needs {package}, which is an extra"
     declared.add("pytest")  # only the kit's, for suites that are run by pytest
     outside = {m for m in imported - own if m not in sys.stdlib_module_names and m != "__future__" and m.isidentifier()}
     assert {known_as.get(m, m) for m in outside} <= declared
+
+
+def _names(requirements: list[str]) -> set[str]:
+    return {r.split(">")[0].split("<")[0].split("[")[0].lower() for r in requirements}

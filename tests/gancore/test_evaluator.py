@@ -15,7 +15,7 @@ import gancore
 from gancore import evaluator
 from gancore.data.held_out import split
 from gancore.data.report import silent
-from gancore.errors import CheckpointError, ConfigError, DataError, RunFolderError, UsageError
+from gancore.errors import CheckpointError, ConfigError, DataError, MissingPackageError, RunFolderError, UsageError
 from gancore.evaluation import Figure
 
 TOY = Path(__file__).parents[1] / "toy"
@@ -321,6 +321,26 @@ def test_all_metrics_of_the_runs_plugin_are_computed(run):
     )
     share = sum(math.hypot(*p) > 0.5 for p in x.tolist()) / 64
     assert found.figures["reach"]["share"] == Figure(value=share, real=0.5, overlap=1 - abs(share - 0.5))
+
+
+def test_metric_whose_package_is_not_installed_is_left_out_unless_it_is_named(run, monkeypatch):
+    import gan_toy_parts
+
+    def needy(options, spec):
+        def measure(material):
+            raise MissingPackageError("metric 'reach'", "arms", "limbs")
+
+        return measure
+
+    folder = run()
+    monkeypatch.setattr(gan_toy_parts, "reach", needy)
+    found = gancore.evaluate(folder, samples=8)
+    assert list(found.figures) == ["gap"]
+    assert found.failures == {}
+    [note] = [n for n in found.notes if "reach" in n]
+    assert note.startswith("left out: metric 'reach' needs arms, which is not installed; type: pip install arms")
+    named = gancore.evaluate(folder, samples=8, metrics=["reach"])
+    assert "pip install arms" in named.failures["reach"].cause
 
 
 def real_labels(count, seed):

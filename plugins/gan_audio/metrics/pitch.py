@@ -14,6 +14,7 @@ from gan_audio.data.pitches import hertz, midi, pitch_of
 from gan_audio.metrics.levels import Floats
 from gan_audio.spec import AudioSpec
 from gancore.distributions import overlap
+from gancore.errors import MissingPackageError
 from gancore.evaluation import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
@@ -130,8 +131,15 @@ class Frames:
 
 
 def pitches(waves: npt.NDArray[np.float32], sample_rate: int, lowest: float, highest: float) -> Floats:
-    """The median pitch of each of `waves` `[n, length]` as a MIDI number `[n]`; NaN for those without one."""
-    import librosa
+    """The median pitch of each of `waves` `[n, length]` as a MIDI number `[n]`; NaN for those without one.
+
+    Raises:
+        MissingPackageError: librosa is not installed.
+    """
+    try:
+        import librosa
+    except ModuleNotFoundError as error:
+        raise MissingPackageError("metric 'pitch'", "librosa", "pitch") from error
 
     frames = Frames.of(sample_rate, lowest)
     found = np.full(len(waves), np.nan)

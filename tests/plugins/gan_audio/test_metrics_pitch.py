@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from gan_audio.data.pitches import hertz, note_name
 from gan_audio.metrics import pitch
 from gan_audio.metrics.levels import Bands
 from gan_audio.spec import AudioSpec
+from gancore.errors import MissingPackageError
 from gancore.evaluation import Samples, faults
 
 librosa = pytest.importorskip("librosa")
@@ -107,3 +110,9 @@ def test_other_rates_and_short_clips_can_be_listened_to(rate, length):
     figures = pitch.build(pitch.Options(), spec)(material(x))
     assert not faults(figures)
     assert figures["median-pitch"].value == pytest.approx(57.0, abs=0.3)
+
+
+def test_without_librosa_a_sentence_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "librosa", None)
+    with pytest.raises(MissingPackageError, match="needs librosa, which is not installed; type: pip install librosa"):
+        found(notes(57), [0])
