@@ -6,27 +6,31 @@ A checkpoint is a folder `step-00000123/` of safetensors files, optimizer states
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, ParamSpec
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from gancore.disk import write_error
 from gancore.errors import CheckpointError
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{8,})")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,25 @@ class Checkpoint:
         return state
 
 
+def _or_nothing(write: Callable[P, Path]) -> Callable[P, Path]:
+    """Have `write(folder, step, ...)` leave nothing unfinished behind when it fails: that would keep a full disk full."""
+
+    @functools.wraps(write)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Path:
+        try:
+            return write(*args, **kwargs)
+        except (Exception, KeyboardInterrupt) as error:
+            bound = inspect.signature(write).bind(*args, **kwargs).arguments
+            clean(bound["folder"])
+            told = write_error(error, f"the checkpoint of step {bound['step']:,} in '{bound['folder']}'")
+            if told is None:
+                raise
+            raise told from error
+
+    return wrapper
+
+
+@_or_nothing
 def save(
     folder: Path,
     step: int,
@@ -79,18 +102,22 @@ def save(
     """Write a complete checkpoint of `step` into `folder`, then delete older ones but the newest `keep`; returns its path.
 
     One of this step that verifies is left as it is: at no moment is there less on the disk than before.
+
+    Raises:
+        WriteError: the disk is full or cannot be written; what was there before still is.
     """
     final = folder / f"step-{step:08d}"
     if final.exists() and _verifies(final):
         return final
     temporary = folder / f"{final.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    folder.mkdir(exist_ok=True)  # not its parents: a run's folder that is gone is not to come back as a part of itself
+    temporary.mkdir()
     for name, module in modules.items():
         tensors = {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
         save_file(tensors, temporary / f"{name}.safetensors")
     for name, value in optimizers.items():
-        torch.save(value, temporary / f"{name}.optimizer.pt")
+        _torch_save(value, temporary / f"{name}.optimizer.pt")
     (temporary / STATE).write_text(json.dumps({"step": step, **state}, indent=1), encoding="utf-8")
     files = {p.name: _digest(p) for p in sorted(temporary.iterdir())}
     for name in files:
@@ -108,6 +135,33 @@ def save(
     for old in [path for number, path in _steps(folder) if number <= step][keep:]:
         _remove(old)
     return final
+
+
+class _Patient:
+    """A file whose errors wait: torch's writer of archives would tell them in words of its own, without the cause."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            if self.error is None:
+                self.file.write(data)
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing: closing the file does it."""
+
+
+def _torch_save(value: object, path: Path) -> None:
+    with path.open("wb") as file:
+        patient = _Patient(file)
+        torch.save(value, patient)  # type: ignore[arg-type]
+        if patient.error is not None:
+            raise patient.error
 
 
 def verify(path: Path) -> Checkpoint:

@@ -62,6 +62,15 @@ class RunFolderError(GanError):
     """A run folder that exists where it should not, or does not where it should."""
 
 
+class WriteError(RunFolderError):
+    """Something that could not be written; `advice` says what to do before the same is tried again."""
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        self.problem = problem
+        self.advice = advice
+        super().__init__("; ".join(filter(None, (problem, advice))))
+
+
 class NonFiniteError(GanError):
     """Training produced NaN or infinity several times in a row; the last good state is on disk."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gancore.data.report import ScanReport
+from gancore.disk import write_error
 from gancore.errors import RunFolderError
 from gancore.storage import occupied
 
@@ -111,9 +113,18 @@ class RunFolder:
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """One line of metrics.jsonl; JSON has no NaN or infinity, they become null."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-            file.write(json.dumps(plain) + "\n")
+        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        before = self.metrics.stat().st_size if self.metrics.exists() else 0
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(plain) + "\n")
+        except OSError as error:
+            with contextlib.suppress(OSError):  # a part of a line would hide those after it
+                os.truncate(self.metrics, before)
+            told = write_error(error, f"'{self.metrics}'")
+            if told is None:
+                raise
+            raise told from error
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
         """The lines of metrics.jsonl in order; a last one that was cut off is left out."""
@@ -154,8 +165,16 @@ def check_free(path: Path, hint: str = "") -> None:
 def replace_text(path: Path, text: str) -> None:
     """Write `text` so that a reader, or a crash, finds the old file or the new one."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # it would keep a full disk full
+            temporary.unlink(missing_ok=True)
+        told = write_error(error, f"'{path}'")
+        if told is None:
+            raise
+        raise told from error
 
 
 def list_runs(root: Path) -> list[Path]:

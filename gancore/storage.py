@@ -74,6 +74,11 @@ def replacing(path: Path, write: Callable[[Path], object]) -> Path:
     """Let `write` make a file that takes the place of `path` once it is whole; the folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    write(unfinished)
-    os.replace(unfinished, path)
+    try:
+        write(unfinished)
+        os.replace(unfinished, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
     return path
