@@ -32,6 +32,7 @@ def train(
     listeners: Sequence[object] = (),
     progress: ProgressReport = silent,
     registry: Registry | None = None,
+    minutes: float | None = None,
 ) -> Run:
     """Train a new run and return where it lies.
 
@@ -47,10 +48,13 @@ def train(
         listeners: Objects with lifecycle hooks (`gan_tick` and others).
         progress: Called while data are read.
         registry: Plugins to choose from; those installed without.
+        minutes: End after this much training, if `steps` is not reached before; everything is saved, and the outcome is
+            `stopped`. Reading the data and finishing are not counted.
 
     Raises:
         GanError: what was asked for cannot be done; the message says why and what to do.
     """
+    _check_minutes(minutes)
     registry = registry or Registry()
     settings = plan(
         plugin=plugin,
@@ -72,7 +76,7 @@ def train(
         return folder
 
     _listen(registry, settings, listeners)
-    return Session(settings, registry, open_folder, progress).run()
+    return Session(settings, registry, open_folder, progress, minutes).run()
 
 
 def plan(
@@ -106,8 +110,9 @@ def resume(
     listeners: Sequence[object] = (),
     progress: ProgressReport = silent,
     registry: Registry | None = None,
+    minutes: float | None = None,
 ) -> Run:
-    """Go on with a run from its newest good checkpoint, to its own last step or to `steps`.
+    """Go on with a run from its newest good checkpoint, to its own last step or to `steps`, for at most `minutes` more.
 
     A run that was killed before its first checkpoint begins anew, which comes to the same.
 
@@ -116,6 +121,7 @@ def resume(
         UsageError: it has reached its last step already.
         CheckpointError: all that was saved is damaged.
     """
+    _check_minutes(minutes)
     registry = registry or Registry()
     folder = RunFolder.open(Path(run))
     settings = configure(registry, layers=[read_file(folder.config)])
@@ -128,7 +134,7 @@ def resume(
         if _first_process():
             folder.write_config(settings.dump(), _header(folder))
     _listen(registry, settings, listeners)
-    return Session(settings, registry, lambda: folder, progress).run()
+    return Session(settings, registry, lambda: folder, progress, minutes).run()
 
 
 def _listen(registry: Registry, settings: Settings, listeners: Sequence[object]) -> None:
@@ -141,6 +147,11 @@ def _listen(registry: Registry, settings: Settings, listeners: Sequence[object])
             registry.load(name)
     for number, listener in enumerate(listeners):
         registry.add_listener(listener, f"listener-{number} ({type(listener).__name__})")
+
+
+def _check_minutes(minutes: float | None) -> None:
+    if minutes is not None and not 0.0 < minutes < float("inf"):
+        raise UsageError(f"minutes={minutes:g}: give how long to train, such as 30")
 
 
 def _first_process() -> bool:

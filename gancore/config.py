@@ -14,12 +14,26 @@ from gancore.options import Options
 
 
 class Every(Options):
-    """How often things happen, in steps; 0 means never, where that is allowed."""
+    """How often things happen, in steps or seconds; 0 means never, where that is allowed."""
 
     log: int = Field(50, ge=1, description="Write figures to metrics.jsonl and tell listeners.")
     sample: int = Field(500, ge=0, description="Write a sheet of samples; 0: only at the end.")
     checkpoint: int = Field(500, ge=0, description="Save a checkpoint; 0: only at the end.")
     health: int = Field(200, ge=0, description="Look for mode collapse; 0: never.")
+    log_seconds: float = Field(
+        10.0,
+        ge=0.0,
+        le=1e6,
+        description="Show the figures so far when this many seconds have passed without any; they are not written to"
+        " metrics.jsonl. 0: never.",
+    )
+    sample_seconds: float = Field(
+        60.0,
+        ge=0.0,
+        le=1e6,
+        description="Write a sheet when this many seconds have passed without one, twice as many before the next, and so on;"
+        " 0: never.",
+    )
 
 
 class Ema(Options):
@@ -124,7 +138,7 @@ class RunConfig(Options):
     )
     samples: int = Field(64, ge=1, le=1024, description="Samples on the sheets that are written during training.")
     keep: int = Field(2, ge=2, le=10000, description="Checkpoints to keep.")
-    every: Every = Field(default_factory=lambda: Every(), description="How often things happen, in steps.")
+    every: Every = Field(default_factory=lambda: Every(), description="How often things happen, in steps or seconds.")
     ema: Ema = Field(default_factory=lambda: Ema(), description="Moving average of the generator.")
     candidates: Candidates = Field(
         default_factory=lambda: Candidates(),

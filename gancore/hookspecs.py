@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Preset,
         Writer,
     )
-    from gancore.engine.events import CheckpointSaved, RunFinished, RunStarted, Tick
+    from gancore.engine.events import CheckpointSaved, Progress, RunFinished, RunStarted, Tick
 
 hookspec = pluggy.HookspecMarker("gancore")
 
@@ -195,6 +195,19 @@ def gan_tick(event: Tick) -> None:
         @hookimpl
         def gan_tick(event):
             print(event.step, event.scalars["discriminator/loss"])
+    """
+
+
+@hookspec
+def gan_progress(event: Progress) -> None:
+    """How far the run is between two ticks, for somebody who watches. What is to be kept belongs into `gan_tick`.
+
+    When: between steps, every `every.log_seconds` without a tick, and once it is known how long the run takes. Where: rank 0.
+
+    Example:
+        @hookimpl
+        def gan_progress(event):
+            print(event.step, event.seconds_left)
     """
 
 

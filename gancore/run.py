@@ -139,9 +139,9 @@ class RunFolder:
                 yield row
 
     def forget_after(self, step: int) -> None:
-        """Drop figures of steps after `step`: a resumed run writes them again."""
+        """Drop figures of steps after `step`, and of the steps that an end cut short: a resumed run writes them again."""
         if self.metrics.exists():
-            kept = [row for row in self.read_metrics() if row.get("step", 0) <= step]
+            kept = [row for row in self.read_metrics() if row.get("step", 0) <= step and not row.get("interim")]
             replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
 
 

@@ -24,6 +24,10 @@ app.add_typer(plugins_app, name="plugins")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result and warnings.")]
+Minutes = Annotated[
+    float | None,
+    typer.Option("--minutes", metavar="N", help="End after this many minutes of training, with everything saved."),
+]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Train to this step.")]
 
 
@@ -65,6 +69,7 @@ def run(
         Path | None, typer.Option("--config", "-c", metavar="FILE", help="A TOML file, such as a run's config.toml.")
     ] = None,
     steps: Steps = None,
+    minutes: Minutes = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Decides every random number.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run's folder; runs/PLUGIN-001 ... without.")
@@ -104,7 +109,7 @@ def run(
     def begin(**how: Any) -> Any:
         import gancore
 
-        return gancore.train(out=out, **asked, **how)
+        return gancore.train(out=out, minutes=minutes, **asked, **how)
 
     follow(begin, quiet=quiet, as_json=as_json)
 
@@ -114,6 +119,7 @@ def run(
 def resume(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     steps: Steps = None,
+    minutes: Minutes = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -123,7 +129,7 @@ def resume(
     def begin(**how: Any) -> Any:
         from gancore.api import resume
 
-        return resume(run, steps=steps, **how)
+        return resume(run, steps=steps, minutes=minutes, **how)
 
     follow(begin, quiet=quiet, as_json=as_json)
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,12 @@ from gan_cli.errors import say
 from gancore import hookimpl
 
 if TYPE_CHECKING:
-    from gancore.engine.events import RunFinished, RunStarted, Tick
+    from gancore.engine.events import Estimate, Progress, RunFinished, RunStarted, Tick
     from gancore.engine.session import Run
 
 SECONDS_BETWEEN_LINES = 5.0
+SECONDS_OF_SILENCE = 10.0
+"""After which a first step that is still running is spoken of; then after twice as long each time."""
 EXIT_INTERRUPTED = 130
 
 
@@ -40,7 +43,7 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
     try:
         run = begin(listeners=listeners, progress=view.reading if view else lambda words, done, total: None)
     finally:
-        if isinstance(view, Panelled):
+        if view is not None:
             view.close()
     if not main:
         return
@@ -52,6 +55,8 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
     if run.outcome == "interrupted":
         say(f"stopped by {run.reason} at step {run.step:,}; everything is saved. Go on with: gan resume {run.folder}")
         raise typer.Exit(EXIT_INTERRUPTED)
+    if run.outcome == "stopped":
+        say(f"go on with: gan resume {run.folder}")
     say(f"done: {run.reason}. Samples are in {run.folder / 'samples'}, the report is {run.folder / 'report.html'}")
     say(f"draw more: gan sample {run.folder} {'--given FILE' if run.needs_given else '-n 64'}")
 
@@ -65,18 +70,46 @@ def duration(seconds: float) -> str:
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{whole % 60:02d}s" if minutes else f"{whole}s"
 
 
-class Clock:
-    """How long the rest will take, from the speed of this session."""
+def about(seconds: float) -> str:
+    """`5700` as `1.6 h`: as exact as an estimate is."""
+    for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 1.5 * size:
+            value = seconds / size
+            return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}".replace(".0 ", " ")
+    return f"{max(1, round(seconds))} s"
 
-    def __init__(self) -> None:
-        self.began = (0, time.monotonic())
 
-    def start(self, step: int) -> None:
-        self.began = (step, time.monotonic())
+def left(event: Tick | Progress) -> str:
+    """How much is left, in words."""
+    return f"{duration(math.inf if event.seconds_left is None else event.seconds_left)} left"
 
-    def eta(self, event: Tick) -> float:
-        steps = event.step - self.began[0]
-        return (time.monotonic() - self.began[1]) / steps * (event.steps - event.step) if steps else math.inf
+
+def told(estimate: Estimate, event: Progress) -> str:
+    """An estimate in a sentence or two."""
+    rest = event.steps - event.step
+    per_step = f"{estimate.seconds_per_step:.3g} s"
+    if estimate.first_unlike is None:
+        words = f"about {about(estimate.seconds)} for the {rest:,} steps that are left on this machine, at {per_step} a step"
+        words += f": until {at(time.time() + estimate.seconds)}"
+    else:
+        words = (
+            f"about {about(estimate.seconds)} for the {rest:,} steps that are left on this machine, if the phases that begin at "
+            f"step {estimate.first_unlike:,} cost as much as now, {per_step} a step"
+        )
+    if estimate.last_step < event.steps:
+        words += (
+            f". The minutes will be over at about step {estimate.last_step:,}; schedules that end there come with "
+            f"--steps {estimate.last_step}"
+        )
+    if estimate.cheaper:
+        words += f"; {estimate.cheaper} would take about {about(estimate.cheaper_seconds)}"
+    return words
+
+
+def at(when: float) -> str:
+    """A time of day, with the day where it is not today."""
+    moment, now = time.localtime(when), time.localtime()
+    return time.strftime("%H:%M" if moment[:3] == now[:3] else "%a %d %b, %H:%M", moment)
 
 
 def number(scalars: Any, name: str) -> str:
@@ -85,7 +118,7 @@ def number(scalars: Any, name: str) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def facts(event: Tick) -> list[tuple[str, str]]:
+def facts(event: Tick | Progress) -> list[tuple[str, str]]:
     """What the panel and the lines show of a tick."""
     s = event.scalars
     rows = [
@@ -118,12 +151,36 @@ class Silent:
             say(f"health: {alert}")
 
 
+class Waiting:
+    """Calls `tell` with the seconds that have passed, now and then, from `begin` to `end`: a first step may take minutes."""
+
+    def __init__(self, tell: Callable[[float], None]) -> None:
+        self.tell = tell
+        self.over = threading.Event()
+
+    def begin(self) -> None:
+        threading.Thread(target=self._run, name="waiting", daemon=True).start()
+
+    def end(self) -> None:
+        self.over.set()
+
+    def _run(self) -> None:
+        began, pause = time.monotonic(), SECONDS_OF_SILENCE
+        while not self.over.wait(pause):
+            passed = time.monotonic() - began
+            self.tell(passed)
+            pause = passed
+
+
 class Plain:
     """Lines, at most one every few seconds."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
-        self.spoken = 0.0
+        self.spoken = -math.inf
+        self.waiting = Waiting(lambda s: say(f"the first steps are running: {duration(s)} so far"))
+
+    def close(self) -> None:
+        self.waiting.end()
 
     def reading(self, words: str, done: int, total: int) -> None:
         now = time.monotonic()
@@ -133,19 +190,46 @@ class Plain:
 
     @hookimpl
     def gan_run_started(self, event: RunStarted) -> None:
-        self.clock.start(event.step)
         say(opening(event))
+        self.spoken = -math.inf  # the first figures are not kept back for a line on reading data
+        self.waiting.begin()
 
     @hookimpl
     def gan_tick(self, event: Tick) -> None:
         for alert in event.alerts:
             say(f"health: {alert}")
+        self._figures(event)
+
+    @hookimpl
+    def gan_progress(self, event: Progress) -> None:
+        if event.estimate is not None:
+            say(told(event.estimate, event))
+        self._figures(event)
+
+    def _figures(self, event: Tick | Progress) -> None:
+        self.waiting.end()
         now = time.monotonic()
         if now - self.spoken < SECONDS_BETWEEN_LINES and event.step != event.steps:
             return
         self.spoken = now
-        share = f"step {event.step:,}/{event.steps:,} ({event.step / event.steps:.0%}), {duration(self.clock.eta(event))} left"
+        share = f"step {event.step:,}/{event.steps:,} ({event.step / event.steps:.0%}), {left(event)}"
         say("  ".join([share, *(f"{name}: {value}" for name, value in facts(event))]))
+
+    @hookimpl
+    def gan_run_finished(self, event: RunFinished) -> None:
+        del event
+        self.close()
+
+
+class Elapsed:
+    """A line that counts seconds while it is shown."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+        self.began = time.monotonic()
+
+    def __rich__(self) -> Text:
+        return Text(f"{self.words}: {duration(time.monotonic() - self.began)} so far")
 
 
 class Panelled:
@@ -153,7 +237,6 @@ class Panelled:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.clock = Clock()
         self.live = Live(console=console, refresh_per_second=4, transient=False)
         self.open = False
         self.title = ""
@@ -175,9 +258,8 @@ class Panelled:
 
     @hookimpl
     def gan_run_started(self, event: RunStarted) -> None:
-        self.clock.start(event.step)
         self.title = str(event.folder)
-        self._show(Text("the first figures come in a moment"))
+        self._show(Elapsed("the first steps are running"))
         self.live.console.print(Text(opening(event)))
 
     @hookimpl
@@ -185,9 +267,18 @@ class Panelled:
         for alert in event.alerts:
             style = "green" if alert.kind == "recovered" else "yellow"
             self.live.console.print(Text(f"health: {alert}", style=style))
+        self._figures(event)
+
+    @hookimpl
+    def gan_progress(self, event: Progress) -> None:
+        if event.estimate is not None:
+            self.live.console.print(Text(told(event.estimate, event)))
+        self._figures(event)
+
+    def _figures(self, event: Tick | Progress) -> None:
         table = Table.grid(padding=(0, 2))
         percent = f"{event.step / event.steps:.0%}"
-        table.add_row("step", f"{event.step:,} of {event.steps:,} ({percent}), {duration(self.clock.eta(event))} left")
+        table.add_row("step", f"{event.step:,} of {event.steps:,} ({percent}), {left(event)}")
         for name, value in facts(event):
             style = "yellow" if name == "health" and event.troubles else ""
             table.add_row(name, Text(value, style=style))

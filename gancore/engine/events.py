@@ -51,6 +51,48 @@ class Tick:
     troubles: tuple[str, ...] = ()
     """Kinds of alert that hold now."""
     last_sheet: Path | None = None
+    seconds_left: float | None = None
+    """Until the last step, at the pace of this session; None where it is not known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """How long the rest of a run takes, measured on its first steps."""
+
+    seconds: float
+    """Until the last step."""
+    seconds_per_step: float
+    """Mean over the steps that are left: phases that are rarer than others count as often as they come."""
+    first_unlike: int | None = None
+    """The first step whose phases have not been measured together; those steps were taken for the mean ones so far."""
+    last_step: int
+    """The last step, or the one that is reached when the minutes of the session are over."""
+    cheaper: str = ""
+    """A setting that would take less time, where the rest is long, such as `architecture.width=16`."""
+    cheaper_seconds: float = 0.0
+    """How long the whole run would take with it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a run is between two ticks: what is due by the clock, so never the same in two runs, and nothing to be kept.
+
+    `scalars` are means over the steps since the last tick so far, of the first process alone.
+    """
+
+    folder: Path
+    step: int
+    steps: int
+    scalars: Mapping[str, float]
+    samples_per_second: float
+    """Over the steps since the last tick."""
+    seconds: float
+    seconds_left: float | None = None
+    troubles: tuple[str, ...] = ()
+    """Kinds of alert that held at the last tick."""
+    last_sheet: Path | None = None
+    estimate: Estimate | None = None
+    """Given once it can be made, and again after other phases have come in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -42,6 +42,10 @@ class Means:
         self.__init__()  # type: ignore[misc]
         return distributed.mean_scalars(means)
 
+    def look(self) -> dict[str, float]:
+        """The means of this process so far; nothing begins anew."""
+        return {n: float(s) / self.weights[n] for n, s in self.sums.items()}
+
     def state(self) -> dict[str, list[float]]:
         """For a checkpoint between ticks."""
         return {n: [float(s), self.weights[n]] for n, s in self.sums.items()}

@@ -19,8 +19,9 @@ from gancore.data.held_out import both_parts
 from gancore.data.loader import Loader
 from gancore.data.report import silent
 from gancore.engine.build import build_game, pick_device, pick_memory_format
+from gancore.engine.clock import Clock
 from gancore.engine.ema import MovingAverage
-from gancore.engine.events import CheckpointSaved, HealthAlert, RunFinished, RunStarted, Tick
+from gancore.engine.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
 from gancore.engine.health import HealthMonitor, spread_ratio
 from gancore.engine.loop import Outcome, TrainState, train_steps
 from gancore.engine.optimizers import build_optimizer
@@ -28,7 +29,7 @@ from gancore.engine.restore import restore
 from gancore.engine.sheets import SheetMaker, check_writers
 from gancore.engine.stopping import StopSignals
 from gancore.errors import CheckpointError, NonFiniteError, UsageError
-from gancore.games.player import Player
+from gancore.games.player import Phase, Player
 from gancore.plugins import Registry
 from gancore.report import write_report
 from gancore.run import RunFolder
@@ -60,13 +61,18 @@ class Session:
         registry: Registry,
         open_folder: Callable[[], RunFolder],
         progress: ProgressReport,
+        minutes: float | None = None,
     ) -> None:
-        """`open_folder` is called on rank 0 once the data and the networks are known to fit, so a failure leaves nothing behind."""
+        """`open_folder` is called on rank 0 once the data and the networks are known to fit, so a failure leaves nothing behind.
+
+        `minutes` after its first step has begun, this session ends, whatever has been trained before.
+        """
         self.settings = settings
         self.config = settings.run
         self.registry = registry
         self.open_folder = open_folder
         self.progress = progress
+        self.minutes = minutes
         self.device = pick_device(self.config.device)
         self.signals = StopSignals()
         self.alerts: list[HealthAlert] = []
@@ -172,7 +178,9 @@ class Session:
         reason = f"reached step {self.config.steps:,}"
         try:
             self._announce()
-            for done in self._steps():
+            phases = self.game.phases(self.players)
+            self.clock = Clock(self.config, phases, self.minutes)
+            for done in self.clock.timed(self._steps(phases), self.state.step):
                 stop = self._after(done)
                 if stop:
                     outcome, reason = stop
@@ -185,8 +193,7 @@ class Session:
             ))  # fmt: skip
             raise
 
-    def _steps(self) -> Iterator[Outcome]:
-        phases = self.game.phases(self.players)
+    def _steps(self, phases: Sequence[Phase]) -> Iterator[Outcome]:
         return train_steps(self.config, self.state, phases, self.loader, self.spec, self.device, self.memory_format)
 
     def _announce(self) -> None:
@@ -216,14 +223,44 @@ class Session:
         stop: tuple[End, str] | None = None
         if step % every.log == 0 or last:
             stop = self._tick()
-        if every.sample and step % every.sample == 0 and not last and distributed.is_main():
-            self.sheets.make(self.state.ema.module, step)
+        if distributed.is_main() and not last:
+            if (every.sample and step % every.sample == 0) or self.clock.sheet_due():
+                self.sheets.make(self.state.ema.module, step)
+                self.clock.sheet_made()
+            self._look()
         if every.checkpoint and step % every.checkpoint == 0 and not last:
             self._save()
         wish = self._agree(self.signals.received)
         if wish and not last:
             return "interrupted", wish
+        if self.minutes is not None and not last and not stop and self._agree("over" if self.clock.over else ""):
+            return "stopped", self._time_is_over()
         return None if last else stop
+
+    def _time_is_over(self) -> str:
+        """The reason of an end by the clock."""
+        step, steps = self.state.step, self.config.steps
+        reason = f"stopped after {self.minutes:g} minutes, as asked, at step {step:,} of {steps:,}"
+        if any(o.schedule != "constant" for o in self.config.optimizers.values()):
+            reason += f", so that learning rates had not fallen as far as they do by step {steps:,}"
+        return reason
+
+    def _look(self) -> None:
+        """Tell what the clock says is due: means so far, which nothing takes, and how long the rest will take."""
+        estimate = self.clock.estimate(self.state.step)
+        if estimate is None and not self.clock.figures_due():
+            return
+        self.clock.figures_told()
+        self._notify("gan_progress", Progress(
+            folder=self.folder.path, step=self.state.step, steps=self.config.steps, scalars=self.state.means.look(),
+            samples_per_second=self._speed(), seconds=self.seconds, seconds_left=self.clock.left(self.state.step),
+            troubles=tuple(self.state.health.active), last_sheet=self.sheets.last, estimate=estimate,
+        ))  # fmt: skip
+
+    def _speed(self) -> float:
+        """Samples a second since the last tick."""
+        steps = self.state.step - self.last_tick[0]
+        return steps * self.config.batch_size / max(1e-9, time.perf_counter() - self.last_tick[1])
 
     def _agree(self, wish: str) -> str:
         """A stop that any rank has received, on every rank."""
@@ -250,9 +287,7 @@ class Session:
         return ratio
 
     def _tick(self) -> tuple[End, str] | None:
-        now = time.perf_counter()
-        steps = self.state.step - self.last_tick[0]
-        speed = steps * self.config.batch_size / max(1e-9, now - self.last_tick[1])
+        speed = self._speed()
         spread = self.state.means.sums.pop("health/spread", None)
         weight = self.state.means.weights.pop("health/spread", 1.0)
         self.last = self.state.means.take()
@@ -263,19 +298,24 @@ class Session:
             folder=self.folder.path, step=self.state.step, steps=self.config.steps, scalars=self.last,
             samples_per_second=speed, seconds=self.seconds, alerts=tuple(self.alerts),
             troubles=tuple(self.state.health.active), last_sheet=self.sheets.last,
+            seconds_left=self.clock.left(self.state.step) if distributed.is_main() else None,
         )  # fmt: skip
         reasons: Sequence[Any] = []
         if distributed.is_main():
-            row: dict[str, Any] = {"step": event.step, "seconds": round(event.seconds, 3)}
-            row |= {"samples_per_second": round(speed, 2), **event.scalars}
-            row |= {"alerts": [str(a) for a in self.alerts]} if self.alerts else {}
-            self.folder.append_metrics(row)
+            self._write_figures(speed)
             self._notify("gan_tick", event)
             reasons = [str(r) for r in self._notify("gan_should_stop", event) if r]
         self.alerts = []
+        self.clock.figures_told()
         self.last_tick = (self.state.step, time.perf_counter())
         reasons = distributed.broadcast_value(reasons)
         return ("stopped", reasons[0]) if reasons else None
+
+    def _write_figures(self, speed: float, **more: Any) -> None:
+        row: dict[str, Any] = {"step": self.state.step, "seconds": round(self.seconds, 3)}
+        row |= {"samples_per_second": round(speed, 2), **self.last, **more}
+        row |= {"alerts": [str(a) for a in self.alerts]} if self.alerts else {}
+        self.folder.append_metrics(row)
 
     def _save(self) -> None:
         if distributed.is_main():
@@ -302,6 +342,9 @@ class Session:
             self._save()
         files: tuple[Path, ...] = ()
         if distributed.is_main():
+            if self.last_tick[0] != self.state.step:  # the next session writes the figures of whole windows again
+                self.last = self.state.means.look()
+                self._write_figures(self._speed(), interim=True)
             self.sheets.make(self.state.ema.module, self.state.step)
             if outcome != "interrupted":  # nobody who presses Ctrl-C wants to wait for an animation
                 files = (*self.sheets.make_progress(),)

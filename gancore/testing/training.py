@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 import gancore
 from gancore import checkpoint, hookimpl
 from gancore.data.report import silent
-from gancore.engine.events import CheckpointSaved, HealthAlert, RunFinished, RunStarted, Tick
+from gancore.engine.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
 from gancore.engine.session import Session
 from gancore.engine.sheets import cycle_classes, draw, parts_of
 from gancore.plugins import Registry
@@ -28,7 +28,14 @@ from gancore.testing.check import Mismatch, check, describe
 from gancore.testing.kit import STEPS, Kit, Scene, scenes, tried_on
 from gancore.testing.steps import block, parts_and_scenes, setting
 
-LIFECYCLE = ("gan_run_started", "gan_tick", "gan_should_stop", "gan_checkpoint_saved", "gan_run_finished")
+LIFECYCLE = (
+    "gan_run_started",
+    "gan_tick",
+    "gan_progress",
+    "gan_should_stop",
+    "gan_checkpoint_saved",
+    "gan_run_finished",
+)
 
 
 COUNT = 6
@@ -200,7 +207,9 @@ class _Recorder:
 
     @hookimpl
     def gan_tick(self, event: Tick) -> None:
-        self.heard += [("gan_tick", event), ("gan_should_stop", event)]
+        # A short run makes no other progress than from tick to tick.
+        shared = {f.name: getattr(event, f.name) for f in fields(Progress) if hasattr(event, f.name)}
+        self.heard += [("gan_tick", event), ("gan_should_stop", event), ("gan_progress", Progress(**shared))]
 
     @hookimpl
     def gan_checkpoint_saved(self, event: CheckpointSaved) -> None:

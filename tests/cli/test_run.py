@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from typer.testing import Result
 
-from gan_cli.training import Clock, duration, number
+from gan_cli.training import Plain, about, duration, number, told
+from gancore.engine.events import Estimate, Progress
 
 Gan = Callable[..., Result]
+PROGRESS = Progress(folder=Path("run"), step=5, steps=8000, scalars={}, samples_per_second=4.0, seconds=85.0)
 
 
 def test_training_leaves_a_readable_folder_and_prints_json(gan: Gan, tmp_path: Path) -> None:
@@ -175,14 +177,54 @@ def test_figures_have_three_digits_and_a_dash_where_there_is_none() -> None:
     assert number({}, "a") == "-"
 
 
-def test_rest_of_a_run_is_estimated_from_this_session_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    clock = Clock()
-    clock.start(500)
-    now = 110.0
-    assert clock.eta(SimpleNamespace(step=520, steps=600)) == pytest.approx(40.0)  # half a second a step
-    assert clock.eta(SimpleNamespace(step=500, steps=600)) == float("inf")
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 s"), (45, "45 s"), (150, "2.5 min"), (1500, "25 min"), (10_800, "3 h"), (136_000, "1.6 days")],
+)
+def test_estimates_are_told_no_more_exactly_than_they_are(seconds: float, words: str) -> None:
+    assert about(seconds) == words
+
+
+def test_an_estimate_says_how_long_and_what_would_be_cheaper() -> None:
+    estimate = Estimate(
+        seconds=136_000, seconds_per_step=17.0, last_step=8000, cheaper="architecture.width=16", cheaper_seconds=10_800
+    )
+    words = told(estimate, PROGRESS)
+    assert words.startswith("about 1.6 days for the 7,995 steps that are left on this machine, at 17 s a step: until ")
+    assert words.endswith("; architecture.width=16 would take about 3 h")
+
+
+def test_an_estimate_says_what_it_does_not_know_and_where_the_minutes_end() -> None:
+    estimate = Estimate(seconds=8000, seconds_per_step=1.0, first_unlike=4000, last_step=1800)
+    words = told(estimate, PROGRESS)
+    assert "if the phases that begin at step 4,000 cost as much as now" in words
+    assert words.endswith("over at about step 1,800; schedules that end there come with --steps 1800")
+
+
+def test_estimate_and_figures_come_long_before_the_first_tick(gan: Gan, tmp_path: Path) -> None:
+    result = gan("run", "-p", "toy", "--out", tmp_path / "run", "--steps", 8, "every.log=1000", "every.sample=0")
+    assert "about 1 s for the 3 steps that are left on this machine" in result.stderr
+    assert "step 5/8 (62%)" in result.stderr
+
+
+def test_a_long_first_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("gan_cli.training.SECONDS_OF_SILENCE", 0.001)
+    view, spoken = Plain(), threading.Event()
+    tell = view.waiting.tell
+    view.waiting.tell = lambda seconds: (tell(seconds), spoken.set())[0]
+    view.waiting.begin()
+    assert spoken.wait(30)
+    view.close()
+    assert "the first steps are running: 0s so far" in capsys.readouterr().err
+
+
+def test_minutes_end_a_run_well_and_its_continuation_too(gan: Gan, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = gan("run", "-p", "toy", "--out", out, "--minutes", "1e-6", "--quiet")
+    assert "done: stopped after 1e-06 minutes, as asked, at step 1 of 4" in result.stderr
+    assert f"go on with: gan resume {out}" in result.stderr
+    again = json.loads(gan("resume", out, "--minutes", "1e-6", "--json").stdout)
+    assert (again["step"], again["outcome"]) == (2, "stopped")
 
 
 def test_a_disabled_listener_is_left_out_with_a_warning(

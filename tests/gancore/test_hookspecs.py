@@ -14,7 +14,7 @@ import pytest
 import gancore
 from gancore import components, hookspecs
 from gancore.components import API_VERSION, KINDS, PluginInfo
-from gancore.engine.events import CheckpointSaved, RunFinished, RunStarted, Tick
+from gancore.engine.events import CheckpointSaved, Progress, RunFinished, RunStarted, Tick
 from gancore.plugins import Registry
 
 HOOKS = {name: value for name, value in vars(hookspecs).items() if name.startswith("gan_")}
@@ -39,6 +39,10 @@ EVENTS: dict[str, tuple[object, str]] = {
         "runs/toy-001 100\n",
     ),
     "gan_tick": (TICK, "50 0.5\n"),
+    "gan_progress": (
+        Progress(folder=AT, step=7, steps=100, scalars={}, samples_per_second=10.0, seconds=70.0, seconds_left=930.0),
+        "7 930.0\n",
+    ),
     "gan_should_stop": (TICK, ""),
     "gan_checkpoint_saved": (
         CheckpointSaved(folder=AT, step=50, path=AT / "checkpoints"),
