@@ -13,10 +13,11 @@ from gancore.components import ProgressReport
 from gancore.data.report import silent
 from gancore.engine.session import Run, Session
 from gancore.errors import UsageError
-from gancore.layers import nest, read_file
+from gancore.layers import check_agreement, nest, read_file
 from gancore.plugins import DISABLE_VARIABLE, Registry
 from gancore.run import RunFolder, check_free
 from gancore.settings import Settings, configure
+from gancore.text import check_path
 
 
 def train(
@@ -66,6 +67,8 @@ def train(
         options=options,
         registry=registry,
     )
+    if out is not None:
+        check_path(out, "the run's folder")
     path = None if out is None else Path(out)
     if path is not None and _first_process():
         check_free(path, hint=f", or go on with it: gan resume {path}")
@@ -95,12 +98,29 @@ def plan(
     Raises:
         UsageError: something in it cannot be understood.
     """
+    chosen = nest(options or {})
+    check_agreement({"plugin": plugin, "preset": preset, "steps": steps, "seed": seed, "data.path": data}, chosen)
     layers: list[Mapping[str, Any]] = []
     if config is not None:
-        layers.append(nest(config) if isinstance(config, Mapping) else read_file(Path(config)))
-    layers.append(nest(options or {}))
+        if not isinstance(config, Mapping):
+            check_path(config, "configuration file")
+        base = nest(config) if isinstance(config, Mapping) else read_file(Path(config))
+        _check_base(base, plugin or chosen.get("plugin"), preset or chosen.get("preset"))
+        layers.append(base)
+    layers.append(chosen)
     layers.append({k: v for k, v in (("steps", steps), ("seed", seed)) if v is not None})
     return configure(registry or Registry(), plugin=plugin, data=data, preset=preset, layers=layers)
+
+
+def _check_base(base: Mapping[str, Any], plugin: Any, preset: Any) -> None:
+    """Refuse a configuration for another plugin, or one that leaves nothing to a preset, beside one that is asked for."""
+    if plugin and base.get("plugin") not in (None, plugin):
+        raise UsageError(f"the configuration is for plugin '{base['plugin']}', not '{plugin}'; leave one of them out")
+    if preset and base.get("complete") is True and base.get("preset") != preset:
+        raise UsageError(
+            f"the configuration is complete and leaves nothing to preset '{preset}'; leave one of them out, or remove "
+            "the line 'complete = true' and what the preset is to say"
+        )
 
 
 def resume(
@@ -123,6 +143,7 @@ def resume(
     """
     _check_minutes(minutes)
     registry = registry or Registry()
+    check_path(run, "the run's folder")
     folder = RunFolder.open(Path(run))
     settings = configure(registry, layers=[read_file(folder.config)])
     reached = checkpoint.newest(folder.checkpoints)[0].step if checkpoint.any_in(folder.checkpoints) else 0

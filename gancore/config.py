@@ -110,6 +110,11 @@ class RunConfig(Options):
 
     plugin: str = Field(description="Name of the installed plugin that brings the modality.", min_length=1)
     preset: str = Field("none", description="Preset that was the base; `none`: the defaults alone.")
+    complete: bool = Field(
+        False,
+        description="Whether every setting is given, so that nothing is taken from the preset and it is only named: so in the"
+        " config.toml of a run.",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="Decides every random number of the run.")
     steps: int = Field(2000, ge=1, description="Steps to train: each draws one batch of real samples.")
     held_out: float = Field(

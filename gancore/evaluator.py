@@ -31,12 +31,14 @@ from gancore.evaluation import (
     Samples,
     faults,
 )
-from gancore.generator import DRAWING, Generator, load
+from gancore.generator import DRAWING, MOST, Generator, load
 from gancore.layers import METRICS, nest, read_file
+from gancore.options import check_whole
 from gancore.plugins import Registry
 from gancore.random import Draws, derive
 from gancore.run import RunFolder, versions
 from gancore.settings import Chosen, Settings, choose_metrics, configure
+from gancore.text import check_path
 
 SAMPLES = 1000
 """How many samples are generated, unless said otherwise."""
@@ -84,10 +86,13 @@ def evaluate(
         CheckpointError: nothing usable was saved.
         DataError: the training data are gone, or `data` hold other samples than the run's.
     """
-    if samples < 1:
-        raise UsageError(f"the number of samples must be at least 1, not {samples}")
     registry = registry or Registry()
+    check_path(run, "the run's folder")
     folder = RunFolder.open(Path(run))
+    check_whole(samples, "the number of samples", 1, MOST)
+    check_whole(seed, "the seed", 0)
+    if data is not None:
+        check_path(data, "data")
     layer = read_file(folder.config)
     settings = configure(registry, layers=[layer]).updated(device=device)
     layers = nest(options or {})

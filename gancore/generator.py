@@ -19,13 +19,16 @@ from gancore.engine.candidates import Chooser, judge_of
 from gancore.engine.sheets import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of, write
 from gancore.errors import ConfigError, Mistake, RunFolderError, UsageError
 from gancore.layers import nest, read_file
-from gancore.options import Options
+from gancore.options import Options, check_whole
 from gancore.plugins import Registry, resolve
 from gancore.random import derive
 from gancore.run import RunFolder
 from gancore.settings import Settings, configure, explain
 from gancore.storage import occupied
+from gancore.text import check_path
 
+MOST = 10_000_000
+"""Samples that are drawn at once, at most."""
 SAMPLING = "sampling"
 """The section of options of a trained run that belongs to its generator's own way of drawing samples."""
 DRAWING = (SAMPLING, "candidates")
@@ -83,8 +86,7 @@ class Generator:
             DataError: the file that is given is damaged.
         """
         how = self._sampling(sampling)
-        if n is not None and n < 1:
-            raise UsageError(f"the number of samples must be at least 1, not {n}")
+        check_whole(seed, "the seed", 0)
         known = None if given is None else self.read_given(given)
         if n is None:
             n = 1 if known is None else len(known)
@@ -140,6 +142,7 @@ class Generator:
         if own is None:
             name = self.settings.architecture.name
             raise UsageError(f"architecture '{name}' is no model of another library, so there is nothing to export")
+        check_path(folder, "the folder")
         target = Path(folder).absolute()
         if occupied(target):
             raise RunFolderError(f"'{folder}' exists already and nothing is overwritten; choose another folder")
@@ -161,6 +164,7 @@ class Generator:
         if self.spec.given_shape is None:
             raise UsageError(NOTHING_GIVEN)
         if isinstance(given, str | Path):
+            check_path(given, "the file that is given,")
             given = self.spec.read_given(Path(given))
         known = Given(given) if isinstance(given, Tensor) else given
         try:
@@ -185,6 +189,7 @@ class Generator:
         What a file gives belongs together: it has the class that it names, else all of it is of one class, and when it is
         used up and begins again, of the next.
         """
+        check_whole(n, "the number of samples", 1, MOST)
         if condition is None and given is not None and self.spec.classes:
             known = self.read_given(given)
             turn, place = torch.arange(n) // len(known), torch.arange(n) % len(known)
@@ -217,6 +222,7 @@ class Generator:
             UsageError: the plugin has no writer for this.
             RunFolderError: the file, or a folder with something in it, exists and `overwrite` is false.
         """
+        check_path(path, "the file or folder")
         target = Path(path)
         if not overwrite and occupied(target):
             raise RunFolderError(f"'{target}' exists already; choose another path, or say overwrite=True")
@@ -256,7 +262,10 @@ def load(
         CheckpointError: nothing usable was saved, or nothing at `step`.
         UsageError: there is no discriminator that could choose between candidates.
     """
+    check_path(run, "the run's folder")
     folder = RunFolder.open(Path(run))
+    if step is not None:
+        check_whole(step, "the step", 0)
     layer = nest(options or {})
     words = (
         "cannot be changed any more; there are the options of writers, such as writers.NAME.option=value, and of how samples are "

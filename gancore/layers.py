@@ -5,51 +5,104 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
 from gancore.config import MAPS, SECTIONS
 from gancore.errors import UsageError
+from gancore.text import brief, decoded
 
 METRICS = "metrics"
 """The one section of an evaluation. No run has it, for a run can be evaluated in more than one way."""
 NONE = "none"
 """The value that takes a component, or a whole section of them, out."""
+PATHS = ("data.path",)
+"""Settings that are text whatever they look like."""
+DEEPEST = 16
+"""How many sections and lists may stand in one another: twice what any option needs."""
+TOO_DEEP = f"nested more than {DEEPEST} deep, which no option is"
 REST = "*"
 """In a section of several, stands for all that are not named there: `penalties=r1` is `{"*": "none", "r1": {}}`."""
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The layer that a TOML file holds.
+    """The layer that a TOML file holds, in UTF-8 with a byte-order mark or without.
 
     Raises:
         UsageError: it is missing or is not TOML; the message has the line.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        layer = tomllib.loads(decoded(path.read_bytes()))
     except OSError as error:
         raise UsageError(f"configuration file '{path}' cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise UsageError(f"configuration file '{path}' is {TOO_DEEP}") from error
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"configuration file '{path}' is not valid TOML: {error}") from error
+    except ValueError as error:  # no text, or a number too long for Python
+        raise UsageError(f"configuration file '{path}' is {_why(error)}") from error
+    if _too_deep(layer):
+        raise UsageError(f"configuration file '{path}' is {TOO_DEEP}")
+    return layer
+
+
+def _why(error: ValueError) -> str:
+    return "holding a number of too many digits" if "digits" in str(error) else str(error)
+
+
+def _too_deep(layer: Mapping[str, Any]) -> bool:
+    level: list[Any] = [layer]
+    for _ in range(DEEPEST):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, Mapping) else one)]
+        level = [inner for inner in level if isinstance(inner, Mapping | list | tuple)]
+    return bool(level)
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """The layer that `key=value` arguments make; values are TOML where they parse as it, else plain text.
 
+    Dates, which no option takes, and paths of data are text: a folder may be called 2024 or 2024-05-01.
+
     Raises:
-        UsageError: an argument has no `=`.
+        UsageError: an argument has no `=`, or its value is more than any option could take.
     """
     pairs: list[tuple[str, Any]] = []
     for text in assignments:
         key, equals, value = text.partition("=")
-        if not equals or not key.strip():
+        key = key.strip()
+        if not equals or not key:
             raise UsageError(f"'{text}' is not of the form key=value, such as loss=hinge or every.sample=100")
         try:
             parsed = tomllib.loads(f"v = {value}")["v"]
-        except tomllib.TOMLDecodeError:
+        except RecursionError:
+            raise UsageError(f"the value of {key} is {TOO_DEEP}") from None
+        except ValueError:
             parsed = value
-        pairs.append((key.strip(), parsed))
+        if not isinstance(parsed, str) and (isinstance(parsed, date | time) or key in PATHS):
+            parsed = value
+        pairs.append((key, parsed))
     return _layer(pairs)
+
+
+def check_agreement(named: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Refuse what is asked for twice and differently, by arguments of their own and among `options`, the layer of `key=value`.
+
+    `named` are values, None where not given, by the dotted name of the same option: `{"steps": 5, "data.path": "photos"}`.
+
+    Raises:
+        UsageError: two of them contradict each other; the message names both.
+    """
+    for key, value in named.items():
+        other: Any = options
+        for part in key.split("."):
+            other = other.get(part) if isinstance(other, Mapping) else None
+        same = str(value) == str(other)
+        if key in PATHS and isinstance(other, str | Path):
+            same = Path(str(value)).expanduser().absolute() == Path(other).expanduser().absolute()
+        if value is not None and other is not None and not same:
+            flag = f"--{key.partition('.')[0] if key in PATHS else key.rpartition('.')[2]}"
+            raise UsageError(f"{flag} {value} and {key}={other} contradict each other; leave one of them out")
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,6 +118,8 @@ def _layer(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
     layer: dict[str, Any] = {}
     for key, value in sorted(pairs, key=lambda pair: not chooses(*pair)):
+        if key.count(".") >= DEEPEST or _too_deep({key: value}):
+            raise UsageError(f"the option {brief(key)} is {TOO_DEEP}")
         layer = merge(layer, _unfold(key, value))
     return layer
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_origin
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from gancore.errors import UsageError
+from gancore.text import brief, fault_of_name
+
+REFUSED = "gancore_refused"
+"""Type of the mistakes that are told here in full."""
+LARGEST = 2**63 - 1
+"""The largest whole number of any option: what a computer counts with."""
 
 
 class Options(BaseModel):
     """Options of any component. Unknown names are errors; every field needs a description, and bounds where it has any.
 
-    A field of type `tuple[...]` also takes text with commas, `a,b`, and `none` for an empty one.
+    A field of type `tuple[...]` also takes text with commas, `a,b`, and `none` for an empty one. `true` is no number and 1 is
+    not `true`; numbers have 64 bits at most; text has no NUL in it and is text, whatever bytes the command line held.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
@@ -18,11 +30,79 @@ class Options(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _listed(cls, value: Any, info: ValidationInfo) -> Any:
-        """Text for a tuple as it is typed after `key=`: `a,b` or `none`."""
+        """Text for a tuple as it is typed after `key=`: `a,b` or `none`; and nothing but what the field is for."""
         annotation = cls.model_fields[info.field_name].annotation if info.field_name else None
-        if not isinstance(value, str) or get_origin(annotation) is not tuple:
-            return value
-        return tuple(part for text in value.split(",") if (part := text.strip()) and part != "none")
+        if isinstance(value, str) and get_origin(annotation) is tuple:
+            value = tuple(part for text in value.split(",") if (part := text.strip()) and part != "none")
+        kinds = frozenset(_kinds(annotation))
+        for leaf in _leaves(value):
+            _check(leaf, kinds)
+        return value
+
+
+def check_whole(value: int, what: str, low: int, high: int = LARGEST) -> None:
+    """Refuse a number that is no option, such as that of samples to draw, where nothing could be done with it.
+
+    Raises:
+        UsageError: it is not a whole number from `low` to `high`.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not low <= value <= high:
+        words = "a whole number" if not whole else f"at least {low:,}" if value < low else f"at most {high:,}"
+        raise UsageError(f"{what} must be {words}, not {brief(value)}")
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types of the plain values that an annotation is made of: `int` and `float` of `int | tuple[float, ...]`."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        yield from map(type, get_args(annotation))
+    elif origin is Annotated:
+        yield from _kinds(get_args(annotation)[0])
+    elif origin is None:
+        yield annotation
+    else:
+        for part in get_args(annotation):
+            yield from _kinds(part)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The plain values in lists and mappings, to a depth that anything may have."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            waiting += one.values()
+        elif isinstance(one, list | tuple | set | frozenset):
+            waiting += one
+        else:
+            yield one
+
+
+def _check(value: Any, kinds: frozenset[Any]) -> None:
+    """Refuse a plain value that pydantic would turn into one of another kind, or that no code can use."""
+    if any(kind in (Any, object) or (isinstance(kind, type) and issubclass(kind, BaseModel)) for kind in kinds):
+        return  # a section within, which looks itself
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, bool) and bool not in kinds:
+        raise _refused(f"must be {_wanted(kinds)}, not {str(value).lower()}")
+    if bool in kinds and kinds.isdisjoint({int, float, str}) and (number or (isinstance(value, str) and value in "01")):
+        raise _refused(f"must be true or false, not {brief(value)}")
+    if number and isinstance(value, int) and abs(value) > LARGEST:
+        raise _refused(f"must be a number of 64 bits at most, not {brief(value)}")
+    if isinstance(value, str | Path) and (str(value) or Path in kinds) and (fault := fault_of_name(str(value))):
+        raise _refused(fault if Path in kinds else fault.partition(",")[0])
+
+
+def _refused(words: str) -> PydanticCustomError:
+    """A mistake whose message says all."""
+    return PydanticCustomError(REFUSED, "{words}", {"words": words})
+
+
+def _wanted(kinds: frozenset[Any]) -> str:
+    """`a number`, `text`, or both."""
+    names = ["a number"] * (not kinds.isdisjoint({int, float})) + ["text"] * (not kinds.isdisjoint({str, Path}))
+    return " or ".join(names) or "something else"
 
 
 class ArchitectureOptions(Options):

@@ -19,6 +19,7 @@ from gancore.data.report import ScanReport
 from gancore.disk import write_error
 from gancore.errors import RunFolderError
 from gancore.storage import occupied
+from gancore.text import check_path
 
 PACKAGES = ("gancore", "torch", "numpy", "pydantic", "pluggy", "safetensors", "Pillow", "scikit-learn")
 
@@ -59,6 +60,7 @@ class RunFolder:
         Raises:
             RunFolderError: there is none.
         """
+        check_path(path, "the run's folder")
         if not (path / "config.toml").is_file():
             found = "does not exist" if not path.exists() else "has no config.toml"
             raise RunFolderError(f"'{path}' is no run: it {found}; `gan runs` lists the runs here")
@@ -158,6 +160,7 @@ def check_free(path: Path, hint: str = "") -> None:
     Raises:
         RunFolderError: it exists and is not an empty folder.
     """
+    check_path(path, "the folder")
     if occupied(path):
         raise RunFolderError(f"'{path}' exists already and nothing is overwritten; choose another --out{hint}")
 

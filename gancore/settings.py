@@ -24,7 +24,9 @@ from gancore.components import (
 from gancore.config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.errors import ConfigError, GanError, Mistake, UnknownNameError, UsageError, nearest
 from gancore.layers import METRICS, NONE, REST, merge, section_of
+from gancore.options import REFUSED
 from gancore.plugins import Found, Registry, build, options_model
+from gancore.text import brief, check_path
 
 KIND_OF: dict[str, type[Component]] = {
     "data": Dataset,
@@ -73,7 +75,7 @@ class Settings:
     def dump(self) -> dict[str, Any]:
         """The whole configuration as nested plain values: what `config.toml` holds, and enough to run again."""
         result: dict[str, Any] = self.run.model_dump(mode="json", exclude_none=True)
-        result["preset"] = NONE
+        result["complete"] = True
         for section in SECTIONS:
             chosen: Chosen = getattr(self, section)
             result[section] = {"name": chosen.name, **chosen.dump()}
@@ -105,7 +107,7 @@ def configure(
     """One validated configuration out of a preset and `layers`, later ones on top.
 
     Without `preset`, a layer's own `preset` is the base, else the plugin's preset for its demo set, or for other data
-    where some are given.
+    where some are given. Where a layer says that it is complete, the preset is only the name of where it came from.
 
     Raises:
         UsageError: no plugin is named, or nothing of the plugin reads `data`.
@@ -127,26 +129,37 @@ def configure(
     base: dict[str, Any] = DEFAULT_CHOICES | {
         "writers": {n: {} for n in registry.load(str(name)).of_kind(Writer)},
     }
-    if wanted != NONE:
+    complete = top.get("complete") is True
+    if wanted != NONE and not complete:
         base = merge(base, registry.find(Preset, str(wanted), str(name)).record.config)
     if data is None and "name" not in source:
         data = source.get("path")
-    if data is not None:  # it outranks what the layers say of another place
+    if data is not None and not isinstance(data, bool):  # it outranks what the layers say of another place
         usual = source.get("name") or section_of(base.get("data")).get("name")
         found = _data_layer(registry, str(name), str(data), str(usual))
         kept = source if source.get("name") in (None, found["name"]) else {}
         top = top | {"data": kept | found}
     base = _without_absent_players(registry, str(name), base, top)
     merged = merge(base, top) | {"plugin": name, "preset": wanted}
+    if complete:
+        merged["complete"] = False  # it was said of what was read; whatever is written from now on is complete
     chosen_path = merged.get("data", {})
     if (
         isinstance(chosen_path, dict)
-        and isinstance(chosen_path.get("path"), str | int)
-        and chosen_path["path"] is not True
+        and isinstance(chosen_path.get("path"), str | int | Path)
+        and not isinstance(chosen_path["path"], bool)
     ):
-        # A folder called 2024 reads as a number in key=value.
-        chosen_path["path"] = str(Path(str(chosen_path["path"])).expanduser().absolute())
+        # A folder called 2024 reads as a number in TOML.
+        chosen_path["path"] = _whole(str(chosen_path["path"]))
     return _Validator(registry, str(name)).settings(merged)
+
+
+def _whole(text: str) -> str:
+    """The path of data from the root, as a run keeps it."""
+    check_path(text, "data")
+    path = Path(text).expanduser().absolute()
+    check_path(path, "data")  # the folder that we are in may be called what cannot be kept
+    return str(path)
 
 
 def choose_metrics(registry: Registry, plugin: str, layers: Sequence[Mapping[str, Any]] = ()) -> dict[str, Chosen]:
@@ -184,13 +197,13 @@ def _without_absent_players(
 
 def _data_layer(registry: Registry, plugin: str, text: str, usual: str) -> dict[str, Any]:
     """The data set of `plugin` that reads the file or folder `text`: `usual` if that does, else the first."""
-    path = Path(text).expanduser()
+    path = Path(_whole(text))
     if not path.exists():
         raise UsageError(f"data '{text}': there is no such file or folder")
     takes = {n: f.record for n, f in registry.known(Dataset, plugin).items()}
     for name, record in sorted(takes.items(), key=lambda item: item[0] != usual):
         if record.directories if path.is_dir() else path.suffix.lower() in record.suffixes:
-            return {"name": name, "path": str(path.absolute())}
+            return {"name": name, "path": str(path)}
     forms = {n: (["a folder"] if r.directories else []) + list(r.suffixes) for n, r in takes.items()}
     taken = "; ".join(f"{', '.join(form)} ({n})" for n, form in forms.items() if form) or "none at all"
     raise UsageError(f"data '{text}': plugin '{plugin}' reads no such file; it takes {taken}")
@@ -269,7 +282,7 @@ class _Validator:
         if found is None:
             return None
         if not isinstance(options, Mapping):
-            self.mistakes.append(Mistake(path, f"must be a section of options, not {options!r}"))
+            self.mistakes.append(Mistake(path, f"must be a section of options, not {brief(options)}"))
             return None
         model = options_model(found.record)
         if model is None:
@@ -299,14 +312,17 @@ def explain(error: ValidationError, model: type[BaseModel], path: str, extra: Se
         elif item["type"] == "literal_error":
             expected = str(item.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
             hint = (nearest(str(given), expected.split(", ")) or [""])[0]
-            words = f"must be one of {expected}, not {given!r}"
+            words = f"must be one of {expected}, not {brief(given)}"
+        elif item["type"] in ("model_type", "dict_type"):
+            words = f"must be a section, with options of its own, not {brief(given)}"
         elif item["type"] in ("too_long", "too_short") and isinstance(given, (list, tuple)):
             most = item["type"] == "too_long"
             count = item.get("ctx", {})["max_length" if most else "min_length"]
             words = f"must be at {'most' if most else 'least'} {count} of them, not {len(given)}"
         else:
             message = item["msg"].removeprefix("Value error, ")
-            words = message[:1].lower() + message[1:] + (f", not {given!r}" if not isinstance(given, Mapping) else "")
+            told = item["type"] == REFUSED or isinstance(given, Mapping)
+            words = message[:1].lower() + message[1:] + ("" if told else f", not {brief(given)}")
         mistakes.append(Mistake(where, words, hint))
     return mistakes
 

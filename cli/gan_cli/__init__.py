@@ -11,5 +11,6 @@ def main() -> None:
     from gan_cli.app import app
 
     # Taken out here so that it works wherever people put it.
+    errors.write_any_name()
     errors.DEBUG = "--debug" in sys.argv[1:]
     app(args=[a for a in sys.argv[1:] if a != "--debug"], prog_name="gan")

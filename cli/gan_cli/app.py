@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from gan_cli.commands import CommandGroup
-from gan_cli.errors import guarded, say
+from gan_cli.errors import guarded, say, tell
+from gancore.text import fault_of_name
 
 app = typer.Typer(
     name="gan",
@@ -21,6 +22,14 @@ app = typer.Typer(
 )
 plugins_app = typer.Typer(help="List installed plugins, or show what one brings.", rich_markup_mode=None)
 app.add_typer(plugins_app, name="plugins")
+
+
+def path_of(text: str) -> Path:
+    """A path that somebody typed, which is not empty and can be kept in a file of text."""
+    if fault := fault_of_name(text):
+        raise typer.BadParameter(fault)
+    return Path(text)
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result and warnings.")]
@@ -66,13 +75,19 @@ def run(
         str | None, typer.Option("--preset", metavar="NAME", help="A named configuration of the plugin.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", metavar="FILE", help="A TOML file, such as a run's config.toml.")
+        Path | None,
+        typer.Option(
+            "--config", "-c", metavar="FILE", parser=path_of, help="A TOML file, such as a run's config.toml."
+        ),
     ] = None,
     steps: Steps = None,
     minutes: Minutes = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Decides every random number.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run's folder; runs/PLUGIN-001 ... without.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", parser=path_of, help="The run's folder; runs/PLUGIN-001 ... without."
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only print the complete configuration, as TOML for --config.")
@@ -117,7 +132,7 @@ def run(
 @app.command()
 @guarded
 def resume(
-    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    run: Annotated[Path, typer.Argument(parser=path_of, help="The run's folder.")],
     steps: Steps = None,
     minutes: Minutes = None,
     quiet: Quiet = False,
@@ -137,7 +152,7 @@ def resume(
 @app.command()
 @guarded
 def sample(
-    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    run: Annotated[Path, typer.Argument(parser=path_of, help="The run's folder.")],
     settings: Annotated[
         list[str] | None,
         typer.Argument(
@@ -163,7 +178,8 @@ def sample(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Other samples for another seed.")] = 0,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="A new folder; RUN/generated/001 ... without.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", parser=path_of, help="A new folder; RUN/generated/001 ... without."),
     ] = None,
     step: Annotated[
         int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
@@ -171,7 +187,11 @@ def sample(
     given: Annotated[
         Path | None,
         typer.Option(
-            "--given", "-g", metavar="FILE", help="What samples are made around, such as the melody to accompany."
+            "--given",
+            "-g",
+            metavar="FILE",
+            parser=path_of,
+            help="What samples are made around, such as the melody to accompany.",
         ),
     ] = None,
     prompt: Annotated[
@@ -183,16 +203,17 @@ def sample(
 ) -> None:
     """Draw samples from a trained run: one file each, and a sheet of all."""
     from gan_cli.sampling import draw
-    from gancore.layers import merge, parse_assignments
+    from gancore.layers import check_agreement, merge, parse_assignments
 
     options = parse_assignments(settings or [])
+    check_agreement({"sampling.prompt": prompt}, options)
     if prompt is not None:
         options = merge(options, {"sampling": {"prompt": prompt}})
     folder, files, sheets, number = draw(run, number, label, seed, out, step, device, given, options)
     if as_json:
         print(json.dumps({"folder": str(folder), "files": [str(f) for f in files + sheets]}))
     else:
-        print(folder)
+        tell(folder)
         shown = f", a sheet of them in {sheets[0].name}" if sheets else ""
         say(f"{number:,} samples in {folder}{shown}")
 
@@ -200,8 +221,8 @@ def sample(
 @app.command()
 @guarded
 def export(
-    run: Annotated[Path, typer.Argument(help="The run's folder.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder.")],
+    run: Annotated[Path, typer.Argument(parser=path_of, help="The run's folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", parser=path_of, help="A new folder.")],
     label: Annotated[
         str | None,
         typer.Option(
@@ -220,14 +241,14 @@ def export(
     if as_json:
         print(json.dumps({"folder": str(out), "files": [str(file) for file in files]}))
     else:
-        print(out)
+        tell(out)
         say(f"{len(files)} files in {out}")
 
 
 @app.command()
 @guarded
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    run: Annotated[Path, typer.Argument(parser=path_of, help="The run's folder.")],
     settings: Annotated[
         list[str] | None,
         typer.Argument(
@@ -241,6 +262,7 @@ def evaluate(
             "--data",
             "-d",
             metavar="PATH",
+            parser=path_of,
             help="Real samples that the run has not seen; without, what it held out, else its training set.",
         ),
     ] = None,
@@ -315,7 +337,8 @@ def plugins_check(
         typer.Option("--with", metavar="PLUGIN", help="Try its parts on this plugin's demo, where it brings no data."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", "-d", metavar="PATH", help="A file or folder that its data set reads.")
+        Path | None,
+        typer.Option("--data", "-d", metavar="PATH", parser=path_of, help="A file or folder that its data set reads."),
     ] = None,
     only: Annotated[str, typer.Option("--only", metavar="PATTERN", help="Only these checks, such as 'data.*'.")] = "*",
     as_json: Json = False,
@@ -346,7 +369,7 @@ def options(
 @app.command()
 @guarded
 def runs(
-    folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(parser=path_of, help="Where to look.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """List the runs in a folder with how far they have come."""
@@ -363,7 +386,8 @@ def new_plugin(
         str, typer.Option("--modality", "-m", help="What samples are: continuous (numbers) or discrete (symbols).")
     ] = "continuous",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The package's folder; ./gan-NAME without.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", parser=path_of, help="The package's folder; ./gan-NAME without."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -375,5 +399,5 @@ def new_plugin(
         names = {"name": made.name, "package": made.package, "module": made.module, "folder": str(made.folder)}
         print(json.dumps(names | {"files": [str(made.folder / file) for file in made.files]}))
     else:
-        print(made.folder)
+        tell(made.folder)
         say(next_commands(made))

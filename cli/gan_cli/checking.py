@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import signal
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gan_cli.errors import say
+from gan_cli.errors import redraw, say, tell
 from gancore.errors import PluginError, UsageError
 from gancore.plugins import Registry
 
@@ -31,11 +30,10 @@ class _Live:
     def tell(self, result: Result) -> None:
         mark = {"passed": "ok", "failed": "FAULT", "blocked": "blocked", "skipped": "-"}[result.outcome]
         end = "\n" if result.outcome == "failed" else "\r"
-        line = f"{mark:8}{result.check} ({result.subject})"[: shutil.get_terminal_size().columns - 1]
-        print(f"\x1b[2K{line}", end=end, file=sys.stderr, flush=True)
+        redraw(f"{mark:8}{result.check} ({result.subject})", end=end)
 
     def close(self) -> None:
-        print("\x1b[2K", end="", file=sys.stderr, flush=True)
+        redraw("")
 
 
 class _Plain:
@@ -90,11 +88,11 @@ def check(name: str, host: str | None, data: Path | None, only: str, as_json: bo
             same = [r.subject for r in report.of("failed") if (r.check, r.found) == (result.check, result.found)]
             if (result.check, result.found) not in told:
                 told.add((result.check, result.found))
-                print(f"{replace(result, subject=', '.join(same))}\n")
+                tell(f"{replace(result, subject=', '.join(same))}\n")
         for found, names in _by_reason(report.of("blocked")):
-            print(f"could not be checked: {names}\n  because {found}\n")
+            tell(f"could not be checked: {names}\n  because {found}\n")
         for found, names in _by_reason(report.of("skipped")):
             say(f"skipped {names}: {found}")
-        print(report.summary())
+        tell(report.summary())
     if not report.ok:
         raise typer.Exit(1)

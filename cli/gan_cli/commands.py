@@ -6,9 +6,10 @@ it; help, the list of plugins and every other command work all the same.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ import typer.main
 from gan_cli.errors import USAGE, guarded, say
 from gancore.plugins import CLAIMED_TWICE, DISABLE_VARIABLE, DISABLED, described, disabled_names, owner
 from gancore.plugins import GROUP as PLUGINS
+from gancore.text import shown
 
 GROUP = "gancore.commands"
 BUILT_IN_WINS = "name of a built-in command: the built-in wins"
@@ -148,8 +150,28 @@ def _told(call: F, head: str) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+@contextlib.contextmanager
+def _shown_as_all_else() -> Iterator[None]:
+    try:
+        yield
+    except USAGE as error:
+        if isinstance(words := getattr(error, "message", None), str):
+            error.message = shown(words)  # type: ignore[attr-defined]
+        raise
+
+
 class CommandGroup(typer.core.TyperGroup):
     """The command `gan`: its own commands, and those of other packages beside them."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As every group does; what typer says of arguments is shown as all else is."""
+        with _shown_as_all_else():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As every group does; what typer says of arguments is shown as all else is."""
+        with _shown_as_all_else():
+            return super().invoke(ctx)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A built-in command, else that of another package, else None."""

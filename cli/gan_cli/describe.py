@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from gan_cli.errors import tell
 from gan_cli.listing import table
 from gancore.config import MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.errors import UnknownNameError
@@ -109,7 +110,7 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
         print(json.dumps(result))
         return
     if not result:
-        print(f"{section} has no options")
+        tell(f"{section} has no options")
         return
     columns = {"option": "option", "default": "default", "values": "values", "description": "what it does"}
     table(result, {k: v for k, v in columns.items() if any(k in r for r in result)})

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import Any, TypeVar
 
 import typer
+
+from gancore.text import shown
 
 DEBUG = False
 """Show tracebacks."""
@@ -20,8 +25,33 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def say(words: str) -> None:
-    """A line for people, on stderr."""
-    print(words, file=sys.stderr, flush=True)
+    """A line for people, on stderr; nothing in it is for the terminal to obey."""
+    print(shown(words), file=sys.stderr, flush=True)
+
+
+def tell(words: object) -> None:
+    """A result on stdout: as it is for the program that reads it, and as `say` has it where that is a terminal."""
+    print(shown(words) if sys.stdout.isatty() else words)
+
+
+def redraw(line: str, *, end: str = "\r") -> None:
+    """A line on stderr in place of the one before, as far as the terminal is wide; an empty one clears it."""
+    width = shutil.get_terminal_size().columns - 1
+    print(f"\x1b[2K{' '.join(shown(line).split())[:width]}", end=end if line else "", file=sys.stderr, flush=True)
+
+
+def write_any_name() -> None:
+    """Have names of files that are no text go to stdout as the bytes that they are, or spelt out, rather than fail."""
+
+    def handle(error: UnicodeError) -> tuple[str | bytes, int]:
+        try:
+            return codecs.lookup_error("surrogateescape")(error)
+        except UnicodeError:
+            return codecs.lookup_error("backslashreplace")(error)
+
+    codecs.register_error("gan", handle)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="gan")
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -12,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from gan_cli import errors
-from gan_cli.errors import say
+from gan_cli.errors import redraw, say, tell
 from gan_cli.sampling import check_device
+from gan_cli.terminal import Terminal
 from gancore.data.report import silent
+from gancore.text import shown
 
 if TYPE_CHECKING:
     from gancore.evaluation import Evaluation
@@ -36,14 +36,14 @@ class _Progress:
     def tell(self, words: str, done: int, total: int) -> None:
         line = f"{words}: {done:,} of {total:,}" if done and total else words
         if self.live:
-            print(f"\x1b[2K{line[: shutil.get_terminal_size().columns - 1]}", end="\r", file=sys.stderr, flush=True)
+            redraw(line)
         elif time.monotonic() - self.spoken >= SECONDS_BETWEEN_LINES:
             self.spoken = time.monotonic()
             say(line)
 
     def close(self) -> None:
         if self.live:
-            print("\x1b[2K", end="", file=sys.stderr, flush=True)
+            redraw("")
 
 
 def compare(run: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) -> None:
@@ -59,11 +59,11 @@ def compare(run: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) 
     if as_json:
         print(json.dumps(found.dump() | {"path": found.path and str(found.path)}))
     else:
-        print(heading(found))
+        tell(heading(found))
         if found.figures:
             _show(found)
         for note in found.notes:
-            print(note)
+            tell(note)
     for name, failure in found.failures.items():
         say(f"error: metric '{name}': {failure.cause}")
         if errors.DEBUG and failure.trace:
@@ -95,9 +95,9 @@ def _show(found: Evaluation) -> None:
         view.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         view.add_row(
-            str(row["figure"]), *(share(row[name]) if name == "overlap" else digits(row[name]) for name in columns)
+            shown(row["figure"]), *(share(row[name]) if name == "overlap" else digits(row[name]) for name in columns)
         )
-    Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False, highlight=False).print(view)
+    Terminal(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False, highlight=False).print(view)
 
 
 def share(value: Any) -> str:

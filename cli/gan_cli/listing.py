@@ -11,12 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from gan_cli.commands import installed_commands
-from gan_cli.errors import say
+from gan_cli.errors import say, tell
+from gan_cli.terminal import Terminal
 from gancore.plugins import BUILTIN, Registry
+from gancore.text import shown
 
 
 def table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
@@ -25,9 +26,9 @@ def table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
     for heading in columns.values():
         view.add_column(heading, overflow="fold")
     for row in rows:
-        view.add_row(*(str(row.get(key, "")) for key in columns))
+        view.add_row(*(shown(row.get(key, "")) for key in columns))
     # Piped into a file, a row stays on one line.
-    Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False).print(view)
+    Terminal(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False).print(view)
 
 
 def list_plugins(as_json: bool, *, load: bool = False, builtin: Collection[str] = ()) -> None:
@@ -61,7 +62,7 @@ def show_plugin(name: str, as_json: bool) -> None:
         info = {"name": name, "summary": plugin.info.summary, "api_version": plugin.info.api_version}
         print(json.dumps(info | {"components": rows}))
         return
-    print(f"{name}: {plugin.info.summary}\n")
+    tell(f"{name}: {plugin.info.summary}\n")
     table(rows, {"kind": "kind", "name": "name", "summary": "what it is"})
     if name != BUILTIN:
         say(

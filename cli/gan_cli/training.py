@@ -19,7 +19,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from gan_cli.errors import say
+from gan_cli.errors import say, tell
+from gan_cli.terminal import Terminal
 from gancore import hookimpl
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ EXIT_INTERRUPTED = 130
 def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
     """Call `begin` with a listener and a progress report, tell what comes of it, and exit as promised."""
     main = os.environ.get("RANK", "0") == "0"
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     view: Plain | Panelled | None = None
     if main and not quiet:
         view = Panelled(console) if console.is_terminal and not os.environ.get("NO_LIVE") else Plain()
@@ -51,7 +52,7 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
         result = {"folder": str(run.folder), "step": run.step, "outcome": run.outcome, "reason": run.reason}
         print(json.dumps(result | {"scalars": dict(run.scalars), "files": [str(f) for f in run.files]}))
     else:
-        print(run.folder)
+        tell(run.folder)
     if run.outcome == "interrupted":
         say(f"stopped by {run.reason} at step {run.step:,}; everything is saved. Go on with: gan resume {run.folder}")
         raise typer.Exit(EXIT_INTERRUPTED)

@@ -17,6 +17,7 @@ from gancore.options import Options
 from gancore.random import Draws, derive
 from gancore.run import RunFolder
 from gancore.settings import Settings
+from gancore.text import LONGEST, brief
 
 CHUNK = 64
 """Samples generated at once: a constant, so that memory stays bounded."""
@@ -212,6 +213,6 @@ def check_class(spec: SampleSpec, wanted: str | int) -> int:
     text = str(wanted)
     if isinstance(wanted, str) and text in spec.classes:
         return spec.classes.index(text)
-    if text.isdecimal() and int(text) < len(spec.classes):
+    if text.isdecimal() and len(text) < 20 and int(text) < len(spec.classes):
         return int(text)
-    raise UnknownNameError("class", text, spec.classes)
+    raise UnknownNameError("class", text if len(text) <= LONGEST else brief(text), spec.classes)

@@ -168,3 +168,84 @@ def test_debug_shows_a_traceback_wherever_it_stands(place: int) -> None:
     assert "Traceback" in process.stderr
     assert "UnknownNameError" in process.stderr
     assert process.stdout == ""
+
+
+# --- what no check foresaw --------------------------------------------------------------------------------------------
+
+LONG = "9" * 400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("steps=true",), "steps: must be a number, not true"),
+        ((f"steps={LONG}",), "steps: must be a number of 64 bits at most"),
+        (("--steps", LONG), "steps: must be a number of 64 bits at most"),
+        (("--seed", LONG), "seed: must be a number of 64 bits at most"),
+        ((f"optimizers.generator.lr={LONG}.5",), "optimizers.generator.lr: input should be a finite number"),
+        (("optimizers.generator.lr=nan",), "optimizers.generator.lr: input should be a finite number"),
+        (("every=3",), "every: must be a section, with options of its own, not 3"),
+        (("plugin=musik",), "--plugin toy and plugin=musik contradict each other; leave one of them out"),
+        (("--preset", "demo", "preset=file"), "--preset demo and preset=file contradict each other"),
+        (("--steps", "5", "steps=6"), "--steps 5 and steps=6 contradict each other"),
+        (("--seed", "5", "seed=6"), "--seed 5 and seed=6 contradict each other"),
+        (("--data", "a.txt", "data.path=b.txt"), "--data a.txt and data.path=b.txt contradict each other"),
+        (("--config", "image.toml"), "the configuration is for plugin 'image', not 'toy'; leave one of them out"),
+        (("--config", "whole.toml", "--preset", "file"), "is complete and leaves nothing to preset 'file'"),
+        (("--config", "whole.toml", "preset=file"), "is complete and leaves nothing to preset 'file'"),
+        (("--data", ""), "data '' is empty; name a file or folder"),
+        (("data.path=",), "data '' is empty; name a file or folder"),
+        (("--data", "caf\udce9"), "data 'caf\\xe9' is not text in UTF-8"),
+        (("--data", "x\x1b[31m"), "data 'x\\x1b[31m': there is no such file"),
+        (("loss=\x1b[31mred",), "unknown loss '\\x1b[31mred'"),
+        (("listeners=caf\udce9",), "listeners: is not text in UTF-8"),
+    ],
+)
+def test_value_that_cannot_be_meant_is_told_before_anything_is_made(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
+) -> None:
+    (tmp_path / "image.toml").write_text('plugin = "image"', encoding="utf-8")
+    (tmp_path / "whole.toml").write_text('preset = "demo"\ncomplete = true', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    said = refused("run", "-p", "toy", *arguments, code=2)
+    assert words in said
+    assert "\x1b" not in said
+    assert len(said) < 1000
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--plugin", "toy", "plugin=toy"), ("--steps", "4", "steps=4"), ("--preset", "demo", "preset=demo")]
+)
+def test_what_is_said_twice_alike_is_no_contradiction(gan: Gan, arguments: tuple[str, ...]) -> None:
+    gan("run", "-p", "toy", "--dry-run", *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", "-p", "toy", "--out"), ("run", "--config"), ("resume",), ("runs",), ("sample", "x", "--given")],
+)
+@pytest.mark.parametrize(
+    ("path", "words"), [("", "is empty; name a file or folder"), ("caf\udce9", "is not text in UTF-8")]
+)
+def test_path_that_cannot_be_is_told(
+    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], path: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words in " ".join(gan(*arguments, path, code=2).stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--seed", LONG), "the seed must be at most"),
+        (("--number", LONG), "the number of samples must be at most 10,000,000"),
+        (("--step", LONG), "the step must be at most"),
+    ],
+)
+def test_numbers_of_four_hundred_digits_are_told_by_sample_and_evaluate(
+    refused: Refused, trained: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    assert words in refused("sample", trained, *arguments, code=2)
+    assert words in refused("evaluate", trained, *(a.replace("--number", "--samples") for a in arguments), code=2)

@@ -96,9 +96,42 @@ def test_file_that_is_not_toml_is_told_with_the_line(tmp_path: Path) -> None:
 
 def test_file_that_is_not_text_is_a_usage_error(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="not valid TOML"):
+    path.write_bytes("steps = 5".encode("utf-16"))
+    with pytest.raises(UsageError, match=r"bad\.toml' is not valid text: it is in UTF-16, not UTF-8; save it as UTF-8"):
         read_file(path)
+    path.write_bytes(b"steps = 5\nplugin = 'caf\xe9'\n")
+    with pytest.raises(UsageError, match="not valid text: line 2 is not UTF-8"):
+        read_file(path)
+
+
+def test_file_that_an_editor_of_windows_saved_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "windows.toml"
+    path.write_bytes("\ufeffsteps = 5\r\n[data]\r\nname = 'digits'\r\n".encode())
+    assert read_file(path) == {"steps": 5, "data": {"name": "digits"}}
+
+
+@pytest.mark.parametrize("value", ["[" * 3000 + "]" * 3000, "[" * 40 + "]" * 40])
+def test_values_that_are_nested_beyond_reason_are_a_usage_error(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "deep.toml"
+    path.write_text(f"steps = {value}", encoding="utf-8")
+    for read in (lambda: read_file(path), lambda: parse_assignments([f"steps={value}"])):
+        with pytest.raises(UsageError, match="nested more than 16 deep"):
+            read()
+    with pytest.raises(UsageError, match="nested more than 16 deep"):
+        parse_assignments([f"{'a.' * 3000}b=1"])
+
+
+def test_file_with_a_number_too_long_for_python_is_a_usage_error(tmp_path: Path) -> None:
+    path = tmp_path / "long.toml"
+    path.write_text(f"steps = {'9' * 5000}", encoding="utf-8")
+    with pytest.raises(UsageError, match="a number of too many digits"):
+        read_file(path)
+
+
+@pytest.mark.parametrize("name", ["2024", "2024-05-01", "1_000", "1e3", "true", "[a]", "nan"])
+def test_path_of_data_is_text_whatever_it_looks_like(name: str) -> None:
+    assert parse_assignments([f"data.path={name}"]) == {"data": {"path": name}}
+    assert parse_assignments(["every.key=2024-05-01"]) == {"every": {"key": "2024-05-01"}}  # no option is a date
 
 
 @pytest.mark.parametrize("name", ["missing.toml", "."])
