@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
@@ -29,13 +30,36 @@ def new_file_mode() -> int:
     return 0o666 & ~mask
 
 
-def cache_folder(kind: str) -> Path:
-    """Where things of a kind (`images`) are kept: in $GAN_CACHE_DIR, or else $XDG_CACHE_HOME/gancore, or else ~/.cache/gancore."""
+def cache_folder(kind: str) -> Path | None:
+    """Where things of a kind (`images`) are kept: in $GAN_CACHE_DIR, or else $XDG_CACHE_HOME/gancore, or else ~/.cache/gancore.
+
+    None where there is no such place, as for a user without a home; that is told in a warning.
+    """
     own = os.environ.get("GAN_CACHE_DIR")
-    if own:
-        return Path(own).expanduser() / kind
     shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path("~/.cache").expanduser()) / "gancore" / kind
+    try:
+        if own:
+            return Path(own).expanduser() / kind
+        return (Path(shared) if shared else Path("~/.cache").expanduser()) / "gancore" / kind
+    except RuntimeError as error:  # nobody knows this user, or whose home `~name` is
+        tell_no_cache(error)
+        return None
+
+
+_told: list[str] = []
+
+
+def tell_no_cache(why: Exception, folder: Path | None = None) -> None:
+    """Warn that nothing can be kept in `folder`, once in each process: it is slower next time, and no error."""
+    if _told:
+        return
+    cause = (why.strerror or str(why)) if isinstance(why, OSError) else str(why).rstrip(".")
+    where = f" in '{folder}'" if folder else ""
+    _told.append(f"the cache cannot be used{where} ({cause[:1].lower()}{cause[1:]})")
+    warnings.warn(
+        f"{_told[0]}: what was worked out is not kept for the next run; set GAN_CACHE_DIR to a folder that can be written",
+        stacklevel=2,
+    )
 
 
 def cache_key(parts: Iterable[object]) -> str:
@@ -50,6 +74,7 @@ def new_file(path: Path, *, buffering: int = -1) -> tuple[IO[bytes], str]:
     """A new, hidden file beside `path`, to write and read, and its name; it may take the place of `path` when complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
+    os.chmod(name, new_file_mode())
     return os.fdopen(handle, "w+b", buffering=buffering), name
 
 

@@ -1,14 +1,12 @@
 """Recordings that were decoded once, kept on disk for the next run.
 
-An item is `<key>.i16`, the int16 samples of all recordings one after the other, and `<key>.json`: which files were used, how
-long they are, which were skipped and why. The JSON file is written last, so what it describes is complete. Items are never
-changed: other data or options have another key. Nothing is ever deleted here; the folder may be emptied at any time.
+An item holds the int16 samples of all recordings one after the other, and which files were used, how long they are, which were
+skipped and why. Nothing that is whole is ever deleted here; the folder may be emptied at any time.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +15,12 @@ from typing import IO, Self
 import numpy as np
 
 from gan_audio.data.source import Shorts, open_samples
+from gancore.data import cache
 from gancore.data.report import Skipped
 from gancore.errors import DataError
-from gancore.storage import cache_folder, fill, new_file
+from gancore.storage import cache_folder, tell_no_cache
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,19 @@ class CacheItem:
     """One item of the cache. Every method tells failure by None or False: a cache that does not work is no error."""
 
     def __init__(self, key: str) -> None:
-        self.notes = cache_folder("sounds") / f"{key}.json"
-        self.samples = cache_folder("sounds") / f"{key}.i16"
+        self.item = cache.CacheItem("sounds", key, ".i16")
+
+    @property
+    def samples(self) -> Path | None:
+        """The file that `open` maps."""
+        return self.item.data
 
     def reading(self, files: int) -> Reading | None:
         """What was found out about these `files` files before."""
+        content = self.item.read()
+        if content is None:
+            return None
         try:
-            content = json.loads(self.notes.read_text(encoding="utf-8"))
             found = Reading(
                 used=tuple(content["used"]),
                 lengths=tuple(content["lengths"]),
@@ -59,19 +64,21 @@ class CacheItem:
             columns = (found.lengths, found.rates, found.cut, found.longer)
             sane = all(len(column) == len(found.used) for column in columns) and min(found.lengths, default=0) > 0
             return found if sane and all(0 <= number < files for number in found.used) else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             return None
 
     def open(self, count: int) -> Shorts | None:
-        """The samples, mapped, if there are `count` of them."""
+        """The samples, mapped, if there are `count` of them, as they were written."""
+        if self.samples is None or not self.item.intact():
+            return None
         try:
             mapped = open_samples(self.samples)
         except (OSError, ValueError):
             return None
         return mapped if len(mapped) == count else None
 
-    def save_notes(self, reading: Reading) -> bool:
-        """Store what describes the samples; False where the folder cannot be written or is full."""
+    def adopt(self, name: str, reading: Reading) -> bool:
+        """Keep the file of samples `name` and what describes it; False where that cannot be."""
         content = {
             "used": reading.used,
             "lengths": reading.lengths,
@@ -80,11 +87,7 @@ class CacheItem:
             "longer": [int(longer) for longer in reading.longer],
             "skipped": [(skipped.path, skipped.reason) for skipped in reading.skipped],
         }
-        try:
-            fill(self.notes, lambda file: file.write(json.dumps(content).encode()))
-        except OSError:
-            return False
-        return True
+        return self.item.adopt(name, content)
 
 
 class Recorder:
@@ -99,9 +102,8 @@ class Recorder:
         self._parts: list[Shorts] = []
         self._file: IO[bytes] | None = None
         self._name = ""
-        if item is not None:
-            with contextlib.suppress(OSError):
-                self._file, self._name = new_file(item.samples, buffering=0)
+        if item is not None and (begun := item.item.begin()):
+            self._file, self._name = begun
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +119,8 @@ class Recorder:
         if self._file is not None:
             try:
                 _write_all(self._file, np.ascontiguousarray(samples, dtype="<i2").tobytes())
-            except OSError:  # full, or no longer there: what it holds so far is taken back
+            except OSError as error:  # full, or no longer there: what it holds so far is taken back
+                tell_no_cache(error, cache_folder("sounds"))
                 self._to_memory()
         if self._file is None:
             self._parts.append(samples)
@@ -126,19 +129,13 @@ class Recorder:
 
     def keep(self, reading: Reading, *, lasting: bool) -> tuple[Shorts, Path | None]:
         """All samples `[count]`, and the file that they are mapped from, if they are: only what is `lasting` stays on disk."""
-        if self._file is not None and self.item is not None and lasting:
-            try:
-                os.replace(self._name, self.item.samples)
-            except OSError:
-                pass
-            else:
-                self._file.close()
-                self._file = None
-                self.item.save_notes(reading)
-                mapped = self.item.open(self.count)
-                if mapped is not None:
-                    return mapped, self.item.samples
-                raise DataError(f"{self.source}: the cache file '{self.item.samples}' changed while it was written")
+        if self._file is not None and self.item is not None and lasting and self.item.adopt(self._name, reading):
+            self._file.close()
+            self._file = None
+            mapped = self.item.open(self.count)
+            if mapped is not None:
+                return mapped, self.item.samples
+            raise DataError(f"{self.source}: the cache file '{self.item.samples}' changed while it was written")
         if self._file is not None:
             self._to_memory()
             self._check()
@@ -156,9 +153,11 @@ class Recorder:
 
     def _check(self) -> None:
         if self._file is None and 2 * self.count > self.limit:
+            folder = cache_folder("sounds")
+            where = f"'{folder}'" if folder else "a cache"
             raise DataError(
                 f"{self.source}: the decoded sound takes more than {self.limit / 2**20:,.0f} MiB and could not be kept in "
-                f"'{cache_folder('sounds')}'; let the cache be written there (cache=true, $GAN_CACHE_DIR), raise memory_limit_mb, "
+                f"{where}; let the cache be written there (cache=true, $GAN_CACHE_DIR), raise memory_limit_mb, "
                 "or take fewer files with include"
             )
 

@@ -5,12 +5,10 @@ Published classifiers know other sounds than those of the user, so one is traine
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gan_audio.metrics.levels import Bands, shuffled
+from gancore.data.cache import CacheItem
 from gancore.random import derive
-from gancore.storage import cache_folder, fill
 
-VERSION = 1
+VERSION = 2
 """Of what a kept classifier depends on beside its training; another makes all kept ones unknown."""
 FEATURES = 128
 _PASSES = 20
@@ -111,14 +109,15 @@ def obtain(
 
     With `keep` it is read from the cache where the same clips were learnt before, and put there otherwise.
     """
-    path = None
+    item = None
     if keep:
-        path = cache_folder("classifiers") / f"{_key(waves, labels, classes, bands, training)}.safetensors"
-        if (known := _read(path, _fresh(bands.mels, classes, training))) is not None:
+        item = CacheItem("classifiers", _key(waves, labels, classes, bands, training), ".safetensors")
+        if (known := _read(item, _fresh(bands.mels, classes, training))) is not None:
             return known
     found = train(levels, labels, classes, training)
-    if path is not None:
-        _write(path, found)
+    if item is not None:
+        weights = save({key: value.contiguous() for key, value in found.state_dict().items()})
+        item.save({}, lambda file: file.write(weights))
     return found
 
 
@@ -214,18 +213,13 @@ def _key(waves: Tensor, labels: Tensor, classes: int, bands: Bands, training: Tr
     return digest.hexdigest()
 
 
-def _read(path: Path, model: Classifier) -> Classifier | None:
+def _read(item: CacheItem, model: Classifier) -> Classifier | None:
     """The kept weights in `model`; None where there are none, or damaged ones."""
+    if item.data is None or item.read() is None or not item.intact():
+        return None
     try:
-        state = load(path.read_bytes())
+        state = load(item.data.read_bytes())
         model.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError, ValueError):
         return None
     return model.eval()
-
-
-def _write(path: Path, model: Classifier) -> None:
-    """Keep the weights, whole or not at all; a cache that cannot be written is no error."""
-    weights = save({key: value.contiguous() for key, value in model.state_dict().items()})
-    with contextlib.suppress(OSError):
-        fill(path, lambda file: file.write(weights))

@@ -1,23 +1,22 @@
 """Pictures that were decoded once, kept on disk for the next run.
 
-An item is `<key>.json` (which files were used, which skipped and why) and, where all pixels fit, `<key>.npy`. The JSON
-file is written last, so what it describes is complete. Items are never changed: other data or options have another key.
-Nothing is ever deleted here; the folder may be emptied at any time.
+An item says which files were used, which skipped and why, and holds the pixels where all fit into memory. Nothing that is whole
+is ever deleted here; the folder may be emptied at any time.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from gan_image.data.decode import Mode
 from gan_image.data.pixels import open_mapped
+from gancore.data import cache
 from gancore.data.report import Skipped
-from gancore.storage import cache_folder, fill
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +32,33 @@ class CacheItem:
     """One item of the cache. Every method tells failure by None or False: a cache that does not work is no error."""
 
     def __init__(self, key: str) -> None:
-        self.notes = cache_folder("images") / f"{key}.json"
-        self.pixels = cache_folder("images") / f"{key}.npy"
+        self.item = cache.CacheItem("images", key, ".npy")
+
+    @property
+    def pixels(self) -> Path | None:
+        """The file that `open` maps."""
+        return self.item.data
 
     def reading(self, files: int) -> Reading | None:
         """What was found out about these `files` files before."""
+        content = self.item.read()
+        if content is None:
+            return None
         try:
-            content = json.loads(self.notes.read_text(encoding="utf-8"))
             found = Reading(
                 mode=content["mode"],
                 used=tuple(content["used"]),
                 skipped=tuple(Skipped(*pair) for pair in content["skipped"]),
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             return None
         sane = found.mode in ("grey", "rgb", "rgba") and all(0 <= number < files for number in found.used)
         return found if sane and found.used else None
 
     def open(self, shape: tuple[int, ...]) -> np.ndarray | None:
-        """The pixels, mapped, if they are there and uint8 of this shape."""
+        """The pixels, mapped, if they are there, as they were written, and uint8 of this shape."""
+        if self.pixels is None or not self.item.intact():
+            return None
         try:
             mapped = open_mapped(self.pixels)
         except (OSError, ValueError, EOFError):
@@ -65,11 +72,5 @@ class CacheItem:
             "used": reading.used,
             "skipped": [(skipped.path, skipped.reason) for skipped in reading.skipped],
         }
-        text = json.dumps(content).encode()
-        try:
-            if pixels is not None:
-                fill(self.pixels, lambda file: np.save(file, pixels, allow_pickle=False))
-            fill(self.notes, lambda file: file.write(text))
-        except OSError:
-            return False
-        return True
+        write = None if pixels is None else lambda file: np.save(file, pixels, allow_pickle=False)
+        return self.item.save(content, write)

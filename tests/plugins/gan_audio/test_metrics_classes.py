@@ -102,14 +102,16 @@ def test_obtaining_a_classifier_leaves_global_random_numbers_alone(keep):
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_damaged_file_of_the_cache_is_replaced(tmp_path):
+@pytest.mark.parametrize("damage", ["cut in half", "flipped bit"])
+def test_damaged_file_of_the_cache_is_replaced(tmp_path, damage):
     x, labels = sounds(8)
     levels = BANDS.levels(x)
     first = obtain(x, labels, levels, 3, BANDS, Training(steps=3), keep=True)
-    (file,) = (tmp_path / "cache" / "classifiers").iterdir()
+    (file,) = (tmp_path / "cache" / "classifiers").glob("*.safetensors")
     whole = file.read_bytes()
-    file.write_bytes(whole[: len(whole) // 2])
-    second = obtain(x, labels, levels, 3, BANDS, Training(steps=3), keep=True)
+    file.write_bytes(whole[: len(whole) // 2] if damage == "cut in half" else whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.warns(UserWarning, match="damaged"):
+        second = obtain(x, labels, levels, 3, BANDS, Training(steps=3), keep=True)
     assert torch.equal(first.out.weight, second.out.weight)
     assert file.read_bytes() == whole
 

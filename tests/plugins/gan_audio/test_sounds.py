@@ -438,7 +438,8 @@ def test_changed_file_is_decoded_anew(folder):
     assert np.array_equal(waves(open_(folder))[0, :900], sixteen_bits(noise(2, 900)))
 
 
-@pytest.mark.parametrize("damage", ["shorter", "gone", "nonsense"])
+@pytest.mark.filterwarnings("ignore:.*in the cache is damaged")
+@pytest.mark.parametrize("damage", ["shorter", "gone", "nonsense", "flipped bit"])
 def test_damaged_cache_is_replaced(folder, cache, damage):
     save(folder / "a.wav", sixteen_bits(noise(1)))
     open_(folder)
@@ -447,6 +448,10 @@ def test_damaged_cache_is_replaced(folder, cache, damage):
         samples.write_bytes(samples.read_bytes()[:-2])
     elif damage == "gone":
         samples.unlink()
+    elif damage == "flipped bit":
+        content = bytearray(samples.read_bytes())
+        content[100] ^= 1
+        samples.write_bytes(content)
     else:
         notes.write_text('{"used": [99]}')
     assert np.array_equal(waves(open_(folder))[0], sixteen_bits(noise(1)))
@@ -457,6 +462,14 @@ def test_cache_that_cannot_be_written_is_no_error(folder, tmp_path, monkeypatch)
     save(folder / "a.wav", sixteen_bits(noise(1)))
     (tmp_path / "file").touch()
     monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "file" / "below"))
+    assert np.array_equal(waves(open_(folder))[0], sixteen_bits(noise(1)))
+
+
+def test_without_a_home_sounds_are_read_all_the_same(folder, monkeypatch):
+    save(folder / "a.wav", sixteen_bits(noise(1)))
+    for name in ("GAN_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GAN_CACHE_DIR", "~nobody-has-this-name/cache")
     assert np.array_equal(waves(open_(folder))[0], sixteen_bits(noise(1)))
 
 

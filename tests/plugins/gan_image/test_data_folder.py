@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import pickle
+import warnings
 import zipfile
 
 import numpy as np
@@ -408,7 +409,7 @@ def test_any_change_is_read_anew(photos, change):
         assert not torch.equal(after[1], before[1])
 
 
-@pytest.mark.parametrize("damage", ["cut pixels", "no pixels", "bad notes"])
+@pytest.mark.parametrize("damage", ["cut pixels", "no pixels", "bad notes", "flipped bit"])
 def test_a_damaged_cache_is_made_anew(mixed, cache, damage):
     before = fetch(open_(mixed))[0]
     pixels, notes = next(cache.glob("*.npy")), next(cache.glob("*.json"))
@@ -416,11 +417,20 @@ def test_a_damaged_cache_is_made_anew(mixed, cache, damage):
         pixels.write_bytes(pixels.read_bytes()[:500])
     elif damage == "no pixels":
         pixels.unlink()
+    elif damage == "flipped bit":
+        content = bytearray(pixels.read_bytes())
+        content[-100] ^= 8
+        pixels.write_bytes(content)
     else:
         notes.write_text('{"mode": "rgb", "used": [99], "skipped": []}')
-    source = open_(mixed)
+    with warnings.catch_warnings(record=True) as told:
+        source = open_(mixed)
+    assert [("damaged" in str(one.message)) for one in told] == [True] * (damage != "no pixels")
     assert torch.equal(fetch(source)[0], before)
     assert source.report.used == 2
+    count = Count()
+    open_(mixed, count)
+    assert count.decoded == 0
 
 
 def test_without_a_writable_cache_folder_pictures_stay_in_memory(photos, tmp_path, monkeypatch):
