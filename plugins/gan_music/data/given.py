@@ -201,15 +201,19 @@ def _length(events: bytes) -> int:
     try:
         while at < len(events):
             now += number()
-            if events[at] >= 128:
-                status = events[at]
+            event = events[at]
+            if event < 128:
+                event = status
+            else:
                 at += 1
-            if status == 0xFF:
+            if event == 0xFF:
                 at += 1
-            if status >= 0xF0:
+            if event >= 0xF0:
                 size = number()
                 at += size
             else:
+                # What is not music does not change the status that may be left out.
+                status = event
                 at += 1 if 0xC0 <= status < 0xE0 else 2
     except IndexError:
         return 0

@@ -245,7 +245,7 @@ def _read(tree: FileTree, options: Options, skipped: list[Skipped], progress: Pr
     notes = used = 0
     for done, entry in enumerate(tree.entries, 1):
         try:
-            tune = read_tune(_content(entry))
+            tune = read_tune(_content(entry), by_program=options.tracks == "program")
             waiting.append((entry, tune, assign(tune, options.tracks, options.track_names)))
             notes += tune.note_count
         except DataError as error:

@@ -5,6 +5,7 @@ The parser accepts a resolution of nothing, tempos of nothing, and times up to 2
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import symusic
 
+from gan_music.data.chunks import whole_tracks
 from gancore.errors import DataError
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -25,6 +27,8 @@ MAX_PARTS = 1_000
 DEFAULT_TEMPO = 120.0
 """Quarter notes a minute of a file that names no tempo."""
 
+_TEMPO = re.compile(rb"\xff\x51\x03(.{3})", re.DOTALL)
+
 Column = npt.NDArray[np.integer[Any]]
 
 # What the parser raises: of its own, and where a number of the file does not fit its types.
@@ -33,7 +37,10 @@ _PARSER_ERRORS = (RuntimeError, ValueError, OverflowError, IndexError)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A track of a file that holds notes: columns `[notes]`, with times in ticks."""
+    """A track of a file that holds notes, or one channel of it: columns `[notes]`, with times in ticks.
+
+    `program` is that which most of the notes are played with.
+    """
 
     program: int
     drums: bool
@@ -50,7 +57,7 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Tune:
     """What a file holds. `meter_start` (ticks), `numerator` and `denominator` `[signatures]` are its time signatures;
-    `tempo`, the first, is in quarter notes a minute."""
+    `tempo`, the first, is in quarter notes a minute; of several at one tick the last holds."""
 
     ticks_per_quarter: int
     parts: tuple[Part, ...]
@@ -65,8 +72,10 @@ class Tune:
         return sum(map(len, self.parts))
 
 
-def read_tune(data: bytes) -> Tune:
+def read_tune(data: bytes, *, by_program: bool = False) -> Tune:
     """The notes of a standard MIDI file, types 0 and 1, or of one in a RIFF wrapper.
+
+    A part is what one track plays in one channel, whichever programs it takes for it; `by_program` makes a part of each program.
 
     Raises DataError whose message completes "the file is skipped: ...".
     """
@@ -74,6 +83,9 @@ def read_tune(data: bytes) -> Tune:
         data = data[20:]
     if data[:4] != b"MThd":
         raise DataError("empty" if not data else "not a MIDI file")
+    if data[8:10] == b"\0\2":
+        raise DataError("it is of type 2, a set of independent patterns; only types 0 and 1 are read")
+    data = whole_tracks(data, programs=not by_program)
     score = _parse(data)
     if score.tpq <= 0:
         raise DataError("it has 0 ticks in a quarter note")
@@ -99,7 +111,7 @@ def read_tune(data: bytes) -> Tune:
         meter_start=meters["time"],
         numerator=meters["numerator"],
         denominator=meters["denominator"],
-        tempo=_tempo(score),
+        tempo=_tempo(score, data),
     )
 
 
@@ -140,9 +152,21 @@ def _part(track: Any) -> Part:
     )
 
 
-def _tempo(score: Any) -> float:
+def _tempo(score: Any, data: bytes) -> float:
+    time = -1
+    together: list[int] = []
     for tempo in score.tempos:
         # A tempo of 0 microseconds a quarter note is written now and then.
         if tempo.mspq > 0:
-            return 60e6 / float(tempo.mspq)
-    return DEFAULT_TEMPO
+            if together and tempo.time != time:
+                break
+            time = tempo.time
+            together.append(tempo.mspq)
+    if not together:
+        return DEFAULT_TEMPO
+    if len(set(together)) > 1:
+        # The parser orders what is at one tick as it likes; in the file they usually stand in order.
+        found = (int.from_bytes(one, "big") for one in _TEMPO.findall(data))
+        written = [one for one in found if one][: len(together)]
+        together = written if sorted(written) == sorted(together) else together
+    return 60e6 / float(together[-1])
