@@ -1,4 +1,4 @@
-"""Classes of recordings, from the folders that they lie in or from a pattern of their names, and which files are chosen."""
+"""Classes of recordings by a pattern of their names, and which files are chosen."""
 
 from __future__ import annotations
 
@@ -83,17 +83,6 @@ def is_chosen(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool
         return any(fnmatchcase(name if "/" in glob else name.rpartition("/")[2], glob) for glob in globs)
 
     return (not include or matched(include)) and not matched(exclude)
-
-
-def by_folder(names: Sequence[str], *, archive: bool) -> list[str | None]:
-    """The top folder of each file, None for one that lies in none.
-
-    An archive often holds one folder, and in it what was meant: it then does not count.
-    """
-    paths = [name.split("/") for name in names]
-    while archive and paths and all(len(path) > 2 for path in paths) and len({path[0] for path in paths}) == 1:
-        paths = [path[1:] for path in paths]
-    return [path[0] if len(path) > 1 else None for path in paths]
 
 
 def by_pattern(names: Sequence[str], pattern: NamePattern) -> list[str | None]:

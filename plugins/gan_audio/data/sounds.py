@@ -10,7 +10,7 @@ import shutil
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
@@ -33,14 +33,15 @@ from gan_audio.data.decode import (
     is_sound,
     quiet,
 )
-from gan_audio.data.labels import LABEL, NamePattern, by_folder, by_pattern, is_chosen
+from gan_audio.data.labels import LABEL, NamePattern, by_pattern, is_chosen
 from gan_audio.data.options import SoundOptions
 from gan_audio.data.source import FULL_SCALE, Clips, ClipSource, Longs, Place, Shorts
 from gancore.components import ProgressReport
+from gancore.data.classes import Layout, Part, lay_out, number_classes
 from gancore.data.files import MAX_ENTRY_BYTES, Entry, FileTree, scan
 from gancore.data.report import ScanReport, Skipped
 from gancore.data.sampler import spread
-from gancore.errors import DataError, UsageError
+from gancore.errors import DataError
 from gancore.random import Draws, derive
 from gancore.storage import cache_key
 
@@ -70,9 +71,10 @@ class Options(SoundOptions):
     )
     labels: bool | Literal["auto"] = Field(
         "auto",
-        description="Classes: by `pattern` where it has the field label, else by top folders; auto: if there are two or more"
-        " and no sound lies beside them.",
+        description="Classes: by `pattern` where it has the field label, else by top folders; auto: if there are two or more,"
+        " with more sounds in them than beside them. Those beside are skipped.",
     )
+    part: Part = "auto"
     pattern: str | None = Field(
         None,
         min_length=1,
@@ -152,21 +154,24 @@ def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
     archive = options.path.expanduser().is_file()
     tree = scan(options.path, what="recordings", max_bytes=MAX_ENTRY_BYTES if archive else MAX_FILE_BYTES)
     sounds = [entry for entry in tree.entries if is_sound(entry.name)]
-    entries = [entry for entry in sounds if is_chosen(entry.name, options.include, options.exclude)]
-    if not entries:
+    chosen = [entry for entry in sounds if is_chosen(entry.name, options.include, options.exclude)]
+    if not chosen:
         raise DataError(_nothing(options, len(sounds), 0, tree.problems))
+    layout = _layout(chosen, tree, options)
+    entries = [chosen[number] for number in layout.taken]
     reading, samples, file = _decoded(tree, entries, options, progress)
     names = [entries[number].name for number in reading.used]
     usable, skipped = _usable(names, reading, options)
     clips, recording, silent = _clips(reading, samples, usable, names, options)
-    skipped = sorted([*tree.problems, *reading.skipped, *skipped, *silent], key=lambda one: one.path)
+    skipped = [*tree.problems, *layout.skipped, *reading.skipped, *skipped, *silent]
+    skipped.sort(key=lambda one: one.path)
     if not len(clips):
         raise DataError(_nothing(options, len(sounds), len(entries), skipped))
 
-    labels, classes = _labels([names[number] for number in recording], tree, options)
+    labels, classes = _labels([layout.words[reading.used[number]] for number in recording.tolist()], options)
     notes = [*_slow(reading, options), *_rare(labels, classes)]
-    found = len(entries) + len(tree.problems)
-    report = ScanReport(str(options.path), found=found, used=len(clips), skipped=(*skipped, *notes))
+    found = len(entries) + len(tree.problems) + len(layout.skipped)
+    report = ScanReport(str(options.path), found=found, used=len(clips), skipped=(*skipped, *notes), notes=layout.notes)
     source = ClipSource(
         options.spec(classes),
         samples,
@@ -319,27 +324,26 @@ def _peak(samples: Shorts) -> int:
 # --- labels and notes -------------------------------------------------------------------------------------------------
 
 
-def _labels(names: Sequence[str], tree: FileTree, options: Options) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Class indices `[n]` int64 of clips from the files `names`, and the classes, sorted; or None and none."""
-    if options.labels is False:
-        return None, ()
+def _layout(entries: Sequence[Entry], tree: FileTree, options: Options) -> Layout:
+    """Which of `entries` are taken, and the class of each by its name's pattern or by its folder."""
+    names = [entry.name for entry in entries]
     pattern = options.name_pattern
-    if pattern and LABEL in pattern.fields:
-        words, what = by_pattern(names, pattern), f"pattern='{pattern.text}'"
-    else:
-        words, what = by_folder(names, archive=tree.is_archive), "folders"
-    classes = tuple(sorted({word for word in words if word is not None}))
-    loose = next((name for name, word in zip(names, words, strict=True) if word is None), None)
-    if loose is not None or len(classes) < 2:
-        if options.labels == "auto":
-            return None, ()
-        problem = f"{loose} lies in none" if loose else f"there is only '{classes[0]}'"
-        raise UsageError(
-            f"data set '{options.path}': labels=true needs at least two classes, here by {what}, but {problem}; sort the "
-            "recordings into folders named by their classes, give a pattern with {label}, or set labels to auto or false"
-        )
-    numbers = {name: number for number, name in enumerate(classes)}
-    return torch.tensor([numbers[word] for word in words if word is not None], dtype=torch.int64), classes
+    named = pattern is not None and LABEL in pattern.fields
+    labels = False if named else options.labels
+    layout = lay_out(names, source=options.path, archive=tree.is_archive, part=options.part, labels=labels)
+    if pattern is None or not named or options.labels is False:
+        return layout
+    return replace(layout, words=tuple(by_pattern([names[number] for number in layout.taken], pattern)))
+
+
+def _labels(words: Sequence[str | None], options: Options) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Class indices `[n]` int64 of clips, and the classes, sorted; or None and none."""
+    todo = (
+        "sort the recordings into folders named by their classes, give a pattern with {label}, or set labels to auto or"
+        " false"
+    )
+    classes, numbers = number_classes(words, labels=options.labels, source=options.path, todo=todo)
+    return None if numbers is None else torch.tensor(numbers, dtype=torch.int64), classes
 
 
 def _rare(labels: Tensor | None, classes: Sequence[str]) -> Iterator[Skipped]:

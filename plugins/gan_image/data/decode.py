@@ -72,6 +72,12 @@ def formats() -> tuple[str, ...]:
     return tuple(name for name in Image.OPEN if name not in REFUSED_FORMATS)
 
 
+@functools.cache
+def suffixes() -> frozenset[str]:
+    """By which files of these formats are known, in small letters; files are read whatever their suffix."""
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in formats())
+
+
 def is_grey(entry: Entry) -> bool:
     """Whether a file says of itself, in its first bytes, that it holds no colours. Raises UnusableError."""
     with _explained(), entry.open() as file, _open(file, entry) as image:

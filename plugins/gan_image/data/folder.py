@@ -21,13 +21,14 @@ from pydantic import Field
 from torch import Tensor
 
 from gan_image.data.cache import VERSION, CacheItem, Reading
-from gan_image.data.decode import SUPPORTED, Look, UnusableError, decode, is_grey, quiet_pillow
+from gan_image.data.decode import SUPPORTED, Look, UnusableError, decode, is_grey, quiet_pillow, suffixes
 from gan_image.data.pixels import PixelSource, flip_half
 from gan_image.spec import ImageSpec
 from gancore.components import ProgressReport
+from gancore.data.classes import Part, lay_out, number_classes
 from gancore.data.files import Entry, FileTree, scan
 from gancore.data.report import ScanReport, Skipped
-from gancore.errors import DataError, UsageError
+from gancore.errors import DataError
 from gancore.options import Options as BaseOptions
 from gancore.random import Draws
 from gancore.storage import cache_key
@@ -57,8 +58,10 @@ class Options(BaseOptions):
     )
     labels: bool | Literal["auto"] = Field(
         "auto",
-        description="Whether top folders name classes; auto: if two or more hold pictures and none lies beside them.",
+        description="Whether top folders name classes; auto: if there are two or more, with more pictures in them than beside"
+        " them. Those beside are skipped.",
     )
+    part: Part = "auto"
     memory_limit_mb: int = Field(
         2048, ge=0, le=1_048_576, description="Pictures that need more MiB than this are decoded again for every batch."
     )
@@ -79,28 +82,39 @@ def open_folder(options: Options, progress: ProgressReport) -> PixelSource | Str
     in the report. Raises UsageError for a path or labels that cannot be, DataError when no picture can be read.
     """
     tree = scan(options.path, what="pictures")
-    item = CacheItem(_key(tree, options)) if options.cache else None
-    reading = item.reading(len(tree)) if item else None
+    layout = lay_out(
+        [entry.name for entry in tree.entries],
+        source=options.path,
+        archive=tree.is_archive,
+        part=options.part,
+        labels=options.labels,
+        suffixes=suffixes(),
+    )
+    entries = [tree.entries[number] for number in layout.taken]
+    unread = (*tree.problems, *layout.skipped)
+    item = CacheItem(_key(tree, entries, options)) if options.cache else None
+    reading = item.reading(len(entries)) if item else None
     pixels: np.ndarray | None = None
     mapped: Path | None = None
     if reading and item and _fits(len(reading.used), _look(reading, options), options):
         pixels = item.open((len(reading.used), *_look(reading, options).shape))
         mapped = item.pixels if pixels is not None else None
     if reading is None or (pixels is None and _fits(len(reading.used), _look(reading, options), options)):
-        reading, pixels, lasting = _read(tree, options, progress)
+        reading, pixels, lasting = _read(entries, unread, options, progress)
         if item and lasting and item.save(reading, pixels) and pixels is not None:
             again = item.open(pixels.shape)
             pixels, mapped = (pixels, None) if again is None else (again, item.pixels)
 
-    used = [tree.entries[number] for number in reading.used]
-    labels, classes = _labels(tree, used, options)
+    used = [entries[number] for number in reading.used]
+    labels, classes = _labels([layout.words[number] for number in reading.used], options)
     look = _look(reading, options)
     spec = ImageSpec(shape=look.shape, classes=classes)
     report = ScanReport(
         source=str(options.path),
-        found=len(tree) + len(tree.problems),
+        found=len(entries) + len(unread),
         used=len(used),
-        skipped=tuple(sorted([*tree.problems, *reading.skipped], key=lambda one: one.path)),
+        skipped=tuple(sorted((*unread, *reading.skipped), key=lambda one: one.path)),
+        notes=layout.notes,
     )
     if pixels is None:
         return StreamedSource(used, look, spec, report, labels=labels, flip=options.flip)
@@ -162,9 +176,9 @@ class StreamedSource:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _key(tree: FileTree, options: Options) -> str:
+def _key(tree: FileTree, entries: Sequence[Entry], options: Options) -> str:
     what = (str(tree.path.resolve()), options.height_width, options.fit, options.mode, PIL.__version__)
-    return cache_key([VERSION, *what, *((entry.name, entry.fingerprint) for entry in tree.entries)])
+    return cache_key([VERSION, *what, *((entry.name, entry.fingerprint) for entry in entries)])
 
 
 def _look(reading: Reading, options: Options) -> Look:
@@ -175,21 +189,23 @@ def _fits(count: int, look: Look, options: Options) -> bool:
     return count * int(np.prod(look.shape)) <= options.memory_limit_mb * 2**20
 
 
-def _read(tree: FileTree, options: Options, progress: ProgressReport) -> tuple[Reading, np.ndarray | None, bool]:
+def _read(
+    entries: Sequence[Entry], unread: Sequence[Skipped], options: Options, progress: ProgressReport
+) -> tuple[Reading, np.ndarray | None, bool]:
     """Decode every file once: which are usable, their pixels `[n, channels, height, width]` if all fit into memory, and
-    whether the outcome would be the same another time."""
+    whether the outcome would be the same another time. `unread` are other files, for errors."""
     skipped: list[Skipped] = []
     lasting = True
 
     def skip(number: int, error: UnusableError) -> None:
         nonlocal lasting
         lasting = lasting and not error.passing
-        skipped.append(Skipped(tree.entries[number].name, str(error)))
+        skipped.append(Skipped(entries[number].name, str(error)))
 
     opened: list[int] = []
     grey = True
     with quiet_pillow():
-        answers = _in_threads(lambda n: is_grey(tree.entries[n]), range(len(tree)), progress, "looking at pictures")
+        answers = _in_threads(lambda n: is_grey(entries[n]), range(len(entries)), progress, "looking at pictures")
         for number, answer in answers:
             if isinstance(answer, UnusableError):
                 skip(number, answer)
@@ -201,9 +217,7 @@ def _read(tree: FileTree, options: Options, progress: ProgressReport) -> tuple[R
         fits = _fits(len(opened), look, options)
         pixels = np.empty((len(opened) if fits else 0, *look.shape), dtype=np.uint8)
         used: list[int] = []
-        for number, picture in _in_threads(
-            lambda n: decode(tree.entries[n], look), opened, progress, "reading pictures"
-        ):
+        for number, picture in _in_threads(lambda n: decode(entries[n], look), opened, progress, "reading pictures"):
             if isinstance(picture, UnusableError):
                 skip(number, picture)
                 continue
@@ -211,12 +225,13 @@ def _read(tree: FileTree, options: Options, progress: ProgressReport) -> tuple[R
                 pixels[len(used)] = picture
             used.append(number)
     if not used:
-        raise DataError(_nothing(tree, options, sorted([*tree.problems, *skipped], key=lambda one: one.path)))
+        raise DataError(
+            _nothing(len(entries) + len(unread), options, sorted([*skipped, *unread], key=lambda one: one.path))
+        )
     return Reading(mode, tuple(used), tuple(skipped)), pixels[: len(used)] if fits else None, lasting
 
 
-def _nothing(tree: FileTree, options: Options, skipped: Sequence[Skipped]) -> str:
-    count = len(tree) + len(tree.problems)
+def _nothing(count: int, options: Options, skipped: Sequence[Skipped]) -> str:
     first = f"first problem: {skipped[0].path} is {skipped[0].reason}" if skipped else "there is none"
     files = "1 file" if count == 1 else f"{count:,} files"
     return f"data set '{options.path}': no image could be read ({files} looked at; {first}). Supported: {SUPPORTED}"
@@ -249,23 +264,8 @@ def _in_threads(
 # --- labels -----------------------------------------------------------------------------------------------------------
 
 
-def _labels(tree: FileTree, used: Sequence[Entry], options: Options) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Class indices `[n]` int64 and names from the folders at the top, or None and none."""
-    if options.labels is False:
-        return None, ()
-    paths = [entry.name.split("/") for entry in used]
-    # An archive often holds one folder, and in it what was meant.
-    while tree.is_archive and all(len(path) > 2 for path in paths) and len({path[0] for path in paths}) == 1:
-        paths = [path[1:] for path in paths]
-    loose = [entry.name for entry, path in zip(used, paths, strict=True) if len(path) == 1]
-    classes = tuple(sorted({path[0] for path in paths if len(path) > 1}))
-    if loose or len(classes) < 2:
-        if options.labels == "auto":
-            return None, ()
-        found = f"{loose[0]} lies in none" if loose else f"there is only '{classes[0]}'"
-        raise UsageError(
-            f"data set '{options.path}': with labels=true every picture must lie in one of at least two folders "
-            f"named by their classes, but {found}; sort the pictures into folders, or set labels to auto or false"
-        )
-    numbers = {name: number for number, name in enumerate(classes)}
-    return torch.tensor([numbers[path[0]] for path in paths], dtype=torch.int64), classes
+def _labels(words: Sequence[str | None], options: Options) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Class indices `[n]` int64 and names, or None and none, out of the class of each picture."""
+    todo = "sort the pictures into folders named by their classes, or set labels to auto or false"
+    classes, numbers = number_classes(words, labels=options.labels, source=options.path, todo=todo)
+    return None if numbers is None else torch.tensor(numbers, dtype=torch.int64), classes

@@ -20,13 +20,16 @@ from gan_music.data.tracks import DEFAULT_NAMES, DRUMS, GROUPS, Rule, assign, si
 from gan_music.roll import Ints, to_rolls
 from gan_music.spec import MusicSpec
 from gancore.components import ProgressReport
-from gancore.data.files import Entry, FileTree, scan, why_unreadable
+from gancore.data.classes import Part, lay_out, number_classes
+from gancore.data.files import Entry, scan, why_unreadable
 from gancore.data.report import ScanReport, Skipped
-from gancore.errors import DataError, UsageError
+from gancore.errors import DataError
 from gancore.options import Options as BaseOptions
 from gancore.random import Draws
 
 SUPPORTED = "standard MIDI files, types 0 and 1"
+SUFFIXES = (".mid", ".midi", ".smf", ".kar", ".rmi")
+"""By which MIDI files are known to whoever sorts them; files are read whatever their suffix."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
@@ -74,6 +77,7 @@ class Options(BaseOptions):
     labels: Literal["none", "key", "mode", "folder"] = Field(
         "none", description="Classes: none, the estimated key or mode of the tune, or the top folder of its file."
     )
+    part: Part = "auto"
     given: tuple[Name, ...] = Field(
         (),
         max_length=63,
@@ -123,16 +127,25 @@ def open_midi(options: Options, progress: ProgressReport) -> PhraseSource:
     their meter changes. Raises UsageError for a path or labels that cannot be, DataError when there is no phrase.
     """
     tree = scan(options.path, what="MIDI files", max_bytes=MAX_BYTES)
-    skipped = list(tree.problems)
-    read = list(_read(tree, options, skipped, progress))
+    layout = lay_out(
+        [entry.name for entry in tree.entries],
+        source=options.path,
+        archive=tree.is_archive,
+        part=options.part,
+        labels=options.labels == "folder",
+        suffixes=SUFFIXES,
+    )
+    words = {tree.entries[number].name: word for number, word in zip(layout.taken, layout.words, strict=True)}
+    skipped = [*tree.problems, *layout.skipped]
+    read = list(_read([entry for entry in tree.entries if entry.name in words], options, skipped, progress))
     skipped.sort(key=lambda one: one.path)
-    found = len(tree) + len(tree.problems)
+    found = len(words) + len(tree.problems) + len(layout.skipped)
     if not read:
         raise DataError(_nothing(options, found, skipped))
     phrases = join([chunk.phrases for chunk in read])
     keys = np.concatenate([chunk.keys for chunk in read])[phrases.tune]
     names = [entry.name for chunk in read for entry in chunk.entries]
-    labels, classes = _labels(options, tree, names, phrases, keys)
+    labels, classes = _labels(options, [words[name] for name in names], phrases, keys)
     programs = np.sum([chunk.programs for chunk in read], axis=0)
     tempo = float(np.median(np.concatenate([chunk.tempos for chunk in read])))
     grid = options.grid
@@ -154,7 +167,9 @@ def open_midi(options: Options, progress: ProgressReport) -> PhraseSource:
         classes=classes,
         given=options.given,
     )
-    report = ScanReport(source=str(options.path), found=found, used=len(phrases), skipped=tuple(skipped))
+    report = ScanReport(
+        source=str(options.path), found=found, used=len(phrases), skipped=tuple(skipped), notes=layout.notes
+    )
     return PhraseSource(
         phrases,
         spec,
@@ -239,25 +254,27 @@ class _Chunk:
     programs: list[list[int]]
 
 
-def _read(tree: FileTree, options: Options, skipped: list[Skipped], progress: ProgressReport) -> Iterator[_Chunk]:
+def _read(
+    entries: Sequence[Entry], options: Options, skipped: list[Skipped], progress: ProgressReport
+) -> Iterator[_Chunk]:
     """The phrases of all files, some files at a time; adds to `skipped`."""
     waiting: list[tuple[Entry, Tune, list[int]]] = []
     notes = used = 0
-    for done, entry in enumerate(tree.entries, 1):
+    for done, entry in enumerate(entries, 1):
         try:
             tune = read_tune(_content(entry), by_program=options.tracks == "program")
             waiting.append((entry, tune, assign(tune, options.tracks, options.track_names)))
             notes += tune.note_count
         except DataError as error:
             skipped.append(Skipped(entry.name, str(error)))
-        if waiting and (done == len(tree) or notes >= _NOTES_AT_ONCE or len(waiting) == _FILES_AT_ONCE):
+        if waiting and (done == len(entries) or notes >= _NOTES_AT_ONCE or len(waiting) == _FILES_AT_ONCE):
             chunk = _cut(waiting, options, used, skipped)
             used += len(chunk.entries)
             if chunk.entries:
                 yield chunk
             waiting, notes = [], 0
-        if done == len(tree) or done % 256 == 0:
-            progress("reading MIDI files", done, len(tree))
+        if done == len(entries) or done % 256 == 0:
+            progress("reading MIDI files", done, len(entries))
 
 
 def _content(entry: Entry) -> bytes:
@@ -324,16 +341,15 @@ def _moved(keys: Ints, shift: Ints) -> Ints:
 
 
 def _labels(
-    options: Options, tree: FileTree, names: Sequence[str], phrases: Phrases, keys: Ints
+    options: Options, folders: Sequence[str | None], phrases: Phrases, keys: Ints
 ) -> tuple[Tensor | None, tuple[str, ...]]:
     """Class indices `[phrases]` int64 and names, or None and none. Classes without a phrase are left out."""
     if options.labels == "none":
         return None, ()
     if options.labels == "folder":
-        folders = _folders(options, tree, names)
-        classes = tuple(sorted(set(folders)))
-        numbers = np.array([classes.index(folder) for folder in folders])[phrases.tune]
-        return torch.from_numpy(numbers), classes
+        todo = "sort the files into folders named by their classes, or choose other labels"
+        classes, numbers = number_classes(folders, labels=True, source=options.path, todo=todo)
+        return torch.tensor(numbers)[torch.from_numpy(phrases.tune)], classes
     if options.labels == "mode":
         modes = np.unique(keys // 12)
         return torch.from_numpy(np.searchsorted(modes, keys // 12)), tuple(MODES[mode] for mode in modes)
@@ -341,19 +357,3 @@ def _labels(
     if options.transpose == "augment":
         possible = np.unique([_moved(possible, np.full_like(possible, shift)) for shift in range(12)])
     return torch.from_numpy(np.searchsorted(possible, keys)), tuple(KEYS[key] for key in possible)
-
-
-def _folders(options: Options, tree: FileTree, names: Sequence[str]) -> list[str]:
-    paths = [name.split("/") for name in names]
-    # An archive often holds one folder, and in it what was meant.
-    while tree.is_archive and all(len(path) > 2 for path in paths) and len({path[0] for path in paths}) == 1:
-        paths = [path[1:] for path in paths]
-    loose = [name for name, path in zip(names, paths, strict=True) if len(path) == 1]
-    classes = {path[0] for path in paths}
-    if loose or len(classes) < 2:
-        found = f"{loose[0]} lies in none" if loose else f"there is only '{min(classes)}'"
-        raise UsageError(
-            f"data set '{options.path}': with labels=folder every tune must lie in one of at least two folders named by "
-            f"their classes, but {found}; sort the files into folders, or choose other labels"
-        )
-    return [path[0] for path in paths]

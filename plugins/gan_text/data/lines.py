@@ -15,8 +15,9 @@ from gan_text.data.taking import Taken, Taking
 from gan_text.data.tokenizers import Vocabulary, make, pretrained
 from gan_text.spec import Kind
 from gancore.components import ProgressReport
+from gancore.data.classes import Part, lay_out, number_classes
 from gancore.data.files import Entry, scan, why_unreadable
-from gancore.errors import DataError, UsageError
+from gancore.errors import DataError
 from gancore.options import Options as BaseOptions
 
 PLAIN = (".txt", ".text", ".md", ".rst")
@@ -48,9 +49,10 @@ class Options(BaseOptions):
     )
     labels: bool | Literal["auto"] = Field(
         "auto",
-        description="Classes: by `label_column` where it is given, else by top folders; auto: if there are two or more and no "
-        "file lies beside them.",
+        description="Classes: by `label_column` where it is given, else by top folders; auto: if there are two or more, with "
+        "more files in them than beside them. Those beside are left out.",
     )
+    part: Part = "auto"
     files: tuple[Glob, ...] = Field(
         (),
         description="Of a folder or archive, only files whose name matches one of these globs, such as `*.py`; with a slash, "
@@ -150,12 +152,12 @@ def open_lines(options: Options, progress: ProgressReport) -> TokenSource:
         DataError: there is no text.
     """
     entries, archive, problems = _entries(options)
-    folders = _folders([entry.name for entry in entries], options, archive=archive)
+    entries, folders, notes = _sorted(entries, options, problems, archive=archive)
     vocabulary = _vocabulary(entries, options, progress)
     taken = Taken(options.taking, vocabulary)
     for entry, texts in _texts(entries, options, problems, progress, "reading texts (bytes)"):
         taken.add(texts.texts, texts.labels if folders is None else [folders[entry.name]] * len(texts.texts))
-    return taken.source(problems)
+    return taken.source(problems, notes)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -194,25 +196,23 @@ def _entries(options: Options) -> tuple[Sequence[Entry], bool, Problems]:
     return entries, tree.is_archive, problems
 
 
-def _folders(names: Sequence[str], options: Options, *, archive: bool) -> dict[str, str] | None:
-    """The class of each file by the folder at the top, or None where folders are no classes."""
-    if options.labels is False or options.label_column:
-        return None
-    paths = [name.split("/") for name in names]
-    # An archive often holds one folder, and in it what was meant.
-    while archive and all(len(path) > 2 for path in paths) and len({path[0] for path in paths}) == 1:
-        paths = [path[1:] for path in paths]
-    loose = [name for name, path in zip(names, paths, strict=True) if len(path) == 1]
-    classes = {path[0] for path in paths if len(path) > 1}
-    if not loose and len(classes) > 1:
-        return {name: path[0] for name, path in zip(names, paths, strict=True)}
-    if options.labels == "auto":
-        return None
-    found = f"{loose[0]} lies in none" if loose else f"there is only '{min(classes)}'"
-    raise UsageError(
-        f"data set '{options.path}': with labels=true files must lie in at least two folders named by their classes, but "
-        f"{found}; sort the files into folders, give label_column, or set labels to auto or false"
+def _sorted(
+    entries: Sequence[Entry], options: Options, problems: Problems, *, archive: bool
+) -> tuple[Sequence[Entry], dict[str, str] | None, tuple[str, ...]]:
+    """The files that are used, the class of each by its folder, or None where folders are no classes, and notes."""
+    by_folder = False if options.label_column else options.labels
+    layout = lay_out(
+        [entry.name for entry in entries], source=options.path, archive=archive, part=options.part, labels=by_folder
     )
+    for skipped in layout.skipped:
+        problems.add(skipped.path, skipped.reason)
+    todo = "sort the files into folders, give label_column, or set labels to auto or false"
+    _, numbers = number_classes(layout.words, labels=by_folder, source=options.path, todo=todo)
+    used = [entries[number] for number in layout.taken]
+    folders = None
+    if numbers is not None:
+        folders = {entry.name: str(word) for entry, word in zip(used, layout.words, strict=True)}
+    return used, folders, layout.notes
 
 
 def _texts(

@@ -112,8 +112,13 @@ class Taken:
             )
         return np.fromiter((self.classes[label] for label in labels), np.int32, len(labels))
 
-    def source(self, problems: Problems) -> TokenSource:
-        """All that was taken, as a data set. Raises DataError where it is nothing, UsageError for labels that cannot be."""
+    def source(self, problems: Problems, notes: Sequence[str] = ()) -> TokenSource:
+        """All that was taken, as a data set, with `notes` among those of its report.
+
+        Raises:
+            DataError: it is nothing.
+            UsageError: labels cannot be.
+        """
         if not self.texts:
             raise DataError(self._nothing(problems))
         if self.options.tokens in ("characters", "words") and self.size == 2:
@@ -146,7 +151,7 @@ class Taken:
             found=self.found + problems.count,
             used=len(lengths),
             skipped=problems.report(),
-            notes=tuple(self._notes(lengths, copies)),
+            notes=(*self._notes(lengths, copies), *notes),
         )
         offsets = np.zeros(len(lengths) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])

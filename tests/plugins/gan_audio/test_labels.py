@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gan_audio.data.labels import NamePattern, by_folder, by_pattern, is_chosen
+from gan_audio.data.labels import NamePattern, by_pattern, is_chosen
 
 
 def fields(pattern, name):
@@ -71,16 +71,6 @@ def test_pattern_that_means_nothing_is_refused(pattern, problem):
 def test_classes_by_pattern_are_the_label_field():
     pattern = NamePattern.of("{label}_{n}")
     assert by_pattern(["cat_1.wav", "b/dog_2.wav", "cat.wav"], pattern) == ["cat", "dog", None]
-
-
-def test_classes_by_folder_are_the_folders_at_the_top():
-    assert by_folder(["a/1.wav", "b/deep/2.wav", "3.wav"], archive=False) == ["a", "b", None]
-
-
-def test_the_one_folder_of_an_archive_is_not_a_class():
-    names = ["all/a/1.wav", "all/b/2.wav"]
-    assert by_folder(names, archive=True) == ["a", "b"]
-    assert by_folder(names, archive=False) == ["all", "all"]
 
 
 @pytest.mark.parametrize(

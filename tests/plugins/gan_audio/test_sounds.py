@@ -355,8 +355,28 @@ def test_class_with_few_clips_is_noted(folder):
 def test_labels_that_were_asked_for_and_are_not_there_are_an_error(folder):
     save(folder / "a.wav", noise(1))
     assert open_(folder).spec.classes == ()
-    with pytest.raises(UsageError, match=r"a\.wav lies in none"):
+    with pytest.raises(UsageError, match="at least two classes, but there is none; sort the recordings"):
         open_(folder, labels=True)
+
+
+def test_sound_beside_the_folders_of_classes_is_skipped_before_it_is_read(folder):
+    for name in ("snare/1.wav", "kick/2.wav", "demo.wav"):
+        save(folder / name, noise(1))
+    source = open_(folder)
+    assert fetch(source)[1].tolist() == [0, 1]
+    assert ("demo.wav", "beside the folders that name the classes") in [
+        (s.path, s.reason) for s in source.report.skipped
+    ]
+
+
+def test_sounds_of_the_test_part_are_left_out(folder):
+    for name in ("train/snare/1.wav", "train/kick/2.wav", "test/kick/3.wav"):
+        save(folder / name, noise(1))
+    source = open_(folder)
+    assert source.spec.classes == ("kick", "snare")
+    assert len(source) == 2
+    assert "train is used, test left out (1 file" in source.report.summary()
+    assert len(open_(folder, part="all")) == 3
 
 
 def test_labels_can_be_left_out(folder):

@@ -305,7 +305,7 @@ def test_an_archive_gives_the_same_pictures_as_the_folder(tmp_path, photos):
         assert source.spec.classes == ("cats", "dogs")
 
 
-def test_folders_name_classes_unless_a_picture_lies_beside_them(photos):
+def test_folders_name_classes_and_a_picture_beside_them_is_skipped(photos):
     for name in ("b/deep/er/1.png", "a/2.png"):
         (photos / name).parent.mkdir(parents=True, exist_ok=True)
         plain(RED).save(photos / name)
@@ -315,17 +315,32 @@ def test_folders_name_classes_unless_a_picture_lies_beside_them(photos):
     assert source.spec.classes == ("a", "b")
     assert fetch(source)[1].tolist() == [0, 1]
     assert fetch(open_(photos, labels=False))[1] is None
-    plain(RED).save(photos / "loose.png")
-    assert open_(photos).spec.classes == ()
-    with pytest.raises(UsageError, match=r"labels=true every picture must lie .* but loose\.png lies in none"):
-        open_(photos, labels=True)
+    plain(RED).save(photos / "cover.png")
+    source = open_(photos)
+    assert source.spec.classes == ("a", "b")
+    assert ("cover.png", "beside the folders that name the classes") in [
+        (s.path, s.reason) for s in source.report.skipped
+    ]
+    assert len(open_(photos, labels=False)) == 3
+
+
+def test_folders_called_train_and_test_are_parts_of_the_data(photos):
+    for name in ("train/cats/1.png", "train/dogs/2.png", "test/cats/3.png", "val/dogs/4.png"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        plain(RED).save(photos / name)
+    source = open_(photos)
+    assert source.spec.classes == ("cats", "dogs")
+    assert (len(source), source.report.found, source.report.skipped) == (2, 2, ())
+    assert "train is used, test and val left out (2 files" in source.report.summary()
+    assert len(open_(photos, part="all")) == 4
+    assert len(open_(photos / "test")) == 1
 
 
 def test_one_folder_is_no_class(photos):
     (photos / "a").mkdir()
     plain(RED).save(photos / "a" / "1.png")
     assert open_(photos).spec.classes == ()
-    with pytest.raises(UsageError, match="there is only 'a'"):
+    with pytest.raises(UsageError, match="at least two classes, but there is only 'a'"):
         open_(photos, labels=True)
 
 

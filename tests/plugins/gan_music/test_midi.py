@@ -310,8 +310,30 @@ def test_folders_become_labels_in_a_folder_and_in_an_archive(tunes, tmp_path):
 
 def test_folder_labels_need_folders(tunes):
     (tunes / "a.mid").write_bytes(midi_file(quarters(SCALE[:4])))
-    with pytest.raises(UsageError, match=r"a\.mid lies in none"):
+    with pytest.raises(UsageError, match=r"at least two classes, but there is none"):
         open_(tunes, labels="folder")
+
+
+def test_tune_beside_the_folders_of_classes_is_skipped(tunes):
+    for name in ("jigs/a.mid", "reels/b.mid", "c.mid"):
+        (tunes / name).parent.mkdir(exist_ok=True)
+        (tunes / name).write_bytes(midi_file(quarters(SCALE[:4])))
+    source = open_(tunes, labels="folder")
+    assert fetch(source)[1].tolist() == [0, 1]
+    assert [(s.path, s.reason) for s in source.report.skipped] == [
+        ("c.mid", "beside the folders that name the classes")
+    ]
+    assert len(open_(tunes)) == 3
+
+
+def test_tunes_of_the_test_part_are_left_out(tunes):
+    for name in ("train/a.mid", "test/b.mid", "valid/c.mid"):
+        (tunes / name).parent.mkdir()
+        (tunes / name).write_bytes(midi_file(quarters(SCALE[:4])))
+    source = open_(tunes)
+    assert source.names == ("train/a.mid",)
+    assert "train is used, test and valid left out (2 files" in source.report.summary()
+    assert len(open_(tunes, part="all")) == 3
 
 
 # --- the source -------------------------------------------------------------------------------------------------------

@@ -129,17 +129,26 @@ def test_progress_ends_with_all_bytes_read(file, tmp_path):
 # --- classes ----------------------------------------------------------------------------------------------------------
 
 
-def test_top_folders_are_classes_unless_a_file_lies_beside_them(file, tmp_path):
+def test_top_folders_are_classes_and_a_file_beside_them_is_left_out(file, tmp_path):
     file("good\nfine\n", "pos/x/1.txt")
     file("bad\n", "neg/1.txt")
     source = open_(tmp_path)
     assert source.spec.classes == ("neg", "pos")
     assert labels_of(source) == ["neg", "pos", "pos"]
     assert open_(tmp_path, labels=False).spec.classes == ()
-    file("loose\n", "loose.txt")
-    assert labels_of(open_(tmp_path)) is None
-    with pytest.raises(UsageError, match=r"loose\.txt lies in none"):
-        open_(tmp_path, labels=True)
+    file("loose\n", "README.md")
+    source = open_(tmp_path)
+    assert labels_of(source) == ["neg", "pos", "pos"]
+    assert [skipped.path for skipped in source.report.skipped] == ["README.md"]
+
+
+def test_texts_of_the_test_part_are_left_out(file, tmp_path):
+    file("good\nfine\n", "train/1.txt")
+    file("bad\n", "test/1.txt")
+    source = open_(tmp_path)
+    assert (len(source), source.spec.classes) == (2, ())
+    assert "train is used, test left out (1 file" in source.report.summary()
+    assert len(open_(tmp_path, part="all")) == 3
 
 
 def test_one_folder_around_all_in_an_archive_is_no_class(tmp_path):
