@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from gancore import __version__, checkpoint
 from gancore.components import ProgressReport
 from gancore.data.report import silent
 from gancore.engine.session import Run, Session
+from gancore.engine.stopping import tell_on_stderr
 from gancore.errors import UsageError
 from gancore.layers import check_agreement, nest, read_file
 from gancore.plugins import DISABLE_VARIABLE, Registry
@@ -34,6 +35,7 @@ def train(
     progress: ProgressReport = silent,
     registry: Registry | None = None,
     minutes: float | None = None,
+    stopping: Callable[[str], None] = tell_on_stderr,
 ) -> Run:
     """Train a new run and return where it lies.
 
@@ -51,6 +53,7 @@ def train(
         registry: Plugins to choose from; those installed without.
         minutes: End after this much training, if `steps` is not reached before; everything is saved, and the outcome is
             `stopped`. Reading the data and finishing are not counted.
+        stopping: Called with a line of words when Ctrl-C or another signal asks for the end, inside its handler.
 
     Raises:
         GanError: what was asked for cannot be done; the message says why and what to do.
@@ -79,7 +82,7 @@ def train(
         return folder
 
     _listen(registry, settings, listeners)
-    return Session(settings, registry, open_folder, progress, minutes).run()
+    return Session(settings, registry, open_folder, progress, minutes, stopping).run()
 
 
 def plan(
@@ -131,6 +134,7 @@ def resume(
     progress: ProgressReport = silent,
     registry: Registry | None = None,
     minutes: float | None = None,
+    stopping: Callable[[str], None] = tell_on_stderr,
 ) -> Run:
     """Go on with a run from its newest good checkpoint, to its own last step or to `steps`, for at most `minutes` more.
 
@@ -155,7 +159,7 @@ def resume(
         if _first_process():
             folder.write_config(settings.dump(), _header(folder))
     _listen(registry, settings, listeners)
-    return Session(settings, registry, lambda: folder, progress, minutes).run()
+    return Session(settings, registry, lambda: folder, progress, minutes, stopping).run()
 
 
 def _listen(registry: Registry, settings: Settings, listeners: Sequence[object]) -> None:

@@ -22,6 +22,7 @@ from rich.text import Text
 from gan_cli.errors import say, tell
 from gan_cli.terminal import Terminal
 from gancore import hookimpl
+from gancore.engine.stopping import tell_on_stderr
 
 if TYPE_CHECKING:
     from gancore.engine.events import Estimate, Progress, RunFinished, RunStarted, Tick
@@ -42,7 +43,11 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
         view = Panelled(console) if console.is_terminal and not os.environ.get("NO_LIVE") else Plain()
     listeners = [view or Silent()] if main else []
     try:
-        run = begin(listeners=listeners, progress=view.reading if view else lambda words, done, total: None)
+        run = begin(
+            listeners=listeners,
+            progress=view.reading if view else lambda words, done, total: None,
+            stopping=view.stopping if isinstance(view, Panelled) else tell_on_stderr if main else lambda words: None,
+        )
     finally:
         if view is not None:
             view.close()
@@ -233,20 +238,36 @@ class Elapsed:
         return Text(f"{self.words}: {duration(time.monotonic() - self.began)} so far")
 
 
+class Noted:
+    """Something on the screen with a note below it, which may come at any moment: it is read when the screen is drawn."""
+
+    def __init__(self) -> None:
+        self.shown: Any = Text("")
+        self.note = ""
+
+    def __rich__(self) -> Group:
+        return Group(self.shown, Text(self.note, style="yellow")) if self.note else Group(self.shown)
+
+
 class Panelled:
     """A panel that is redrawn in place; alerts stay above it."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.live = Live(console=console, refresh_per_second=4, transient=False)
+        self.noted = Noted()
+        self.live = Live(self.noted, console=console, refresh_per_second=4, transient=False)
         self.open = False
         self.title = ""
 
     def _show(self, what: Any) -> None:
+        self.noted.shown = what
         if not self.open:
             self.live.start()
             self.open = True
-        self.live.update(what)
+
+    def stopping(self, words: str) -> None:
+        """Nothing is drawn here: whatever the signal interrupted may be drawing."""
+        self.noted.note = words
 
     def close(self) -> None:
         if self.open:

@@ -27,7 +27,7 @@ from gancore.engine.loop import Outcome, TrainState, train_steps
 from gancore.engine.optimizers import build_optimizer
 from gancore.engine.restore import restore
 from gancore.engine.sheets import SheetMaker, check_writers
-from gancore.engine.stopping import StopSignals
+from gancore.engine.stopping import StopSignals, tell_on_stderr
 from gancore.errors import CheckpointError, NonFiniteError, UsageError
 from gancore.games.player import Phase, Player
 from gancore.plugins import Registry
@@ -62,10 +62,12 @@ class Session:
         open_folder: Callable[[], RunFolder],
         progress: ProgressReport,
         minutes: float | None = None,
+        stopping: Callable[[str], None] = tell_on_stderr,
     ) -> None:
         """`open_folder` is called on rank 0 once the data and the networks are known to fit, so a failure leaves nothing behind.
 
-        `minutes` after its first step has begun, this session ends, whatever has been trained before.
+        `minutes` after its first step has begun, this session ends, whatever has been trained before. `stopping` is called by
+        a signal's handler with what will happen.
         """
         self.settings = settings
         self.config = settings.run
@@ -74,7 +76,7 @@ class Session:
         self.progress = progress
         self.minutes = minutes
         self.device = pick_device(self.config.device)
-        self.signals = StopSignals()
+        self.signals = StopSignals(stopping)
         self.alerts: list[HealthAlert] = []
 
     def run(self) -> Run:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 NAMES = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "SIGHUP"}
 """Signals that end a training, as far as the system has them, and what people know them by."""
 
 
-class StopSignals:
-    """Turns signals into a wish that the loop reads between steps; a second Ctrl-C ends at once."""
+def tell_on_stderr(words: str) -> None:
+    """A line on standard error, past all buffers and their locks, which whatever a signal interrupted may hold."""
+    with suppress(OSError):  # a terminal that is gone
+        os.write(2, f"{words}\n".encode())
 
-    def __init__(self) -> None:
+
+class StopSignals:
+    """Turns signals into a wish that the loop reads between steps; a second Ctrl-C ends at once.
+
+    `tell` is called at once with what will happen, for a step may take a minute. It runs inside a signal's handler, between any two
+    lines of the program.
+    """
+
+    def __init__(self, tell: Callable[[str], None] = tell_on_stderr) -> None:
         self.received = ""
+        self._tell = tell
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -48,4 +60,6 @@ class StopSignals:
         del frame
         if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.received = NAMES[signal.Signals(number).name]
+        first, self.received = not self.received, NAMES[signal.Signals(number).name]
+        if first:
+            self._tell(f"{self.received}: finishing this step, then saving; Ctrl-C again ends at once")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import tomllib
@@ -9,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import Result
 
-from gan_cli.training import Plain, about, duration, number, told
+from gan_cli.training import Panelled, Plain, about, duration, number, told
 from gancore.engine.events import Estimate, Progress
 
 Gan = Callable[..., Result]
@@ -216,6 +218,16 @@ def test_a_long_first_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch, capsys:
     assert spoken.wait(30)
     view.close()
     assert "the first steps are running: 0s so far" in capsys.readouterr().err
+
+
+def test_a_panel_shows_what_a_signal_has_begun_when_it_is_drawn_next() -> None:
+    screen = io.StringIO()
+    view = Panelled(Console(file=screen, force_terminal=True, width=100))
+    view.gan_progress(PROGRESS)
+    view.stopping("finishing this step, then saving")
+    view.live.refresh()
+    view.close()
+    assert "finishing this step, then saving" in screen.getvalue()
 
 
 def test_minutes_end_a_run_well_and_its_continuation_too(gan: Gan, tmp_path: Path) -> None:

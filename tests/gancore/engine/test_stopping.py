@@ -38,3 +38,20 @@ def test_second_ctrl_c_ends_at_once():
         stop.waited(5.0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_what_will_happen_is_told_at_once_and_once(capfd):
+    stop = StopSignals()
+    with stop.listening():
+        for _ in range(2):
+            signal.raise_signal(signal.SIGTERM)
+    assert capfd.readouterr().err == "SIGTERM: finishing this step, then saving; Ctrl-C again ends at once\n"
+
+
+def test_whoever_draws_the_screen_is_told_instead(capfd):
+    told = []
+    stop = StopSignals(told.append)
+    with stop.listening():
+        signal.raise_signal(signal.SIGINT)
+    assert told == ["Ctrl-C: finishing this step, then saving; Ctrl-C again ends at once"]
+    assert capfd.readouterr().err == ""
