@@ -11,6 +11,7 @@ from typing import Any
 from gancore import __version__, checkpoint
 from gancore.components import ProgressReport
 from gancore.data.report import silent
+from gancore.engine.restore import finished, look_through
 from gancore.engine.session import Run, Session
 from gancore.engine.stopping import tell_on_stderr
 from gancore.errors import UsageError
@@ -150,16 +151,25 @@ def resume(
     check_path(run, "the run's folder")
     folder = RunFolder.open(Path(run))
     settings = configure(registry, layers=[read_file(folder.config)])
-    reached = checkpoint.newest(folder.checkpoints)[0].step if checkpoint.any_in(folder.checkpoints) else 0
     last = settings.run.steps if steps is None else steps
-    if last <= reached:
-        raise UsageError(f"'{run}' has been trained for {reached:,} steps; to train it on, say --steps {reached * 2}")
+    if (reached := _reached(folder, last)) >= last:
+        raise finished(folder, reached)
     if last != settings.run.steps:
         settings = settings.updated(steps=last)
         if _first_process():
             folder.write_config(settings.dump(), _header(folder))
     _listen(registry, settings, listeners)
     return Session(settings, registry, lambda: folder, progress, minutes, stopping).run()
+
+
+def _reached(folder: RunFolder, last: int) -> int:
+    """The step of the newest checkpoint that can be used; if that is before `last`, of the newest that verifies, which is quicker."""
+    if not checkpoint.any_in(folder.checkpoints):
+        return 0
+    found, _ = checkpoint.newest(folder.checkpoints)
+    if found.step < last:
+        return found.step
+    return checkpoint.newest_usable(folder.checkpoints, look_through)[0]
 
 
 def _listen(registry: Registry, settings: Settings, listeners: Sequence[object]) -> None:

@@ -6,31 +6,41 @@ A checkpoint is a folder `step-00000123/` of safetensors files, optimizer states
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
 import json
+import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+import stat
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ParamSpec
+from typing import IO, Any, ParamSpec, TypeVar
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gancore.disk import write_error
-from gancore.errors import CheckpointError
+from gancore.errors import CheckpointError, GanError, MisfitError
+from gancore.finite import not_finite_in
+from gancore.storage import new_file_mode
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
+TENSORS = ".safetensors"
+OPTIMIZER = ".optimizer.pt"
 FORMAT = 1
-_NAME = re.compile(r"step-(\d{8,})")
+MOST_JSON = 64 * 1024 * 1024
+"""Bytes of a manifest or a state, at most; they have some thousands."""
+_NAME = re.compile(r"step-([0-9]{8,})")
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,34 +51,56 @@ class Checkpoint:
     step: int
     state: Mapping[str, Any]
 
+    @property
+    def networks(self) -> list[str]:
+        """Names that `tensors` takes."""
+        return sorted(p.name.removesuffix(TENSORS) for p in self.path.glob(f"*{TENSORS}"))
+
+    @property
+    def players(self) -> list[str]:
+        """Names that `optimizer` takes."""
+        return sorted(p.name.removesuffix(OPTIMIZER) for p in self.path.glob(f"*{OPTIMIZER}"))
+
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The tensors of `name.safetensors`.
 
         Raises:
             CheckpointError: the file is not part of the checkpoint or is not safetensors.
         """
-        file = self.path / f"{name}.safetensors"
+        file = self.path / f"{name}{TENSORS}"
         try:
             return load_file(file)
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"checkpoint '{self.path}': {file.name} cannot be read ({error})") from error
+        except Exception as error:  # damaged bytes make the reader raise anything
+            raise CheckpointError(f"checkpoint '{self.path}': {file.name} cannot be read ({_line(error)})") from error
 
     def optimizer(self, name: str) -> dict[str, Any]:
-        """The optimizer state of player `name`.
+        """The optimizer state of player `name`, all its numbers finite.
 
         Raises:
-            CheckpointError: the file holds anything but tensors and plain values.
+            CheckpointError: the file holds anything but tensors and plain values, or not as many as it says.
         """
-        file = self.path / f"{name}.optimizer.pt"
+        file = self.path / f"{name}{OPTIMIZER}"
         try:
+            # What is packed could unfold to any size, and we pack nothing.
+            with zipfile.ZipFile(file) as archive:
+                if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                    raise ValueError("it is compressed")
             state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # damaged bytes make the reader raise anything
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            # Tensors may also claim to be larger than the numbers that they have, repeating these.
+            sizes = [(t.numel() * t.element_size(), t) for t in _tensors_in(state) if t.layout is torch.strided]
+            if (
+                any(size > t.untyped_storage().nbytes() for size, t in sizes)
+                or sum(s for s, _ in sizes) > file.stat().st_size
+            ):
+                raise ValueError("its tensors claim more numbers than it holds")
+        except Exception as error:
             raise CheckpointError(
-                f"checkpoint '{self.path}': {file.name} was refused; it must hold tensors and plain values only ({reason})"
+                f"checkpoint '{self.path}': {file.name} was refused; it must hold tensors and plain values only ({_line(error)})"
             ) from error
         if not isinstance(state, dict):
             raise CheckpointError(f"checkpoint '{self.path}': {file.name} holds a {type(state).__name__}, not a state")
+        if bad := next(not_finite_in(state), ""):
+            raise CheckpointError(f"checkpoint '{self.path}': {file.name} has numbers that are not finite, in {bad}")
         return state
 
 
@@ -101,25 +133,28 @@ def save(
 ) -> Path:
     """Write a complete checkpoint of `step` into `folder`, then delete older ones but the newest `keep`; returns its path.
 
-    One of this step that verifies is left as it is: at no moment is there less on the disk than before.
+    One of this step that holds the same weights already is left as it is: at no moment is there less on the disk than before.
 
     Raises:
         WriteError: the disk is full or cannot be written; what was there before still is.
     """
     final = folder / f"step-{step:08d}"
-    if final.exists() and _verifies(final):
-        return final
     temporary = folder / f"{final.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
+    _delete(temporary)
     folder.mkdir(exist_ok=True)  # not its parents: a run's folder that is gone is not to come back as a part of itself
     temporary.mkdir()
+    mode = new_file_mode()
     for name, module in modules.items():
         tensors = {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
-        save_file(tensors, temporary / f"{name}.safetensors")
+        save_file(tensors, temporary / f"{name}{TENSORS}")
+        (temporary / f"{name}{TENSORS}").chmod(mode)  # it makes files that nobody else can read
     for name, value in optimizers.items():
-        _torch_save(value, temporary / f"{name}.optimizer.pt")
-    (temporary / STATE).write_text(json.dumps({"step": step, **state}, indent=1), encoding="utf-8")
+        _torch_save(value, temporary / f"{name}{OPTIMIZER}")
+    (temporary / STATE).write_text(json.dumps({"step": step, **state}, indent=1, allow_nan=False), encoding="utf-8")
     files = {p.name: _digest(p) for p in sorted(temporary.iterdir())}
+    if _holds(final, files):
+        _delete(temporary)
+        return final
     for name in files:
         _sync(temporary / name)
     (temporary / MANIFEST).write_text(
@@ -127,10 +162,11 @@ def save(
     )
     _sync(temporary / MANIFEST)
     _sync(temporary)
-    if final.exists():  # a damaged one that was passed over on resume
+    if os.path.lexists(final):  # one that was passed over on resume
         _remove(final)
     temporary.rename(final)
     _sync(folder)
+    _sync(folder.parent)
     # Later ones are damaged, or they would have been resumed from: they must not push this one out.
     for old in [path for number, path in _steps(folder) if number <= step][keep:]:
         _remove(old)
@@ -168,15 +204,24 @@ def verify(path: Path) -> Checkpoint:
     """The checkpoint at `path`, every file compared with the manifest.
 
     Raises:
-        CheckpointError: something is missing, added or changed.
+        CheckpointError: something is missing, added, changed or cannot be read.
     """
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        version = manifest["format"]
-        expected: dict[str, str] = dict(manifest["sha256"])
-        step = int(manifest["step"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"checkpoint '{path}' has no readable manifest ({error})") from error
+        return _verified(path)
+    except OSError as error:
+        where = f": {Path(error.filename).name} cannot be read" if error.filename else " cannot be read"
+        raise CheckpointError(f"checkpoint '{path}'{where} ({error.strerror or error})") from error
+
+
+def _verified(path: Path) -> Checkpoint:
+    manifest = _read_json(path, MANIFEST, "has no readable manifest")
+    version, step = manifest.get("format"), manifest.get("step")
+    expected: Any = manifest.get("sha256")
+    stated = _is_count(version) and _is_count(step) and isinstance(expected, dict)
+    if not stated or not all(isinstance(digest, str) for digest in expected.values()):
+        raise CheckpointError(
+            f"checkpoint '{path}' has no readable manifest (it must state a format, a step and a digest of each file)"
+        )
     if version != FORMAT:
         raise CheckpointError(
             f"checkpoint '{path}' is of format {version}, this gancore reads {FORMAT}; upgrade gancore"
@@ -188,20 +233,49 @@ def verify(path: Path) -> Checkpoint:
             f"checkpoint '{path}' has files that were not written with it: {', '.join(sorted(added))}"
         )
     for name, digest in expected.items():
-        file = path / name
-        if Path(name).name != name or not file.is_file():
-            raise CheckpointError(f"checkpoint '{path}' lacks {name}")
-        if _digest(file) != digest:
+        if Path(name).name != name or not _is_file(path / name):
+            raise CheckpointError(f"checkpoint '{path}' lacks {_short(name)}")
+        if _digest(path / name) != digest:
             raise CheckpointError(f"checkpoint '{path}': {name} is not what was written (its SHA-256 differs)")
-    try:
-        state = json.loads((path / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"checkpoint '{path}': {STATE} cannot be read ({error})") from error
-    if STATE not in expected or not isinstance(state, dict):
+    if STATE not in expected:
         raise CheckpointError(f"checkpoint '{path}': {STATE} is not covered by the manifest")
-    if state.get("step") != step:
-        raise CheckpointError(f"checkpoint '{path}': its manifest is of step {step}, its state of {state.get('step')}")
-    return Checkpoint(path, step, state)
+    state = _read_json(path, STATE, f": {STATE} cannot be read")
+    found = state.get("step")
+    if found is None or not _is_count(found) or found != step:
+        raise CheckpointError(f"checkpoint '{path}': its manifest is of step {step}, its state of {_short(found)}")
+    named = _NAME.fullmatch(path.name)
+    if named and int(named[1]) != step:
+        raise CheckpointError(f"checkpoint '{path}' has been renamed: it is of step {step}")
+    return Checkpoint(path, int(found), state)
+
+
+def _read_json(path: Path, name: str, trouble: str) -> dict[str, Any]:
+    """The mapping in a file of the checkpoint at `path`, all its numbers finite and of a usual size."""
+    words = f"checkpoint '{path}'{'' if trouble.startswith(':') else ' '}{trouble}"
+    try:
+        if not _is_file(path / name):
+            raise ValueError("there is no such file" if not os.path.lexists(path / name) else "it is no regular file")
+        if (path / name).stat().st_size > MOST_JSON:
+            raise ValueError(f"it is larger than {MOST_JSON / 2**20:.0f} MiB")
+        value = json.loads((path / name).read_bytes().decode("utf-8"))
+        _check_numbers(value)
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else _line(error)
+        raise CheckpointError(f"{words} ({reason})") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{words} (it holds a {type(value).__name__}, not names with values)")
+    return value
+
+
+def _check_numbers(value: Any) -> None:
+    """ValueError for a number that JSON lets through but nothing here can hold."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_numbers(inner)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"it holds the number {value}")
+    elif isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError(f"it holds a number of {len(str(abs(value)))} digits")
 
 
 def any_in(folder: Path) -> bool:
@@ -228,44 +302,41 @@ def newest(folder: Path) -> tuple[Checkpoint, list[CheckpointError]]:
     Raises:
         CheckpointError: none verifies.
     """
+    return newest_usable(folder, lambda found: found)
+
+
+def newest_usable(folder: Path, use: Callable[[Checkpoint], T]) -> tuple[T, list[CheckpointError]]:
+    """What `use` makes of the newest checkpoint in `folder` that verifies and that it takes, and what was wrong with newer ones.
+
+    `use` raises CheckpointError for one that cannot be used; it must change nothing.
+
+    Raises:
+        CheckpointError: there is none; MisfitError where all are whole, but of another configuration or of other data.
+    """
     problems: list[CheckpointError] = []
     for _, path in _steps(folder):
         try:
-            return verify(path), problems
+            return use(verify(path)), problems
         except CheckpointError as error:
             problems.append(error)
+        except GanError:
+            raise
+        except Exception as error:  # whatever keeps one from being read, there may be another
+            trouble = CheckpointError(f"checkpoint '{path}' cannot be used ({type(error).__name__}: {_line(error)})")
+            trouble.__cause__ = error
+            problems.append(trouble)
+    if problems and all(isinstance(problem, MisfitError) for problem in problems):
+        raise problems[0]
     if problems:
         listed = "; ".join(map(str, problems))
         raise CheckpointError(f"no checkpoint in '{folder}' can be used: {listed}")
     raise CheckpointError(f"there is no checkpoint in '{folder}'; the run ended before its first was saved")
 
 
-def load_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Fill `module` with `tensors`, all of them or none.
-
-    Raises:
-        CheckpointError: names or shapes differ; the first differences are in the message.
-    """
-    own = module.state_dict()
-    missing = [k for k in own if k not in tensors]
-    extra = [k for k in tensors if k not in own]
-    shapes = [
-        f"{k} is {tuple(v.shape)}, expected {tuple(own[k].shape)}"
-        for k, v in tensors.items()
-        if k in own and v.shape != own[k].shape
-    ]
-    if missing or extra or shapes:
-        details = [f"missing: {', '.join(missing[:3])}"] if missing else []
-        details += [f"not expected: {', '.join(extra[:3])}"] if extra else []
-        details += [f"of another shape: {'; '.join(shapes[:3])}"] if shapes else []
-        raise CheckpointError(f"the saved {what} does not fit the network of this configuration ({'; '.join(details)})")
-    module.load_state_dict(dict(tensors))
-
-
 def clean(folder: Path) -> None:
     """Delete what an interrupted save has left behind."""
     for path in folder.glob("*.tmp"):
-        shutil.rmtree(path, ignore_errors=True)
+        _delete(path)
 
 
 def _steps(folder: Path) -> list[tuple[int, Path]]:
@@ -274,20 +345,66 @@ def _steps(folder: Path) -> list[tuple[int, Path]]:
     return sorted(found, reverse=True)
 
 
-def _verifies(path: Path) -> bool:
+def _holds(path: Path, files: Mapping[str, str]) -> bool:
+    """Whether the checkpoint at `path` verifies and has the same weights and optimizer states, by their digests."""
     try:
         verify(path)
+        saved = _read_json(path, MANIFEST, "has no readable manifest")["sha256"]
     except CheckpointError:
         return False
-    return True
+    return {k: v for k, v in saved.items() if k != STATE} == {k: v for k, v in files.items() if k != STATE}
 
 
 def _remove(path: Path) -> None:
     """Delete a checkpoint so that half of it is never taken for a whole one."""
     doomed = path.with_name(f"{path.name}.old.tmp")
-    shutil.rmtree(doomed, ignore_errors=True)
+    _delete(doomed)
     path.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    _delete(doomed)
+
+
+def _delete(path: Path) -> None:
+    """Delete a folder, or what lies there in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _tensors_in(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _tensors_in(inner)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a regular file, which alone ends when it is read."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except ValueError:  # a name that no file can have
+        return False
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _line(error: Exception) -> str:
+    """What an exception says, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _digest(path: Path) -> str:

@@ -50,14 +50,18 @@ class Ema(Options):
     )
 
 
+SMALLEST = 2.0**-126
+"""Numbers below this are zero or lose digits in float32: an `eps` of 1e-50 let optimizers divide by zero."""
+
+
 class Optimizer(Options):
     """The optimizer of one player and how its learning rate moves."""
 
     name: Literal["adam", "adamw", "sgd", "rmsprop"] = Field("adam", description="Optimizer.")
-    lr: float = Field(2e-4, gt=0.0, le=10.0, description="Learning rate.")
+    lr: float = Field(2e-4, ge=SMALLEST, le=10.0, description="Learning rate.")
     beta1: float = Field(0.0, ge=0.0, lt=1.0, description="Decay of the first moment (adam, adamw); momentum (sgd).")
     beta2: float = Field(0.99, ge=0.0, lt=1.0, description="Decay of the second moment (adam, adamw, rmsprop).")
-    eps: float = Field(1e-8, gt=0.0, le=1.0, description="Added to the denominator (adam, adamw, rmsprop).")
+    eps: float = Field(1e-8, ge=SMALLEST, le=1.0, description="Added to the denominator (adam, adamw, rmsprop).")
     weight_decay: float = Field(0.0, ge=0.0, le=1.0, description="Weight decay.")
     clip: float = Field(0.0, ge=0.0, le=1e6, description="Shorten gradients whose norm is above this; 0: never.")
     schedule: Literal["constant", "linear", "cosine"] = Field(

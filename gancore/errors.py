@@ -58,6 +58,10 @@ class CheckpointError(GanError):
     """State on disk that is missing, damaged, or of another shape than the networks that it should fill."""
 
 
+class MisfitError(CheckpointError):
+    """A checkpoint that is whole, but of something else than the configuration and the data now say."""
+
+
 class RunFolderError(GanError):
     """A run folder that exists where it should not, or does not where it should."""
 

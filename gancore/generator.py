@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from gancore import checkpoint
-from gancore.components import OtherGenerator
+from gancore.checkpoint import Checkpoint
+from gancore.components import GameRule, OtherGenerator
 from gancore.data.spec import Given, SampleSpec
 from gancore.engine.build import build_game, pick_device, pick_memory_format
 from gancore.engine.candidates import Chooser, judge_of
+from gancore.engine.restore import SavedState, read_saved
 from gancore.engine.sheets import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of, write
-from gancore.errors import ConfigError, Mistake, RunFolderError, UsageError
+from gancore.errors import CheckpointError, ConfigError, GanError, MisfitError, Mistake, RunFolderError, UsageError
+from gancore.filling import check_fits
 from gancore.layers import nest, read_file
 from gancore.options import Options, check_whole
 from gancore.plugins import Registry, resolve
@@ -243,6 +247,47 @@ class Generator:
         return written
 
 
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """A checkpoint, all of it checked: the game with its networks as they are built, and the tensors for them by name."""
+
+    step: int
+    state: SavedState
+    spec: SampleSpec
+    game: GameRule
+    tensors: Mapping[str, Mapping[str, Tensor]]
+
+
+def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> _Saved:
+    """What can be generated with. All is looked at, though not all is needed: a checkpoint is good or it is not.
+
+    Raises:
+        CheckpointError: it cannot be used.
+    """
+    state = read_saved(found)
+    try:
+        spec = model.model_validate(state.spec)
+    except Exception as error:  # a plugin's own checks may raise anything
+        raise MisfitError(
+            f"checkpoint '{found.path}' is of other samples than those of data set '{settings.data.name}' in config.toml"
+        ) from error
+    try:
+        game = build_game(settings, spec)
+    except GanError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"checkpoint '{found.path}': no networks can be made for its sample spec ({type(error).__name__}: {error})"
+        ) from error
+    tensors = {name: found.tensors(name) for name in (*game.networks, "ema")}
+    for name, own in tensors.items():
+        what, network = ("moving average", "generator") if name == "ema" else (name, name)
+        check_fits(game.networks[network], own, what, found.path)
+    for player in found.players:
+        found.optimizer(player)
+    return _Saved(found.step, state, spec, game, tensors)
+
+
 def load(
     run: str | Path,
     *,
@@ -277,19 +322,19 @@ def load(
     if sampling is not None and not isinstance(sampling, Mapping):
         raise ConfigError([Mistake(SAMPLING, f"must be options, such as sampling.temperature=0.8, not {sampling!r}")])
     settings = configure(registry or Registry(), layers=[read_file(folder.config), layer])
+    model: type[SampleSpec] = resolve(settings.data.found.record.spec)
     if step is None:
-        found, problems = checkpoint.newest(folder.checkpoints)
+        saved, problems = checkpoint.newest_usable(folder.checkpoints, lambda found: _open(found, settings, model))
         for problem in problems:
-            warnings.warn(f"{problem}; taking step {found.step:,}", stacklevel=2)
+            warnings.warn(f"{problem}; taking step {saved.step:,}", stacklevel=2)
     else:
-        found = checkpoint.at(folder.checkpoints, step)
-    spec: SampleSpec = resolve(settings.data.found.record.spec).model_validate(found.state["spec"])
-    game = build_game(settings, spec)
+        saved = _open(checkpoint.at(folder.checkpoints, step), settings, model)
+    game, spec = saved.game, saved.spec
     where = pick_device(device)
 
-    def restored(network: str, saved: str) -> nn.Module:
+    def restored(network: str, name: str) -> nn.Module:
         module = game.networks[network]
-        checkpoint.load_module(module, found.tensors(saved), network)
+        module.load_state_dict(dict(saved.tensors[name]))
         # The layout of the run, for another rounds otherwise.
         module.to(memory_format=pick_memory_format(settings.run.memory_format, spec))  # type: ignore[call-overload]
         return module.to(where)
@@ -298,12 +343,12 @@ def load(
     modules = {name: restored(name, name) for name in {other.network for other in kept.values()}}
     others = {
         name: Generator(
-            modules[other.network], spec, settings, found.step, sampling={**(sampling or {}), **other.sampling}
+            modules[other.network], spec, settings, saved.step, sampling={**(sampling or {}), **other.sampling}
         )
         for name, other in kept.items()
     }
     judge = judge_of(game, settings)
     chooser = None if judge is None else Chooser(restored(judge, judge), spec, settings.run.candidates)
     return Generator(
-        restored("generator", "ema"), spec, settings, found.step, others=others, sampling=sampling, chooser=chooser
+        restored("generator", "ema"), spec, settings, saved.step, others=others, sampling=sampling, chooser=chooser
     )

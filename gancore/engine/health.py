@@ -65,6 +65,12 @@ class HealthMonitor:
         self.bad_total += 1
         return self._began("non-finite", step, f"the {what}'s gradients are not finite; the step was left out.")
 
+    def spoiled(self, step: int, player: str, parameter: str) -> list[HealthAlert]:
+        """An update was not finite though its gradients were: a bad step, and the last, for the weights are lost."""
+        self.bad_in_a_row += 1
+        self.bad_total += 1
+        return self._began("non-finite", step, f"the {player}'s update is not finite, in {parameter}.")
+
     def look_at_scalars(self, scalars: Mapping[str, float], step: int) -> list[HealthAlert]:
         """At every tick: has the discriminator won, and does the generator still get a gradient?"""
         norm = scalars.get("generator/grad_norm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -18,6 +19,7 @@ from gancore.engine.buffers import Buffers
 from gancore.engine.ema import MovingAverage
 from gancore.engine.health import HealthMonitor
 from gancore.engine.optimizers import lr_factor, set_lr
+from gancore.finite import Watch
 from gancore.games.player import Phase, Player
 from gancore.nets.layout import in_layout
 from gancore.random import Draws, derive
@@ -46,13 +48,14 @@ class Means:
         """The means of this process so far; nothing begins anew."""
         return {n: float(s) / self.weights[n] for n, s in self.sums.items()}
 
-    def state(self) -> dict[str, list[float]]:
-        """For a checkpoint between ticks."""
-        return {n: [float(s), self.weights[n]] for n, s in self.sums.items()}
+    def state(self) -> dict[str, tuple[float | str, float]]:
+        """For a checkpoint between ticks; JSON has no numbers that are not finite, so they become text."""
+        sums = {n: float(s) for n, s in self.sums.items()}
+        return {n: (s if math.isfinite(s) else str(s), self.weights[n]) for n, s in sums.items()}
 
-    def restore(self, state: Mapping[str, Sequence[float]]) -> None:
+    def restore(self, state: Mapping[str, tuple[float | str, float]]) -> None:
         """Take up where `state` was given."""
-        self.sums = {n: s for n, (s, _) in state.items()}
+        self.sums = {n: float(s) for n, (s, _) in state.items()}
         self.weights = {n: w for n, (_, w) in state.items()}
 
 
@@ -111,10 +114,14 @@ def seed_layers(seed: int, step: int, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A completed step: its batch, relaxed and on the device, and the player whose gradients were not finite, if any."""
+    """A completed step: its batch, relaxed and on the device.
+
+    `culprit` is the player whose gradients were not finite, if any, and `spoiled` a player and a parameter that is no longer, if any.
+    """
 
     batch: Batch
     culprit: str = ""
+    spoiled: tuple[str, str] | None = None
 
 
 Scalars = list[tuple[Mapping[str, Tensor], float]]
@@ -146,7 +153,9 @@ def train_steps(
 ) -> Iterator[Outcome]:
     """Train from `state.step` to `config.steps`, one yield per completed step.
 
-    A player whose gradients are not finite does not move, and its step ends there: buffers go back, the average stays.
+    A player whose gradients are not finite does not move, and its step ends there: buffers go back, the average stays. An update
+    that is not finite though its gradients were spoils the weights: it is told at the end of its step, and has not reached the
+    average.
     """
     guard = BufferGuard([p.module for p in state.players.values()])
     seed = derive(config.seed, "phases")
@@ -156,6 +165,7 @@ def train_steps(
         x = spec.relax(hard)
         return in_layout(x, memory_format) if x.dim() == 4 else x
 
+    watches = {name: Watch(player.module) for name, player in state.players.items()}
     groups = [list(group) for _, group in groupby(phases, key=lambda phase: id(phase.player))]
     while state.step < config.steps:
         step = state.step
@@ -167,6 +177,7 @@ def train_steps(
         draws = [Draws(seed, part.positions) for part in parts]
         guard.remember()
         culprit = ""
+        moved: list[Player] = []
         for group in groups:
             due = [phase for phase in group if phase.due(step)]
             if not due:
@@ -183,6 +194,7 @@ def train_steps(
             planned = options.lr * lr_factor(options, step, config.steps)
             set_lr(player.optimizer, due[0].learning_rate(planned, step))
             player.optimizer.step()
+            moved.append(player)
             for phase in due:
                 phase.after_step()
                 if phase.replaced and player.name == "generator":
@@ -190,7 +202,8 @@ def train_steps(
             for values, weight in scalars:
                 state.means.add(values, weight)
             state.means.add({f"{player.name}/grad_norm": norm})
-        if not culprit:
+        damage = next(((p.name, bad) for p in moved if (bad := watches[p.name].spoiled())), None)
+        if not culprit and not damage:
             state.ema.update((step + 1) * config.batch_size, config.batch_size)
         state.step = step + 1
-        yield Outcome(batch, culprit)
+        yield Outcome(batch, culprit, damage)

@@ -1,21 +1,111 @@
-"""From a run's newest good checkpoint back to a training in progress."""
+"""From a run's newest good checkpoint back to a training in progress.
+
+All of a checkpoint is read and checked before anything changes, so that the one before it can take its place.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
-from torch import nn
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor, nn
 
 from gancore import checkpoint, distributed
+from gancore.checkpoint import Checkpoint
+from gancore.config import RunConfig
 from gancore.data.spec import SampleSpec
 from gancore.engine.events import HealthAlert
 from gancore.engine.loop import TrainState
-from gancore.errors import CheckpointError
+from gancore.engine.optimizers import read_state
+from gancore.errors import CheckpointError, MisfitError, UsageError
+from gancore.filling import check_fits
+from gancore.finite import not_finite
 from gancore.run import RunFolder
+
+# --- what state.json holds --------------------------------------------------------------------------------------------
+
+_Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class _Saved(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SavedHealth(_Saved):
+    """Of a `HealthMonitor`."""
+
+    bad_in_a_row: _Count
+    bad_total: _Count
+    norms: list[float]
+    counts: dict[str, _Count]
+    active: list[str]
+
+
+class SavedAlert(_Saved):
+    """A `HealthAlert` that no line of figures has told yet."""
+
+    kind: Literal["non-finite", "saturated", "collapse", "recovered"]
+    step: _Count
+    message: str
+    advice: str = ""
+
+
+class SavedState(_Saved):
+    """All of `state.json`. Means are sums with weights; a sum that is not finite is text."""
+
+    step: _Count
+    spec: dict[str, Any]
+    health: SavedHealth
+    means: dict[str, tuple[float | Literal["nan", "inf", "-inf"], Annotated[float, Field(gt=0.0)]]]
+    alerts: list[SavedAlert]
+    seconds: Annotated[float, Field(ge=0.0)]
+
+
+def read_saved(found: Checkpoint) -> SavedState:
+    """The state of a checkpoint.
+
+    Raises:
+        CheckpointError: a key is missing or too many, or a value is of another type.
+    """
+    state = dict(found.state)
+    means = state.get("means")
+    if isinstance(means, Mapping):
+        state["means"] = {k: tuple(v) if isinstance(v, list) else v for k, v in means.items()}
+    try:
+        return SavedState.model_validate(state)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part)[:40] for part in first["loc"][:5])
+        words = {"missing": "is missing", "extra_forbidden": "is not known"}.get(first["type"], first["msg"].lower())
+        raise CheckpointError(
+            f"checkpoint '{found.path}': {checkpoint.STATE} makes no sense ({where}: {words})"
+        ) from error
+
+
+def look_through(found: Checkpoint) -> int:
+    """The step of a checkpoint of which everything can be read, whatever it is to fill.
+
+    Raises:
+        CheckpointError: something cannot, or is not finite.
+    """
+    read_saved(found)
+    for name in found.networks:
+        if bad := not_finite(found.tensors(name), {}):
+            raise CheckpointError(f"checkpoint '{found.path}': {name} has numbers that are not finite, in {bad[0]}")
+    for name in found.players:
+        found.optimizer(name)
+    return found.step
+
+
+def finished(folder: RunFolder, step: int) -> UsageError:
+    """There is nothing left to train."""
+    return UsageError(f"'{folder.path}' has been trained for {step:,} steps; to train it on, say --steps {step * 2}")
+
+
+# --- from a checkpoint to values, and from those to a training --------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,46 +116,110 @@ class Restored:
     seconds: float
 
 
-def restore(folder: RunFolder, networks: Mapping[str, nn.Module], state: TrainState, spec: SampleSpec) -> Restored:
-    """Fill the networks and the state from the newest checkpoint in `folder` that can be used.
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """All of a checkpoint, checked."""
+
+    step: int
+    saved: SavedState
+    networks: Mapping[str, Mapping[str, Tensor]]
+    average: Mapping[str, Tensor]
+    optimizers: Mapping[str, Mapping[str, Any]]
+
+
+def restore(
+    folder: RunFolder,
+    networks: Mapping[str, nn.Module],
+    state: TrainState,
+    spec: SampleSpec,
+    config: RunConfig,
+) -> Restored:
+    """Fill the networks and the state, as they were built, from the newest checkpoint in `folder` that can be used.
 
     Raises:
         CheckpointError: none can be used, or the data or the networks are others.
+        UsageError: its step is the last already.
     """
     if distributed.is_main():
         checkpoint.clean(folder.checkpoints)
     distributed.barrier()
-    found, problems = checkpoint.newest(folder.checkpoints)
-    if distributed.is_main():
-        for problem in problems:
-            warnings.warn(f"{problem}; going back to step {found.step:,}", stacklevel=2)
-    before, now = _as_now(found.state["spec"], spec), spec.model_dump(mode="json")
-    changed = [
-        f"{k} is another" if k in spec.measured else f"{k} was {before.get(k)}, now is {now.get(k)}"
-        for k in before | now
-        if before.get(k) != now.get(k)
-    ]
-    if changed:
-        raise CheckpointError(f"the data have changed since '{found.path}' was saved: {'; '.join(changed)}")
+    contents = _agreed(folder, lambda found: _read(found, networks, state, spec, config))
+    if contents.step >= config.steps:
+        raise finished(folder, contents.step)
     for name, module in networks.items():
-        checkpoint.load_module(module, found.tensors(name), name)
-    checkpoint.load_module(state.ema.module, found.tensors("ema"), "moving average")
+        module.load_state_dict(dict(contents.networks[name]))
+    state.ema.module.load_state_dict(dict(contents.average))
+    for name, player in state.players.items():
+        player.optimizer.load_state_dict(dict(contents.optimizers[name]))
+    saved = contents.saved
+    state.step = contents.step
+    state.health.restore(saved.health.model_dump())
+    state.means.restore(saved.means)
+    if distributed.is_main():
+        folder.forget_after(contents.step)
+    return Restored(tuple(HealthAlert(**alert.model_dump()) for alert in saved.alerts), saved.seconds)
+
+
+def _agreed(folder: RunFolder, use: Callable[[Checkpoint], _Contents]) -> _Contents:
+    """The newest that can be used. Rank 0 chooses it for all: what another disk or moment shows could be another one."""
+    choice: int | str = 0
+    contents: _Contents | None = None
+    failure: CheckpointError | None = None
+    if distributed.is_main():
+        try:
+            newest, problems = checkpoint.newest_usable(folder.checkpoints, use)
+        except CheckpointError as error:
+            failure, choice = error, str(error)
+        else:
+            contents, choice = newest, newest.step
+            for problem in problems:
+                warnings.warn(f"{problem}; going back to step {choice:,}", stacklevel=2)
+    choice = distributed.broadcast_value(choice)
+    if isinstance(choice, str):
+        raise failure or CheckpointError(choice)
+    return contents or use(checkpoint.at(folder.checkpoints, choice))
+
+
+def _read(
+    found: Checkpoint,
+    networks: Mapping[str, nn.Module],
+    state: TrainState,
+    spec: SampleSpec,
+    config: RunConfig,
+) -> _Contents:
+    """All of a checkpoint, checked against what it is to fill; nothing is changed."""
+    saved = read_saved(found)
+    if changed := spec_changes(saved.spec, spec):
+        raise MisfitError(f"the data have changed since '{found.path}' was saved: {'; '.join(changed)}")
+    tensors = {name: found.tensors(name) for name in networks}
+    average = found.tensors("ema")
+    for name, module in networks.items():
+        check_fits(module, tensors[name], name, found.path)
+    check_fits(state.ema.module, average, "moving average", found.path)
+    read = {}
     for name, player in state.players.items():
         try:
-            player.optimizer.load_state_dict(found.optimizer(name))
-        except (ValueError, KeyError) as error:
-            raise CheckpointError(f"the saved optimizer of the {name} does not fit its network ({error})") from error
-    state.step = found.step
-    state.health.restore(found.state["health"])
-    state.means.restore(found.state["means"])
-    if distributed.is_main():
-        folder.forget_after(found.step)
-    return Restored(tuple(HealthAlert(**alert) for alert in found.state["alerts"]), float(found.state["seconds"]))
+            read[name] = read_state(config.optimizers[name], player.optimizer, found.optimizer(name), found.step, name)
+        except CheckpointError as error:
+            if str(found.path) in str(error):
+                raise
+            raise type(error)(f"checkpoint '{found.path}': {error}") from error
+    return _Contents(found.step, saved, tensors, average, read)
+
+
+def spec_changes(saved: Mapping[str, Any], now: SampleSpec) -> list[str]:
+    """In words, what a saved spec has otherwise than that of the data now; empty where nothing."""
+    before, after = _as_now(dict(saved), now), now.model_dump(mode="json")
+    return [
+        f"{k} is another" if k in now.measured else f"{k} was {before.get(k)!s:.200}, now is {after.get(k)!s:.200}"
+        for k in before | after
+        if before.get(k) != after.get(k)
+    ]
 
 
 def _as_now(spec: dict[str, Any], own: SampleSpec) -> dict[str, Any]:
     """A saved spec with what has been added to specs since, as far as it is one."""
     try:
         return type(own).model_validate(spec).model_dump(mode="json")
-    except ValidationError:
+    except Exception:  # a plugin's own checks may raise anything
         return spec

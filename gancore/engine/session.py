@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,13 +21,15 @@ from gancore.engine.build import build_game, pick_device, pick_memory_format
 from gancore.engine.clock import Clock
 from gancore.engine.ema import MovingAverage
 from gancore.engine.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
+from gancore.engine.giving_up import after_bad_steps, after_bad_update, bad_numbers, before_bad_save
 from gancore.engine.health import HealthMonitor, spread_ratio
 from gancore.engine.loop import Outcome, TrainState, train_steps
 from gancore.engine.optimizers import build_optimizer
 from gancore.engine.restore import restore
 from gancore.engine.sheets import SheetMaker, check_writers
 from gancore.engine.stopping import StopSignals, tell_on_stderr
-from gancore.errors import CheckpointError, NonFiniteError, UsageError
+from gancore.errors import UsageError
+from gancore.finite import oddities
 from gancore.games.player import Phase, Player
 from gancore.plugins import Registry
 from gancore.report import write_report
@@ -127,6 +128,8 @@ class Session:
             if memory_format == torch.channels_last:
                 module.to(memory_format=memory_format)  # type: ignore[call-overload]
             distributed.broadcast_module(module)
+        self.oddities = {name: oddities(module) for name, module in self.game.networks.items()}
+        self.oddities["ema"] = self.oddities["generator"]
         self.memory_format = memory_format
         self.players = {
             name: Player(name, module, build_optimizer(self.config.optimizers[name], module.parameters()))
@@ -158,7 +161,7 @@ class Session:
         return 0 if self.source.in_memory else min(4, os.cpu_count() or 1)
 
     def _restore(self) -> None:
-        restored = restore(self.folder, self.game.networks, self.state, self.spec)
+        restored = restore(self.folder, self.game.networks, self.state, self.spec, self.config)
         self.alerts, self.seconds_before = list(restored.alerts), restored.seconds
 
     # --- training ---------------------------------------------------------------------------------------------------
@@ -215,10 +218,15 @@ class Session:
         """What is due after a step; how and why to end, if so."""
         step, every, health = self.state.step, self.config.every, self.state.health
         last = step == self.config.steps
+        if done.spoiled:
+            self.alerts += health.spoiled(step, *done.spoiled)
+            self._tick()
+            raise after_bad_update(self.folder, step, *done.spoiled)
         self.alerts += health.step_was(not done.culprit, step, done.culprit)
         if health.exhausted:
             self._tick()  # or the last alerts would be lost
-            raise NonFiniteError(self._gave_up(done.culprit))
+            player = self.players[done.culprit]
+            raise after_bad_steps(self.folder, step, player, self.config.health.max_bad_steps)
         comparable = not done.culprit and len(done.batch) > 1
         if every.health and step % every.health == 0 and comparable and distributed.is_main():
             self.alerts += health.look_at_spread(self._spread(done), step)
@@ -320,8 +328,12 @@ class Session:
         self.folder.append_metrics(row)
 
     def _save(self) -> None:
+        modules = {**self.game.networks, "ema": self.state.ema.module}
+        optimizers = {n: p.optimizer.state_dict() for n, p in self.players.items()}
+        bad = bad_numbers(modules, self.oddities, optimizers) if distributed.is_main() else ""
+        if bad := distributed.broadcast_value(bad):
+            raise before_bad_save(self.folder, self.state.step, bad)
         if distributed.is_main():
-            modules = {**self.game.networks, "ema": self.state.ema.module}
             state = {
                 "spec": self.spec.model_dump(mode="json"),
                 "health": self.state.health.state(),
@@ -329,7 +341,6 @@ class Session:
                 "alerts": [asdict(alert) for alert in self.alerts],
                 "seconds": self.seconds,
             }
-            optimizers = {n: p.optimizer.state_dict() for n, p in self.players.items()}
             path = checkpoint.save(
                 self.folder.checkpoints, self.state.step, modules, optimizers, state, self.config.keep
             )
@@ -359,21 +370,3 @@ class Session:
 
     def _notify(self, hook: str, event: object) -> list[Any]:
         return self.registry.notify(hook, event) if distributed.is_main() else []
-
-    def _gave_up(self, culprit: str) -> str:
-        bad = list(itertools.islice(self._non_finite(culprit), 3))
-        try:
-            found, _ = checkpoint.newest(self.folder.checkpoints)
-            saved = f"the last good checkpoint is {found.path} (step {found.step:,}), and"
-        except CheckpointError:
-            saved = "no checkpoint had been saved yet;"
-        return (
-            f"stopped at step {self.state.step:,}: gradients of the {culprit} were not finite in "
-            f"{self.config.health.max_bad_steps} steps in a row (first in {', '.join(bad) or 'its loss'}); "
-            f"{saved} no bad step has reached the weights. Try a lower learning rate, precision=fp32, or look for broken data"
-        )
-
-    def _non_finite(self, culprit: str) -> Iterator[str]:
-        for name, p in self.players[culprit].module.named_parameters():
-            if p.grad is not None and not bool(torch.isfinite(p.grad).all()):
-                yield name

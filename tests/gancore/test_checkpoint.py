@@ -18,8 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gancore import checkpoint
-from gancore.checkpoint import MANIFEST, STATE, Checkpoint, clean, load_module, newest, save, verify
+from gancore.checkpoint import MANIFEST, STATE, Checkpoint, clean, newest, save, verify
 from gancore.errors import CheckpointError
+from gancore.filling import load_module
 
 FILES = ("generator.safetensors", "generator.optimizer.pt", STATE)
 
@@ -460,8 +461,32 @@ def test_save_that_is_cut_off_at_any_moment_leaves_the_one_before_or_is_complete
 
 
 def test_saving_a_step_again_that_is_on_the_disk_already_puts_nothing_at_risk(tmp_path: Path) -> None:
-    assert moments(one_good, 2, 2, tmp_path) == 0
-    assert newest(tmp_path)[0].step == 2
+    module, inodes = Net(2), []
+    state = optimizer_state(module)
+    for seconds in (1.5, 2.5):
+        path = save(tmp_path, 2, {"generator": module}, {"generator": state}, {"seconds": seconds}, 2)
+        inodes.append(path.stat().st_ino)
+    assert inodes[0] == inodes[1]
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000002"]
+
+
+def test_whole_checkpoint_with_other_weights_is_replaced_when_its_step_comes_again(tmp_path: Path) -> None:
+    path = save_step(tmp_path, 2)
+    save_file({"a": torch.zeros(1)}, path / "generator.safetensors")
+    make_manifest_match(path)
+    module = Net(3)
+    save(tmp_path, 2, {"generator": module}, {}, {}, 2)
+    assert bits(newest(tmp_path)[0].tensors("generator")) == bits(dict(module.state_dict()))
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002])
+def test_files_have_the_mode_that_the_umask_leaves(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        path = save_step(tmp_path, 1)
+    finally:
+        os.umask(before)
+    assert {p.stat().st_mode & 0o777 for p in path.iterdir()} == {0o666 & ~mask}
 
 
 def test_leftovers_are_never_taken_for_a_checkpoint_and_are_cleaned_away(tmp_path: Path) -> None:
@@ -485,4 +510,4 @@ def test_manifest_is_written_last_and_everything_reaches_the_disk_before_the_ren
     monkeypatch.setattr(checkpoint, "_sync", lambda path: (log.append(path.name), real_sync(path)))
     monkeypatch.setattr(Path, "rename", lambda self, to: (log.append("rename"), real_rename(self, to))[1])
     save_step(tmp_path, 1)
-    assert log == [*sorted(FILES), MANIFEST, "step-00000001.tmp", "rename", tmp_path.name]
+    assert log == [*sorted(FILES), MANIFEST, "step-00000001.tmp", "rename", tmp_path.name, tmp_path.parent.name]

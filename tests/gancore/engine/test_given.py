@@ -165,14 +165,14 @@ def test_spread_is_watched_with_what_is_given(tmp_path):
 
 def test_a_run_from_before_specs_had_a_field_is_resumed(tmp_path, monkeypatch):
     begin(tmp_path / "run", steps=3)
-    newest = checkpoint.newest
+    verify = checkpoint.verify
 
-    def of_old(folder):
-        found, problems = newest(folder)
+    def of_old(path):
+        found = verify(path)
         spec = {k: v for k, v in found.state["spec"].items() if k != "note"}
-        return replace(found, state={**found.state, "spec": spec}), problems
+        return replace(found, state={**found.state, "spec": spec})
 
-    monkeypatch.setattr(checkpoint, "newest", of_old)
+    monkeypatch.setattr(checkpoint, "verify", of_old)
     assert resume(tmp_path / "run", steps=4, registry=rest.new_registry()).step == 4
 
 

@@ -11,7 +11,8 @@ import torch
 import gancore
 from gancore import checkpoint
 from gancore.api import resume, train
-from gancore.errors import NonFiniteError, PluginError, UsageError
+from gancore.engine import session
+from gancore.errors import ConfigError, NonFiniteError, PluginError, UsageError
 
 
 class Listener:
@@ -273,6 +274,71 @@ def test_giving_up_before_the_first_checkpoint_says_so(tmp_path):
     toys.FAULTS["data"] = set(range(100))
     with pytest.raises(NonFiniteError, match="no checkpoint had been saved yet"):
         run(tmp_path / "run", 50, **{"every.checkpoint": 0})
+
+
+@pytest.fixture
+def no_denominator(monkeypatch):
+    """Optimizers as they are where `eps` is too small for float32: a parameter without a gradient becomes NaN."""
+    build = session.build_optimizer
+    monkeypatch.setattr(session, "build_optimizer", lambda o, ps: build(o.model_copy(update={"eps": 1e-50}), ps))
+
+
+def test_an_update_that_is_not_finite_ends_the_run_before_anything_bad_is_kept(tmp_path, no_denominator, monkeypatch):
+    averaged = []
+    monkeypatch.setattr(session.MovingAverage, "update", lambda self, *_: averaged.append(1))
+    monkeypatch.setattr(toys, "ToyGenerator", Idle)
+    heard = Listener()
+    with pytest.raises(NonFiniteError) as caught:
+        run(tmp_path / "run", 9, heard, **EACH)
+    message = str(caught.value)
+    assert "stopped at step 1: the optimizer made unused of the generator not finite" in message
+    assert "no checkpoint had been saved yet; nothing was saved after it" in message
+    assert "raise optimizers.generator.eps" in message
+    assert heard.heard[-1] == ("failed", 1)
+    assert not averaged
+    assert not list((tmp_path / "run").glob("checkpoints/*"))
+    assert "the generator's update is not finite, in unused" in alerts(tmp_path / "run")[0]
+
+
+class Idle(toys.ToyGenerator):
+    """Has a weight whose gradient is zero."""
+
+    def __init__(self, options, spec):
+        super().__init__(options, spec)
+        self.unused = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, z, condition):
+        return super().forward(z, condition) + 0.0 * self.unused
+
+
+@pytest.mark.parametrize("place", ["ema", "optimizer", "buffer"])
+def test_what_is_not_finite_is_not_saved(tmp_path, monkeypatch, place):
+    def spoil(running):
+        if running.state.step == 6:
+            average = running.state.ema.module
+            tensor = {
+                "ema": lambda: next(average.parameters()),
+                "buffer": lambda: next(average.buffers()),
+                "optimizer": lambda: running.players["generator"].optimizer.state_dict()["state"][0]["exp_avg"],
+            }[place]()
+            tensor.view(-1)[0] = torch.nan
+        return save(running)
+
+    save = session.Session._save
+    monkeypatch.setattr(session.Session, "_save", spoil)
+    words = {"ema": r"layers\.0\.weight of the moving average", "buffer": r"layers.* of the moving average"}
+    where = words.get(place, r"state\.0\.exp_avg of the generator's optimizer")
+    kept = tmp_path / "run" / "checkpoints" / "step-00000003"
+    with pytest.raises(NonFiniteError, match=rf"step 6, which was not saved: .* in {where}.*{kept} \(step 3\)"):
+        run(tmp_path / "run", 9, architecture=NORMED)
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+    assert resume(tmp_path / "run", registry=toys.new_registry(), steps=5).step == 5
+
+
+@pytest.mark.parametrize("option", ["eps", "lr"])
+def test_what_float32_cannot_hold_is_no_option_of_an_optimizer(tmp_path, option):
+    with pytest.raises(ConfigError, match=rf"optimizers\.generator\.{option}"):
+        run(tmp_path / "run", 1, **{f"optimizers.generator.{option}": 1e-50})
 
 
 # --- other games and settings -------------------------------------------------------------------------------------------
