@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gancore.evaluation import Evaluation
     from gancore.evaluator import evaluate
     from gancore.generator import Generator, load
+    from gancore.reporting import make_report
 
 __version__ = "0.1.0"
 
@@ -31,9 +32,22 @@ _LAZY = {
     **dict.fromkeys(("Generator", "load"), "gancore.generator"),
     "Evaluation": "gancore.evaluation",
     "evaluate": "gancore.evaluator",
+    "make_report": "gancore.reporting",
 }
 
-__all__ = ["Evaluation", "Generator", "Run", "evaluate", "hookimpl", "load", "plan", "resume", "train", "__version__"]
+__all__ = [
+    "Evaluation",
+    "Generator",
+    "Run",
+    "evaluate",
+    "hookimpl",
+    "load",
+    "make_report",
+    "plan",
+    "resume",
+    "train",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gancore.run import RunFolder, replace_text
+from gancore.text import decoded, shown
 
 COLOURS = ("#2a6f97", "#c1440e", "#5a8f29", "#7b4ea3", "#b8860b", "#5c6770")
 _STYLE = """
@@ -69,12 +70,12 @@ def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> P
     """Write the report of the run in `folder`; returns its path."""
     rows = list(folder.read_metrics())
     last = rows[-1] if rows else {}
-    title = f"{config['plugin']} run {folder.path.name}"
+    title = f"{config['plugin']} run {shown(folder.path.absolute().name)}"
     body = [f"<h1>{html.escape(title)}</h1>"]
     seconds = float(last.get("seconds", 0.0))
     body.append(
         f"<p>{html.escape(reason[:1].upper() + reason[1:])}, after {seconds / 60:.1f} minutes of training. "
-        f"Seed {config['seed']}, batch {config['batch_size']}.</p>"
+        f"Seed {html.escape(str(config.get('seed', 0)))}, batch {html.escape(str(config.get('batch_size', '?')))}.</p>"
     )
     body += _pictures(folder)
     alerts = [a for row in rows for a in row.get("alerts", [])]
@@ -91,7 +92,7 @@ def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> P
         if isinstance(v, (int, float))
     )
     body.append(f"<h2>Last figures</h2><table>{figures}</table>")
-    text = html.escape(folder.config.read_text(encoding="utf-8"))
+    text = html.escape(decoded(folder.config.read_bytes()))
     body.append(f"<h2>Configuration</h2><pre>{text}</pre>")
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
     path = folder.path / "report.html"

@@ -372,10 +372,28 @@ def runs(
     folder: Annotated[Path, typer.Argument(parser=path_of, help="Where to look.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """List the runs in a folder with how far they have come."""
+    """List the runs in a folder: the step of the newest checkpoint, whether one is training now, and its newest change."""
     from gan_cli.listing import list_runs
 
     list_runs(folder, as_json)
+
+
+@app.command()
+@guarded
+def report(
+    run: Annotated[Path, typer.Argument(parser=path_of, help="The run's folder.")],
+    as_json: Json = False,
+) -> None:
+    """Write a run's report.html anew, and the film of its sheets: also of a run that was killed or is still training."""
+    from gancore.reporting import make_report
+
+    page, *films = make_report(run)
+    if as_json:
+        print(json.dumps({"report": str(page), "films": [str(film) for film in films]}))
+    else:
+        tell(page)
+        for film in films:
+            say(f"the film of its sheets is {film}")
 
 
 @app.command("new-plugin")

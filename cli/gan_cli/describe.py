@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from gan_cli.errors import tell
 from gan_cli.listing import table
+from gancore.components import Architecture
 from gancore.config import MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.errors import UnknownNameError
 from gancore.plugins import BUILTIN, Registry, options_model
@@ -78,6 +79,17 @@ def _values(field: dict[str, Any], shared: dict[str, Any]) -> str:
     return f"{name} <= {high:g}" if high is not None else name
 
 
+def _sampling(registry: Registry, plugin: str) -> list[dict[str, Any]]:
+    """How samples can be drawn from generators of the plugin's architectures, each option once."""
+    rows: dict[str, dict[str, Any]] = {}
+    for found in registry.known(Architecture, plugin).values():
+        model = options_model(found.record)
+        inner = model.model_fields["sampling"].annotation if model and "sampling" in model.model_fields else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            rows = {row["option"]: row for row in rows_of(inner, "sampling.")} | rows
+    return list(rows.values())
+
+
 def describe(plugin: str, section: str | None, as_json: bool) -> None:
     """Print the options that `section` names; without it the engine's own and what can be chosen."""
     registry = Registry()
@@ -100,12 +112,14 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
     elif head in ALL_KINDS:
         model = options_model(registry.find(ALL_KINDS[head], name, plugin).record)
         result = rows_of(model) if model else []
+    elif section == "sampling":
+        result = _sampling(registry, plugin)
     elif head == "optimizers":
         result = rows_of(Optimizer)
     else:
         result = [r for r in rows_of(RunConfig) if r["option"] == section or r["option"].startswith(f"{section}.")]
         if not result:
-            raise UnknownNameError("section", section, [*RunConfig.model_fields, *ALL_KINDS])
+            raise UnknownNameError("section", section, [*RunConfig.model_fields, *ALL_KINDS, "sampling"])
     if as_json:
         print(json.dumps(result))
         return

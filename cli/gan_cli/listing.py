@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import deque
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
@@ -71,33 +70,33 @@ def show_plugin(name: str, as_json: bool) -> None:
 
 
 def list_runs(root: Path, as_json: bool) -> None:
-    """Runs under `root`: plugin, seed, how far, when."""
-    from gancore.errors import GanError
-    from gancore.layers import read_file
-    from gancore.run import RunFolder
+    """Runs under `root`: plugin, seed, the step that is saved, whether it is being trained, and its newest change."""
+    from gancore.errors import GanError, RunFolderError
     from gancore.run import list_runs as find
+    from gancore.runs import state_of
 
     rows = []
     for path in find(root):
         try:
-            config = read_file(path / "config.toml")
+            found = state_of(path)
+        except RunFolderError:
+            continue  # some other program's config.toml
         except GanError as error:
             say(f"warning: {error}")
             continue
-        last = next(iter(deque(RunFolder(path).read_metrics(), maxlen=1)), {})
-        changed = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "minutes")
-        if not isinstance(config.get("plugin"), str) or not isinstance(config.get("steps"), int):
-            continue  # some other program's config.toml
+        config, changed = found.config, datetime.fromtimestamp(found.changed).isoformat(" ", "seconds")
         sections = {k: config.get(k) for k in ("data", "architecture", "loss")}
         chosen = {k: v.get("name", "") if isinstance(v, dict) else v or "" for k, v in sections.items()}
         row = {"run": str(path), "plugin": config.get("plugin", ""), **chosen, "seed": config.get("seed", "")}
-        rows.append(row | {"step": last.get("step", 0), "steps": config["steps"], "changed": changed})
+        far = {"step": found.saved, "steps": found.steps, "training": found.training, "changed": changed}
+        rows.append(row | {"preset": config.get("preset", "")} | far)
     if as_json:
         print(json.dumps(rows))
     elif not rows:
         say(f"no runs in '{root}'; train one: gan run --plugin image")
     else:
         for row in rows:
-            row["progress"] = f"{row['step']:,}/{row['steps']:,}"
-        keys = ("run", "plugin", "data", "architecture", "loss", "seed", "progress", "changed")
+            row["saved"] = f"{row['step']:,}/{row['steps']:,}" + (" training" if row["training"] else "")
+            row["changed"] = row["changed"][:-3]
+        keys = ("run", "plugin", "data", "architecture", "loss", "seed", "saved", "changed")
         table(rows, {k: k for k in keys})

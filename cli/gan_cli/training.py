@@ -59,7 +59,14 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
     else:
         tell(run.folder)
     if run.outcome == "interrupted":
-        say(f"stopped by {run.reason} at step {run.step:,}; everything is saved. Go on with: gan resume {run.folder}")
+        from gancore.reporting import film_left
+
+        left = (
+            f"; the film of its sheets was left out: gan report {run.folder} makes it" if film_left(run.folder) else ""
+        )
+        say(
+            f"stopped by {run.reason} at step {run.step:,}; everything is saved. Go on with: gan resume {run.folder}{left}"
+        )
         raise typer.Exit(EXIT_INTERRUPTED)
     if run.outcome == "stopped":
         say(f"go on with: gan resume {run.folder}")

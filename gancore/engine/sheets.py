@@ -16,7 +16,7 @@ from gancore.games.gan import call_generator, draw_latent
 from gancore.options import Options
 from gancore.random import Draws, derive
 from gancore.run import RunFolder
-from gancore.settings import Settings
+from gancore.settings import Chosen, Settings
 from gancore.text import LONGEST, brief
 
 CHUNK = 64
@@ -189,17 +189,28 @@ class SheetMaker:
 
     def make_progress(self) -> list[Path]:
         """One file out of all sheets so far, from every writer of role `progress`."""
-        written: list[Path] = []
-        for chosen in self.settings.writers.values():
-            if chosen.found.record.role != "progress":
-                continue
-            by_suffix: dict[str, list[Path]] = {}
-            for path in sorted(self.folder.samples.glob("step-*")):
-                by_suffix.setdefault(path.suffix, []).append(path)
-            sheets = max(by_suffix.values(), key=len, default=[])
-            if len(sheets) > 1:
-                written += chosen.build(self.spec).write(sheets, self.folder.samples, "progress")
-        return written
+        return make_films(self.settings, self.spec, self.folder)
+
+
+def films(settings: Settings) -> list[Chosen]:
+    """The writers that make one file out of all sheets of a run."""
+    return [chosen for chosen in settings.writers.values() if chosen.found.record.role == "progress"]
+
+
+def sheets_of(folder: RunFolder) -> list[Path]:
+    """The sheets of a run so far, in order: those of the kind of file of which there are most."""
+    by_suffix: dict[str, list[Path]] = {}
+    for path in sorted(folder.samples.glob("step-*")):
+        by_suffix.setdefault(path.suffix, []).append(path)
+    return max(by_suffix.values(), key=len, default=[])
+
+
+def make_films(settings: Settings, spec: SampleSpec, folder: RunFolder) -> list[Path]:
+    """One file out of all sheets so far, from every writer of role `progress`; none where there is only one sheet."""
+    sheets = sheets_of(folder)
+    if len(sheets) < 2:
+        return []
+    return [path for chosen in films(settings) for path in chosen.build(spec).write(sheets, folder.samples, "progress")]
 
 
 def check_class(spec: SampleSpec, wanted: str | int) -> int:

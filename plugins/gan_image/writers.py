@@ -179,15 +179,20 @@ class GifWriter:
             frames = [frame.quantize(256, dither=Image.Dither.NONE) for frame in frames]
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{stem}.gif"
-        frames[0].save(
-            path,
-            save_all=True,
-            append_images=frames[1:],
-            duration=[self.options.frame_ms] * (len(frames) - 1) + [self.options.hold_ms],
-            loop=0,
-            optimize=False,
-        )
-        return [path]
+        times = [self.options.frame_ms] * (len(frames) - 1) + [self.options.hold_ms]
+
+        def save(unfinished: Path) -> None:
+            frames[0].save(
+                unfinished,
+                format="GIF",
+                save_all=True,
+                append_images=frames[1:],
+                duration=times,
+                loop=0,
+                optimize=False,
+            )
+
+        return [replacing(path, save)]
 
     def _frame(self, path: Path) -> Image.Image | None:
         """A sheet in mode L or RGB, reduced to `max_side`; None where it cannot be read."""

@@ -166,3 +166,10 @@ def test_values_and_defaults_are_told_in_words() -> None:
         "either": ("auto", "auto | true | false"),
         "names": ("none", "list of text"),
     }
+
+
+def test_options_of_drawing_samples_are_listed(gan: Gan) -> None:
+    found = options(gan, "sampling", "-p", "text")
+    assert {"sampling.temperature", "sampling.top_p", "sampling.prompt"} <= set(found)
+    assert all(row["description"] and row["values"] for row in found.values())
+    assert gan("options", "sampling", "-p", "image").stdout == "sampling has no options\n"

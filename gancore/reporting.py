@@ -1,0 +1,70 @@
+"""The report and the film of a run, made when they are asked for: of one that was killed, interrupted or is still training."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gancore import checkpoint
+from gancore.engine.sheets import films, make_films, sheets_of
+from gancore.errors import CheckpointError, GanError
+from gancore.plugins import Registry, resolve
+from gancore.report import write_report
+from gancore.run import RunFolder
+from gancore.runs import RunState, state_of
+from gancore.settings import Settings, configure
+from gancore.text import check_path
+
+
+def make_report(run: str | Path, *, registry: Registry | None = None) -> tuple[Path, ...]:
+    """Write `report.html` of the run in folder `run` anew, and a film of its sheets where its plugin has one; both paths.
+
+    The report comes first. Neither the data nor a checkpoint are needed for it, nor the plugin; what the film wants and is not
+    there is told by a warning.
+
+    Raises:
+        RunFolderError: it is no run.
+        UsageError: its configuration cannot be read.
+    """
+    check_path(run, "the run's folder")
+    state = state_of(Path(run))
+    folder = RunFolder(state.path)
+    made: list[Path] = []
+    try:
+        settings = configure(registry or Registry(), layers=[state.config])
+        made = _films(settings, folder)
+    except (GanError, ValidationError) as error:
+        warnings.warn(f"there is no new film of '{run}': {error}", stacklevel=2)
+    return (write_report(folder, state.config, _reason(state)), *made)
+
+
+def film_left(run: Path, *, registry: Registry | None = None) -> bool:
+    """Whether `make_report` would make a film of the run in folder `run`."""
+    try:
+        settings = configure(registry or Registry(), layers=[state_of(run).config])
+    except GanError:
+        return False
+    return bool(films(settings)) and len(sheets_of(RunFolder(run))) > 1
+
+
+def _films(settings: Settings, folder: RunFolder) -> list[Path]:
+    if not films(settings) or len(sheets_of(folder)) < 2:
+        return []
+    try:
+        found: Any = checkpoint.newest(folder.checkpoints)[0]
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; a film is made once something was saved") from error
+    spec = resolve(settings.data.found.record.spec).model_validate(found.state["spec"])
+    return make_films(settings, spec, folder)
+
+
+def _reason(state: RunState) -> str:
+    last = max((row.get("step", 0) for row in RunFolder(state.path).read_metrics()), default=0)
+    if state.training:
+        return f"still training, at step {max(last, state.saved):,} of {state.steps:,}"
+    if state.saved >= state.steps:
+        return f"reached step {state.saved:,}"
+    return f"saved at step {state.saved:,} of {state.steps:,}, and not trained further since"
