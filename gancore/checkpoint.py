@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from gancore.disk import write_error
 from gancore.errors import CheckpointError, GanError, MisfitError
 from gancore.finite import not_finite_in
-from gancore.storage import new_file_mode
+from gancore.storage import new_file_mode, sync
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -156,17 +156,17 @@ def save(
         _delete(temporary)
         return final
     for name in files:
-        _sync(temporary / name)
+        sync(temporary / name)
     (temporary / MANIFEST).write_text(
         json.dumps({"format": FORMAT, "step": step, "sha256": files}, indent=1), encoding="utf-8"
     )
-    _sync(temporary / MANIFEST)
-    _sync(temporary)
+    sync(temporary / MANIFEST)
+    sync(temporary)
     if os.path.lexists(final):  # one that was passed over on resume
         _remove(final)
     temporary.rename(final)
-    _sync(folder)
-    _sync(folder.parent)
+    sync(folder)
+    sync(folder.parent)
     # Later ones are damaged, or they would have been resumed from: they must not push this one out.
     for old in [path for number, path in _steps(folder) if number <= step][keep:]:
         _remove(old)
@@ -410,15 +410,3 @@ def _line(error: Exception) -> str:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Wait until `path` is on the disk; directories too, where the system can."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:  # directories cannot be opened on Windows
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

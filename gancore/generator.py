@@ -28,7 +28,7 @@ from gancore.plugins import Registry, resolve
 from gancore.random import derive
 from gancore.run import RunFolder
 from gancore.settings import Settings, configure, explain
-from gancore.storage import occupied
+from gancore.storage import new_file_mode, occupied
 from gancore.text import check_path
 
 MOST = 10_000_000
@@ -156,7 +156,10 @@ class Generator:
         number = None if condition is None else check_class(self.spec, condition)
         target.mkdir(parents=True, exist_ok=True)
         own(target, self.spec, number)
-        return sorted(path for path in target.rglob("*") if path.is_file())
+        files = sorted(path for path in target.rglob("*") if path.is_file())
+        for path in files:
+            path.chmod(new_file_mode())  # the writer of safetensors makes files that nobody else can read
+        return files
 
     def read_given(self, given: Given | Tensor | str | Path) -> Given:
         """What is given in a file or by hard samples `[m, *shape]`, for `sample`, `labels` and `save`.

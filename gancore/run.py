@@ -8,7 +8,9 @@ import math
 import os
 import platform
 import re
+import stat
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +20,7 @@ from typing import Any
 from gancore.data.report import ScanReport
 from gancore.disk import write_error
 from gancore.errors import RunFolderError
-from gancore.storage import occupied
+from gancore.storage import occupied, sync
 from gancore.text import check_path
 
 PACKAGES = ("gancore", "torch", "numpy", "pydantic", "pluggy", "safetensors", "Pillow", "scikit-learn")
@@ -129,22 +131,81 @@ class RunFolder:
             raise told from error
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
-        """The lines of metrics.jsonl in order; a last one that was cut off is left out."""
-        if not self.metrics.exists():
-            return
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                return
-            if isinstance(row, dict):
-                yield row
+        """The lines of metrics.jsonl in order, as far as they can be read; one that was cut off or damaged is left out."""
+        yield from self._figures()[0]
 
     def forget_after(self, step: int) -> None:
-        """Drop figures of steps after `step`, and of the steps that an end cut short: a resumed run writes them again."""
-        if self.metrics.exists():
-            kept = [row for row in self.read_metrics() if row.get("step", 0) <= step and not row.get("interim")]
-            replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+        """Drop figures of steps after `step`, and of the steps that an end cut short: a resumed run writes them again.
+
+        What is damaged is set aside with a warning, and what can be read of it is kept: figures never stop a run.
+        """
+        if not os.path.lexists(self.metrics):
+            return
+        rows, damage = self._figures()
+        if damage:
+            warnings.warn(
+                f"'{self.metrics}' {damage}; it now is {set_aside(self.metrics).name}, and figures that could be read of it "
+                "are kept",
+                stacklevel=2,
+            )
+        kept = [row for row in rows if row["step"] <= step and not row.get("interim")]
+        replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def _figures(self) -> tuple[list[dict[str, Any]], str]:
+        """The good lines of metrics.jsonl, and what is wrong with it, in words; a cut-off last line is what a crash leaves."""
+        if not os.path.lexists(self.metrics):
+            return [], ""
+        try:
+            # Of other files than regular ones, reading may have no end.
+            if not stat.S_ISREG(self.metrics.stat().st_mode):
+                return [], "is no regular file"
+            data = self.metrics.read_bytes()
+        except OSError as error:
+            return [], f"cannot be read ({error.strerror or error})"
+        *lines, last = data.split(b"\n")
+        rows, damage = [], ""
+        for number, line in enumerate([*lines, last] if last else lines, 1):
+            row = _row(line)
+            if row is not None:
+                rows.append(row)
+            elif number <= len(lines) and not damage:
+                damage = f"is damaged in line {number:,}"
+        return rows, damage
+
+    def sync(self) -> None:
+        """Wait until what a checkpoint relies on is on the disk: the configuration, the records, and the figures so far."""
+        for path in (self.config, self.path / "environment.json", self.path / "data.json", self.metrics):
+            if path.is_file():
+                sync(path)
+        sync(self.path)
+        sync(self.path.absolute().parent)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """A line of metrics.jsonl; None for one that is none."""
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or not isinstance(row.get("step"), int) or not _is_number(row.get("seconds", 0.0)):
+        return None
+    alerts = row.get("alerts", [])
+    if not isinstance(alerts, list) or not all(isinstance(alert, str) for alert in alerts):
+        return None
+    return row
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) < 1e300
+
+
+def set_aside(path: Path) -> Path:
+    """Give what lies at `path` another name, `metrics.damaged-1.jsonl`; that name."""
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.stem}.damaged-{number}{path.suffix}")):
+        number += 1
+    path.rename(aside)
+    return aside
 
 
 def _make(path: Path) -> None:
@@ -170,6 +231,9 @@ def replace_text(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".tmp")
     try:
         temporary.write_text(text, encoding="utf-8")
+        sync(temporary)  # or a crash may find the new name with nothing in it
+        if path.is_dir() and not path.is_symlink():
+            warnings.warn(f"'{path}' is a folder, and now called {set_aside(path).name}", stacklevel=2)
         temporary.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):  # it would keep a full disk full

@@ -18,6 +18,18 @@ def occupied(path: Path) -> bool:
     return path.exists() and not (path.is_dir() and not any(path.iterdir()))
 
 
+def sync(path: Path) -> None:
+    """Wait until the file or folder at `path` is on the disk, as far as the system can tell of it."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:  # directories cannot be opened on Windows
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def new_file_mode() -> int:
     """The mode that a new file has under this process's umask, for files that a library makes private (0600)."""
     try:

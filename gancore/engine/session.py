@@ -341,6 +341,7 @@ class Session:
                 "alerts": [asdict(alert) for alert in self.alerts],
                 "seconds": self.seconds,
             }
+            self.folder.sync()
             path = checkpoint.save(
                 self.folder.checkpoints, self.state.step, modules, optimizers, state, self.config.keep
             )

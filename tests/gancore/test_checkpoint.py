@@ -506,8 +506,8 @@ def test_manifest_is_written_last_and_everything_reaches_the_disk_before_the_ren
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log: list[str] = []
-    real_sync, real_rename = checkpoint._sync, Path.rename
-    monkeypatch.setattr(checkpoint, "_sync", lambda path: (log.append(path.name), real_sync(path)))
+    real_sync, real_rename = checkpoint.sync, Path.rename
+    monkeypatch.setattr(checkpoint, "sync", lambda path: (log.append(path.name), real_sync(path)))
     monkeypatch.setattr(Path, "rename", lambda self, to: (log.append("rename"), real_rename(self, to))[1])
     save_step(tmp_path, 1)
     assert log == [*sorted(FILES), MANIFEST, "step-00000001.tmp", "rename", tmp_path.name, tmp_path.parent.name]

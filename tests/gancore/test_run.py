@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -185,6 +187,45 @@ def test_resumed_run_forgets_what_came_after_its_checkpoint_and_any_cut_off_line
     folder.forget_after(100)
     folder.append_metrics({"step": 150, "again": True})
     assert list(folder.read_metrics()) == [{"step": 50}, {"step": 100}, {"step": 150, "again": True}]
+
+
+DAMAGE = {
+    "binary": b'{"step": 50}\n\xff\xfe\x00\n{"step": 100}\n',
+    "a line that is cut in the middle": b'{"step": 50}\n{"step": 6\n{"step": 100}\n',
+    "a step that is text": b'{"step": 50}\n{"step": "60"}\n{"step": 100}\n',
+    "nested deep": b'{"step": 50}\n' + b"[" * 100_000 + b'\n{"step": 100}\n',
+    "no mapping": b'{"step": 50}\n[1]\n{"step": 100}\n',
+    "alerts that are none": b'{"step": 50}\n{"step": 60, "alerts": 3}\n{"step": 100}\n',
+    "seconds that are none": b'{"step": 50}\n{"step": 60, "seconds": []}\n{"step": 100}\n',
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damaged_figures_are_set_aside_and_what_can_be_read_is_kept(folder: RunFolder, kind: str) -> None:
+    folder.metrics.write_bytes(DAMAGE[kind])
+    with pytest.warns(UserWarning, match=r"is damaged in line 2; it now is metrics\.damaged-1\.jsonl"):
+        folder.forget_after(100)
+    assert list(folder.read_metrics()) == [{"step": 50}, {"step": 100}]
+    assert folder.metrics.with_name("metrics.damaged-1.jsonl").read_bytes() == DAMAGE[kind]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path.name)])
+def test_what_is_no_file_of_figures_is_set_aside(folder: RunFolder, make: Callable[[Path], None]) -> None:
+    for number in (1, 2):
+        make(folder.metrics)
+        assert list(folder.read_metrics()) == []
+        with pytest.warns(UserWarning, match=rf"metrics\.damaged-{number}\.jsonl"):
+            folder.forget_after(100)
+        folder.append_metrics({"step": 1})
+        assert list(folder.read_metrics()) == [{"step": 1}]
+        folder.metrics.unlink()
+
+
+def test_folder_in_the_place_of_a_record_is_set_aside(folder: RunFolder) -> None:
+    (folder.path / "data.json").mkdir()
+    with pytest.warns(UserWarning, match=r"data\.json' is a folder, and now called data\.damaged-1\.json"):
+        folder.write_data_report(ScanReport("photos", 3, 2))
+    assert (folder.path / "data.json").is_file()
 
 
 def test_forgetting_without_figures_is_no_error(folder: RunFolder) -> None:

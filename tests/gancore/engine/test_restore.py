@@ -344,3 +344,15 @@ def test_a_spec_that_makes_no_sense_is_passed_over_when_sampling(run):
     fit_manifest(newest(run))
     with pytest.warns(UserWarning, match="taking step 6"):
         assert gancore.load(run, registry=toys.new_registry(), device="cpu").step == 6
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def test_damaged_figures_do_not_stop_a_resume(run):
+    (run / "metrics.jsonl").write_bytes(b'\xff\n{"step": 4, "seconds": 1}\n')
+    with pytest.warns(UserWarning, match=r"metrics\.jsonl' is damaged in line 1"):
+        assert go_on(run).step == 8
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [4, 8]
+    assert (run / "report.html").is_file()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import gan_toys as toys
 import pytest
 import torch
 
 import gancore
+import gancore.run
 from gancore import checkpoint
 from gancore.api import resume, train
 from gancore.engine import session
@@ -339,6 +342,35 @@ def test_what_is_not_finite_is_not_saved(tmp_path, monkeypatch, place):
 def test_what_float32_cannot_hold_is_no_option_of_an_optimizer(tmp_path, option):
     with pytest.raises(ConfigError, match=rf"optimizers\.generator\.{option}"):
         run(tmp_path / "run", 1, **{f"optimizers.generator.{option}": 1e-50})
+
+
+# --- on the disk --------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_checkpoint_relies_on_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    log = []
+    sync, rename = gancore.run.sync, Path.rename
+    monkeypatch.setattr(gancore.run, "sync", lambda path: (log.append(path.name), sync(path)))
+    monkeypatch.setattr(Path, "rename", lambda self, to: (log.append(to.name), rename(self, to))[1])
+    run(tmp_path / "run", 5, **{"every.checkpoint": 4})
+    for step in ("step-00000004", "step-00000005"):
+        before = log[: log.index(step)]
+        for name in ("config.toml", "environment.json", "data.json", "metrics.jsonl", "run", tmp_path.name):
+            assert name in before[-7:], (step, name)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002])
+def test_all_files_of_a_run_have_the_mode_that_the_umask_leaves(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        run(tmp_path / "run", 3)
+    finally:
+        os.umask(before)
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert len(files) > 10
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in files} == dict.fromkeys(
+        [path.name for path in files], oct(0o666 & ~mask)
+    )
 
 
 # --- other games and settings -------------------------------------------------------------------------------------------
