@@ -77,9 +77,12 @@ def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> P
         f"<p>{html.escape(reason[:1].upper() + reason[1:])}, after {seconds / 60:.1f} minutes of training. "
         f"Seed {html.escape(str(config.get('seed', 0)))}, batch {html.escape(str(config.get('batch_size', '?')))}.</p>"
     )
+    data = folder.read_data_report()
+    body += [f"<p>Data: {html.escape(data.summary())}.</p>"] if data else []
     body += _pictures(folder)
     alerts = [a for row in rows for a in row.get("alerts", [])]
     body.append("<h2>Health</h2>")
+    alerts = [*(f"Data: {doubt}" for doubt in (data.warnings if data else ())), *alerts]
     body += [f'<p class="alert">{html.escape(a)}</p>' for a in alerts] or ["<p>Nothing was found wrong.</p>"]
     for heading, names in _CHARTS.items():
         series = {n: [(r["step"], r[n]) for r in rows if _drawable(r.get(n))] for n in names}

@@ -12,12 +12,12 @@ import stat
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from gancore.data.report import ScanReport
+from gancore.data.report import ScanReport, Skipped, by_reason
 from gancore.disk import write_error
 from gancore.errors import RunFolderError
 from gancore.storage import occupied, sync
@@ -112,8 +112,30 @@ class RunFolder:
         replace_text(self.path / "environment.json", json.dumps(facts, indent=2) + "\n")
 
     def write_data_report(self, report: ScanReport) -> None:
-        """What was read and what was skipped, with reasons."""
-        replace_text(self.path / "data.json", json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n")
+        """What was read and what was skipped, with reasons: a line for each, for there may be a million of them."""
+        facts = {f.name: getattr(report, f.name) for f in fields(report) if f.name != "skipped"}
+        facts["skipped_by_reason"] = by_reason(report.skipped)
+        lines = (
+            json.dumps({k: v for k, v in asdict(one).items() if (k, v) != ("count", 1)}, ensure_ascii=False)
+            for one in report.skipped
+        )
+        skipped = ",\n  ".join(lines)
+        listed = f"[\n  {skipped}\n ]" if skipped else "[]"
+        head = json.dumps(facts, indent=1, ensure_ascii=False).removesuffix("\n}")
+        replace_text(self.path / "data.json", f'{head},\n "skipped": {listed}\n}}\n')
+
+    def read_data_report(self) -> ScanReport | None:
+        """What `write_data_report` has written; None where there is nothing that can be read."""
+        try:
+            facts = json.loads((self.path / "data.json").read_text(encoding="utf-8"))
+            skipped = tuple(Skipped(**one) for one in facts["skipped"])
+            known = {f.name: facts[f.name] for f in fields(ScanReport) if f.name in facts and f.name != "skipped"}
+            plain: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in known.items()
+            }
+            return ScanReport(**plain, skipped=skipped)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """One line of metrics.jsonl; JSON has no NaN or infinity, they become null."""

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+REASONS = 4
+"""So many reasons are told in a line."""
 
 
 def silent(words: str, done: int, total: int) -> None:
@@ -12,10 +18,11 @@ def silent(words: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """One file that was not used, and why."""
+    """One file that was not used, and why; or `count` of them that are not named one by one."""
 
     path: str
     reason: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,8 @@ class ScanReport:
     """`source` as the user named it, how many files (or rows) were looked at, how many samples came of them, and what was skipped.
 
     `held_out` samples are kept from training, which the engine fills in; they are not among those `used`. `notes` say what
-    else is worth knowing of the data, such as how large their vocabulary is.
+    else is worth knowing of the data, such as how large their vocabulary is; `warnings`, which the engine fills in, what makes
+    it doubtful to train on them.
     """
 
     source: str
@@ -32,13 +40,39 @@ class ScanReport:
     skipped: tuple[Skipped, ...] = ()
     held_out: int = 0
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def summary(self) -> str:
-        """One line for people: `photos/: 412 samples from 415 files, 3 skipped (first: cat.png: truncated)`."""
+        """One line for people: `photos/: 412 samples from 415 found, 3 skipped (2 truncated, 1 not an image; first: cat.png)`."""
         line = f"{self.source}: {self.used:,} samples from {self.found:,} found"
         if self.held_out:
             line += f", {self.held_out:,} more held out"
         if self.skipped:
-            first = self.skipped[0]
-            line += f", {len(self.skipped):,} skipped (first: {first.path}: {first.reason})"
+            counts = by_reason(self.skipped)
+            told = [f"{count:,} {reason}" for reason, count in list(counts.items())[:REASONS]]
+            rest = sum(list(counts.values())[REASONS:])
+            told += [f"{rest:,} for other reasons"] if rest else []
+            line += f", {sum(counts.values()):,} skipped ({', '.join(told)}; first: {self.skipped[0].path})"
         return "; ".join([line, *self.notes])
+
+
+def by_reason(skipped: Iterable[Skipped]) -> dict[str, int]:
+    """How many were skipped for each reason, the most frequent first.
+
+    Reasons that differ by numbers and quoted words alone are one: of `too long (3.1 s)` and `too long (9.4 s)` is left `too long`.
+    """
+    counts: Counter[str] = Counter()
+    forms: dict[str, set[str]] = {}
+    for one in skipped:
+        kind = _general(one.reason)
+        counts[kind] += one.count
+        forms.setdefault(kind, set()).add(one.reason)
+    return {
+        next(iter(forms[kind])) if len(forms[kind]) == 1 else kind: count
+        for kind, count in sorted(counts.items(), key=lambda pair: -pair[1])
+    }
+
+
+def _general(reason: str) -> str:
+    without = re.sub(r"\s*\([^()]*\d[^()]*\)", "", reason)
+    return re.sub(r"'[^']*'|\d[\d.,]*(?<=\d)", "…", without) or reason

@@ -34,6 +34,8 @@ class RunStarted:
     data: str
     """One line on the data set."""
     device: str
+    warnings: tuple[str, ...] = ()
+    """What makes it doubtful to train on these data; also given to `warnings.warn`, after this."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ import torch
 
 from gancore import checkpoint, distributed
 from gancore.components import DataSource, ProgressReport
+from gancore.data.first_look import look_at
 from gancore.data.held_out import both_parts
 from gancore.data.loader import Loader
 from gancore.data.report import silent
@@ -205,12 +207,17 @@ class Session:
         if not distributed.is_main():
             return
         self.folder.write_environment(str(self.device))
-        self.folder.write_data_report(self.source.report)
+        path = getattr(self.settings.data.options, "path", None)
+        doubts = look_at(self.source, self.config.batch_size, path if isinstance(path, Path) else None)
+        report = replace(self.source.report, warnings=doubts)
+        self.folder.write_data_report(report)
         counts = {n: sum(p.numel() for p in player.parameters) for n, player in self.players.items()}
         self._notify("gan_run_started", RunStarted(
             folder=self.folder.path, config=self.settings.dump(), step=self.state.step, steps=self.config.steps,
-            parameters=counts, data=self.source.report.summary(), device=str(self.device),
+            parameters=counts, data=report.summary(), device=str(self.device), warnings=doubts,
         ))  # fmt: skip
+        for doubt in doubts:
+            warnings.warn(doubt, stacklevel=2)
         if self.state.step == 0 and self.config.every.sample:
             self.sheets.make(self.state.ema.module, 0)
 

@@ -54,6 +54,21 @@ def test_quiet_training_says_nothing_on_the_way(gan: Gan, tmp_path: Path) -> Non
     assert "step" not in result.stderr.replace(str(tmp_path), "").partition("done: ")[0]
 
 
+@pytest.mark.parametrize("quiet", [["--quiet"], []])
+def test_too_little_data_are_told_at_the_start_and_kept_with_the_run(
+    gan: Gan, tmp_path: Path, quiet: list[str]
+) -> None:
+    (tmp_path / "few.txt").write_text("0.1 0.2\n0.3 0.4\n0.5 0.6\n")
+    out = tmp_path / "run"
+    result = gan("run", "-p", "toy", "--data", tmp_path / "few.txt", "--out", out, "--steps", 1, *quiet, "held_out=0")
+    words = "there are only 3 samples to train on"
+    assert f"warning: {words}" in result.stderr.partition("done: ")[0]
+    [kept] = json.loads((out / "data.json").read_text())["warnings"]
+    assert kept.startswith(words)
+    assert words in (out / "report.html").read_text()
+    assert "Nothing was found wrong" not in (out / "report.html").read_text()
+
+
 def test_written_configuration_runs_again_to_the_same_samples(gan: Gan, trained: Path, tmp_path: Path) -> None:
     gan("run", "--config", trained / "config.toml", "--out", tmp_path / "again", "--quiet")
     again = tmp_path / "again"

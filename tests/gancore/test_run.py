@@ -145,9 +145,20 @@ def test_data_report_lists_what_was_skipped(folder: RunFolder) -> None:
         "found": 3,
         "used": 2,
         "skipped": [{"path": "chat \u00e9t\u00e9.png", "reason": "truncated"}],
+        "skipped_by_reason": {"truncated": 1},
         "held_out": 0,
         "notes": [],
+        "warnings": [],
     }
+
+
+def test_data_report_is_read_as_it_was_written(folder: RunFolder) -> None:
+    skipped = (Skipped("a\nb", "truncated"), Skipped("others", "more", 7))
+    for report in (ScanReport("x", 9, 1, skipped, 2, ("a note",), ("a doubt",)), ScanReport("x", 1, 1)):
+        folder.write_data_report(report)
+        assert folder.read_data_report() == report
+    (folder.path / "data.json").write_text('{"source": 3}')
+    assert folder.read_data_report() is None
 
 
 def test_replacing_leaves_the_old_text_when_it_fails(tmp_path: Path) -> None:

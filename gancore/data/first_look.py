@@ -1,0 +1,138 @@
+"""A look at data before a run trains on them: whether there is enough, whether it varies, whether each class has its share.
+
+Training on too little looks well to the end: the losses are calm and the samples sharp, for they are the data learnt by heart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gancore.components import DataSource
+from gancore.data.held_out import Subset
+from gancore.data.runs import run_around
+from gancore.random import Draws
+
+FEW = 100
+"""Fewer samples than this are learnt by heart, whatever the loss."""
+FEW_OF_CLASS = 10
+"""A class with fewer samples than this is hardly met."""
+PROBED, PROBED_IN_MEMORY = 32, 4096
+"""At most so many samples are looked at, spread evenly: decoding a photo takes a tenth of a second ..."""
+VALUES = 2**26
+"""... and at most so many numbers in all."""
+NAMED = 3
+CHUNK = 256
+
+
+def look_at(source: DataSource, batch_size: int, path: Path | None = None) -> tuple[str, ...]:
+    """What is wrong with training on `source` in batches of `batch_size`, in sentences that say what to do; mostly nothing.
+
+    `path` is where the data lie. Data in memory are looked at whole unless they are many, others by a few samples.
+    """
+    return (*_own(path), *_few(len(source), batch_size), *_alike(source), *_classes(source))
+
+
+def _own(path: Path | None) -> Iterator[str]:
+    run = None if path is None else run_around(path)
+    if run is not None:
+        yield (
+            f"the data '{path}' are part of the run '{run}', so what that run drew is trained on; give another --data unless "
+            "that is meant"
+        )
+
+
+def _few(count: int, batch_size: int) -> Iterator[str]:
+    if count >= max(FEW, batch_size):
+        return
+    there = "there is only 1 sample" if count == 1 else f"there are only {count:,} samples"
+    less = f", fewer than the {batch_size:,} of a batch" if count < batch_size else ""
+    if count < FEW:
+        advice = (
+            ": so few are learnt by heart, and what is drawn are copies of them. Take some hundreds at least, better thousands; "
+            "augmentations, where there are some for such data, help a little"
+        )
+    else:
+        advice = ", so some stand in it twice; take more data, or a smaller batch_size"
+    yield f"{there} to train on{less}{advice}"
+
+
+def _alike(source: DataSource) -> Iterator[str]:
+    try:
+        seen = _probe(source)
+    except Exception:  # whatever is wrong with a sample, training tells it with the step that needs it
+        return
+    count, different = len(seen), len(set(seen))
+    if count > 1 and 2 * different <= count:
+        which = "samples" if count == len(source) else f"{count:,} samples that were looked at"
+        found = "all are the same" if different == 1 else f"only {different:,} are different from each other"
+        yield (
+            f"of the {which} {found}: a generator can learn no more than those. Look for copies, for files that were all read "
+            "as one thing, or for options of the data that leave too little of each"
+        )
+
+
+def _probe(source: DataSource) -> list[bytes]:
+    """Samples, spread evenly, as bytes of which equal ones are equal."""
+    size = max(1, torch.Size(source.spec.shape).numel())
+    most = PROBED_IN_MEMORY if source.in_memory else PROBED
+    count = min(len(source), most, max(2, VALUES // size))
+    rows = torch.arange(count) * len(source) // max(1, count)
+    found: list[bytes] = []
+    for part in rows.split(CHUNK):
+        # One position for all: what is drawn (a flip, a crop) is the same for each, and equal samples stay equal.
+        x, _ = source.fetch(part, Draws(0, torch.zeros_like(part)))
+        found += [row.contiguous().numpy().tobytes() for row in x]
+    return found
+
+
+def _classes(source: DataSource) -> Iterator[str]:
+    names, labels = source.spec.classes, _labels(source)
+    if not names or labels is None or not _as_stated(source, labels):
+        return
+    counts = torch.bincount(labels, minlength=len(names)).tolist()
+    met = [name for name, count in zip(names, counts, strict=False) if count]
+    if len(met) == 1:
+        yield (
+            f"all samples are of the class '{met[0]}', so there is nothing to tell apart; train without labels, or add samples "
+            "of other classes"
+        )
+        return
+    few = sorted((count, name) for name, count in zip(names, counts, strict=False) if count < FEW_OF_CLASS)
+    if few and len(source) >= FEW:  # with few samples in all, that has been said
+        told = ", ".join(f"'{name}' ({count})" for count, name in few[:NAMED])
+        more = f" and {len(few) - NAMED:,} more" if len(few) > NAMED else ""
+        them = "a class has" if len(few) == 1 else f"{len(few):,} classes have"
+        yield (
+            f"{them} fewer than {FEW_OF_CLASS} samples to train on: {told}{more}; what is drawn of such a class is a copy or "
+            "of another one. Add samples of it, or leave it out"
+        )
+
+
+def _as_stated(source: DataSource, labels: Tensor) -> bool:
+    """Whether samples have the classes that are stated for them: where they are changed on their way, so may be their classes."""
+    rows = torch.arange(min(8, len(source))) * len(source) // min(8, len(source))
+    try:
+        met = source.fetch(rows, Draws(0, rows))[1]
+    except Exception:  # as above
+        return False
+    return met is not None and torch.equal(met, labels[rows])
+
+
+def _labels(source: DataSource) -> Tensor | None:
+    """The class of each sample where the source holds them all, as `labels` `[len(source)]` int64."""
+    if isinstance(source, Subset):
+        whole = _labels(source.source)
+        return None if whole is None else whole[source.rows]
+    labels = getattr(source, "labels", None)
+    if (
+        not isinstance(labels, Tensor)
+        or labels.shape != (len(source),)
+        or labels.is_floating_point()
+        or not len(source)
+    ):
+        return None
+    return labels if int(labels.min()) >= 0 else None
