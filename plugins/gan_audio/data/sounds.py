@@ -47,8 +47,6 @@ from gancore.storage import cache_key
 
 MAX_FILE_BYTES = 4 * 2**30
 """Files in folders are decoded piece by piece, and may be larger than what has to be unpacked into memory."""
-FEW = 10
-"""Classes with fewer clips are noted in the report."""
 FITTED, FITTED_SAMPLES = 1000, 2**26
 """At most so many clips and samples are looked at to find the range of each row of spectrograms."""
 
@@ -148,8 +146,8 @@ def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
     """Clips of every file that holds sound, in the order of the files' names.
 
     Files that hold none, or whose name does not match the pattern, are listed in the report with the reason. So are files
-    that are used in part, and, called `note`, classes with few clips and a sample rate that most files do not reach. Raises
-    UsageError for a path or labels that cannot be, DataError when there is no sound.
+    that are used in part; a sample rate that most files do not reach is among its notes. Raises UsageError for a path or
+    labels that cannot be, DataError when there is no sound.
     """
     archive = options.path.expanduser().is_file()
     tree = scan(options.path, what="recordings", max_bytes=MAX_ENTRY_BYTES if archive else MAX_FILE_BYTES)
@@ -169,9 +167,9 @@ def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
         raise DataError(_nothing(options, len(sounds), len(entries), skipped))
 
     labels, classes = _labels([layout.words[reading.used[number]] for number in recording.tolist()], options)
-    notes = [*_slow(reading, options), *_rare(labels, classes)]
+    notes = (*layout.notes, *_slow(reading, options))
     found = len(entries) + len(tree.problems) + len(layout.skipped)
-    report = ScanReport(str(options.path), found=found, used=len(clips), skipped=(*skipped, *notes), notes=layout.notes)
+    report = ScanReport(str(options.path), found=found, used=len(clips), skipped=tuple(skipped), notes=notes)
     source = ClipSource(
         options.spec(classes),
         samples,
@@ -346,21 +344,12 @@ def _labels(words: Sequence[str | None], options: Options) -> tuple[Tensor | Non
     return None if numbers is None else torch.tensor(numbers, dtype=torch.int64), classes
 
 
-def _rare(labels: Tensor | None, classes: Sequence[str]) -> Iterator[Skipped]:
-    """Notes on classes with few clips."""
-    if labels is not None:
-        for name, count in zip(classes, torch.bincount(labels, minlength=len(classes)).tolist(), strict=True):
-            if count < FEW:
-                yield Skipped("note", f"class '{name}' has only {'1 clip' if count == 1 else f'{count} clips'}")
-
-
-def _slow(reading: Reading, options: Options) -> Iterator[Skipped]:
+def _slow(reading: Reading, options: Options) -> Iterator[str]:
     """A note where most files have a lower sample rate than was asked for."""
     rates = np.array(reading.rates)
     low = rates[rates < options.sample_rate]
     if 2 * len(low) > len(rates):
-        yield Skipped(
-            "note",
+        yield (
             f"{len(low):,} of {len(rates):,} files have a sample rate below {options.sample_rate:,} Hz, most often "
-            f"{int(np.bincount(low).argmax()):,} Hz: above half of that they hold nothing",
+            f"{int(np.bincount(low).argmax()):,} Hz: above half of that they hold nothing"
         )
