@@ -181,7 +181,8 @@ class DataSource(Protocol):
     """A data set, indexed. It holds samples in their compact hard form (uint8, token ids, bits).
 
     One whose samples belong together (phrases of one tune, frames of one film) also has `groups`, an int64 tensor `[len]` with
-    the number of each sample's group: what `held_out` keeps from training are then whole groups.
+    the number of each sample's group: what `held_out` keeps from training are then whole groups. One with classes best has
+    `labels`, an int64 tensor `[len]` of their indices: by these, real samples are shown in the order of generated ones.
     """
 
     spec: SampleSpec

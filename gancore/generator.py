@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -33,6 +34,8 @@ from gancore.text import check_path
 
 MOST = 10_000_000
 """Samples that are drawn at once, at most."""
+ANY = ".any"
+"""A suffix that stands for all kinds of sheets."""
 SAMPLING = "sampling"
 """The section of options of a trained run that belongs to its generator's own way of drawing samples."""
 DRAWING = (SAMPLING, "candidates")
@@ -221,12 +224,13 @@ class Generator:
     ) -> list[Path]:
         """Write hard samples with the run's own writers; the files written.
 
-        A `path` with a suffix (`out.png`) becomes one sheet of all samples; one without, a folder with a file a sample. Samples
-        that were made around `given` are written as it says (its tempo), and put together where they are the parts of one
-        whole: the sheet then shows wholes, and the folder also has a file of each, `joined-...`.
+        A `path` with a suffix (`out.png`) becomes one sheet of all samples, of that kind, or is refused where no writer makes
+        such files (`out.any` becomes a sheet of every kind that there is); one without a suffix becomes a folder with a file a
+        sample. Samples that were made around `given` are written as it says (its tempo), and put together where they are the
+        parts of one whole: the sheet then shows wholes, and the folder also has a file of each, `joined-...`.
 
         Raises:
-            UsageError: the plugin has no writer for this.
+            UsageError: the run has no writer for this.
             RunFolderError: the file, or a folder with something in it, exists and `overwrite` is false.
         """
         check_path(path, "the file or folder")
@@ -244,10 +248,27 @@ class Generator:
             lots.append(("joined", *whole, firsts))
         if target.suffix:
             lots = [(target.stem, *lots[-1][1:])]
-        written = [f for stem, own, x, y in lots for f in write(self.settings, own, x, y, folder, stem, role)]
-        if not written:
-            raise UsageError(f"plugin '{self.settings.run.plugin}' has no writer of role '{role}'")
-        return written
+
+        def put(place: Path) -> list[Path]:
+            written = [f for stem, own, x, y in lots for f in write(self.settings, own, x, y, place, stem, role)]
+            if not written:
+                raise UsageError(f"plugin '{self.settings.run.plugin}' has no writer of role '{role}'")
+            return written
+
+        if target.suffix in ("", ANY):
+            return put(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=f".{target.stem}-") as draft:
+            written = put(Path(draft))
+            asked = next((f for f in written if f.suffix.lower() == target.suffix.lower()), None)
+            if asked is None:
+                kinds = " or ".join(sorted({f.suffix for f in written}))
+                raise UsageError(
+                    f"no sheet can be written as '{target.name}': the writers of this run make {kinds} of one; a path "
+                    "without a suffix becomes a folder with a file a sample"
+                )
+            asked.replace(target)
+        return [target]
 
 
 @dataclass(frozen=True, slots=True)

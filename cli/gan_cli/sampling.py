@@ -42,6 +42,7 @@ def draw(
     check_device(device)
     import gancore
     from gancore.engine.sheets import check_writers
+    from gancore.generator import ANY
 
     generator = gancore.load(run, device=device, step=step, options=options)
     roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
@@ -54,7 +55,7 @@ def draw(
     samples = generator.sample(number, seed=seed, condition=labels, given=known)
     folder = out or _next(run / "generated")
     files = generator.save(samples, folder, labels, given=known) if "each" in roles else []
-    sheets = generator.save(samples, folder / "sheet.any", labels, given=known) if "sheet" in roles else []
+    sheets = generator.save(samples, folder / f"sheet{ANY}", labels, given=known) if "sheet" in roles else []
     return folder, files, sheets, number
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gancore.components import DataSource
+from gancore.data.held_out import Subset
 from gancore.data.spec import SampleSpec
 from gancore.engine.candidates import Chooser
 from gancore.errors import PluginError, UnknownNameError, UsageError
@@ -184,12 +185,47 @@ class SheetMaker:
         return self.source.fetch(positions, Draws(derive(self.settings.run.seed, "real"), positions))
 
     def _real(self, count: int) -> None:
-        x, labels = self._fixed(count)
+        """The real samples to compare with: of the same classes at the same places as those that are generated."""
+        classes = None if self.spec.given_shape is not None else cycle_classes(self.spec, count)
+        positions = None if classes is None else of_classes(self.source, classes)
+        if positions is None:
+            x, labels = self._fixed(count)
+        else:
+            x, labels = self.source.fetch(positions, Draws(derive(self.settings.run.seed, "real"), positions))
         write(self.settings, self.spec, x, labels, self.folder.samples / "real", "real", "sheet")
 
     def make_progress(self) -> list[Path]:
         """One file out of all sheets so far, from every writer of role `progress`."""
         return make_films(self.settings, self.spec, self.folder)
+
+
+def of_classes(source: DataSource, classes: Tensor) -> Tensor | None:
+    """Positions in `source` of samples of `classes` `[n]`, from all over it; None where it does not say what is of which class.
+
+    Where a class has fewer than are wanted, they come again; where it has none, there is nothing that fits and None too.
+    """
+    labels = labels_of(source)
+    if labels is None:
+        return None
+    positions = torch.empty_like(classes)
+    for one in classes.unique().tolist():
+        there, places = (labels == one).nonzero()[:, 0], (classes == one).nonzero()[:, 0]
+        if not len(there):
+            return None
+        n = min(len(there), len(places))
+        spread = there[torch.linspace(0, len(there) - 1, n).long()]
+        positions[places] = spread[torch.arange(len(places)) % n]
+    return positions
+
+
+def labels_of(source: DataSource) -> Tensor | None:
+    """The class of every sample, `[len(source)]` int64, where the data set has them in an attribute `labels`."""
+    if isinstance(source, Subset):
+        whole = labels_of(source.source)
+        return None if whole is None else whole[source.rows]
+    labels = getattr(source, "labels", None)
+    fits = isinstance(labels, Tensor) and labels.shape == (len(source),) and not labels.is_floating_point()
+    return labels if fits else None
 
 
 def films(settings: Settings) -> list[Chosen]:

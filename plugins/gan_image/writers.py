@@ -13,6 +13,7 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
+from gan_image.labels import labelled, printable
 from gan_image.spec import ImageSpec
 from gancore.errors import UsageError
 from gancore.options import Options
@@ -32,6 +33,9 @@ class GridOptions(Options):
 
     columns: int | None = Field(
         None, ge=1, le=1000, description="Images in a row; chosen for a nearly square sheet when not given."
+    )
+    class_names: bool = Field(
+        True, description="Write the names of classes beside their images, where there are classes."
     )
 
 
@@ -59,8 +63,9 @@ class GridWriter:
     """A sheet of images: `<stem>.png`.
 
     With labels, and as many images of each class as of any other, classes become rows (or columns, if that is wider);
-    otherwise images keep their order. Small images are enlarged by whole numbers without smoothing. Images of two
-    channels are shown as the grey mean of both, of five or more by their first three.
+    otherwise images keep their order. The names of classes stand beside their rows or columns, else above each image. Small
+    images are enlarged by whole numbers without smoothing. Images of two channels are shown as the grey mean of both, of
+    five or more by their first three.
     """
 
     def __init__(self, options: GridOptions, spec: ImageSpec) -> None:
@@ -71,7 +76,14 @@ class GridWriter:
         """Write `samples` uint8 `[n, channels, height, width]`, n at least 1, as one picture."""
         pictures = _displayable(samples)
         order, columns = arrange(len(pictures), labels, self.options.columns, self.spec.height / self.spec.width)
-        return [_save_png(sheet(pictures[order], columns), folder / f"{stem}.png")]
+        picture = sheet(pictures[order], columns)
+        if labels is not None and self.spec.classes and self.options.class_names:
+            picture = labelled(picture, min(columns, len(order)), [self._name(int(labels[n])) for n in order], GAP)
+        return [_save_png(picture, folder / f"{stem}.png")]
+
+    def _name(self, label: int) -> str:
+        known = 0 <= label < len(self.spec.classes)
+        return printable(self.spec.classes[label], label) if known else str(label)
 
 
 def arrange(

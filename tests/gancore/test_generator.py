@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import gan_toys as toys
 import numpy as np
 import pytest
@@ -114,6 +116,18 @@ def test_a_path_with_a_suffix_becomes_one_sheet(generator, tmp_path):
     (written,) = generator.save(samples, tmp_path / "new" / "out.txt")
     assert written == tmp_path / "new" / "out.txt"
     torch.testing.assert_close(read(written), samples.flatten(1))
+
+
+def test_a_sheet_has_the_very_name_that_was_asked_for_or_is_refused(generator, tmp_path):
+    samples = generator.sample(3)
+    (tmp_path / "out.json").write_text("mine")
+    assert generator.save(samples, tmp_path / "out.TXT") == [tmp_path / "out.TXT"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.TXT", "out.json"]
+    for name in ("y.jpg", "v1.2"):
+        with pytest.raises(UsageError, match=rf"no sheet can be written as '{re.escape(name)}'.* make .*\.txt"):
+            generator.save(samples, tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.TXT", "out.json"]
+    assert {p.suffix for p in generator.save(samples, tmp_path / "all.any")} >= {".txt"}
 
 
 def test_a_path_without_a_suffix_becomes_a_folder_with_a_file_a_sample(generator, tmp_path):

@@ -218,3 +218,66 @@ def test_broken_sheets_are_left_out_and_none_gives_no_animation(tmp_path):
     assert len(frames) == 1
     writer = GifWriter(GifOptions(), ImageSpec(shape=(1, 8, 8)))
     assert writer.write([broken], tmp_path, "none") == []
+
+
+# --- names of classes -------------------------------------------------------------------------------------------------
+
+
+def named(tmp_path, classes, labels, side=16, **options):
+    """A sheet with names and the same without, as arrays."""
+    spec = ImageSpec(shape=(3, side, side), classes=classes)
+    samples = images(len(labels), 3, side, side)
+    sheets = []
+    for stem, shown in (("named", True), ("plain", False)):
+        writer = GridWriter(GridOptions(class_names=shown, **options), spec)
+        (path,) = writer.write(samples, tmp_path, stem, labels)
+        with Image.open(path) as picture:
+            sheets.append(np.asarray(picture).copy())
+    return sheets
+
+
+def test_names_of_classes_stand_above_their_columns_and_change_no_image(tmp_path):
+    with_names, without = named(tmp_path, ("cat", "dog", "emu"), [0, 1, 2] * 2)
+    added = with_names.shape[0] - without.shape[0]
+    assert added > 10
+    assert np.array_equal(with_names[added:], without)
+    width = without.shape[1] // 3
+    parts = [with_names[:added, n * width : (n + 1) * width] for n in range(3)]
+    assert all((part < 128).any() and (part > 200).any() for part in parts)  # letters on paper above each
+    assert not np.array_equal(parts[0], parts[1])
+
+
+def test_names_of_classes_stand_beside_their_rows(tmp_path):
+    with_names, without = named(tmp_path, ("cat", "dog"), [0, 1] * 4)
+    added = with_names.shape[1] - without.shape[1]
+    assert added > 10
+    assert np.array_equal(with_names[:, added:], without)
+    halves = np.split(with_names[:, :added], [without.shape[0] // 2])
+    assert all((half < 128).any() for half in halves)
+
+
+def test_long_names_stand_upright_above_narrow_columns(tmp_path):
+    with_names, without = named(tmp_path, tuple("abcde"[n] * 30 for n in range(5)), list(range(5)), columns=5)
+    added = with_names.shape[0] - without.shape[0]
+    assert added > 60
+    assert np.array_equal(with_names[added:], without)
+
+
+def test_images_in_no_order_of_classes_have_a_name_each(tmp_path):
+    with_names, without = named(tmp_path, ("cat", "dog"), [0, 0, 0, 1])
+    assert with_names.shape[1] == without.shape[1]
+    assert with_names.shape[0] - without.shape[0] > 2 * 10
+
+
+@pytest.mark.parametrize("side", [1, 4])
+def test_no_names_are_written_where_there_is_no_room_for_letters(tmp_path, side):
+    with_names, without = named(tmp_path, ("cat", "dog"), [0, 1] * 512 + [0], side=side, columns=1000)
+    assert with_names.shape == without.shape
+
+
+def test_names_that_differ_at_their_end_differ_on_the_sheet():
+    from gan_image.labels import _fitting
+
+    one, two = (_fitting(f"a class of many letters {n}", 60, 11) for n in (1, 2))
+    assert one != two
+    assert ".." in one

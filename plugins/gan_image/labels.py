@@ -1,0 +1,125 @@
+"""Names of classes beside the images of a sheet: of a row where all its images are of one class, of a column, or of each image."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+SMALLEST = 11
+"""Height of letters, in pixels, below which they cannot be read ..."""
+SHARE = 40
+"""... and how many such heights a large sheet is long, so that its film, which is smaller, can be read too."""
+LONGEST = 14
+"""How many heights of its letters a name may be long."""
+SPACE = 4
+"""Pixels between a name and its images."""
+_PAPER, _INK = "white", "black"
+
+
+def labelled(picture: Image.Image, columns: int, names: Sequence[str], gap: int) -> Image.Image:
+    """`picture`, a sheet of `columns` images in a row with `gap` pixels between them, with the name of each image's class.
+
+    Unchanged where rows or columns are too narrow for letters.
+    """
+    rows = math.ceil(len(names) / columns)
+    wide, high = (picture.width + gap) / columns, (picture.height + gap) / rows
+    size = max(SMALLEST, round(max(picture.size) / SHARE))
+    in_rows = [list(names[start : start + columns]) for start in range(0, len(names), columns)]
+    in_columns = [list(names[start::columns]) for start in range(columns)]
+    if rows > 1 and all(len(set(row)) == 1 for row in in_rows) and high >= SMALLEST:
+        return _beside(picture, [row[0] for row in in_rows], high, min(size, int(high)))
+    if all(len(set(column)) == 1 for column in in_columns) and wide >= SMALLEST:
+        return _above(picture, [column[0] for column in in_columns], wide, size)
+    if wide >= 3 * SMALLEST:
+        return _above_each(picture, in_rows, (wide, high), gap, size)
+    return picture
+
+
+def printable(name: str, label: int) -> str:
+    """A class's name in the letters that Pillow's font has, accents left out; `class 3` where that cannot say it."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    plain = " ".join(plain.split())
+    return plain if plain and plain.isascii() and plain.isprintable() else f"class {label}"
+
+
+def _beside(picture: Image.Image, names: Sequence[str], high: float, size: int) -> Image.Image:
+    names = [_fitting(name, LONGEST * size, size) for name in names]
+    margin = math.ceil(max(_font(size).getlength(name) for name in names)) + 2 * SPACE
+    sheet, draw = _wider(picture, left=margin)
+    for number, name in enumerate(names):
+        middle = (number + 0.5) * high
+        draw.text((margin - SPACE, middle), name, _INK, _font(size), anchor="rm")
+    return sheet
+
+
+def _above(picture: Image.Image, names: Sequence[str], wide: float, size: int) -> Image.Image:
+    if all(_font(SMALLEST).getlength(name) <= wide - 2 for name in names):  # they can lie
+        longest = max(_font(size).getlength(name) for name in names)
+        size = max(SMALLEST, min(size, int(size * (wide - 2) / max(longest, 1.0))))
+        sheet, draw = _wider(picture, top=size + 2 * SPACE)
+        for number, name in enumerate(names):
+            draw.text(((number + 0.5) * wide, size + SPACE), name, _INK, _font(size), anchor="ms")
+        return sheet
+    size = max(SMALLEST, min(size, int(wide)))
+    names = [_fitting(name, LONGEST * size, size) for name in names]
+    margin = math.ceil(max(_font(size).getlength(name) for name in names)) + 2 * SPACE
+    sheet, _ = _wider(picture, top=margin)
+    for number, name in enumerate(names):
+        strip = Image.new("L", (margin, int(wide)), _PAPER)
+        ImageDraw.Draw(strip).text((SPACE, strip.height / 2), name, _INK, _font(size), anchor="lm")
+        sheet.paste(strip.transpose(Image.Transpose.ROTATE_90).convert(sheet.mode), (int(number * wide), 0))
+    return sheet
+
+
+def _above_each(
+    picture: Image.Image, names: Sequence[Sequence[str]], pitch: tuple[float, float], gap: int, size: int
+) -> Image.Image:
+    wide, high = pitch
+    size = max(SMALLEST, min(size, int(wide / 5)))
+    strip = size + 2 * SPACE
+    sheet = Image.new(picture.mode, (picture.width, picture.height + strip * len(names)), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for number, row in enumerate(names):
+        top = round(number * high)
+        part = picture.crop((0, top, picture.width, min(picture.height, round((number + 1) * high) - gap)))
+        sheet.paste(part, (0, top + strip * (number + 1)))
+        for place, name in enumerate(row):
+            left = place * wide + 1
+            draw.text(
+                (left, top + strip * number + size + SPACE),
+                _fitting(name, wide - 2, size),
+                _INK,
+                _font(size),
+                anchor="ls",
+            )
+    return sheet
+
+
+def _wider(picture: Image.Image, *, left: int = 0, top: int = 0) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    sheet = Image.new(picture.mode, (picture.width + left, picture.height + top), _PAPER)
+    sheet.paste(picture, (left, top))
+    return sheet, ImageDraw.Draw(sheet)
+
+
+@lru_cache(maxsize=8)
+def _font(size: int) -> Any:
+    """Pillow's own font, in pixels; the small fixed one where Pillow was built without FreeType."""
+    try:
+        return ImageFont.load_default(size)
+    except (OSError, ImportError):
+        return ImageFont.load_default()
+
+
+def _fitting(text: str, width: float, size: int) -> str:
+    """`text`, without its middle where it is wider than `width` pixels: names often differ at their ends alone."""
+    for left in range(len(text), 0, -1):
+        head, tail = text[: left - left // 2], text[len(text) - left // 2 :]
+        cut = text if left == len(text) else f"{head.rstrip()}..{tail.lstrip()}"
+        if _font(size).getlength(cut) <= width:
+            return cut
+    return ""
