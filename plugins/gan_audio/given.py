@@ -13,7 +13,8 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from gan_audio.data.decode import SUPPORTED, Treatment, UnusableError, decode, quiet
+from gan_audio.data.blocks import UnusableError
+from gan_audio.data.decode import SUPPORTED, Treatment, decode, quiet
 from gan_audio.data.source import as_float
 from gan_audio.spec import AudioSpec
 from gancore.data.files import Entry, why_unreadable
@@ -65,7 +66,9 @@ def read_given(spec: AudioSpec, path: Path) -> Given:
         raise DataError(f"'{path}' cannot be used: it is {error}; give a file of sound ({SUPPORTED})") from None
     if sound.longer:
         raise UsageError(f"'{path}' is longer than {seconds:,.0f} s, which is all that can be given at once; cut it")
-    return Given(cut(as_float(torch.from_numpy(sound.samples)), spec))
+    # At the level that it would have in the data; what is louder than anything there is turned down.
+    wave = as_float(torch.from_numpy(sound.samples)) * (sound.scale / max(sound.peak, spec.full_scale))
+    return Given(cut(wave, spec))
 
 
 def cut(wave: Tensor, spec: AudioSpec) -> Tensor:

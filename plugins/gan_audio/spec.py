@@ -30,7 +30,7 @@ class AudioSpec(SampleSpec):
     instantaneous frequency over pi as a second plane, 0 where the magnitude is at its floor. The Nyquist bin is left out.
     """
 
-    measured: ClassVar[tuple[str, ...]] = ("mean", "scale")
+    measured: ClassVar[tuple[str, ...]] = ("mean", "scale", "full_scale")
     dtype: str = "float32"
     value_range: tuple[float, float] = (-1.0, 1.0)
     representation: Representation = Field("log-stft", description="What networks see of a sound.")
@@ -46,6 +46,7 @@ class AudioSpec(SampleSpec):
     )
     scale: tuple[float, ...] = Field((), description="How far from its mean each row reaches; empty: half the range.")
     given: GivenPart = Field("none", description="What a generator is given of a waveform: nothing, or its log-mel.")
+    full_scale: float = Field(1.0, gt=0.0, description="The value in files of sound that is 1 in samples.")
 
     @model_validator(mode="after")
     def _check_audio(self) -> AudioSpec:
@@ -148,6 +149,13 @@ class AudioSpec(SampleSpec):
         if self.representation == "waveform":
             return (1, self.length)
         return (2 if self.representation == "stft-if" else 1, self.rows, self.frames)
+
+    # --- other data -------------------------------------------------------------------------------------------------
+
+    def adopt(self, hard: Tensor, other: SampleSpec) -> Tensor:
+        """Waveforms of another data set at the levels that they would have in this one; what is louder is clipped."""
+        scale = getattr(other, "full_scale", self.full_scale) / self.full_scale
+        return hard if scale == 1.0 else (hard * scale).clamp(-1.0, 1.0)
 
     # --- there and back ---------------------------------------------------------------------------------------------
 

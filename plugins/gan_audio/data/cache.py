@@ -25,14 +25,18 @@ VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of decoding all files: for each usable one its number, its length in samples, its own rate in Hz, whether its
-    beginning and end were trimmed, and whether it goes on after what was read; and what was skipped."""
+    """What came of decoding all files: for each usable one its number, its length in samples and its own rate in Hz, whether its
+    beginning and end were trimmed, what its samples' full scale stands for and its highest value, whether one channel was
+    taken alone, and what else is to be said of it; and what was skipped."""
 
     used: tuple[int, ...]
     lengths: tuple[int, ...]
     rates: tuple[int, ...]
     cut: tuple[tuple[bool, bool], ...]
-    longer: tuple[bool, ...]
+    scales: tuple[float, ...]
+    peaks: tuple[float, ...]
+    alone: tuple[bool, ...]
+    remarks: tuple[str, ...]
     skipped: tuple[Skipped, ...]
 
 
@@ -58,10 +62,14 @@ class CacheItem:
                 lengths=tuple(content["lengths"]),
                 rates=tuple(content["rates"]),
                 cut=tuple((bool(bits & 1), bool(bits & 2)) for bits in content["cut"]),
-                longer=tuple(map(bool, content["longer"])),
+                scales=tuple(map(float, content["scales"])),
+                peaks=tuple(map(float, content["peaks"])),
+                alone=tuple(map(bool, content["alone"])),
+                remarks=tuple(map(str, content["remarks"])),
                 skipped=tuple(Skipped(*pair) for pair in content["skipped"]),
             )
-            columns = (found.lengths, found.rates, found.cut, found.longer)
+            levels = (found.scales, found.peaks)
+            columns = (found.lengths, found.rates, found.cut, *levels, found.alone, found.remarks)
             sane = all(len(column) == len(found.used) for column in columns) and min(found.lengths, default=0) > 0
             return found if sane and all(0 <= number < files for number in found.used) else None
         except (KeyError, TypeError):
@@ -84,7 +92,10 @@ class CacheItem:
             "lengths": reading.lengths,
             "rates": reading.rates,
             "cut": [first + 2 * last for first, last in reading.cut],
-            "longer": [int(longer) for longer in reading.longer],
+            "scales": reading.scales,
+            "peaks": reading.peaks,
+            "alone": [int(alone) for alone in reading.alone],
+            "remarks": reading.remarks,
             "skipped": [(skipped.path, skipped.reason) for skipped in reading.skipped],
         }
         return self.item.adopt(name, content)

@@ -1,30 +1,23 @@
-"""From the bytes of a sound file to mono int16 samples at one rate, or to plain words for why that is impossible.
-
-Files are decoded in blocks, so what is in memory is what a file holds, never what its header claims.
-"""
+"""From the bytes of a sound file to mono int16 samples at one rate, or to plain words for why that is impossible."""
 
 from __future__ import annotations
 
 import contextlib
-import io
-import os
-import tempfile
+import math
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 import numpy as np
-import soundfile
 
-from gan_audio.data.headers import what_is_missing
+from gan_audio.data.blocks import NEEDS_FFMPEG, UnknownFormatError, UnusableError, blocks_of, explained, open_file
 from gan_audio.data.resampling import Floats, resampled
 from gan_audio.data.source import FULL_SCALE, Shorts
-from gancore.data.files import Entry, why_unreadable
-from gancore.errors import DataError
+from gan_audio.data.streams import Stream, looks_like_sound, mpeg_streams, streams
+from gancore.data.files import Entry
 
-NEEDS_FFMPEG = (".m4a", ".aac", ".wma", ".mka", ".weba", ".amr", ".ac3", ".3gp")
 SUFFIXES = (
     *(".wav", ".wave", ".w64", ".rf64", ".bwf", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".mpga"),
     *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".voc", ".sph", ".nist", ".sf", ".ircam", ".svx", ".iff"),
@@ -40,30 +33,22 @@ PEAK = 0.95
 """What normalisation brings the highest peak to, or leaves it below."""
 ACTIVE_DB = 30.0
 """Frames within this of the loudest one count as active when loudness is measured."""
+CANCELLED = 0.05
+"""Channels cancel out where their mean has less than this part of the power that unrelated ones would leave."""
 FRAME, MARGIN = 0.02, 0.005
 """Seconds of a frame in which loudness is measured, and what trimming keeps before and after the sound."""
-
-_BLOCK = 1 << 18
-_WHOLE = 32 * 1024 * 1024
-
-
-class UnusableError(DataError):
-    """A file without usable sound; the message completes "the file is ...".
-
-    `passing` is true where the cause may lie outside of the file (access, memory) and be gone the next time.
-    """
-
-    def __init__(self, reason: str, *, passing: bool = False) -> None:
-        super().__init__(reason)
-        self.passing = passing
 
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What is done once to each recording: all that its samples depend on. `trim_db` 0 leaves its ends as they are."""
+    """What is done once to each recording: all that its samples depend on. `trim_db` 0 leaves its ends as they are.
+
+    `full_scale` is what in a file becomes 1, where that was told: what is louder is clipped. None leaves it to who sees all files.
+    """
 
     sample_rate: int
     normalise: Literal["none", "peak", "loudness"] = "none"
+    full_scale: float | None = None
     loudness_db: float = -23.0
     trim_db: float = 0.0
     silent_db: float = -60.0
@@ -72,15 +57,21 @@ class Treatment:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A recording: `samples` int16 `[n]`, n at least 1, of a file with `rate` Hz.
+    """A recording: `samples` int16 `[n]`, n at least 1, of a file with `rate` Hz, and what is to be said about it.
 
-    `cut` says whether its beginning and its end were trimmed, `longer` whether the file goes on after what was read.
+    Where levels are kept as they are, the full scale of `samples` stands for `scale` in the file, a power of two that is 1 unless
+    the file goes beyond; `peak` is its highest value. `cut` says whether its beginning and its end were trimmed, `longer`
+    whether the file goes on after what was read, `alone` whether one channel was taken, since together they cancel out.
     """
 
     samples: Shorts
     rate: int
     cut: tuple[bool, bool] = (False, False)
     longer: bool = False
+    scale: float = 1.0
+    peak: float = 1.0
+    alone: bool = False
+    remark: str = ""
 
 
 @contextlib.contextmanager
@@ -92,36 +83,61 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def is_sound(name: str) -> bool:
-    """Whether a file is one to look at, by its suffix."""
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+def is_sound(entry: Entry) -> bool:
+    """Whether a file is one to look at: by its suffix, or by its first bytes where it has none."""
+    suffix = PurePosixPath(entry.name).suffix.lower()
+    if suffix or not entry.size:
+        return suffix in SUFFIXES
+    try:
+        with entry.open() as file:
+            return looks_like_sound(file, entry.size)
+    except Exception:  # whatever it is, nothing says that it is a sound
+        return False
 
 
 def decode(entry: Entry, treatment: Treatment) -> Sound:
-    """The recording in a file: channels averaged, resampled, trimmed, normalised, in this order. Raises UnusableError."""
-    with _explained():
+    """The recording in a file: channels averaged, resampled, trimmed, normalised, in this order. Raises UnusableError.
+
+    Streams that a file holds one after the other become one recording; it ends before one that is damaged.
+    """
+    with explained():
         if not entry.size:
             raise UnusableError("empty")
-        with _blocks(entry) as (rate, blocks):
-            if not RATES[0] <= rate <= RATES[1]:
-                raise UnusableError(f"without a usable sample rate ({rate:,} Hz)")
-            most = max(1, round(treatment.max_seconds * rate))
-            taken = _Taken(blocks, most)
-            x = np.concatenate([*resampled(taken, rate, treatment.sample_rate), np.zeros(0, np.float32)])
-        if not taken.count:
+        with open_file(entry) as file:
+            parts, remark = _parts(entry, file, treatment)
+        x = np.concatenate([part.samples for part in parts])
+        if not len(x):
             raise UnusableError("without a single sample")
-        return _treated(x, rate, treatment, longer=taken.longer)
+        sound = _treated(x, parts[0].rate, treatment)
+        longer = parts[-1].longer
+        if longer:
+            remark = f"used in part (its first {treatment.max_seconds:,g} s, by max_seconds)"
+        alone = any(part.alone for part in parts)
+        return replace(sound, longer=longer, alone=alone, remark=remark or sound.remark)
 
 
 # --- decoding ---------------------------------------------------------------------------------------------------------
 
 
-class _Taken:
-    """The first `most` samples of mono blocks; `count` of them there were, and `longer` says if there were more."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One stream: mono float samples at the rate wanted, and its own rate."""
 
-    def __init__(self, blocks: Iterable[Floats], most: int) -> None:
-        self.blocks, self.most = blocks, most
+    samples: Floats
+    rate: int
+    seconds: float
+    longer: bool
+    alone: bool
+
+
+class _Taken:
+    """The first `most` frames of blocks `[n, channels]`, mixed to mono, or of one channel where `channel` says which."""
+
+    def __init__(self, blocks: Iterable[Floats], channels: int, most: int, channel: int | None = None) -> None:
+        self.blocks, self.channels, self.most, self.channel = blocks, channels, most, channel
         self.count, self.longer = 0, False
+        # Of each channel and, last, of their mean: sums of values and of their squares.
+        self.sums = np.zeros((2, channels + 1))
 
     def __iter__(self) -> Iterator[Floats]:
         for block in self.blocks:
@@ -130,141 +146,74 @@ class _Taken:
             self.longer = len(block) > self.most - self.count
             block = block[: self.most - self.count]
             self.count += len(block)
-            yield block
+            if self.channels == 1:
+                yield block[:, 0]
+            elif self.channel is not None:
+                yield np.ascontiguousarray(block[:, self.channel])
+            else:
+                mean = block.mean(axis=1, dtype=np.float32)
+                for at, values in ((slice(-1), block), (slice(-1, None), mean[:, None])):
+                    self.sums[:, at] += values.sum(0, dtype=np.float64), np.square(values, dtype=np.float64).sum(0)
+                yield mean
             if self.longer:
                 return
 
+    def cancelled(self) -> int | None:
+        """The loudest channel, where next to nothing is left of all of them when they are mixed; else None."""
+        if self.channels == 1 or self.channel is not None or not self.count:
+            return None
+        mean, square = self.sums / self.count
+        power = square - mean * mean
+        loudest = int(power[:-1].argmax())
+        # Channels that have nothing to do with each other leave one part in so many of their power.
+        left = power[:-1].mean() / self.channels
+        return loudest if power[loudest] > 1e-12 and power[-1] < CANCELLED * left else None
 
-@contextlib.contextmanager
-def _blocks(entry: Entry) -> Iterator[tuple[int, Iterator[Floats]]]:
-    """The sample rate of a file and its mono blocks, by libsndfile, or by audioread for what only that knows."""
-    with _open(entry) as file:
-        if missing := what_is_missing(file, entry.size):
-            raise UnusableError(f"truncated ({missing})")
-        file.seek(0)
-        steady = _Steady(file)
+
+def _parts(entry: Entry, file: IO[bytes], treatment: Treatment) -> tuple[list[_Part], str]:
+    """What is in each stream of a file, and what is to be said of those that are left out."""
+    found = streams(file, entry.size, treatment.max_seconds)
+    try:
+        return _joined(entry, file, treatment, found)
+    except UnknownFormatError:
+        # What lies before the first frame of an MP3 may be anything.
+        if not (found := mpeg_streams(file, 0, entry.size, treatment.max_seconds)):
+            raise
+        return _joined(entry, file, treatment, found)
+
+
+def _joined(entry: Entry, file: IO[bytes], treatment: Treatment, found: Sequence[Stream]) -> tuple[list[_Part], str]:
+    parts: list[_Part] = []
+    left = treatment.max_seconds
+    for number, stream in enumerate(found):
         try:
-            opened = soundfile.SoundFile(steady)
-        except soundfile.LibsndfileError as error:
-            if error.code != 1:
+            with explained():
+                part = _part(entry, file, stream, treatment, left)
+        except UnusableError as error:
+            if not number or error.passing:
                 raise
-            if not entry.name.lower().endswith(NEEDS_FFMPEG):
-                raise UnusableError("not a sound file of a known format") from error
-            file.seek(0)
-            with _by_audioread(file, PurePosixPath(entry.name).suffix) as found:
-                yield found
-            return
-        with opened:
-            if not 1 <= opened.channels <= MAX_CHANNELS:
-                raise UnusableError(f"without usable sound ({opened.channels:,} channels)")
-            yield opened.samplerate, _by_soundfile(opened)
-        if steady.error is not None:
-            raise steady.error
-
-
-class _Steady:
-    """A file as libsndfile is given it, which calls from C, where no exception can pass.
-
-    An impossible seek moves nothing, and what cannot be read is an end; `error` says why.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        self.error: OSError | None = None
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        with contextlib.suppress(ValueError, OverflowError, OSError):
-            self.file.seek(offset, whence)
-        return self.tell()
-
-    def tell(self) -> int:
-        return self.file.tell()
-
-    def read(self, count: int = -1) -> bytes:
-        try:
-            return self.file.read(count)
-        except OSError as error:
-            self.error = self.error or error
-            return b""
-
-
-def _open(entry: Entry) -> IO[bytes]:
-    """A file that can be sought in. A large one in a folder is read as it is decoded; seeking in an archive would be slow."""
-    file = entry.open()
-    if entry.size > _WHOLE and isinstance(file, io.BufferedReader):
-        return file
-    with file:
-        try:
-            # Not more than was seen when it was listed: an archive may lie, and memory is taken before it is filled.
-            return io.BytesIO(file.read(entry.size))
-        except Exception as error:
-            raise DataError(why_unreadable(error)) from error
-
-
-def _by_soundfile(opened: Any) -> Iterator[Floats]:
-    frames = max(1, _BLOCK // opened.channels)
-    count = 0
-    while True:
-        block = opened.read(frames, dtype="float32", always_2d=True)
-        count += len(block)
-        if len(block):
-            yield block[:, 0] if opened.channels == 1 else block.mean(axis=1, dtype=np.float32)
-        if len(block) < frames:
+            return parts, f"used in part (stream {number + 1:,} of {len(found):,} in it is {error})"
+        parts.append(part)
+        left -= part.seconds
+        if part.longer:
             break
-    if count < opened.frames and opened.frames < 2**62:
-        raise UnusableError(f"truncated (its header promises {opened.frames:,} frames, {count:,} could be read)")
+    return parts, ""
 
 
-@contextlib.contextmanager
-def _by_audioread(file: IO[bytes], suffix: str) -> Iterator[tuple[int, Iterator[Floats]]]:
-    """What ffmpeg or a decoder of the system makes of the file: 16 bit, interleaved, in bytes."""
-    try:
-        import audioread  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise UnusableError("of a format that needs audioread and ffmpeg") from error
-    with tempfile.TemporaryDirectory(prefix="gan-audio-") as folder:
-        path = os.path.join(folder, f"sound{suffix}")
-        with open(path, "wb") as copy:
-            while part := file.read(1 << 20):
-                copy.write(part)
-        try:
-            opened = audioread.audio_open(path)
-        except audioread.NoBackendError as error:
-            raise UnusableError("of a format that needs ffmpeg, which is not installed or cannot read it") from error
-        with opened:
-            if not 1 <= opened.channels <= MAX_CHANNELS:
-                raise UnusableError(f"without usable sound ({opened.channels:,} channels)")
-            yield opened.samplerate, _from_bytes(opened, opened.channels)
-
-
-def _from_bytes(buffers: Iterable[bytes], channels: int) -> Iterator[Floats]:
-    rest = b""
-    for buffer in buffers:
-        data = rest + bytes(buffer)
-        whole = len(data) // (2 * channels) * 2 * channels
-        rest = data[whole:]
-        frames = np.frombuffer(data[:whole], dtype="<i2").reshape(-1, channels)
-        yield frames.mean(axis=1, dtype=np.float32) / np.float32(FULL_SCALE)
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Decoders raise nearly anything on damaged data: all of it becomes UnusableError in plain words."""
-    try:
-        yield
-    except UnusableError:
-        raise
-    except DataError as error:
-        raise UnusableError(str(error), passing=isinstance(error.__cause__, OSError)) from error
-    except MemoryError as error:
-        raise UnusableError("too large for this machine's memory", passing=True) from error
-    except soundfile.LibsndfileError as error:
-        words = error.error_string.rstrip(".").lower().removeprefix("error : ")
-        raise UnusableError(f"damaged ({words})") from error
-    except OSError as error:
-        raise UnusableError(why_unreadable(error), passing=True) from error
-    except Exception as error:
-        raise UnusableError(f"damaged ({error or type(error).__name__})") from error
+def _part(entry: Entry, file: IO[bytes], stream: Stream, treatment: Treatment, seconds: float) -> _Part:
+    if stream.missing:
+        raise UnusableError(f"truncated ({stream.missing})")
+    channel: int | None = None
+    while True:
+        with blocks_of(entry, file, stream) as (rate, channels, blocks):
+            if not RATES[0] <= rate <= RATES[1]:
+                raise UnusableError(f"without a usable sample rate ({rate:,} Hz)")
+            if not 1 <= channels <= MAX_CHANNELS:
+                raise UnusableError(f"without usable sound ({channels:,} channels)")
+            taken = _Taken(blocks, channels, max(1, round(seconds * rate)), channel)
+            x = np.concatenate([*resampled(taken, rate, treatment.sample_rate), np.zeros(0, np.float32)])
+        if channel is not None or (channel := taken.cancelled()) is None:
+            return _Part(x, rate, taken.count / rate, taken.longer, channel is not None)
 
 
 # --- level ------------------------------------------------------------------------------------------------------------
@@ -275,7 +224,10 @@ def amplitude(decibels: float) -> float:
     return 10.0 ** (decibels / 20.0)
 
 
-def _treated(x: Floats, rate: int, treatment: Treatment, *, longer: bool) -> Sound:
+def _treated(x: Floats, rate: int, treatment: Treatment) -> Sound:
+    scale, remark = 1.0, ""
+    if treatment.normalise == "none" and treatment.full_scale is not None:
+        x = x / np.float32(treatment.full_scale)
     size = np.abs(x)
     peak = float(size.max())
     if peak < amplitude(treatment.silent_db) or peak == 0.0:
@@ -286,14 +238,20 @@ def _treated(x: Floats, rate: int, treatment: Treatment, *, longer: bool) -> Sou
         margin = round(MARGIN * treatment.sample_rate)
         first, last = max(0, int(loud[0]) - margin), min(len(x), int(loud[-1]) + 1 + margin)
     x = x[first:last]
-    gain = _gain(x, peak, treatment)
+    if treatment.normalise != "none":
+        gain = _gain(x, peak, treatment)
+    elif treatment.full_scale is None:
+        scale = max(1.0, 2.0 ** math.ceil(math.log2(peak)))  # so that nothing is lost before all files are seen
+        gain = 1.0 / scale
+    else:
+        gain = 1.0
+        if peak > 1.0:
+            remark = f"clipped (it reaches {peak:,.3g} times full scale)"
     samples = np.rint(x * np.float32(gain * FULL_SCALE)).clip(-FULL_SCALE, FULL_SCALE - 1.0).astype(np.int16)
-    return Sound(samples, rate, (first > 0, last < len(size)), longer)
+    return Sound(samples, rate, (first > 0, last < len(size)), scale=scale, peak=peak, remark=remark)
 
 
 def _gain(x: Floats, peak: float, treatment: Treatment) -> float:
-    if treatment.normalise == "none":
-        return 1.0 / max(1.0, peak)  # louder than full scale is turned down, not clipped
     if treatment.normalise == "peak":
         return PEAK / peak
     return min(amplitude(treatment.loudness_db) / active_rms(x, treatment.sample_rate), PEAK / peak)

@@ -21,20 +21,13 @@ import torch
 from pydantic import Field, StringConstraints, model_validator
 from torch import Tensor
 
+from gan_audio.data.blocks import NEEDS_FFMPEG, UnusableError
 from gan_audio.data.cache import VERSION, CacheItem, Reading, Recorder
-from gan_audio.data.decode import (
-    NEEDS_FFMPEG,
-    SUPPORTED,
-    Sound,
-    Treatment,
-    UnusableError,
-    amplitude,
-    decode,
-    is_sound,
-    quiet,
-)
+from gan_audio.data.decode import SUPPORTED, Sound, Treatment, amplitude, decode, is_sound, quiet
 from gan_audio.data.labels import LABEL, NamePattern, by_pattern, is_chosen
+from gan_audio.data.levels import Levels
 from gan_audio.data.options import SoundOptions
+from gan_audio.data.resampling import Floats
 from gan_audio.data.source import FULL_SCALE, Clips, ClipSource, Longs, Place, Shorts
 from gancore.components import ProgressReport
 from gancore.data.classes import Layout, Part, lay_out, number_classes
@@ -96,6 +89,11 @@ class Options(SoundOptions):
         "none",
         description="Level of each file: as it is, its highest peak at 0.95, or its loudness at loudness_db.",
     )
+    full_scale: Literal["auto"] | Annotated[float, Field(gt=0.0, le=1e12)] = Field(
+        "auto",
+        description="With normalise=none: the value in files that becomes 1, the same for all; what is louder is clipped. auto:"
+        " 1, or the highest value that there is, where files go beyond as those of floating-point numbers can.",
+    )
     loudness_db: float = Field(
         -23.0,
         ge=-60.0,
@@ -128,6 +126,8 @@ class Options(SoundOptions):
     @model_validator(mode="after")
     def _check(self) -> Options:
         _ = self.name_pattern
+        if self.full_scale != "auto" and self.normalise != "none":
+            raise ValueError(f"full_scale={self.full_scale:g} goes with normalise=none, not {self.normalise}")
         return self
 
     @property
@@ -138,20 +138,20 @@ class Options(SoundOptions):
     @property
     def treatment(self) -> Treatment:
         """What is done to each file when it is decoded."""
-        names = Treatment.__dataclass_fields__
-        return Treatment(**{name: getattr(self, name) for name in names})
+        given = {name: getattr(self, name) for name in Treatment.__dataclass_fields__}
+        return Treatment(**given | {"full_scale": None if self.full_scale == "auto" else self.full_scale})
 
 
 def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
     """Clips of every file that holds sound, in the order of the files' names.
 
     Files that hold none, or whose name does not match the pattern, are listed in the report with the reason. So are files
-    that are used in part; a sample rate that most files do not reach is among its notes. Raises UsageError for a path or
-    labels that cannot be, DataError when there is no sound.
+    that are used in part. Its notes say that most files do not reach the sample rate, what was done to levels, and of which
+    files one channel was taken. Raises UsageError for a path or labels that cannot be, DataError when there is no sound.
     """
     archive = options.path.expanduser().is_file()
     tree = scan(options.path, what="recordings", max_bytes=MAX_ENTRY_BYTES if archive else MAX_FILE_BYTES)
-    sounds = [entry for entry in tree.entries if is_sound(entry.name)]
+    sounds = [entry for entry in tree.entries if is_sound(entry)]
     chosen = [entry for entry in sounds if is_chosen(entry.name, options.include, options.exclude)]
     if not chosen:
         raise DataError(_nothing(options, len(sounds), 0, tree.problems))
@@ -160,18 +160,21 @@ def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
     reading, samples, file = _decoded(tree, entries, options, progress)
     names = [entries[number].name for number in reading.used]
     usable, skipped = _usable(names, reading, options)
-    clips, recording, silent = _clips(reading, samples, usable, names, options)
-    skipped = [*tree.problems, *layout.skipped, *reading.skipped, *skipped, *silent]
+    levels = Levels.of(reading, usable, names, options.treatment)
+    usable, hushed = levels.heard(usable, names)
+    clips, recording, silent = _clips(reading, samples, usable, names, levels.gains, options)
+    skipped = [*tree.problems, *layout.skipped, *reading.skipped, *skipped, *hushed, *silent]
     skipped.sort(key=lambda one: one.path)
     if not len(clips):
         raise DataError(_nothing(options, len(sounds), len(entries), skipped))
 
     labels, classes = _labels([layout.words[reading.used[number]] for number in recording.tolist()], options)
-    notes = (*layout.notes, *_slow(reading, options))
+    notes = (*layout.notes, *levels.notes(), *_alone(reading, usable, names), *_slow(reading, options))
     found = len(entries) + len(tree.problems) + len(layout.skipped)
     report = ScanReport(str(options.path), found=found, used=len(clips), skipped=tuple(skipped), notes=notes)
+    gains = levels.gains[recording]
     source = ClipSource(
-        options.spec(classes),
+        options.spec(classes).changed(full_scale=levels.full_scale),
         samples,
         clips,
         labels,
@@ -180,6 +183,7 @@ def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
         place=options.place,
         fade=round(options.fade_ms / 1000.0 * options.sample_rate),
         groups=torch.from_numpy(recording),
+        gains=None if (gains == 1.0).all() else gains,
         file=file,
     )
     # Any clips would do that stand for all; these are spread evenly, and the same each time.
@@ -225,7 +229,7 @@ def _read(
     entries: Sequence[Entry], item: CacheItem | None, options: Options, progress: ProgressReport
 ) -> tuple[Reading, Shorts, Path | None]:
     skipped: list[Skipped] = []
-    used: list[tuple[int, int, int, tuple[bool, bool], bool]] = []
+    used: list[tuple[int, int, int, tuple[bool, bool], float, float, bool, str]] = []
     lasting = True
     limit = options.memory_limit_mb * 2**20
     with quiet(), Recorder(item, limit, f"data set '{options.path}'") as recorder:
@@ -235,12 +239,13 @@ def _read(
                 skipped.append(Skipped(entries[number].name, str(sound)))
                 continue
             recorder.add(sound.samples)
-            used.append((number, len(sound.samples), sound.rate, sound.cut, sound.longer))
+            about = (sound.cut, sound.scale, sound.peak, sound.alone, sound.remark)
+            used.append((number, len(sound.samples), sound.rate, *about))
         if not used:
             skipped.sort(key=lambda one: one.path)
             raise DataError(_nothing(options, len(entries), len(entries), skipped))
-        numbers, lengths, rates, cut, longer = zip(*used, strict=True)
-        reading = Reading(numbers, lengths, rates, cut, longer, tuple(skipped))
+        numbers, lengths, rates, cut, scales, peaks, alone, remarks = zip(*used, strict=True)
+        reading = Reading(numbers, lengths, rates, cut, scales, peaks, alone, remarks, tuple(skipped))
         return reading, *recorder.keep(reading, lasting=lasting)
 
 
@@ -282,13 +287,13 @@ def _usable(names: Sequence[str], reading: Reading, options: Options) -> tuple[L
             skipped.append(Skipped(name, f"too long ({seconds:,.2f} s, {length:,} samples) with long=skip"))
         else:
             usable.append(number)
-            if reading.longer[number]:
-                skipped.append(Skipped(name, f"used in part (its first {options.max_seconds:,g} s, by max_seconds)"))
+            if reading.remarks[number]:
+                skipped.append(Skipped(name, reading.remarks[number]))
     return np.array(usable, dtype=np.int64), skipped
 
 
 def _clips(
-    reading: Reading, samples: Shorts, usable: Longs, names: Sequence[str], options: Options
+    reading: Reading, samples: Shorts, usable: Longs, names: Sequence[str], gains: Floats, options: Options
 ) -> tuple[Clips, Longs, list[Skipped]]:
     """Where clips are, the number of each one's recording `[n]`, and recordings of which parts are silent."""
     lengths = np.array(reading.lengths, dtype=np.int64)
@@ -306,7 +311,7 @@ def _clips(
     if options.long == "split":
         least = amplitude(options.silent_db) * FULL_SCALE
         peaks = [_peak(samples[a : a + n]) for a, n in zip(start.tolist(), span.tolist(), strict=True)]
-        heard = np.array(peaks) >= least
+        heard = np.array(peaks) * gains[number] >= least
         for one, count in Counter(number[~heard].tolist()).items():
             parts = f"{count:,} of {int((number == one).sum()):,} parts"
             skipped.append(Skipped(names[one], f"in part silent ({parts}, which are left out)"))
@@ -342,6 +347,15 @@ def _labels(words: Sequence[str | None], options: Options) -> tuple[Tensor | Non
     )
     classes, numbers = number_classes(words, labels=options.labels, source=options.path, todo=todo)
     return None if numbers is None else torch.tensor(numbers, dtype=torch.int64), classes
+
+
+def _alone(reading: Reading, usable: Longs, names: Sequence[str]) -> Iterator[str]:
+    """What is to be said of recordings whose channels cancel out."""
+    those = [names[number] for number in usable.tolist() if reading.alone[number]]
+    if those:
+        files = "1 file" if len(those) == 1 else f"{len(those):,} files"
+        some = ", ".join(those[:3]) + (" ..." if len(those) > 3 else "")
+        yield f"channels of {files} cancel out when mixed, so the loudest is taken alone ({some})"
 
 
 def _slow(reading: Reading, options: Options) -> Iterator[str]:

@@ -122,7 +122,7 @@ class ClipSource:
     What is longer than a clip is cut to it, from the beginning, the middle or a random place by `crop`; what is shorter has
     silence after it, around it or at random on both sides by `place`. Over `fade` samples, in the form of a raised cosine,
     sound rises where its beginning was cut off, and falls where its end was, or where silence follows. `labels` and
-    `groups` are int64 `[n]` or None; labels are left out where `spec` has no classes.
+    `groups` are int64 `[n]` or None; labels are left out where `spec` has no classes. Clips are multiplied by `gains` `[n]`.
     """
 
     in_memory = True
@@ -139,9 +139,11 @@ class ClipSource:
         place: Place = "start",
         fade: int = 0,
         groups: Tensor | None = None,
+        gains: np.ndarray[Any, np.dtype[np.float32]] | None = None,
         file: Path | None = None,
     ) -> None:
         self.spec = spec
+        self.gains = gains
         self.samples = samples
         self.clips = clips
         self.labels = labels if spec.classes else None
@@ -177,6 +179,8 @@ class ClipSource:
             if fall:
                 sound[count - len(ramp) :] *= ramp[::-1]
         waves /= np.float32(FULL_SCALE)
+        if self.gains is not None:
+            np.clip(waves * self.gains[rows, None], -1.0, 1.0, out=waves)
         return torch.from_numpy(waves)[:, None], None if self.labels is None else self.labels[indices]
 
     def __getstate__(self) -> dict[str, Any]:

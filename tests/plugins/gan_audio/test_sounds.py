@@ -12,7 +12,7 @@ import soundfile
 import torch
 from pydantic import ValidationError
 
-from gan_audio.data import decode
+from gan_audio.data import blocks
 from gan_audio.data.decode import active_rms
 from gan_audio.data.sounds import Options, open_sounds
 from gancore.data.held_out import split
@@ -527,8 +527,8 @@ def test_progress_is_told(folder):
 def test_large_file_is_decoded_in_place(folder, monkeypatch):
     x = sixteen_bits(noise(1, 5000))
     save(folder / "a.wav", x)
-    monkeypatch.setattr(decode, "_WHOLE", 100)
-    monkeypatch.setattr(decode, "_BLOCK", 600)
+    monkeypatch.setattr(blocks, "_WHOLE", 100)
+    monkeypatch.setattr(blocks, "_BLOCK", 600)
     with zipfile.ZipFile(folder / "b.zip", "w") as archive:
         archive.write(folder / "a.wav", "a.wav")
     assert np.array_equal(waves(open_(folder, long="crop-start"))[0], x[:LENGTH])

@@ -194,8 +194,8 @@ def test_file_for_ffmpeg_says_so_where_there_is_none(folder, monkeypatch):
 
 def test_file_that_cannot_be_read_now_is_looked_at_again(folder, monkeypatch):
     soundfile.write(folder / "late.wav", NOISE, 8000)
-    (folder / "late.wav").rename(folder / "aside")
-    (folder / "late.wav").symlink_to(folder / "aside")
+    (folder / "late.wav").rename(folder / "aside.bin")
+    (folder / "late.wav").symlink_to(folder / "aside.bin")
     from gancore.data import files
 
     opened = files._Folder.open
