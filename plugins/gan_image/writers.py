@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from gan_image.labels import labelled, printable
 from gan_image.spec import ImageSpec
 from gancore.errors import UsageError
+from gancore.naming import sample_name
 from gancore.options import Options
 from gancore.storage import replacing
 
@@ -144,7 +144,7 @@ def sheet(pictures: np.ndarray, columns: int) -> Image.Image:
 class PngWriter:
     """Every image in its own size: `<stem>-00012.png`, or `<stem>-00012-cat.png` with labels.
 
-    A class whose name does not begin with a letter is written `class3`. Channels are treated as on a sheet.
+    `gancore.naming` says what is kept of a class's name. Channels are treated as on a sheet.
     """
 
     def __init__(self, options: PngOptions, spec: ImageSpec) -> None:
@@ -153,18 +153,11 @@ class PngWriter:
 
     def write(self, samples: Tensor, folder: Path, stem: str, labels: Sequence[int] | None = None) -> list[Path]:
         """Write `samples` uint8 `[n, channels, height, width]`, n at least 1, numbered from 0."""
+        shown = labels if self.options.class_names else None
         return [
-            _save_png(_image(picture), folder / f"{stem}-{number:05d}{self._suffix(number, labels)}.png")
+            _save_png(_image(picture), folder / sample_name(stem, number, ".png", shown, self.spec.classes))
             for number, picture in enumerate(_displayable(samples))
         ]
-
-    def _suffix(self, number: int, labels: Sequence[int] | None) -> str:
-        if labels is None or not self.options.class_names:
-            return ""
-        label = int(labels[number])
-        name = self.spec.classes[label] if 0 <= label < len(self.spec.classes) else str(label)
-        safe = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")[:40] or str(label)
-        return f"-{safe}" if safe[0].isalpha() else f"-class{safe}"
 
 
 # --- animations -------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -169,20 +168,6 @@ def class_name(number: int, labels: Sequence[int] | None, spec: AudioSpec) -> st
         return ""
     label = int(labels[number])
     return spec.classes[label] if 0 <= label < len(spec.classes) else str(label)
-
-
-def file_name(stem: str, number: int, labels: Sequence[int] | None, spec: AudioSpec, suffix: str) -> str:
-    """`<stem>-00012.wav`, or `<stem>-00012-drum.wav` with labels: safe in any file system.
-
-    Of a class's name letters, digits and underscores of ASCII are kept; a class `3`, or one with no such letter in it, is
-    written `class3`, by its name or index.
-    """
-    part = ""
-    if labels is not None:
-        name = class_name(number, labels, spec)
-        safe = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")[:40] or str(int(labels[number]))
-        part = f"-{safe}" if safe[0].isalpha() else f"-class{safe}"
-    return f"{stem}-{number:05d}{part}{suffix}"
 
 
 # --- sheets -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gan_audio.spec import AudioSpec
 from gan_audio.writers.colours import coloured
-from gan_audio.writers.common import SILENT, Waves, class_name, file_name, save_picture, waves_of
+from gan_audio.writers.common import SILENT, Waves, class_name, save_picture, waves_of
 from gan_audio.writers.drawing import (
     FAINT,
     INK,
@@ -33,6 +33,7 @@ from gan_audio.writers.drawing import (
     top_of,
     waveform,
 )
+from gancore.naming import sample_name
 
 TEXT = 13
 TICK = 5
@@ -76,7 +77,7 @@ class SpectrogramWriter:
             name = class_name(number, labels, self.spec)
             title = printable(name, int(labels[number])) if labels is not None else f"sample {number}"
             image = self.picture(wave, title + ", not finite" * (number in broken))
-            path = folder / file_name(stem, number, labels, self.spec, ".png")
+            path = folder / sample_name(stem, number, ".png", labels, self.spec.classes)
             written.append(save_picture(path, image))
         return written
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from gan_audio.spec import AudioSpec
-from gan_audio.writers.common import Voice, WaveOptions, file_name, save_wave
+from gan_audio.writers.common import Voice, WaveOptions, save_wave
+from gancore.naming import sample_name
 
 
 class WavOptions(WaveOptions):
@@ -32,7 +33,7 @@ class WavWriter:
         """Write `samples` float32 `[n, 1, length]`, n at least 1, numbered from 0."""
         return [
             save_wave(
-                folder / file_name(stem, number, labels, self.spec, ".wav"),
+                folder / sample_name(stem, number, ".wav", labels, self.spec.classes),
                 wave,
                 self.spec.sample_rate,
                 self.options.format,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from gan_text.spec import TextSpec
 from gan_text.writers.common import classes_of, save, texts_of
+from gancore.naming import sample_name
 from gancore.options import Options
 
 
@@ -33,14 +33,8 @@ class TxtWriter:
     def write(self, samples: Tensor, folder: Path, stem: str, labels: Sequence[int] | None = None) -> list[Path]:
         """Write `samples` int32 `[n, length]`, n at least 1, numbered from 0."""
         texts = texts_of(samples, self.spec)
-        names = classes_of(labels, self.spec, len(texts)) if self.options.classes else None
-        ends = [""] * len(texts) if names is None else [f"-{_plain(name)}" for name in names]
+        shown = labels if self.options.classes and classes_of(labels, self.spec, len(texts)) is not None else None
         return [
-            save(folder / f"{stem}-{number:05d}{end}.txt", f"{text}\n")
-            for number, (text, end) in enumerate(zip(texts, ends, strict=True))
+            save(folder / sample_name(stem, number, ".txt", shown, self.spec.classes), f"{text}\n")
+            for number, text in enumerate(texts)
         ]
-
-
-def _plain(name: str) -> str:
-    """A class name as part of a file name: anything but letters, digits, `_` and `-` becomes `_`; at most 40 characters."""
-    return re.sub(r"[^\w-]", "_", name)[:40]

@@ -97,7 +97,7 @@ def test_pictures_are_of_the_size_asked_for_with_margins_of_paper(tmp_path):
 def test_a_picture_for_each_sample_is_named_after_its_class(tmp_path):
     writer = SpectrogramWriter(SpectrogramOptions(), SPEC.changed(classes=("a/b", "鼓")))
     paths = writer.write(tones(200.0, 300.0), tmp_path / "new", "sample", [0, 1])
-    assert [p.name for p in paths] == ["sample-00000-a_b.png", "sample-00001-class1.png"]
+    assert [p.name for p in paths] == ["sample-00000-a_b.png", "sample-00001-鼓.png"]
     assert sorted((tmp_path / "new").iterdir()) == paths
 
 

@@ -89,7 +89,7 @@ def test_single_texts_have_their_class_in_their_name(tmp_path: Path) -> None:
     spec = spec_of(("x/../y", "ü"))
     hard = spec.encode(PLAIN[:2])
     files = TxtWriter(TxtOptions(), spec).write(hard, tmp_path, "s", [0, 1])
-    assert [f.name for f in files] == ["s-00000-x____y.txt", "s-00001-ü.txt"]
+    assert [f.name for f in files] == ["s-00000-x_y.txt", "s-00001-ü.txt"]
     assert {f.parent for f in files} == {tmp_path}
     files = TxtWriter(TxtOptions(classes=False), spec).write(hard, tmp_path, "s", [0, 1])
     assert [f.name for f in files] == ["s-00000.txt", "s-00001.txt"]
@@ -127,3 +127,9 @@ def test_labels_that_fit_no_class_are_refused(labels: list[int], tmp_path: Path)
     spec = spec_of(("x", "y"))
     with pytest.raises(UsageError, match="2 texts to write need a label each, from 0 to 1"):
         TxtWriter(TxtOptions(), spec).write(spec.encode(PLAIN[:2]), tmp_path, "s", labels)
+
+
+def test_names_of_files_tell_classes_of_any_script(tmp_path: Path) -> None:
+    spec = spec_of(("été", "新闻"))
+    files = TxtWriter(TxtOptions(), spec).write(spec.encode(PLAIN[:2]), tmp_path, "s", [1, 0])
+    assert [f.name for f in files] == ["s-00000-新闻.txt", "s-00001-été.txt"]
