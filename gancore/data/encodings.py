@@ -46,6 +46,24 @@ def likely_encoding(data: bytes) -> str:
     A byte order mark decides, then zero bytes as UTF-16 has them, then whether it is UTF-8. Of other encodings that is
     taken in which most characters beyond ASCII are common ones, in the company that they usually keep.
     """
+    return _guess(data) or ("latin-1" if _decoded(data[:LOOKED_AT], "cp1252", False) is None else "cp1252")
+
+
+def foreign_encoding(data: bytes) -> str | None:
+    """The codec of text that was written in another encoding than UTF-8, as far as it can be told.
+
+    None for UTF-8, with mistakes in it or without, and for what is no text or too short to say.
+    """
+    text = data[:LOOKED_AT].decode("utf-8", errors="replace")
+    beyond, bad = sum(letter > "\x7f" for letter in text), text.count("\ufffd")
+    codec = _guess(data)
+    if beyond > 2 * bad or codec.startswith("utf-8") or (beyond < 4 and codec != "cp1252"):
+        return None
+    return codec or None
+
+
+def _guess(data: bytes) -> str:
+    """As `likely_encoding`, but an empty text where nothing fits."""
     whole = len(data) <= LOOKED_AT
     data = data[:LOOKED_AT]
     for mark, codec in _MARKS:
@@ -61,7 +79,7 @@ def likely_encoding(data: bytes) -> str:
         natural = 0.0 if text is None else share(text)
         if natural > most:
             best, most = codec, natural
-    return best or ("latin-1" if _decoded(data, "cp1252", whole) is None else "cp1252")
+    return best
 
 
 def decode(data: bytes) -> str:

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from gan_text.data.reading import TABLES, Problems, Reader, Texts, file_entry, read
+from gan_text.data.inputs import TABLES, Problems, Reader, Texts, file_entry
+from gan_text.data.reading import read
 from gan_text.data.source import TokenSource
 from gan_text.data.taking import Taken, Taking
 from gan_text.data.tokenizers import Vocabulary, make, pretrained
@@ -42,7 +43,7 @@ class Options(BaseOptions):
         min_length=1,
         max_length=1000,
         description="The column of .csv and .tsv files, or field of .jsonl files, that holds the text; not given: `text`, or the "
-        "only column. The first line of .csv and .tsv files names the columns; in .tsv files quotes mean nothing.",
+        "only column. The first line of .csv and .tsv files names the columns; commas, semicolons, tabs or | separate them.",
     )
     label_column: str | None = Field(
         None, min_length=1, max_length=1000, description="The column or field that names the class of each text."

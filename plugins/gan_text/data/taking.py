@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 
 from gan_text.data.encoding import Encoder
-from gan_text.data.reading import Problems
+from gan_text.data.inputs import Problems
 from gan_text.data.source import COMPACT, TokenSource
 from gan_text.data.tokenizers import Vocabulary
 from gan_text.spec import Kind, TextSpec
@@ -20,6 +21,8 @@ from gancore.errors import DataError, UsageError
 
 SUPPORTED = "plain text (.txt, .md ...), .jsonl, .csv and .tsv files in UTF-8, folders and .zip archives of them"
 MOST_CLASSES = 10_000
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +179,8 @@ class Taken:
                     f"are of '{next(iter(self.classes), '')}'; give another label_column, or set labels to auto or false"
                 )
             return None, ()
-        names = sorted(self.classes, key=lambda name: (len(name) if all(map(str.isdecimal, self.classes)) else 0, name))
+        numbers = all(_NUMBER.fullmatch(name) for name in self.classes)
+        names = sorted(self.classes, key=lambda name: (float(name) if numbers else 0.0, name))
         place = np.empty(len(names), np.int64)
         place[[self.classes[name] for name in names]] = np.arange(len(names))
         return place[np.concatenate(self.labels)], tuple(names)

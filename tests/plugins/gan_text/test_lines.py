@@ -99,6 +99,73 @@ def test_column_of_a_table_is_the_text(file):
     assert texts_of(open_(file("id\ttext\n1\t\"a\n2\tb\"\n", "t.tsv"))) == ['"a', 'b"']  # fmt: skip
 
 
+@pytest.mark.parametrize("mark", [";", "\t", "|", ","])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+def test_separator_of_a_table_is_that_which_the_names_have(file, mark, name):
+    rows = [("id", "text", "kind"), ("1", "the cat", "a"), ("2", "a dog", "b")]
+    path = file("\r\n".join(mark.join(row) for row in rows), name)
+    assert texts_of(open_(path)) == ["the cat", "a dog"]
+    assert labels_of(open_(path, label_column="kind")) == ["a", "b"]
+    with pytest.raises(DataError, match="the first line names the columns: id, text, kind"):
+        open_(path, column="words")
+
+
+def test_signs_within_texts_are_no_separators(file):
+    assert texts_of(open_(file("id,text\n1,a; b; c\n2,d; e; f\n", "t.csv"))) == ["a; b; c", "d; e; f"]
+    assert texts_of(open_(file("text\na; b\nc; d\n", "t.csv"))) == ["a; b", "c; d"]
+    assert texts_of(open_(file("words\na; b\nc, d; e\nf\ng\n", "t.csv"))) == ["a; b", "c, d; e", "f", "g"]
+    assert texts_of(open_(file('id;text\n1;"a, b; c"\n2;d, e\n', "t.csv"))) == ["a, b; c", "d, e"]
+
+
+def test_table_of_other_names_is_refused_with_them_and_not_read_as_lines(file):
+    path = file("review;stars\ngood, really;5\nbad;1\n", "t.csv")
+    with pytest.raises(DataError, match=r"without a column 'text' .* the first line names the columns: review, stars"):
+        open_(path)
+    assert texts_of(open_(path, column="review")) == ["good, really", "bad"]
+    assert texts_of(open_(path, label_column="stars")) == ["good, really", "bad"]
+
+
+def test_first_line_of_excel_names_the_separator(file):
+    assert texts_of(open_(file("sep=;\r\nid;text\r\n1;a, b\r\n", "t.csv"))) == ["a, b"]
+    assert texts_of(open_(file("sep=:\nid:text\n1:a\n", "t.csv"))) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "header", ["id,TEXT", "id, text", '"id","Text"', "\ufeffid,text", '\ufeff"id", "text"', "text,id"]
+)
+def test_names_of_columns_are_found_however_they_are_written(file, header):
+    row = "a,1" if header.startswith("text") else "1,a"
+    assert texts_of(open_(file(f"\n{header}\n{row}\n", "t.csv"))) == ["a"]
+
+
+def test_space_after_each_separator_is_none_of_the_cell(file):
+    assert texts_of(open_(file('id, text\n1, "a, b"\n2, c\n', "t.csv"))) == ["a, b", "c"]
+
+
+def test_quotes_in_a_table_of_tabs_are_those_of_csv_where_the_names_have_them(file):
+    path = file('"id"\t"text"\n1\t"a\tb"\n2\t"c ""d"""\n', "t.tsv")
+    assert texts_of(open_(path)) == ["a\tb", 'c "d"']
+    # Else they are signs, but those that were doubled for the sake of others around the cell are taken back.
+    assert texts_of(open_(file('id\ttext\n1\t"said ""d"""\n2\t"a" b\n', "t.tsv"))) == ['said "d"', '"a" b']
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_in_every_way(file, end, monkeypatch):
+    texts = ["one", "two\u2028three", "four\x85five", "six\x0bseven\x0ceight", "nine"]
+    for block in (1 << 20, 3, 1):
+        monkeypatch.setattr("gan_text.data.inputs.BLOCK", block)
+        assert texts_of(open_(file(end.join([*texts, ""])), tokens="characters")) == texts
+        rows = [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
+        assert texts_of(open_(file(end.join(rows), "t.jsonl"), tokens="characters")) == texts
+        table = end.join(["id,text", *(f"1,{text}" for text in texts), f'2,"x{end}y"', ""])
+        assert texts_of(open_(file(table, "t.csv"), tokens="characters")) == [*texts, "x\ny"]
+
+
+def test_ends_of_lines_may_be_mixed(file):
+    assert texts_of(open_(file("a\rb\r\nc\n\rd"))) == ["a", "b", "c", "d"]
+    assert texts_of(open_(file("a\rb\r\nc"), unit="file")) == ["a\nb\nc"]
+
+
 def test_files_with_columns_are_read_in_a_folder_where_a_column_is_named(file, tmp_path):
     file("t\na\n", "a.csv")
     file('{"t": "b"}\n', "b.jsonl")
@@ -108,7 +175,7 @@ def test_files_with_columns_are_read_in_a_folder_where_a_column_is_named(file, t
 
 
 def test_lines_that_cross_the_blocks_that_are_read_are_whole(file, monkeypatch):
-    monkeypatch.setattr("gan_text.data.reading.BLOCK", 7)
+    monkeypatch.setattr("gan_text.data.inputs.BLOCK", 7)
     lines = [f"line {number} \u4e2d\u6587" for number in range(50)]
     assert texts_of(open_(file("\n".join(lines)))) == lines
     rows = "\n".join(["text", *(f'"{line},\n2"' for line in lines)])
@@ -167,6 +234,20 @@ def test_column_names_the_class_of_each_text(file):
     path = file('{"text": "a", "good": true}\n{"text": "b", "good": false}\n', "t.jsonl")
     assert labels_of(open_(path, label_column="good")) == ["true", "false"]
     assert labels_of(open_(path, label_column="good", labels=False)) is None
+
+
+def test_classes_of_json_lines_may_be_numbers(file):
+    values = ["1", "2.0", "2", "-1.5", "10", "true", "null", '""', '" "', "[]", "NaN", '"x"']
+    path = file("\n".join(f'{{"text": "text {n}", "c": {value}}}' for n, value in enumerate(values)), "t.jsonl")
+    source = open_(path, label_column="c")
+    assert labels_of(source) == ["1", "2", "2", "-1.5", "10", "true", "x"]
+    assert [path for path, _ in skipped_of(source)] == [f"t.jsonl:{line}" for line in (7, 8, 9, 10, 11)]
+    assert all(reason.startswith("without a class: 'c' is ") for _, reason in skipped_of(source))
+
+
+def test_classes_that_are_numbers_are_in_their_order(file):
+    path = file("text,n\n" + "".join(f"t{n},{n}\n" for n in ("10", "9.5", "-1", "2")), "t.csv")
+    assert open_(path, label_column="n").spec.classes == ("-1", "2", "9.5", "10")
 
 
 def test_labels_stay_with_their_texts_when_others_are_left_out_cut_and_dropped(file):

@@ -10,8 +10,8 @@ import zipfile
 import pytest
 import torch
 
+from gan_text.data.inputs import LISTED_IN_FILE
 from gan_text.data.lines import Options, open_lines
-from gan_text.data.reading import LISTED_IN_FILE
 from gancore.errors import DataError, UsageError
 from gancore.random import Draws
 
@@ -62,7 +62,7 @@ def test_line_that_is_not_utf8_is_named_with_its_first_bad_byte(file):
 
 
 def test_offsets_and_numbers_hold_beyond_the_block_that_is_read_at_once(file, monkeypatch):
-    monkeypatch.setattr("gan_text.data.reading.BLOCK", 16)
+    monkeypatch.setattr("gan_text.data.inputs.BLOCK", 16)
     lines = [b"line %d" % number for number in range(40)]
     lines[17] = b"li\xc3ne"
     content = b"\xef\xbb\xbf" + b"\n".join(lines)
@@ -85,6 +85,36 @@ def test_utf16_is_recognised_with_how_to_convert_it(file, encoding, name):
         open_(file("text\nwords\n".encode(encoding), name))
     with pytest.raises(DataError, match="iconv"):
         open_(file("text\n".encode(encoding), name), unit="file")
+
+
+@pytest.mark.parametrize("name", ["t.txt", "t.csv", "t.jsonl"])
+def test_utf16_without_a_mark_is_recognised_too(file, name):
+    for codec, shown in (("utf-16-le", "UTF-16LE"), ("utf-16-be", "UTF-16BE")):
+        with pytest.raises(DataError, match=rf"{shown}, .*iconv -f {shown} -t UTF-8"):
+            open_(file("text\nmany words\n".encode(codec), name))
+
+
+@pytest.mark.parametrize(
+    ("codec", "text", "shown"),
+    [
+        ("latin-1", "une phrase entière, déjà écrite à la main", "WINDOWS-1252"),
+        ("cp1252", "Straße und “Größe”", "WINDOWS-1252"),
+        ("cp932", "これは日本語の文章です。", "SHIFT_JIS"),
+        ("gb18030", "这是一个中文句子。", "GB18030"),
+        ("cp1251", "Это русское предложение.", "WINDOWS-1251"),
+    ],
+)
+@pytest.mark.parametrize("unit", ["line", "file"])
+def test_text_in_another_encoding_is_left_out_with_its_name_and_how_to_convert_it(file, codec, text, shown, unit):
+    with pytest.raises(
+        DataError, match=rf"not UTF-8 .*looks like {shown}: convert it: iconv -f {shown} -t UTF-8 OLD > NEW"
+    ):
+        open_(file(f"{text}\n{text}\n".encode(codec)), unit=unit)
+
+
+def test_damaged_utf8_is_not_taken_for_another_encoding(file):
+    source = open_(file("voilà\ncafé\n".encode() + b"d\xe9j\xc3\n" + "été\n".encode()))
+    assert skipped_of(source) == [("texts.txt:3", "not UTF-8 (first bad byte at offset 14)")]
 
 
 @pytest.mark.parametrize("unit", ["line", "file"])
@@ -155,7 +185,9 @@ def test_line_after_an_endless_one_keeps_its_number_and_offset(file):
     content = b"x" * (3 << 20) + b"\nok\nbad\xff\n"
     source = open_(file(content))
     offset = len(content) - 2
-    assert skipped_of(source)[1] == ("texts.txt:3", f"not UTF-8 (first bad byte at offset {offset:,})")
+    path, reason = skipped_of(source)[1]
+    assert path == "texts.txt:3"
+    assert reason.startswith(f"not UTF-8 (first bad byte at offset {offset:,})")
 
 
 def test_file_that_is_too_large_for_one_text_is_named_with_what_to_do(file, tmp_path):
@@ -212,18 +244,51 @@ def test_row_that_cannot_be_used_is_named_and_the_next_is_read(file):
     source = open_(file(b"\n".join(rows), "t.csv"))
     assert texts_of(source) == ["good", "two\nlines", "fine"]
     assert sorted(path for path, _ in skipped_of(source)) == ["t.csv:3", "t.csv:4", "t.csv:7"]
-    assert dict(skipped_of(source))["t.csv:3"] == "a row of 1 cells, which is too few"
+    assert dict(skipped_of(source))["t.csv:3"] == "a row of 1 cell, which is too few"
 
 
-def test_quote_that_is_not_closed_does_not_make_one_text_of_all_that_follows(file):
-    rows = ["id,text", "1,good", '2,"open', *(f"{number},row" for number in range(3, 40_000))]
+def test_quote_that_is_not_closed_costs_one_line(file):
+    rows = ["id,text", "1,good", '2,"open', *(f"{number},row" for number in range(3, 1000)), '1000,"closed"']
     source = open_(file("\n".join(rows), "t.csv"))
-    # What follows is read again once the cell is longer than any cell may be.
-    assert texts_of(source)[0] == "good"
-    assert set(texts_of(source)[1:]) == {"row"}
-    assert len(source) > 20_000
-    assert skipped_of(source)[0][0] == "t.csv:3"
-    assert "no row of a table" in skipped_of(source)[0][1]
+    assert texts_of(source) == ["good", *["row"] * 997, "closed"]
+    [(path, reason)] = skipped_of(source)
+    assert (path, reason[:20]) == ("t.csv:3", "no row of a table ('")
+
+
+def test_last_quote_that_is_not_closed_costs_one_line(file):
+    rows = ["id,text", '1,"good"', '2,"open', *(f"{number},row" for number in range(3, 1000))]
+    source = open_(file("\n".join(rows), "t.csv"))
+    assert texts_of(source) == ["good", *["row"] * 997]
+    assert skipped_of(source) == [("t.csv:3", "no row of a table (a quotation mark that is not closed)")]
+
+
+def test_each_quote_that_is_not_closed_costs_one_line_and_is_counted(file):
+    rows = ["id,text", *(f'{number},"open' if number % 50 == 9 else f"{number},row {number}" for number in range(2000))]
+    source = open_(file("\n".join(rows), "t.csv"), max_bytes=500)
+    assert texts_of(source) == [f"row {number}" for number in range(2000) if number % 50 != 9]
+    assert (source.report.found, len(skipped_of(source))) == (2000, LISTED_IN_FILE + 1)
+    assert skipped_of(source)[1][0] == "t.csv:61"
+
+
+def test_cells_are_as_long_as_the_option_allows(file):
+    # The library for CSV has a limit of its own, of 128 KiB.
+    long = ["word " * 60_000, "two\nlines " * 30_000]
+    path = file("id,text\n" + "".join(f'{n},"{text}"\n' for n, text in enumerate(long)), "t.csv")
+    source = open_(path, length=10, long="cut")
+    assert (len(source), skipped_of(source)) == (2, [])
+    with pytest.raises(DataError, match=r"t\.csv:2: longer than 1,000 bytes \(option max_bytes\)"):
+        open_(path, max_bytes=1000)
+
+
+def test_row_with_more_cells_than_names_is_left_out_unless_they_are_empty(file):
+    source = open_(file("id,text\n1,hello, world\n2,fine,,\n", "t.csv"))
+    assert texts_of(source) == ["fine"]
+    assert skipped_of(source) == [("t.csv:2", "a row of 3 cells below 2 names")]
+
+
+def test_two_columns_of_one_name_are_refused(file):
+    with pytest.raises(DataError, match=r"with 2 columns 'text' \(option column\); rename all but one"):
+        open_(file("text,id,text\na,1,b\n", "t.csv"))
 
 
 def test_column_that_is_not_there_is_told_with_those_that_are(file):
@@ -256,7 +321,7 @@ def test_folder_without_text_files_is_refused_with_what_was_looked_for(file, tmp
 
 
 def test_damaged_archive_gives_what_was_read_before_the_damage(tmp_path, monkeypatch):
-    monkeypatch.setattr("gan_text.data.reading.BLOCK", 4096)
+    monkeypatch.setattr("gan_text.data.inputs.BLOCK", 4096)
     path = tmp_path / "t.zip"
     lines = [f"line {number // 100} of several" for number in range(2000)]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
