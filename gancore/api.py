@@ -5,21 +5,28 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from gancore import __version__, checkpoint
+from gancore import __version__, checkpoint, distributed, run_lock
 from gancore.components import ProgressReport
+from gancore.config import MAPS, SECTIONS, RunConfig
 from gancore.data.report import silent
+from gancore.engine.build import pick_device
 from gancore.engine.restore import finished, look_through
 from gancore.engine.session import Run, Session
 from gancore.engine.stopping import tell_on_stderr
-from gancore.errors import UsageError
+from gancore.errors import ConfigError, Mistake, UsageError
 from gancore.layers import check_agreement, nest, read_file
 from gancore.plugins import DISABLE_VARIABLE, Registry
 from gancore.run import RunFolder, check_free
 from gancore.settings import Settings, configure
 from gancore.text import check_path
+
+RESUMABLE = frozenset({"device", "every", "keep", "listeners", "workers", "writers"})
+"""Settings that change nothing in what is learned, so that a run may be resumed with others."""
+_SETTINGS = {*RunConfig.model_fields, *SECTIONS, *MAPS}
 
 
 def train(
@@ -77,13 +84,15 @@ def train(
     if path is not None and _first_process():
         check_free(path, hint=f", or go on with it: gan resume {path}")
 
-    def open_folder() -> RunFolder:
-        folder = RunFolder.create(path, settings.run.plugin)
-        folder.write_config(settings.dump(), _header(folder))
-        return folder
-
     _listen(registry, settings, listeners)
-    return Session(settings, registry, open_folder, progress, minutes, stopping).run()
+    with ExitStack() as stack:
+
+        def open_folder() -> RunFolder:
+            folder = stack.enter_context(RunFolder.begun(path, settings.run.plugin))
+            folder.write_config(settings.dump(), _header(folder))
+            return folder
+
+        return Session(settings, registry, open_folder, progress, minutes, stopping).run()
 
 
 def plan(
@@ -131,6 +140,7 @@ def resume(
     run: str | Path,
     *,
     steps: int | None = None,
+    options: Mapping[str, Any] | None = None,
     listeners: Sequence[object] = (),
     progress: ProgressReport = silent,
     registry: Registry | None = None,
@@ -139,27 +149,60 @@ def resume(
 ) -> Run:
     """Go on with a run from its newest good checkpoint, to its own last step or to `steps`, for at most `minutes` more.
 
-    A run that was killed before its first checkpoint begins anew, which comes to the same.
+    A run that was killed before its first checkpoint begins anew, which comes to the same. `options` are other values of what does
+    not change the training, `{"writers.grid.columns": 8, "every.checkpoint": 100}`: of writers, listeners, `every`, `keep`,
+    `device` and `workers`. They are written to the run's `config.toml`.
 
     Raises:
-        RunFolderError: `run` is no run.
+        RunFolderError: `run` is no run, or another process is training it.
         UsageError: it has reached its last step already.
+        ConfigError: a mistake in `options`, or something that would make another training.
         CheckpointError: all that was saved is damaged.
     """
     _check_minutes(minutes)
     registry = registry or Registry()
     check_path(run, "the run's folder")
     folder = RunFolder.open(Path(run))
-    settings = configure(registry, layers=[read_file(folder.config)])
-    last = settings.run.steps if steps is None else steps
-    if (reached := _reached(folder, last)) >= last:
-        raise finished(folder, reached)
-    if last != settings.run.steps:
-        settings = settings.updated(steps=last)
-        if _first_process():
-            folder.write_config(settings.dump(), _header(folder))
-    _listen(registry, settings, listeners)
-    return Session(settings, registry, lambda: folder, progress, minutes, stopping).run()
+    device = _resumed(registry, folder, steps, options).run.device  # mistakes are told before anything is waited for
+    with ExitStack() as stack:
+        stack.enter_context(distributed.process_group(pick_device(device)))
+        distributed.on_main(lambda: stack.enter_context(run_lock.held(folder.path)))
+        settings = _resumed(registry, folder, steps, options)  # another process may have changed it meanwhile
+
+        def prepare() -> None:
+            if (reached := _reached(folder, settings.run.steps)) >= settings.run.steps:
+                raise finished(folder, reached)
+            if settings.dump() != configure(registry, layers=[read_file(folder.config)]).dump():
+                folder.write_config(settings.dump(), _header(folder))
+
+        distributed.on_main(prepare)
+        _listen(registry, settings, listeners)
+        return Session(settings, registry, lambda: folder, progress, minutes, stopping).run()
+
+
+def _resumed(registry: Registry, folder: RunFolder, steps: int | None, options: Mapping[str, Any] | None) -> Settings:
+    """The run's own settings, with what may be changed on resumption."""
+    layer = nest(options or {})
+    mistakes = [Mistake(key, _refusal(key)) for key in layer if key not in RESUMABLE and key in _SETTINGS]
+    changes = {key: value for key, value in layer.items() if key in RESUMABLE or key not in _SETTINGS}
+    if steps is not None:
+        changes["steps"] = steps
+    try:
+        settings = configure(registry, layers=[read_file(folder.config), changes])
+    except ConfigError as error:
+        raise ConfigError([*mistakes, *error.mistakes]) from error
+    if mistakes:
+        raise ConfigError(mistakes)
+    return settings
+
+
+def _refusal(key: str) -> str:
+    if key == "steps":
+        return "is given as --steps N (from Python, steps=N)"
+    return (
+        "cannot be changed on resumption, for it would make another training; what can: steps (by --steps), "
+        + ", ".join(sorted(RESUMABLE))
+    )
 
 
 def _reached(folder: RunFolder, last: int) -> int:

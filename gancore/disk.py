@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from gancore.errors import WriteError
+from gancore.errors import GanError, WriteError
 
 _REASONS = {
     "ENOSPC": ("there is no space left on the disk", "free some space"),
@@ -45,6 +45,15 @@ def write_error(error: BaseException, what: str, inside: Path | None = None) -> 
         return None
     reason, advice = _REASONS[name]
     return WriteError(f"{what} could not be written: {reason} ({found.strerror})", advice)
+
+
+def cause(error: Exception, folder: Path) -> str:
+    """Why something could not be written in `folder`, for a sentence: what is wrong with the disk, else what was raised."""
+    found = trouble(folder) if write_error(error, "it", folder) is None else None
+    told = write_error(found or error, "it", folder)
+    if told is None:
+        return str(error) if isinstance(error, GanError) else f"{type(error).__name__}: {error}"
+    return str(told).removeprefix("it could not be written: ")
 
 
 def trouble(folder: Path) -> OSError | None:

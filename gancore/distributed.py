@@ -7,14 +7,17 @@ runs on one CPU and on many nodes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from gancore.errors import LostProcessError, ToldElsewhereError
+
+Value = TypeVar("Value")
 BUCKET_BYTES = 25 * 1024 * 1024
 
 
@@ -55,10 +58,20 @@ def process_group(device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def barrier() -> None:
-    """Wait until every process is here."""
-    if active():
-        dist.barrier()
+@contextmanager
+def talking() -> Iterator[None]:
+    """Around an exchange between processes.
+
+    Raises:
+        LostProcessError: another one has ended, or cannot be reached.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise LostProcessError(
+            f"another process of this training has ended or cannot be reached any more (process {rank()} of {world_size()}: {reason})"
+        ) from error
 
 
 def broadcast_value(value: Any) -> Any:
@@ -66,8 +79,33 @@ def broadcast_value(value: Any) -> Any:
     if not active():
         return value
     box = [value]
-    dist.broadcast_object_list(box, src=0)
+    with talking():
+        dist.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def on_main(call: Callable[[], Value]) -> Value:
+    """What `call` gives on rank 0 (plain data), on every rank. Where it raises, every rank does, and rank 0 alone tells.
+
+    Raises:
+        ToldElsewhereError: on other ranks, that rank 0 could not go on.
+    """
+    if not active():
+        return call()
+    value: Value | None = None
+    error: Exception | None = None
+    if is_main():
+        try:
+            value = call()
+        except Exception as caught:
+            error = caught
+    failure = None if error is None else (str(error), int(getattr(error, "exit_code", 1)))
+    value, failed = broadcast_value((value, failure))
+    if error is not None:
+        raise error
+    if failed is not None:
+        raise ToldElsewhereError(*failed)
+    return value
 
 
 def broadcast_module(module: nn.Module) -> None:
@@ -76,7 +114,8 @@ def broadcast_module(module: nn.Module) -> None:
         with torch.no_grad():
             for tensor in [*module.parameters(), *module.buffers()]:
                 flat = tensor.detach().contiguous()
-                dist.broadcast(flat, src=0)
+                with talking():
+                    dist.broadcast(flat, src=0)
                 tensor.copy_(flat)
 
 
@@ -103,7 +142,8 @@ def reduce_gradients(parameters: Sequence[nn.Parameter]) -> None:
 def _reduce_bucket(parameters: Sequence[nn.Parameter]) -> None:
     grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     flat = torch.cat([g.reshape(-1) for g in grads])
-    dist.all_reduce(flat)
+    with talking():
+        dist.all_reduce(flat)
     flat /= dist.get_world_size()
     for p, g, part in zip(parameters, grads, flat.split([g.numel() for g in grads]), strict=True):
         p.grad = g.copy_(part.view(g.shape))
@@ -117,7 +157,8 @@ def mean_scalars(scalars: dict[str, float]) -> dict[str, float]:
     flat = torch.tensor([scalars[n] for n in names], dtype=torch.float64)
     if dist.get_backend() == "nccl":
         flat = flat.cuda()
-    dist.all_reduce(flat)
+    with talking():
+        dist.all_reduce(flat)
     return dict(zip(names, (flat / dist.get_world_size()).tolist(), strict=True))
 
 
@@ -129,7 +170,8 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.rows = len(x)
         parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, x.contiguous())
+        with talking():
+            dist.all_gather(parts, x.contiguous())
         return torch.cat(parts)
 
     @staticmethod
@@ -147,7 +189,8 @@ class _SumOverRanks(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         total = x.detach().clone()
-        dist.all_reduce(total)
+        with talking():
+            dist.all_reduce(total)
         return total
 
     @staticmethod

@@ -75,6 +75,18 @@ class WriteError(RunFolderError):
         super().__init__("; ".join(filter(None, (problem, advice))))
 
 
+class ToldElsewhereError(GanError):
+    """An end of all processes that the first of them tells: the others end with it, in silence."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(message)
+
+
+class LostProcessError(GanError):
+    """Another process of a training on several has ended, or cannot be reached any more."""
+
+
 class NonFiniteError(GanError):
     """Training produced NaN or infinity several times in a row; the last good state is on disk."""
 

@@ -17,6 +17,7 @@ from gancore import checkpoint
 from gancore.checkpoint import Checkpoint
 from gancore.components import GameRule, OtherGenerator
 from gancore.data.spec import Given, SampleSpec
+from gancore.disk import write_error
 from gancore.engine.build import build_game, pick_device, pick_memory_format
 from gancore.engine.candidates import Chooser, judge_of
 from gancore.engine.restore import SavedState, read_saved
@@ -29,7 +30,7 @@ from gancore.plugins import Registry, resolve
 from gancore.random import derive
 from gancore.run import RunFolder
 from gancore.settings import Settings, configure, explain
-from gancore.storage import new_file_mode, occupied
+from gancore.storage import new_file_mode, occupied, whole_folder
 from gancore.text import check_path
 
 MOST = 10_000_000
@@ -157,11 +158,20 @@ class Generator:
             names = ", ".join(self.spec.classes)
             raise UsageError(f"what is exported makes samples of one class; name it with --class (condition=): {names}")
         number = None if condition is None else check_class(self.spec, condition)
-        target.mkdir(parents=True, exist_ok=True)
-        own(target, self.spec, number)
-        files = sorted(path for path in target.rglob("*") if path.is_file())
-        for path in files:
-            path.chmod(new_file_mode())  # the writer of safetensors makes files that nobody else can read
+        with whole_folder(target):
+            try:
+                target.mkdir(parents=True, exist_ok=True)
+                own(target, self.spec, number)
+                files = sorted(path for path in target.rglob("*") if path.is_file())
+                for path in files:
+                    path.chmod(new_file_mode())  # the writer of safetensors makes files that nobody else can read
+            except Exception as error:
+                if isinstance(error, GanError):
+                    raise
+                told = write_error(error, f"'{folder}'", target)
+                if told is None:
+                    raise
+                raise told from error
         return files
 
     def read_given(self, given: Given | Tensor | str | Path) -> Given:

@@ -12,15 +12,17 @@ import stat
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from gancore import run_lock
 from gancore.data.report import ScanReport, Skipped, by_reason
 from gancore.disk import write_error
-from gancore.errors import RunFolderError
-from gancore.storage import occupied, sync
+from gancore.errors import RunFolderError, WriteError
+from gancore.storage import missing_folders, occupied, sync, take_back
 from gancore.text import check_path
 
 PACKAGES = ("gancore", "torch", "numpy", "pydantic", "pluggy", "safetensors", "Pillow", "scikit-learn")
@@ -56,6 +58,32 @@ class RunFolder:
             return cls(root / f"{plugin}-{number:03d}")
 
     @classmethod
+    @contextmanager
+    def begun(cls, path: Path | None, plugin: str) -> Iterator[RunFolder]:
+        """As `create`, locked for a while. Where the body fails before anything of worth was saved, it is taken back.
+
+        Raises:
+            RunFolderError: as `create`, or another process has begun a run there.
+        """
+        made = missing_folders(path or Path("runs"))
+        folder = cls.create(path, plugin)
+        made = made if path is not None else [folder.path, *made]
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(run_lock.held(folder.path))
+            except WriteError:
+                take_back(folder.path, made)
+                raise
+            if any(p.name != run_lock.FILE for p in folder.path.iterdir()):  # another was quicker
+                check_free(folder.path, hint=f", or go on with it: gan resume {folder.path}")
+            try:
+                yield folder
+            except BaseException:
+                if not folder.has_worth:
+                    take_back(folder.path, made)
+                raise
+
+    @classmethod
     def open(cls, path: Path) -> RunFolder:
         """An existing run's folder.
 
@@ -87,6 +115,17 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def last_saved(self) -> int | None:
+        """The step of the newest checkpoint, good or damaged."""
+        return max((int(p.name[5:]) for p in self.checkpoints.glob("step-*") if p.name[5:].isdecimal()), default=None)
+
+    @property
+    def has_worth(self) -> bool:
+        """Whether there is a checkpoint or a line of figures: something that is not to be thrown away."""
+        figures = self.metrics.exists() and self.metrics.stat().st_size > 0
+        return figures or self.last_saved is not None
 
     def write_config(self, config: Mapping[str, Any], header: str) -> None:
         """The complete configuration, runnable again."""
@@ -138,12 +177,11 @@ class RunFolder:
             return None
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
-        """One line of metrics.jsonl; JSON has no NaN or infinity, they become null."""
-        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        """One line of metrics.jsonl; what it cannot hold is null."""
         before = self.metrics.stat().st_size if self.metrics.exists() else 0
         try:
             with self.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(plain) + "\n")
+                file.write(json.dumps(plain(row)) + "\n")
         except OSError as error:
             with contextlib.suppress(OSError):  # a part of a line would hide those after it
                 os.truncate(self.metrics, before)
@@ -228,6 +266,11 @@ def set_aside(path: Path) -> Path:
         number += 1
     path.rename(aside)
     return aside
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`row` as JSON can hold it, which has no NaN or infinity: they become None."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
 
 
 def _make(path: Path) -> None:

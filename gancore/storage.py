@@ -6,9 +6,11 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -40,6 +42,39 @@ def new_file_mode() -> int:
         mask = os.umask(0o077)
         os.umask(mask)
     return 0o666 & ~mask
+
+
+def missing_folders(path: Path) -> list[Path]:
+    """`path` and its parents as far as they are not there, inmost first: what making it would make."""
+    whole = path.absolute()
+    return [folder for folder in (whole, *whole.parents) if not folder.exists()]
+
+
+def take_back(folder: Path, made: Sequence[Path]) -> None:
+    """Remove what has been written into `folder`, and those of the folders `made` for it that are empty then."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    for path in made:
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[None]:
+    """Take back what is written into the folder `path`, empty or still to be made, where the body fails."""
+    made = missing_folders(path)
+    if occupied(path):
+        yield
+        return
+    try:
+        yield
+    except BaseException:
+        take_back(path, made)
+        raise
 
 
 def cache_folder(kind: str) -> Path | None:

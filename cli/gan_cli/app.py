@@ -133,18 +133,31 @@ def run(
 @guarded
 def resume(
     run: Annotated[Path, typer.Argument(parser=path_of, help="The run's folder.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Other values of what does not change the training: writers.*, listeners, every.*, keep, device, workers.",
+        ),
+    ] = None,
     steps: Steps = None,
     minutes: Minutes = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Go on with a run from its last good checkpoint; a finished one is trained on with --steps."""
+    """Go on with a run from its last good checkpoint; a finished one is trained on with --steps.
+
+    Settings, such as writers.grid=none or every.checkpoint=100, are written to the run's config.toml.
+    """
     from gan_cli.training import follow
+    from gancore.layers import parse_assignments
+
+    options = parse_assignments(settings or [])
 
     def begin(**how: Any) -> Any:
         from gancore.api import resume
 
-        return resume(run, steps=steps, minutes=minutes, **how)
+        return resume(run, steps=steps, minutes=minutes, options=options, **how)
 
     follow(begin, quiet=quiet, as_json=as_json)
 

@@ -65,7 +65,7 @@ def guarded(command: F) -> F:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        from gancore.errors import GanError
+        from gancore.errors import GanError, ToldElsewhereError
 
         warnings.showwarning = _show_warning
         try:
@@ -73,7 +73,8 @@ def guarded(command: F) -> F:
         except GanError as error:
             if DEBUG:
                 raise
-            say(f"error: {error}")
+            if not isinstance(error, ToldElsewhereError):
+                say(f"error: {error}")
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             if DEBUG:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gancore.errors import RunFolderError, UsageError
-from gancore.storage import occupied
+from gancore.storage import occupied, whole_folder
 
 SAMPLES = 64
 """How many are drawn unless somebody says how many, or gives something for them."""
@@ -54,8 +54,9 @@ def draw(
     labels = generator.labels(number, label, known)
     samples = generator.sample(number, seed=seed, condition=labels, given=known)
     folder = out or _next(run / "generated")
-    files = generator.save(samples, folder, labels, given=known) if "each" in roles else []
-    sheets = generator.save(samples, folder / f"sheet{ANY}", labels, given=known) if "sheet" in roles else []
+    with whole_folder(folder):
+        files = generator.save(samples, folder, labels, given=known) if "each" in roles else []
+        sheets = generator.save(samples, folder / f"sheet{ANY}", labels, given=known) if "sheet" in roles else []
     return folder, files, sheets, number
 
 

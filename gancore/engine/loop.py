@@ -68,6 +68,8 @@ class TrainState:
     health: HealthMonitor
     means: Means = field(default_factory=Means)
     step: int = 0
+    whole: bool = True
+    """False in the middle of a step, when some players have moved and others have not."""
 
 
 class BufferGuard:
@@ -175,6 +177,7 @@ def train_steps(
             batch = batch.giving(spec.given_part(batch.x))
         parts = list(batch.split(min(config.micro_batches, share)))
         draws = [Draws(seed, part.positions) for part in parts]
+        state.whole = False
         guard.remember()
         culprit = ""
         moved: list[Player] = []
@@ -206,4 +209,5 @@ def train_steps(
         if not culprit and not damage:
             state.ema.update((step + 1) * config.batch_size, config.batch_size)
         state.step = step + 1
+        state.whole = True
         yield Outcome(batch, culprit, damage)

@@ -54,7 +54,8 @@ class SavedAlert(_Saved):
 
 
 class SavedState(_Saved):
-    """All of `state.json`. Means are sums with weights; a sum that is not finite is text."""
+    """All of `state.json`. Means are sums with weights; a sum that is not finite is text. `unwritten` is a line of figures that
+    found no room on the disk."""
 
     step: _Count
     spec: dict[str, Any]
@@ -62,6 +63,7 @@ class SavedState(_Saved):
     means: dict[str, tuple[float | Literal["nan", "inf", "-inf"], Annotated[float, Field(gt=0.0)]]]
     alerts: list[SavedAlert]
     seconds: Annotated[float, Field(ge=0.0)]
+    unwritten: dict[str, Any] | None = None
 
 
 def read_saved(found: Checkpoint) -> SavedState:
@@ -140,9 +142,6 @@ def restore(
         CheckpointError: none can be used, or the data or the networks are others.
         UsageError: its step is the last already.
     """
-    if distributed.is_main():
-        checkpoint.clean(folder.checkpoints)
-    distributed.barrier()
     contents = _agreed(folder, lambda found: _read(found, networks, state, spec, config))
     if contents.step >= config.steps:
         raise finished(folder, contents.step)
@@ -157,6 +156,8 @@ def restore(
     state.means.restore(saved.means)
     if distributed.is_main():
         folder.forget_after(contents.step)
+        if saved.unwritten:
+            folder.append_metrics(saved.unwritten)
     return Restored(tuple(HealthAlert(**alert.model_dump()) for alert in saved.alerts), saved.seconds)
 
 

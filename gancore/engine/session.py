@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from gancore.data.report import silent
 from gancore.engine.build import build_game, pick_device, pick_memory_format
 from gancore.engine.clock import Clock
 from gancore.engine.ema import MovingAverage
+from gancore.engine.ending import in_words, report_of, with_the_rest
 from gancore.engine.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
 from gancore.engine.giving_up import after_bad_steps, after_bad_update, bad_numbers, before_bad_save
 from gancore.engine.health import HealthMonitor, spread_ratio
@@ -30,12 +31,11 @@ from gancore.engine.optimizers import build_optimizer
 from gancore.engine.restore import restore
 from gancore.engine.sheets import SheetMaker, check_writers
 from gancore.engine.stopping import StopSignals, tell_on_stderr
-from gancore.errors import UsageError
+from gancore.errors import NonFiniteError, ToldElsewhereError, UsageError
 from gancore.finite import oddities
 from gancore.games.player import Phase, Player
 from gancore.plugins import Registry
-from gancore.report import write_report
-from gancore.run import RunFolder
+from gancore.run import RunFolder, plain
 from gancore.settings import Settings
 
 End = Literal["completed", "stopped", "interrupted", "failed"]
@@ -103,17 +103,18 @@ class Session:
             cards = [self.device] if self.device.type == "cuda" else []
             stack.enter_context(torch.random.fork_rng(devices=cards))
             self._build()
-            path = str(self.open_folder().path) if distributed.is_main() else ""
-            self.folder = RunFolder(Path(distributed.broadcast_value(path)))
+            # Only now: while data are read there is nothing to save, and Ctrl-C should end it at once.
+            stack.enter_context(self.signals.listening())
+            self.folder = RunFolder(Path(distributed.on_main(lambda: str(self.open_folder().path))))
+            if distributed.is_main():
+                checkpoint.clean(self.folder.checkpoints)
             if checkpoint.any_in(self.folder.checkpoints):
                 self._restore()
-            elif distributed.is_main():
-                self.folder.forget_after(0)  # what a run that was killed before its first checkpoint has written
+            else:  # what a run that was killed before its first checkpoint has written
+                distributed.on_main(lambda: self.folder.forget_after(0))
             self._open()
             stack.callback(self.loader.close)
-            # Only now: while data are read there is nothing to save, and Ctrl-C should end it at once.
-            with self.signals.listening():
-                return self._train()
+            return self._train()
 
     # --- building ---------------------------------------------------------------------------------------------------
 
@@ -171,6 +172,8 @@ class Session:
     seconds_before = 0.0
     saved = -1
     """The step of the last checkpoint of this session."""
+    unwritten: Mapping[str, Any] | None = None
+    """A line of figures that a full disk did not take, for the checkpoint to keep."""
 
     @property
     def seconds(self) -> float:
@@ -194,11 +197,25 @@ class Session:
                     break
             return self._finish(outcome, reason)
         except (Exception, KeyboardInterrupt) as error:
-            reason = str(error) or type(error).__name__
+            told = self._rescued(error)
+            reason = str(told) or type(told).__name__
             self._notify("gan_run_finished", RunFinished(
                 folder=self.folder.path, step=self.state.step, outcome="failed", reason=reason
             ))  # fmt: skip
-            raise
+            if told is error:
+                raise
+            raise told from error
+
+    def _rescued(self, error: BaseException) -> BaseException:
+        """`error` as what is told, after saving what can be saved."""
+        if isinstance(error, KeyboardInterrupt | NonFiniteError | ToldElsewhereError):
+            return error
+        between_steps = self.state.whole and 0 < self.state.step != self.saved
+        if between_steps and distributed.is_main() and self.folder.path.is_dir():
+            with suppress(Exception):  # the first failure is the one to tell
+                self._write_checkpoint()
+        told = in_words(error, self.folder)
+        return error if told is None else with_the_rest(told, self.folder)
 
     def _steps(self, phases: Sequence[Phase]) -> Iterator[Outcome]:
         return train_steps(self.config, self.state, phases, self.loader, self.spec, self.device, self.memory_format)
@@ -218,8 +235,9 @@ class Session:
         ))  # fmt: skip
         for doubt in doubts:
             warnings.warn(doubt, stacklevel=2)
-        if self.state.step == 0 and self.config.every.sample:
-            self.sheets.make(self.state.ema.module, 0)
+        if self.config.every.sample and self.state.step % self.config.every.sample == 0:
+            # The first; or after a checkpoint, that of its step, which an end may have come before.
+            self.sheets.make(self.state.ema.module, self.state.step)
 
     def _after(self, done: Outcome) -> tuple[End, str] | None:
         """What is due after a step; how and why to end, if so."""
@@ -240,13 +258,13 @@ class Session:
         stop: tuple[End, str] | None = None
         if step % every.log == 0 or last:
             stop = self._tick()
+        if every.checkpoint and step % every.checkpoint == 0 and not last:
+            self._save()  # before the sheet, which other people's code draws and writes
         if distributed.is_main() and not last:
             if (every.sample and step % every.sample == 0) or self.clock.sheet_due():
                 self.sheets.make(self.state.ema.module, step)
                 self.clock.sheet_made()
             self._look()
-        if every.checkpoint and step % every.checkpoint == 0 and not last:
-            self._save()
         wish = self._agree(self.signals.received)
         if wish and not last:
             return "interrupted", wish
@@ -317,46 +335,50 @@ class Session:
             troubles=tuple(self.state.health.active), last_sheet=self.sheets.last,
             seconds_left=self.clock.left(self.state.step) if distributed.is_main() else None,
         )  # fmt: skip
-        reasons: Sequence[Any] = []
-        if distributed.is_main():
-            self._write_figures(speed)
-            self._notify("gan_tick", event)
-            reasons = [str(r) for r in self._notify("gan_should_stop", event) if r]
+        reasons = distributed.on_main(lambda: self._tell(event, speed))
         self.alerts = []
         self.clock.figures_told()
         self.last_tick = (self.state.step, time.perf_counter())
-        reasons = distributed.broadcast_value(reasons)
         return ("stopped", reasons[0]) if reasons else None
+
+    def _tell(self, event: Tick, speed: float) -> list[str]:
+        """Write figures down and tell listeners of them; their reasons to stop."""
+        self._write_figures(speed)
+        self._notify("gan_tick", event)
+        return [str(r) for r in self._notify("gan_should_stop", event) if r]
 
     def _write_figures(self, speed: float, **more: Any) -> None:
         row: dict[str, Any] = {"step": self.state.step, "seconds": round(self.seconds, 3)}
         row |= {"samples_per_second": round(speed, 2), **self.last, **more}
         row |= {"alerts": [str(a) for a in self.alerts]} if self.alerts else {}
+        self.alerts = []
+        self.unwritten = plain(row)
         self.folder.append_metrics(row)
+        self.unwritten = None
 
     def _save(self) -> None:
+        distributed.on_main(self._write_checkpoint)
+        self.saved = self.state.step
+
+    def _write_checkpoint(self) -> None:
         modules = {**self.game.networks, "ema": self.state.ema.module}
         optimizers = {n: p.optimizer.state_dict() for n, p in self.players.items()}
-        bad = bad_numbers(modules, self.oddities, optimizers) if distributed.is_main() else ""
-        if bad := distributed.broadcast_value(bad):
+        if bad := bad_numbers(modules, self.oddities, optimizers):
             raise before_bad_save(self.folder, self.state.step, bad)
-        if distributed.is_main():
-            state = {
-                "spec": self.spec.model_dump(mode="json"),
-                "health": self.state.health.state(),
-                "means": self.state.means.state(),
-                "alerts": [asdict(alert) for alert in self.alerts],
-                "seconds": self.seconds,
-            }
-            self.folder.sync()
-            path = checkpoint.save(
-                self.folder.checkpoints, self.state.step, modules, optimizers, state, self.config.keep
-            )
-            self._notify("gan_checkpoint_saved", CheckpointSaved(
-                folder=self.folder.path, step=self.state.step, path=path
-            ))  # fmt: skip
+        state = {
+            "spec": self.spec.model_dump(mode="json"),
+            "health": self.state.health.state(),
+            "means": self.state.means.state(),
+            "alerts": [asdict(alert) for alert in self.alerts],
+            "seconds": self.seconds,
+            "unwritten": self.unwritten,
+        }
+        self.folder.sync()
+        path = checkpoint.save(self.folder.checkpoints, self.state.step, modules, optimizers, state, self.config.keep)
         self.saved = self.state.step
-        distributed.barrier()
+        self._notify("gan_checkpoint_saved", CheckpointSaved(
+            folder=self.folder.path, step=self.state.step, path=path
+        ))  # fmt: skip
 
     def _finish(self, outcome: End, reason: str) -> Run:
         if self.saved != self.state.step:
@@ -369,7 +391,7 @@ class Session:
             self.sheets.make(self.state.ema.module, self.state.step)
             if outcome != "interrupted":  # nobody who presses Ctrl-C wants to wait for an animation
                 files = (*self.sheets.make_progress(),)
-            files = (*files, write_report(self.folder, self.settings.dump(), reason))
+            files = (*files, *report_of(self.folder, self.settings, reason))
             self._notify("gan_run_finished", RunFinished(
                 folder=self.folder.path, step=self.state.step, outcome=outcome, reason=reason, files=files
             ))  # fmt: skip

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,8 +14,9 @@ from torch import Tensor, nn
 from gancore.components import DataSource
 from gancore.data.held_out import Subset
 from gancore.data.spec import SampleSpec
+from gancore.disk import cause, trouble, write_error
 from gancore.engine.candidates import Chooser
-from gancore.errors import PluginError, UnknownNameError, UsageError
+from gancore.errors import GanError, PluginError, UnknownNameError, UsageError
 from gancore.games.gan import call_generator, draw_latent
 from gancore.options import Options
 from gancore.random import Draws, derive
@@ -128,14 +132,38 @@ def cycle_classes(spec: SampleSpec, count: int) -> Tensor | None:
 def write(
     settings: Settings, spec: SampleSpec, samples: Tensor, labels: Tensor | None, folder: Path, stem: str, role: str
 ) -> list[Path]:
-    """Write hard `samples` with every writer of `role`; the files written."""
+    """Write hard `samples` with every writer of `role`; the files written.
+
+    Raises:
+        WriteError: the disk is full, or the folder cannot be written.
+        PluginError: a writer failed for another reason.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    classes = None if labels is None else labels.tolist()
     written: list[Path] = []
-    for chosen in settings.writers.values():
-        if chosen.found.record.role == role:
-            written += chosen.build(spec).write(samples, folder, stem, classes)
+    for chosen in of_role(settings, role):
+        try:
+            written += write_with(chosen, spec, samples, labels, folder, stem)
+        except GanError:
+            raise
+        except Exception as error:
+            told = write_error(trouble(folder) or error, f"'{folder}'", folder)
+            raise told or PluginError(
+                f"writer '{chosen.found.qualified}' failed with {type(error).__name__}: {error}"
+            ) from error
     return written
+
+
+def of_role(settings: Settings, role: str) -> list[Chosen]:
+    """The writers of `role`."""
+    return [chosen for chosen in settings.writers.values() if chosen.found.record.role == role]
+
+
+def write_with(
+    chosen: Chosen, spec: SampleSpec, samples: Tensor, labels: Tensor | None, folder: Path, stem: str
+) -> list[Path]:
+    """Write hard `samples` with one writer."""
+    files: list[Path] = chosen.build(spec).write(samples, folder, stem, None if labels is None else labels.tolist())
+    return files
 
 
 def check_writers(settings: Settings, spec: SampleSpec) -> None:
@@ -145,7 +173,10 @@ def check_writers(settings: Settings, spec: SampleSpec) -> None:
 
 
 class SheetMaker:
-    """Writes `samples/step-00000500.*` during training and one file of progress at the end."""
+    """Writes `samples/step-00000500.*` during training and one file of progress at the end.
+
+    What other people's code fails to draw or to write is told once and tried again at the next sheet: no training ends for it.
+    """
 
     def __init__(self, settings: Settings, spec: SampleSpec, folder: RunFolder, source: DataSource) -> None:
         self.settings = settings
@@ -153,6 +184,8 @@ class SheetMaker:
         self.folder = folder
         self.source = source
         self.last: Path | None = None
+        self._real_done = any((folder.samples / "real").glob("real*"))
+        self._told: set[str] = set()
 
     def generate(
         self, generator: nn.Module, count: int, condition: Tensor | None, given: GivenParts | None = None
@@ -165,18 +198,30 @@ class SheetMaker:
         count, classes = self.settings.run.samples, self.spec.class_count
         if 0 < classes < count:
             count -= count % classes  # as many of each class
+        try:
+            samples, labels = self._drawn(generator, count)
+        except GanError:  # the networks do not fit the data, or what was asked for cannot be
+            raise
+        except Exception as error:
+            self._tell("samples", f"the sheet of step {step:,} could not be drawn", error)
+            return []
+        if not self._real_done:
+            self._real_done = self._real(count)
+        stem = f"step-{step:08d}"
+        files = self._write_all(samples, labels, self.folder.samples, stem, f"the sheet of step {step:,}")
+        written = [file for group in files if group is not None for file in group]
+        self.last = written[0] if written else self.last
+        return written
+
+    def _drawn(self, generator: nn.Module, count: int) -> tuple[Tensor, Tensor | None]:
+        """Hard samples from the run's fixed latents, and their classes."""
         labels, given = cycle_classes(self.spec, count), None
         if self.spec.given_shape is not None:
             # Parts of real samples, with the classes that these have.
             x, labels = self._fixed(count)
             given = parts_of(self.spec, x)
             labels = None if labels is None else labels[torch.arange(count) % len(x)]
-        samples = draw(generator, self.spec, count, derive(self.settings.run.seed, "sheets"), labels, given)
-        if not (self.folder.samples / "real").exists():
-            self._real(count)
-        written = write(self.settings, self.spec, samples, labels, self.folder.samples, f"step-{step:08d}", "sheet")
-        self.last = written[0] if written else self.last
-        return written
+        return draw(generator, self.spec, count, derive(self.settings.run.seed, "sheets"), labels, given), labels
 
     def _fixed(self, count: int) -> tuple[Tensor, Tensor | None]:
         """Real samples from all over the data set, `count` or as many as there are, and their classes: always the same."""
@@ -184,19 +229,73 @@ class SheetMaker:
         positions = torch.linspace(0, len(self.source) - 1, n).long()
         return self.source.fetch(positions, Draws(derive(self.settings.run.seed, "real"), positions))
 
-    def _real(self, count: int) -> None:
-        """The real samples to compare with: of the same classes at the same places as those that are generated."""
-        classes = None if self.spec.given_shape is not None else cycle_classes(self.spec, count)
-        positions = None if classes is None else of_classes(self.source, classes)
-        if positions is None:
-            x, labels = self._fixed(count)
-        else:
-            x, labels = self.source.fetch(positions, Draws(derive(self.settings.run.seed, "real"), positions))
-        write(self.settings, self.spec, x, labels, self.folder.samples / "real", "real", "sheet")
+    def _real(self, count: int) -> bool:
+        """Write the real samples to compare with: of the same classes at the same places as those that are generated.
+
+        Whether all of it could be done.
+        """
+        what = "the sheet of real samples"
+        try:
+            classes = None if self.spec.given_shape is not None else cycle_classes(self.spec, count)
+            positions = None if classes is None else of_classes(self.source, classes)
+            if positions is None:
+                x, labels = self._fixed(count)
+            else:
+                x, labels = self.source.fetch(positions, Draws(derive(self.settings.run.seed, "real"), positions))
+        except Exception as error:
+            self._tell("real", f"{what} could not be made", error)
+            return False
+        return None not in self._write_all(x, labels, self.folder.samples / "real", "real", what)
 
     def make_progress(self) -> list[Path]:
         """One file out of all sheets so far, from every writer of role `progress`."""
-        return make_films(self.settings, self.spec, self.folder)
+        sheets = sheets_of(self.folder)
+        written: list[Path] = []
+        for chosen in films(self.settings) if len(sheets) > 1 else ():
+            write = partial(write_film, chosen, self.spec, sheets, self.folder)
+            written += self._try(chosen, write, self.folder.samples, "progress", "the progress of the run") or []
+        return written
+
+    def _write_all(
+        self, samples: Tensor, labels: Tensor | None, folder: Path, stem: str, what: str
+    ) -> list[list[Path] | None]:
+        """The files of every writer of sheets; None for one that failed."""
+
+        def attempt(chosen: Chosen) -> list[Path] | None:
+            def write() -> list[Path]:
+                return write_with(chosen, self.spec, samples, labels, folder, stem)
+
+            return self._try(chosen, write, folder, stem, what)
+
+        return [attempt(chosen) for chosen in of_role(self.settings, "sheet")]
+
+    def _try(
+        self, chosen: Chosen, write: Callable[[], list[Path]], folder: Path, stem: str, what: str
+    ) -> list[Path] | None:
+        """What `write` wrote; None where it failed, which is told, and of which nothing stays."""
+        before = _named(folder, stem)
+        try:
+            self.folder.samples.mkdir(exist_ok=True)  # but not the run's folder, where that is gone
+            folder.mkdir(exist_ok=True)
+            return list(write())
+        except Exception as error:
+            writer = f"writer '{chosen.found.record.name}' of plugin '{chosen.found.plugin}'"
+            self._tell(chosen.found.qualified, f"{writer} could not write {what}", error)
+            for path in _named(folder, stem) - before:
+                with suppress(OSError):
+                    path.unlink()
+            return None
+
+    def _tell(self, who: str, problem: str, error: Exception) -> None:
+        if who not in self._told:
+            self._told.add(who)
+            why = cause(error, self.folder.samples if self.folder.samples.is_dir() else self.folder.path)
+            warnings.warn(f"{problem}: {why}. The run goes on, and the next sheet is tried again", stacklevel=2)
+
+
+def _named(folder: Path, stem: str) -> set[Path]:
+    """Files that begin with `stem`, those that are being written included."""
+    return {path for pattern in (f"{stem}*", f".{stem}*") for path in folder.glob(pattern) if path.is_file()}
 
 
 def of_classes(source: DataSource, classes: Tensor) -> Tensor | None:
@@ -230,7 +329,7 @@ def labels_of(source: DataSource) -> Tensor | None:
 
 def films(settings: Settings) -> list[Chosen]:
     """The writers that make one file out of all sheets of a run."""
-    return [chosen for chosen in settings.writers.values() if chosen.found.record.role == "progress"]
+    return of_role(settings, "progress")
 
 
 def sheets_of(folder: RunFolder) -> list[Path]:
@@ -246,7 +345,13 @@ def make_films(settings: Settings, spec: SampleSpec, folder: RunFolder) -> list[
     sheets = sheets_of(folder)
     if len(sheets) < 2:
         return []
-    return [path for chosen in films(settings) for path in chosen.build(spec).write(sheets, folder.samples, "progress")]
+    return [path for chosen in films(settings) for path in write_film(chosen, spec, sheets, folder)]
+
+
+def write_film(chosen: Chosen, spec: SampleSpec, sheets: list[Path], folder: RunFolder) -> list[Path]:
+    """One file out of `sheets`, from one writer."""
+    files: list[Path] = chosen.build(spec).write(sheets, folder.samples, "progress")
+    return files
 
 
 def check_class(spec: SampleSpec, wanted: str | int) -> int:

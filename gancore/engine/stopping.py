@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -48,13 +47,6 @@ class StopSignals:
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
-
-    def waited(self, seconds: float) -> str:
-        """The wish, where one comes within `seconds`: processes of one group do not get their signals at the same moment."""
-        end = time.monotonic() + seconds
-        while not self.received and time.monotonic() < end:
-            time.sleep(0.01)
-        return self.received
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame

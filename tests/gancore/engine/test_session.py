@@ -144,17 +144,6 @@ def test_a_writer_that_cannot_be_made_is_told_before_there_is_a_folder(tmp_path,
     assert not (tmp_path / "run").exists()
 
 
-def test_listeners_hear_of_an_end_by_a_writer_that_fails(tmp_path, monkeypatch):
-    def full(*arguments):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("gancore.engine.sheets.write", full)
-    heard = Listener()
-    with pytest.raises(OSError, match="disk full"):
-        run(tmp_path / "run", 4, heard)
-    assert heard.heard == [("started", 0), ("failed", 0)]
-
-
 def test_an_exception_in_training_reaches_the_caller_and_listeners_hear_of_the_end(tmp_path):
     toys.FAULTS["crash"] = {4}
     heard = Listener()
