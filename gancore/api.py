@@ -20,6 +20,7 @@ from gancore.engine.stopping import tell_on_stderr
 from gancore.errors import ConfigError, Mistake, UsageError
 from gancore.layers import check_agreement, nest, read_file
 from gancore.plugins import DISABLE_VARIABLE, Registry
+from gancore.preflight import load_listeners
 from gancore.run import RunFolder, check_free
 from gancore.settings import Settings, configure
 from gancore.text import check_path
@@ -216,13 +217,10 @@ def _reached(folder: RunFolder, last: int) -> int:
 
 
 def _listen(registry: Registry, settings: Settings, listeners: Sequence[object]) -> None:
-    for name in settings.run.listeners:
-        if name in registry.disabled:
-            warnings.warn(
-                f"listener '{name}' is disabled by {DISABLE_VARIABLE} and hears nothing of this run", stacklevel=3
-            )
-        else:
-            registry.load(name)
+    for name in load_listeners(registry, settings.run.listeners):
+        warnings.warn(
+            f"listener '{name}' is disabled by {DISABLE_VARIABLE} and hears nothing of this run", stacklevel=3
+        )
     for number, listener in enumerate(listeners):
         registry.add_listener(listener, f"listener-{number} ({type(listener).__name__})")
 

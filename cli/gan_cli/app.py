@@ -90,7 +90,12 @@ def run(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only print the complete configuration, as TOML for --config.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Train nothing: check what can be checked without reading your data (settings, names, places, the device; for "
+            "the plugin's own data the networks too), and print the complete configuration, as TOML for --config.",
+        ),
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -116,8 +121,13 @@ def run(
         import tomli_w
 
         from gancore.api import plan
+        from gancore.plugins import Registry
+        from gancore.preflight import check_run
 
-        complete = plan(**asked).dump()
+        registry = Registry()
+        settings_asked = plan(**asked, registry=registry)
+        check_run(settings_asked, registry, out)
+        complete = settings_asked.dump()
         print(json.dumps(complete) if as_json else tomli_w.dumps(complete), end="")
         return
 

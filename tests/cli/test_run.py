@@ -267,3 +267,39 @@ def test_the_version_is_told(gan: Gan) -> None:
     from gancore import __version__
 
     assert gan("--version").stdout.strip() == __version__
+
+
+# --- what a dry run refuses ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("data.path=nowhere.txt",), 2, "there is no such file or folder"),
+        (("device=cuda:99",), 2, "device=cuda:99: this PyTorch sees"),
+        (("listeners=tensorbord",), 2, "unknown plugin 'tensorbord'; did you mean 'tensorboard'"),
+        (("--out", "full"), 1, "'full' exists already and nothing is overwritten"),
+        (("architecture=image:dcgan",), 2, "image"),
+    ],
+)
+def test_dry_run_refuses_what_the_run_would(
+    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").touch()
+    monkeypatch.chdir(tmp_path)
+    for dry in ("--dry-run", "--quiet"):
+        result = gan("run", "-p", "toy", dry, *arguments, code=code)
+        assert words in result.stderr
+        assert result.stdout == ""
+
+
+def test_dry_run_refuses_data_of_a_named_set_that_are_not_there(gan: Gan) -> None:
+    said = gan("run", "-p", "toy", "--dry-run", "data=points", "data.path=nowhere.txt", code=2).stderr
+    assert "nowhere.txt': there is no such file or folder" in said
+
+
+def test_dry_run_leaves_nothing_behind(gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    gan("run", "-p", "toy", "--dry-run", "--out", "new")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,47 @@
+"""What `--dry-run` refuses: everything that a run would refuse before its first step, as far as it shows without reading the data.
+
+Data that a plugin makes itself are made, and the networks with them. Of files and folders, which may be large, only the name is
+looked at: what only their samples tell, such as whether there are enough to hold some out, is left to the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gancore.data.held_out import both_parts
+from gancore.data.report import silent
+from gancore.engine.build import build_game, pick_device
+from gancore.engine.sheets import check_writers
+from gancore.errors import UsageError
+from gancore.plugins import Registry
+from gancore.run import check_free
+from gancore.settings import Settings
+
+
+def check_run(settings: Settings, registry: Registry, out: str | Path | None = None) -> None:
+    """Refuse a run of `settings` in the folder `out` that would be refused before its first step.
+
+    Raises:
+        GanError: it would; the message is that of the run.
+    """
+    if out is not None:
+        check_free(Path(out), hint=f", or go on with it: gan resume {out}")
+    pick_device(settings.run.device)
+    load_listeners(registry, settings.run.listeners)
+    path = getattr(settings.data.options, "path", None)
+    if path is not None:
+        if not Path(path).exists():
+            raise UsageError(f"data '{path}': there is no such file or folder")
+        return
+    train, held_out = both_parts(settings.data.build(silent), settings.run.held_out)
+    check_writers(settings, train.spec)
+    build_game(settings, train.spec, train, held_out)
+
+
+def load_listeners(registry: Registry, names: Sequence[str]) -> list[str]:
+    """Load the plugins that listen to a run; the names of those that are disabled and will hear nothing."""
+    for name in names:
+        if name not in registry.disabled:
+            registry.load(name)
+    return [name for name in names if name in registry.disabled]
