@@ -17,6 +17,7 @@ from torch import Tensor
 from gan_tabular.modes import fit_modes
 from gan_tabular.reading import NUMBER, Cells, quoted
 from gan_tabular.spec import MISSING, Category, Mode, Number, TableSpec
+from gan_tabular.wide import fit_wide
 
 MOST_CODES = 2**31 - 2
 """Steps between the lowest and the highest number: what an int32 holds."""
@@ -243,13 +244,17 @@ def _fit_number(column: _Texts, values: list[Decimal | None], good: np.ndarray, 
     digits = max(0, *(-int(v.as_tuple().exponent) for v in present))
     units = [_units(v, digits) for v in present]
     lowest = min(units)
-    step = max(1, math.gcd(*(u - lowest for u in units)), -(-(max(units) - lowest) // MOST_CODES))
+    common = max(1, math.gcd(*(u - lowest for u in units)))
+    step = max(common, -(-(max(units) - lowest) // MOST_CODES))
+    highest = (max(units) - lowest + step // 2) // step
+    wide = fit_wide(present, MOST_CODES, Decimal(step).scaleb(-digits)) if step > common else None
     described = Number(
         name=column.name,
         digits=digits,
-        lowest=lowest,
-        step=step,
-        highest=(max(units) - lowest + step // 2) // step,
+        lowest=lowest if wide is None else 0,
+        step=step if wide is None else 1,
+        highest=highest if wide is None else wide[1],
+        wide=None if wide is None else wide[0],
         modes=(Mode(centre=0, spread=1.0, weight=1.0),),
     )
     codes = _number_codes(values, described)[index]
@@ -268,6 +273,8 @@ def _units(value: Decimal, digits: int) -> int:
 
 def _number_codes(values: list[Decimal | None], described: Number) -> np.ndarray:
     """The code of each text, the nearest step where it lies between two; -1 for what is no number."""
+    if described.wide is not None:
+        return np.array([MISSING if v is None else described.wide.code(v) for v in values], np.int64)
     half = described.step // 2
     codes = [
         MISSING if v is None else (_units(v, described.digits) - described.lowest + half) // described.step

@@ -2,12 +2,14 @@
 
 A hard row has an int32 for each column: the place of its category, or how many steps a number lies above the column's lowest,
 a step being the largest of which all distances between its values are multiples; -1 where the cell is missing. That is exact
-for decimals, which a float32 is not, and takes 4 bytes for a cell. All else happens in `relax`, on the device that trains.
+for decimals, which a float32 is not, and takes 4 bytes for a cell. Where even steps would drown small numbers, they grow with the
+numbers, and about seven digits of each are kept. All else happens in `relax`, on the device that trains.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -15,6 +17,8 @@ import torch
 from gancore.data.spec import SampleSpec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
+
+from gan_tabular.wide import Wide, plain
 
 MISSING = -1
 """The hard value of a cell without content."""
@@ -34,7 +38,7 @@ class Mode(BaseModel):
 
 
 class Number(BaseModel):
-    """A column of numbers. Its cells are `(lowest + step * code) * 10**-digits` with code in 0..highest."""
+    """A column of numbers. Its cells are `(lowest + step * code) * 10**-digits` with code in 0..highest, or what `wide` says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,6 +48,7 @@ class Number(BaseModel):
     lowest: int = Field(description="The lowest value, in units of the last digit.")
     step: int = Field(1, ge=1, description="The difference that all values share, in units of the last digit.")
     highest: int = Field(ge=0, description="The largest code.")
+    wide: Wide | None = Field(None, description="Steps that grow with the numbers, in place of `lowest` and `step`.")
     modes: tuple[Mode, ...] = Field(min_length=1, description="The mixture that normalises the column.")
     missing: int = Field(0, ge=0, description="Missing cells in the training data; with any, missing is one more mode.")
 
@@ -61,6 +66,14 @@ class Number(BaseModel):
         """The cell as it stands in a CSV file, empty where it is missing."""
         if code == MISSING:
             return ""
+        if self.wide is not None:
+            if code in (0, self.highest):
+                return self.wide.ends[code > 0]
+            value = self.wide.value(code)
+            # Whole numbers stay whole, and none gets digits that no number of the data has.
+            exponent = value.as_tuple().exponent
+            longer = isinstance(exponent, int) and exponent < -self.digits
+            return plain(value.quantize(Decimal(1).scaleb(-self.digits)) if longer else value)
         units = self.lowest + self.step * code
         whole, rest = divmod(abs(units), 10**self.digits)
         sign = "-" if units < 0 else ""
