@@ -66,6 +66,8 @@ def read_given(spec: AudioSpec, path: Path) -> Given:
         raise DataError(f"'{path}' cannot be used: it is {error}; give a file of sound ({SUPPORTED})") from None
     if sound.longer:
         raise UsageError(f"'{path}' is longer than {seconds:,.0f} s, which is all that can be given at once; cut it")
+    if sound.remark:
+        raise DataError(f"'{path}' could only be {sound.remark}; give a file that is whole")
     # At the level that it would have in the data; what is louder than anything there is turned down.
     wave = as_float(torch.from_numpy(sound.samples)) * (sound.scale / max(sound.peak, spec.full_scale))
     return Given(cut(wave, spec))

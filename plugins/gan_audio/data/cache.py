@@ -20,7 +20,7 @@ from gancore.data.report import Skipped
 from gancore.errors import DataError
 from gancore.storage import cache_folder, tell_no_cache
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)

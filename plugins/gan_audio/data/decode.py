@@ -136,8 +136,8 @@ class _Taken:
     def __init__(self, blocks: Iterable[Floats], channels: int, most: int, channel: int | None = None) -> None:
         self.blocks, self.channels, self.most, self.channel = blocks, channels, most, channel
         self.count, self.longer = 0, False
-        # Of each channel and, last, of their mean: sums of values and of their squares.
-        self.sums = np.zeros((2, channels + 1))
+        # Over all frames, sums of each channel and of the products of each two.
+        self.sums, self.products = np.zeros(channels), np.zeros((channels, channels))
 
     def __iter__(self) -> Iterator[Floats]:
         for block in self.blocks:
@@ -151,10 +151,9 @@ class _Taken:
             elif self.channel is not None:
                 yield np.ascontiguousarray(block[:, self.channel])
             else:
-                mean = block.mean(axis=1, dtype=np.float32)
-                for at, values in ((slice(-1), block), (slice(-1, None), mean[:, None])):
-                    self.sums[:, at] += values.sum(0, dtype=np.float64), np.square(values, dtype=np.float64).sum(0)
-                yield mean
+                self.sums += np.ones(len(block), np.float32) @ block
+                self.products += block.T @ block
+                yield block.mean(axis=1, dtype=np.float32)
             if self.longer:
                 return
 
@@ -162,12 +161,13 @@ class _Taken:
         """The loudest channel, where next to nothing is left of all of them when they are mixed; else None."""
         if self.channels == 1 or self.channel is not None or not self.count:
             return None
-        mean, square = self.sums / self.count
-        power = square - mean * mean
-        loudest = int(power[:-1].argmax())
+        mean = self.sums / self.count
+        covariance = self.products / self.count - np.outer(mean, mean)
+        power = covariance.diagonal()
+        loudest = int(power.argmax())
         # Channels that have nothing to do with each other leave one part in so many of their power.
-        left = power[:-1].mean() / self.channels
-        return loudest if power[loudest] > 1e-12 and power[-1] < CANCELLED * left else None
+        unrelated, mixed = power.mean() / self.channels, covariance.sum() / self.channels**2
+        return loudest if power[loudest] > 1e-12 and mixed < CANCELLED * unrelated else None
 
 
 def _parts(entry: Entry, file: IO[bytes], treatment: Treatment) -> tuple[list[_Part], str]:

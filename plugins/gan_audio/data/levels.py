@@ -17,6 +17,8 @@ from gancore.data.report import Skipped
 
 OTHER_UNIT = 100.0
 """A file that goes this far beyond full scale counts in other units: no recording is 40 dB too loud."""
+QUIET = 0.1
+"""Data that use less than this part of full scale are noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Levels:
         strange = peaks[usable] > OTHER_UNIT
         deciding = usable if 2 * strange.sum() > len(usable) else usable[~strange]
         full = max(1.0, float(peaks[deciding].max(initial=0.0)))
-        loudest = names[int(deciding[peaks[deciding].argmax()])] if full > 1.0 else ""
+        loudest = names[int(deciding[peaks[deciding].argmax()])] if len(deciding) else ""
         return cls(treatment, full, (np.array(reading.scales) / full).astype(np.float32), peaks / full, loudest)
 
     def heard(self, usable: Longs, names: Sequence[str]) -> tuple[Longs, list[Skipped]]:
@@ -71,6 +73,12 @@ class Levels:
         if treatment.full_scale is not None:
             return [
                 f"levels: {treatment.full_scale:g} in the files is full scale (full_scale={treatment.full_scale:g})"
+            ]
+        highest = float(self.peaks.max(initial=0.0))
+        if highest < QUIET:
+            return [
+                f"levels: nothing is louder than {highest:.2g} of full scale (in {self.loudest}); full_scale={highest:.2g} would "
+                "turn all files up to it"
             ]
         lower = 20.0 * math.log10(self.full_scale)
         if lower < 0.05:

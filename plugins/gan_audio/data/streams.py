@@ -6,6 +6,7 @@ joined by radio recorders, by `cat` and by players that chain Ogg files, and eac
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def is_for_ffmpeg(head: bytes) -> bool:
 def looks_like_sound(file: IO[bytes], size: int) -> bool:
     """Whether a file begins as one of the common containers, or as several frames of MPEG audio."""
     head = _at(file, 0, 16)
-    if _reader(head) is not None or is_for_ffmpeg(head) or head.startswith((b"Creative Voice", b"NIST_1A")):
+    if _reader(head) is not None or is_for_ffmpeg(head) or head.startswith(b"Creative Voice"):
         return True
     return head[:3] == b"ID3" or (head[:1] == b"\xff" and bool(mpeg.runs(file, 0, size, 0.1)))
 
@@ -97,6 +98,8 @@ def _reader(head: bytes) -> Reader | None:
         return _iff
     if head[:16] == _W64:
         return _w64
+    if head[:7] == b"NIST_1A":
+        return _nist
     return {b".snd": _au, b"caff": _caf, b"OggS": _ogg, b"fLaC": _flac}.get(head[:4])
 
 
@@ -218,6 +221,19 @@ def _au(file: IO[bytes], at: int, size: int) -> tuple[int, str]:
     if length >= _LENGTH_UNKNOWN:
         return size, ""
     return _next(file, (at + start + length,), size), _short(at + start, length, size)
+
+
+def _nist(file: IO[bytes], at: int, size: int) -> tuple[int, str]:
+    """Lines of text say how long this header is and what follows it."""
+    try:
+        begin = int(_at(file, at + 8, 8))
+        words = [line.split() for line in _at(file, at, min(begin, 1 << 16)).decode("latin-1").splitlines()]
+        fields = {line[0]: line[2] for line in words if len(line) == 3}
+        values = [int(fields[name]) for name in ("sample_count", "channel_count", "sample_n_bytes")]
+    except (ValueError, KeyError):
+        return size, ""
+    place, length = at + begin, math.prod(values)
+    return _next(file, (place + length,), min(place + length, size)), _short(place, length, size)
 
 
 def _flac(file: IO[bytes], at: int, size: int) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from gan_audio.data.sounds import Options, open_sounds
 from gan_audio.given import read_given
+from gancore.errors import DataError
 from gancore.random import Draws
 
 RATE = 8000
@@ -104,6 +105,16 @@ def test_full_scale_that_is_given_is_that_of_every_file(folder):
     assert source.report.notes == ("levels: 0.25 in the files is full scale (full_scale=0.25)",)
 
 
+def test_data_that_use_little_of_full_scale_are_noted_with_what_to_do(folder):
+    save(folder, "PCM_24", a=NOISE * 0.05, b=OTHER * 0.01)
+    source = opened(folder)
+    assert np.abs(waves(source)[0] - NOISE * 0.05).max() < 1 / 32768
+    assert source.report.notes == (
+        "levels: nothing is louder than 0.025 of full scale (in a.wav); full_scale=0.025 would turn all files up to it",
+    )
+    assert np.abs(waves(opened(folder, full_scale=0.025))[1] - OTHER * 0.4).max() < 1 / 32768
+
+
 def test_silent_parts_are_those_below_the_scale_of_all(folder):
     x = np.concatenate([NOISE * 4, NOISE * 0.003])
     save(folder, a=x, b=NOISE)
@@ -141,6 +152,16 @@ def test_file_that_is_given_has_the_level_that_it_would_have_in_the_data(folder)
     for name, factor in (("b", 0.5), ("c", 2.0)):
         samples = read_given(spec, folder / f"{name}.wav").x[0, 0].numpy()
         assert np.abs(samples - NOISE * factor).max() < 2 / 32768
+
+
+def test_file_that_is_given_must_be_whole(folder):
+    save(folder, "PCM_16", a=NOISE)
+    sizes = {"n_fft": 256, "hop": 64, "mels": 16, "given": "mel"}
+    spec = opened(folder, **sizes).spec
+    content = (folder / "a.wav").read_bytes()
+    (folder / "b.wav").write_bytes(content + content[:500])
+    with pytest.raises(DataError, match=r"b\.wav' could only be used in part \(stream 2 of 2 in it is truncated"):
+        read_given(spec, folder / "b.wav")
 
 
 # --- channels ---------------------------------------------------------------------------------------------------------

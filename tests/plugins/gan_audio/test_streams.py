@@ -65,7 +65,7 @@ OPUS = encoded(format="OGG", subtype="OPUS")
 # --- joined streams ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("format", ["WAV", "WAVEX", "RF64", "W64", "AIFF", "SVX", "AU", "CAF", "FLAC"])
+@pytest.mark.parametrize("format", ["WAV", "WAVEX", "RF64", "W64", "AIFF", "SVX", "AU", "CAF", "NIST", "FLAC"])
 @pytest.mark.parametrize("count", [RATE, 7001])
 def test_files_that_were_joined_are_read_one_after_the_other(folder, format, count):
     one = encoded(NOISE[:count], format=format, subtype="PCM_U8" if format == "WAV" else "PCM_16")
@@ -219,7 +219,7 @@ def test_sound_that_only_ffmpeg_knows_is_found_by_content(folder, monkeypatch):
     assert all("needs ffmpeg" in reason for reason in reasons.values())
 
 
-@pytest.mark.parametrize("format", ["RF64", "W64", "SVX", "CAF"])
+@pytest.mark.parametrize("format", ["RF64", "W64", "SVX", "CAF", "NIST"])
 def test_half_of_a_rarer_container_is_truncated_too(folder, format):
     (folder / "a.wav").write_bytes(WAV)
     whole = encoded(format=format)
