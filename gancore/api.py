@@ -147,18 +147,20 @@ def resume(
     registry: Registry | None = None,
     minutes: float | None = None,
     stopping: Callable[[str], None] = tell_on_stderr,
+    changed_data: bool = False,
 ) -> Run:
     """Go on with a run from its newest good checkpoint, to its own last step or to `steps`, for at most `minutes` more.
 
     A run that was killed before its first checkpoint begins anew, which comes to the same. `options` are other values of what does
     not change the training, `{"writers.grid.columns": 8, "every.checkpoint": 100}`: of writers, listeners, `every`, `keep`,
-    `device` and `workers`. They are written to the run's `config.toml`.
+    `device` and `workers`. They are written to the run's `config.toml`. Data that have changed since are
+    refused, unless `changed_data` asks to go on with them as they now are; their samples must still be of the same form.
 
     Raises:
         RunFolderError: `run` is no run, or another process is training it.
         UsageError: it has reached its last step already.
         ConfigError: a mistake in `options`, or something that would make another training.
-        CheckpointError: all that was saved is damaged.
+        CheckpointError: all that was saved is damaged, or the data, the seed or the networks are no longer those of the run.
     """
     _check_minutes(minutes)
     registry = registry or Registry()
@@ -178,7 +180,7 @@ def resume(
 
         distributed.on_main(prepare)
         _listen(registry, settings, listeners)
-        return Session(settings, registry, lambda: folder, progress, minutes, stopping).run()
+        return Session(settings, registry, lambda: folder, progress, minutes, stopping, changed_data).run()
 
 
 def _resumed(registry: Registry, folder: RunFolder, steps: int | None, options: Mapping[str, Any] | None) -> Settings:

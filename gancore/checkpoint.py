@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gancore.disk import write_error
-from gancore.errors import CheckpointError, GanError, MisfitError
+from gancore.errors import ChangedError, CheckpointError, GanError, MisfitError
 from gancore.finite import not_finite_in
 from gancore.storage import new_file_mode, sync
 
@@ -311,12 +311,15 @@ def newest_usable(folder: Path, use: Callable[[Checkpoint], T]) -> tuple[T, list
     `use` raises CheckpointError for one that cannot be used; it must change nothing.
 
     Raises:
-        CheckpointError: there is none; MisfitError where all are whole, but of another configuration or of other data.
+        CheckpointError: there is none; MisfitError where all are whole, but of another configuration; ChangedError at once, for going
+            back would not undo the change.
     """
     problems: list[CheckpointError] = []
     for _, path in _steps(folder):
         try:
             return use(verify(path)), problems
+        except ChangedError:
+            raise
         except CheckpointError as error:
             problems.append(error)
         except GanError:

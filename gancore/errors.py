@@ -62,6 +62,10 @@ class MisfitError(CheckpointError):
     """A checkpoint that is whole, but of something else than the configuration and the data now say."""
 
 
+class ChangedError(MisfitError):
+    """What decides which samples come next was changed since a run was saved: its data, its seed, the size of its batches."""
+
+
 class RunFolderError(GanError):
     """A run folder that exists where it should not, or does not where it should."""
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gancore.components import DataSource, ProgressReport
+from gancore.data.fingerprint import fingerprint
 from gancore.data.held_out import split
 from gancore.data.report import silent
 from gancore.data.sampler import Sampler
@@ -106,7 +107,7 @@ def evaluate(
     train = _draw(
         train_source, parts.train, shown, derive(seed, "evaluate", "train"), progress, "reading training data"
     )
-    notes: list[str] = []
+    notes = _since_training(generator, train_source, settings)
     if other is not None:
         reference: Part = "other data"
         source: DataSource = other.data.build(progress)
@@ -215,6 +216,20 @@ def _training_data(settings: Settings, spec: SampleSpec, folder: RunFolder, prog
             "put back those that it was trained on"
         )
     return source
+
+
+def _since_training(generator: Generator, source: DataSource, settings: Settings) -> list[str]:
+    """What to know of training data that are no longer those that the generator was trained on."""
+    then = generator.data
+    if then is None:
+        return []
+    changes = then.fingerprint.differences(fingerprint(source))
+    if then.held_out != settings.run.held_out:
+        changes.append(f"held_out was {then.held_out:g}, now is {settings.run.held_out:g}")
+    return [
+        f"the training data are not those that the run was trained on ({change}): what counts as held out may have been trained on"
+        for change in changes
+    ]
 
 
 def _settings_of(registry: Registry, data: str | Path, layer: Mapping[str, Any], settings: Settings) -> Settings:

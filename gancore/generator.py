@@ -20,7 +20,7 @@ from gancore.data.spec import Given, SampleSpec
 from gancore.disk import write_error
 from gancore.engine.build import build_game, pick_device, pick_memory_format
 from gancore.engine.candidates import Chooser, judge_of
-from gancore.engine.restore import SavedState, read_saved
+from gancore.engine.restore import SavedData, check_names, read_saved
 from gancore.engine.sheets import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of, write
 from gancore.errors import CheckpointError, ConfigError, GanError, MisfitError, Mistake, RunFolderError, UsageError
 from gancore.filling import check_fits
@@ -48,7 +48,8 @@ class Generator:
 
     `spec` says what a sample is; `step` how long it was trained; `settings` how. `sampling` says how samples are drawn (their
     temperature), None where there is nothing to choose; `chooser` chooses between candidates, where the run's `candidates` ask for
-    it. `others` are the generators that the game kept beside this one, without candidates.
+    it. `others` are the generators that the game kept beside this one, without candidates. `data` tells the data that it was
+    trained on from others.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Generator:
         others: Mapping[str, Generator] | None = None,
         sampling: Mapping[str, Any] | None = None,
         chooser: Chooser | None = None,
+        data: SavedData | None = None,
     ) -> None:
         self.module = module.eval().requires_grad_(False)
         self.spec = spec
@@ -70,6 +72,7 @@ class Generator:
         self.sampling: Options | None = getattr(module, "sampling", None)
         self.sampling = self._sampling(sampling)
         self.chooser = chooser
+        self.data = data
 
     def sample(
         self,
@@ -286,7 +289,7 @@ class _Saved:
     """A checkpoint, all of it checked: the game with its networks as they are built, and the tensors for them by name."""
 
     step: int
-    state: SavedState
+    data: SavedData
     spec: SampleSpec
     game: GameRule
     tensors: Mapping[str, Mapping[str, Tensor]]
@@ -313,13 +316,14 @@ def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> _Sa
         raise CheckpointError(
             f"checkpoint '{found.path}': no networks can be made for its sample spec ({type(error).__name__}: {error})"
         ) from error
+    check_names(found, game.networks)
     tensors = {name: found.tensors(name) for name in (*game.networks, "ema")}
     for name, own in tensors.items():
         what, network = ("moving average", "generator") if name == "ema" else (name, name)
         check_fits(game.networks[network], own, what, found.path)
     for player in found.players:
         found.optimizer(player)
-    return _Saved(found.step, state, spec, game, tensors)
+    return _Saved(found.step, state.data, spec, game, tensors)
 
 
 def load(
@@ -384,5 +388,12 @@ def load(
     judge = judge_of(game, settings)
     chooser = None if judge is None else Chooser(restored(judge, judge), spec, settings.run.candidates)
     return Generator(
-        restored("generator", "ema"), spec, settings, saved.step, others=others, sampling=sampling, chooser=chooser
+        restored("generator", "ema"),
+        spec,
+        settings,
+        saved.step,
+        others=others,
+        sampling=sampling,
+        chooser=chooser,
+        data=saved.data,
     )

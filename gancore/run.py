@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gancore import run_lock
 from gancore.data.report import ScanReport, Skipped, by_reason
@@ -24,6 +24,9 @@ from gancore.disk import write_error
 from gancore.errors import RunFolderError, WriteError
 from gancore.storage import missing_folders, occupied, sync, take_back
 from gancore.text import check_path
+
+if TYPE_CHECKING:
+    from gancore.data.fingerprint import Fingerprint
 
 PACKAGES = ("gancore", "torch", "numpy", "pydantic", "pluggy", "safetensors", "Pillow", "scikit-learn")
 
@@ -150,9 +153,10 @@ class RunFolder:
         }
         replace_text(self.path / "environment.json", json.dumps(facts, indent=2) + "\n")
 
-    def write_data_report(self, report: ScanReport) -> None:
-        """What was read and what was skipped, with reasons: a line for each, for there may be a million of them."""
-        facts = {f.name: getattr(report, f.name) for f in fields(report) if f.name != "skipped"}
+    def write_data_report(self, report: ScanReport, fingerprint: Fingerprint) -> None:
+        """What was read, what tells it from other data, and what was skipped: a line for each, for there may be a million of them."""
+        facts = {f.name: getattr(report, f.name) for f in fields(report) if f.name not in ("skipped", "files")}
+        facts["fingerprint"] = asdict(fingerprint)
         facts["skipped_by_reason"] = by_reason(report.skipped)
         lines = (
             json.dumps({k: v for k, v in asdict(one).items() if (k, v) != ("count", 1)}, ensure_ascii=False)

@@ -152,6 +152,12 @@ def resume(
     ] = None,
     steps: Steps = None,
     minutes: Minutes = None,
+    changed_data: Annotated[
+        bool,
+        typer.Option(
+            "--changed-data", help="Go on though the data are no longer those of the run, with what is there now."
+        ),
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -167,7 +173,7 @@ def resume(
     def begin(**how: Any) -> Any:
         from gancore.api import resume
 
-        return resume(run, steps=steps, minutes=minutes, options=options, **how)
+        return resume(run, steps=steps, minutes=minutes, options=options, changed_data=changed_data, **how)
 
     follow(begin, quiet=quiet, as_json=as_json)
 

@@ -7,11 +7,14 @@ pickled and used in a loader's worker process: it opens its archive there anew.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import stat
 import threading
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -102,6 +105,18 @@ def scan(path: str | Path, *, what: str = "files", max_bytes: int = MAX_ENTRY_BY
     if not is_zip:
         raise UsageError(f"data path '{path}': this is neither a folder nor a zip archive; {wanted}")
     return _scan_zip(place, max_bytes, wanted)
+
+
+def digest(entries: Iterable[Entry]) -> str:
+    """What changes when files are added, removed, renamed or of another size, or in an archive of other content.
+
+    Where the tree lies, and when its files were written, plays no part.
+    """
+    result = hashlib.blake2b(digest_size=16)
+    for entry in entries:
+        content = entry.fingerprint if isinstance(entry.container, _Archive) else ""
+        result.update(json.dumps([entry.name, entry.size, content]).encode())
+    return result.hexdigest()
 
 
 def why_unreadable(error: Exception) -> str:

@@ -31,7 +31,8 @@ class ScanReport:
 
     `held_out` samples are kept from training, which the engine fills in; they are not among those `used`. `notes` say what
     else is worth knowing of the data, such as how large their vocabulary is; `warnings`, which the engine fills in, what makes
-    it doubtful to train on them.
+    it doubtful to train on them. `files` is a digest of the files behind the samples (`gancore.data.files.digest`), for a source
+    that decodes them when asked: by it a resumed run notices other ones.
     """
 
     source: str
@@ -41,6 +42,7 @@ class ScanReport:
     held_out: int = 0
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    files: str = ""
 
     def summary(self) -> str:
         """One line for people: `photos/: 412 samples from 415 found, 3 skipped (2 truncated, 1 not an image; first: cat.png)`."""

@@ -6,8 +6,8 @@ All of a checkpoint is read and checked before anything changes, so that the one
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from gancore import checkpoint, distributed
 from gancore.checkpoint import Checkpoint
 from gancore.config import RunConfig
+from gancore.data.fingerprint import Fingerprint
 from gancore.data.spec import SampleSpec
 from gancore.engine.events import HealthAlert
 from gancore.engine.loop import TrainState
 from gancore.engine.optimizers import read_state
-from gancore.errors import CheckpointError, MisfitError, UsageError
+from gancore.errors import ChangedError, CheckpointError, MisfitError, UsageError
 from gancore.filling import check_fits
 from gancore.finite import not_finite
 from gancore.run import RunFolder
@@ -53,12 +54,34 @@ class SavedAlert(_Saved):
     advice: str = ""
 
 
+class SavedData(_Saved):
+    """What decides which samples come next: a `Fingerprint` of all data, and settings."""
+
+    samples: _Count
+    content: str
+    files: str
+    held_out: float
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    batch_size: _Count
+
+    @classmethod
+    def of(cls, whole: Fingerprint, config: RunConfig) -> SavedData:
+        """That of a run."""
+        return cls(**asdict(whole), held_out=config.held_out, seed=config.seed, batch_size=config.batch_size)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of the data."""
+        return Fingerprint(samples=self.samples, content=self.content, files=self.files)
+
+
 class SavedState(_Saved):
     """All of `state.json`. Means are sums with weights; a sum that is not finite is text. `unwritten` is a line of figures that
     found no room on the disk."""
 
     step: _Count
     spec: dict[str, Any]
+    data: SavedData
     health: SavedHealth
     means: dict[str, tuple[float | Literal["nan", "inf", "-inf"], Annotated[float, Field(gt=0.0)]]]
     alerts: list[SavedAlert]
@@ -127,25 +150,36 @@ class _Contents:
     networks: Mapping[str, Mapping[str, Tensor]]
     average: Mapping[str, Tensor]
     optimizers: Mapping[str, Mapping[str, Any]]
+    changes: tuple[str, ...]
 
 
-def restore(
-    folder: RunFolder,
-    networks: Mapping[str, nn.Module],
-    state: TrainState,
-    spec: SampleSpec,
-    config: RunConfig,
-) -> Restored:
-    """Fill the networks and the state, as they were built, from the newest checkpoint in `folder` that can be used.
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a checkpoint is to fill, as it was built, and what it should be of."""
+
+    networks: Mapping[str, nn.Module]
+    state: TrainState
+    spec: SampleSpec
+    config: RunConfig
+    data: SavedData
+    changed_data: bool = False
+    """Whether other data will do, as far as the networks take them."""
+
+
+def restore(folder: RunFolder, expected: Expected) -> Restored:
+    """Fill the networks and the state from the newest checkpoint in `folder` that can be used.
 
     Raises:
         CheckpointError: none can be used, or the data or the networks are others.
         UsageError: its step is the last already.
     """
-    contents = _agreed(folder, lambda found: _read(found, networks, state, spec, config))
-    if contents.step >= config.steps:
+    contents = _agreed(folder, lambda found: _read(found, expected, folder))
+    if contents.step >= expected.config.steps:
         raise finished(folder, contents.step)
-    for name, module in networks.items():
+    if contents.changes and distributed.is_main():
+        warnings.warn(f"going on with other data than before, as asked: {'; '.join(contents.changes)}", stacklevel=2)
+    state = expected.state
+    for name, module in expected.networks.items():
         module.load_state_dict(dict(contents.networks[name]))
     state.ema.module.load_state_dict(dict(contents.average))
     for name, player in state.players.items():
@@ -181,46 +215,92 @@ def _agreed(folder: RunFolder, use: Callable[[Checkpoint], _Contents]) -> _Conte
     return contents or use(checkpoint.at(folder.checkpoints, choice))
 
 
-def _read(
-    found: Checkpoint,
-    networks: Mapping[str, nn.Module],
-    state: TrainState,
-    spec: SampleSpec,
-    config: RunConfig,
-) -> _Contents:
+def _read(found: Checkpoint, expected: Expected, folder: RunFolder) -> _Contents:
     """All of a checkpoint, checked against what it is to fill; nothing is changed."""
     saved = read_saved(found)
-    if changed := spec_changes(saved.spec, spec):
-        raise MisfitError(f"the data have changed since '{found.path}' was saved: {'; '.join(changed)}")
-    tensors = {name: found.tensors(name) for name in networks}
+    changes = _changes(found, saved, expected, folder)
+    state = expected.state
+    check_names(found, expected.networks, state.players)
+    tensors = {name: found.tensors(name) for name in expected.networks}
     average = found.tensors("ema")
-    for name, module in networks.items():
+    for name, module in expected.networks.items():
         check_fits(module, tensors[name], name, found.path)
     check_fits(state.ema.module, average, "moving average", found.path)
     read = {}
     for name, player in state.players.items():
+        kept = found.optimizer(name)
         try:
-            read[name] = read_state(config.optimizers[name], player.optimizer, found.optimizer(name), found.step, name)
+            read[name] = read_state(expected.config.optimizers[name], player.optimizer, kept, found.step, name)
         except CheckpointError as error:
-            if str(found.path) in str(error):
-                raise
             raise type(error)(f"checkpoint '{found.path}': {error}") from error
-    return _Contents(found.step, saved, tensors, average, read)
+    return _Contents(found.step, saved, tensors, average, read, tuple(changes))
 
 
-def spec_changes(saved: Mapping[str, Any], now: SampleSpec) -> list[str]:
-    """In words, what a saved spec has otherwise than that of the data now; empty where nothing."""
-    before, after = _as_now(dict(saved), now), now.model_dump(mode="json")
-    return [
-        f"{k} is another" if k in now.measured else f"{k} was {before.get(k)!s:.200}, now is {after.get(k)!s:.200}"
+def check_names(found: Checkpoint, networks: Iterable[str], players: Iterable[str] | None = None) -> None:
+    """MisfitError where a checkpoint is of other networks than those, by name, or of other players."""
+    for what, own, now in (
+        ("networks", set(found.networks), {*networks, "ema"}),
+        ("players", set(found.players), None if players is None else set(players)),
+    ):
+        if now is not None and own != now:
+            raise MisfitError(
+                f"checkpoint '{found.path}' is of the {what} {', '.join(sorted(own)) or 'none'}, and this configuration has "
+                f"{', '.join(sorted(now))}; put back what was changed in config.toml"
+            )
+
+
+def _changes(found: Checkpoint, saved: SavedState, expected: Expected, folder: RunFolder) -> list[str]:
+    """What has been changed since, in words, that may be: other data where these are asked for.
+
+    Raises:
+        ChangedError: anything else.
+    """
+    then, now = saved.data, expected.data
+    for name, why in (
+        ("seed", "it decides every random number of a run"),
+        ("batch_size", "with it the step says which samples come next; to save memory, raise micro_batches"),
+    ):
+        before, after = getattr(then, name), getattr(now, name)
+        if before != after:
+            raise ChangedError(
+                f"'{found.path}' was trained with {name}={before}, and {folder.config} now says {after}: put it back, for {why}; "
+                "or train a new run"
+            )
+    unlike = _spec_changes(found, saved, expected.spec)
+    changes = [f"{k} is another" for k in unlike if k in expected.spec.measured]
+    changes += then.fingerprint.differences(now.fingerprint)
+    if then.held_out != now.held_out:
+        changes.append(f"held_out was {then.held_out:g}, now is {now.held_out:g}")
+    never = [words for k, words in unlike.items() if k not in expected.spec.measured]
+    if never:
+        raise ChangedError(
+            f"the data have changed since '{found.path}' was saved: {'; '.join([*never, *changes])}; its networks were made for "
+            "those, so put them back"
+        )
+    if changes and not expected.changed_data:
+        raise ChangedError(
+            f"the data have changed since '{found.path}' was saved: {'; '.join(changes)}; put them back as they were (and "
+            f"held_out in {folder.config}), or go on with what is there now: gan resume {folder.path} --changed-data"
+        )
+    return changes
+
+
+def _spec_changes(found: Checkpoint, saved: SavedState, now: SampleSpec) -> dict[str, str]:
+    """By name, and in words, what a saved spec has otherwise than that of the data now; empty where nothing.
+
+    Raises:
+        MisfitError: it is no spec of this kind.
+    """
+    try:  # what has been added to specs since is added to it
+        before = type(now).model_validate(saved.spec).model_dump(mode="json")
+    except Exception as error:  # a plugin's own checks may raise anything
+        raise MisfitError(
+            f"checkpoint '{found.path}': its sample spec is not one of the data of this configuration ({type(now).__name__}); put "
+            "back what was changed in config.toml"
+        ) from error
+    after = now.model_dump(mode="json")
+    return {
+        k: f"{k} was {before.get(k)!s:.200}, now is {after.get(k)!s:.200}"
         for k in before | after
         if before.get(k) != after.get(k)
-    ]
-
-
-def _as_now(spec: dict[str, Any], own: SampleSpec) -> dict[str, Any]:
-    """A saved spec with what has been added to specs since, as far as it is one."""
-    try:
-        return type(own).model_validate(spec).model_dump(mode="json")
-    except Exception:  # a plugin's own checks may raise anything
-        return spec
+    }

@@ -15,6 +15,7 @@ import torch
 
 from gancore import checkpoint, distributed
 from gancore.components import DataSource, ProgressReport
+from gancore.data.fingerprint import Fingerprint, fingerprint
 from gancore.data.first_look import look_at
 from gancore.data.held_out import both_parts
 from gancore.data.loader import Loader
@@ -28,7 +29,7 @@ from gancore.engine.giving_up import after_bad_steps, after_bad_update, bad_numb
 from gancore.engine.health import HealthMonitor, spread_ratio
 from gancore.engine.loop import Outcome, TrainState, train_steps
 from gancore.engine.optimizers import build_optimizer
-from gancore.engine.restore import restore
+from gancore.engine.restore import Expected, SavedData, restore
 from gancore.engine.sheets import SheetMaker, check_writers
 from gancore.engine.stopping import StopSignals, tell_on_stderr
 from gancore.errors import NonFiniteError, ToldElsewhereError, UsageError
@@ -66,6 +67,7 @@ class Session:
         progress: ProgressReport,
         minutes: float | None = None,
         stopping: Callable[[str], None] = tell_on_stderr,
+        changed_data: bool = False,
     ) -> None:
         """`open_folder` is called on rank 0 once the data and the networks are known to fit, so a failure leaves nothing behind.
 
@@ -78,6 +80,7 @@ class Session:
         self.open_folder = open_folder
         self.progress = progress
         self.minutes = minutes
+        self.changed_data = changed_data
         self.device = pick_device(self.config.device)
         self.signals = StopSignals(stopping)
         self.alerts: list[HealthAlert] = []
@@ -143,6 +146,9 @@ class Session:
             player.set_rivals(self.players)
         ema = MovingAverage(self.game.networks["generator"], self.config.ema)
         self.state = TrainState(self.players, ema, HealthMonitor(self.config.health))
+        # Rank 0 looks for all: they were given the same data.
+        seen = distributed.on_main(lambda: asdict(fingerprint(whole)))
+        self.data = SavedData.of(Fingerprint(**seen), self.config)
 
     def _open(self) -> None:
         """Get ready to draw batches and write sheets, from the step that has been reached."""
@@ -164,7 +170,10 @@ class Session:
         return 0 if self.source.in_memory else min(4, os.cpu_count() or 1)
 
     def _restore(self) -> None:
-        restored = restore(self.folder, self.game.networks, self.state, self.spec, self.config)
+        expected = Expected(
+            self.game.networks, self.state, self.spec, self.config, self.data, changed_data=self.changed_data
+        )
+        restored = restore(self.folder, expected)
         self.alerts, self.seconds_before = list(restored.alerts), restored.seconds
 
     # --- training ---------------------------------------------------------------------------------------------------
@@ -227,7 +236,7 @@ class Session:
         path = getattr(self.settings.data.options, "path", None)
         doubts = look_at(self.source, self.config.batch_size, path if isinstance(path, Path) else None)
         report = replace(self.source.report, warnings=doubts)
-        self.folder.write_data_report(report)
+        self.folder.write_data_report(report, self.data.fingerprint)
         counts = {n: sum(p.numel() for p in player.parameters) for n, player in self.players.items()}
         self._notify("gan_run_started", RunStarted(
             folder=self.folder.path, config=self.settings.dump(), step=self.state.step, steps=self.config.steps,
@@ -367,6 +376,7 @@ class Session:
             raise before_bad_save(self.folder, self.state.step, bad)
         state = {
             "spec": self.spec.model_dump(mode="json"),
+            "data": self.data.model_dump(),
             "health": self.state.health.state(),
             "means": self.state.means.state(),
             "alerts": [asdict(alert) for alert in self.alerts],

@@ -103,6 +103,20 @@ def test_resume_goes_on_to_more_steps_and_says_where_from(gan: Gan, trained: Pat
     assert tomllib.loads((trained / "config.toml").read_text())["steps"] == 6
 
 
+def test_other_data_are_refused_with_the_command_that_goes_on_with_them(gan: Gan, tmp_path: Path) -> None:
+    data = tmp_path / "points.txt"
+    data.write_text("".join(f"0.{n} 0.1\n" for n in range(9)))
+    gan("run", "-p", "toy", "-d", data, "--steps", 1, "--out", tmp_path / "run", "-q")
+    data.write_text("".join(f"0.{n} 0.1\n" for n in range(8)))
+    again = ("resume", tmp_path / "run", "--steps", 2)
+    refusal = gan(*again, code=1).stderr
+    assert "9 samples then, 8 now" in refusal
+    assert f"gan resume {tmp_path / 'run'} --changed-data" in refusal
+    assert (
+        "going on with other data than before, as asked: 9 samples then, 8 now" in gan(*again, "--changed-data").stderr
+    )
+
+
 def test_listener_that_raises_is_a_warning_and_the_run_goes_on(
     gan: Gan, tmp_path: Path, fake_dist: Callable[..., None]
 ) -> None:

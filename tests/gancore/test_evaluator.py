@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -251,6 +252,19 @@ def test_training_data_that_are_gone_are_an_error_that_says_what_to_do(run, runs
     with pytest.raises(DataError, match=r"training data .* cannot be opened: .*gone\.txt.*\[data\] of .*config\.toml"):
         gancore.evaluate(folder)
     assert not (folder / "evaluations").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"), [(30, "40 samples then, 30 now"), (40, "the content of the samples differs")]
+)
+def test_other_training_data_than_those_of_the_run_are_noted(run, look, lines, words):
+    folder = run("file")
+    config = folder / "config.toml"
+    other = folder / "other.txt"
+    config.write_text(re.sub(r'path = ".*train\.txt"', f'path = "{other}"', config.read_text()))
+    write_points(other, lines, centre=0.25 if lines == 40 else 0.0)
+    found, _ = look(folder)
+    assert any(f"not those that the run was trained on ({words})" in note for note in found.notes)
 
 
 def test_training_data_that_have_changed_are_an_error(run):

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from gancore.data.fingerprint import Fingerprint
 from gancore.data.report import ScanReport, Skipped
 from gancore.errors import RunFolderError
 from gancore.run import RunFolder, list_runs, replace_text
+
+PRINT = Fingerprint(samples=2, content="c0ffee")
 
 
 @pytest.fixture
@@ -138,7 +141,7 @@ def test_environment_names_versions_and_device(folder: RunFolder) -> None:
 
 
 def test_data_report_lists_what_was_skipped(folder: RunFolder) -> None:
-    folder.write_data_report(ScanReport("photos", 3, 2, (Skipped("chat \u00e9t\u00e9.png", "truncated"),)))
+    folder.write_data_report(ScanReport("photos", 3, 2, (Skipped("chat \u00e9t\u00e9.png", "truncated"),)), PRINT)
     facts = json.loads((folder.path / "data.json").read_text(encoding="utf-8"))
     assert facts == {
         "source": "photos",
@@ -149,13 +152,14 @@ def test_data_report_lists_what_was_skipped(folder: RunFolder) -> None:
         "held_out": 0,
         "notes": [],
         "warnings": [],
+        "fingerprint": {"samples": 2, "content": "c0ffee", "files": ""},
     }
 
 
 def test_data_report_is_read_as_it_was_written(folder: RunFolder) -> None:
     skipped = (Skipped("a\nb", "truncated"), Skipped("others", "more", 7))
     for report in (ScanReport("x", 9, 1, skipped, 2, ("a note",), ("a doubt",)), ScanReport("x", 1, 1)):
-        folder.write_data_report(report)
+        folder.write_data_report(report, PRINT)
         assert folder.read_data_report() == report
     (folder.path / "data.json").write_text('{"source": 3}')
     assert folder.read_data_report() is None
@@ -235,7 +239,7 @@ def test_what_is_no_file_of_figures_is_set_aside(folder: RunFolder, make: Callab
 def test_folder_in_the_place_of_a_record_is_set_aside(folder: RunFolder) -> None:
     (folder.path / "data.json").mkdir()
     with pytest.warns(UserWarning, match=r"data\.json' is a folder, and now called data\.damaged-1\.json"):
-        folder.write_data_report(ScanReport("photos", 3, 2))
+        folder.write_data_report(ScanReport("photos", 3, 2), PRINT)
     assert (folder.path / "data.json").is_file()
 
 

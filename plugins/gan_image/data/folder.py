@@ -26,7 +26,7 @@ from gan_image.data.pixels import PixelSource, flip_half
 from gan_image.spec import ImageSpec
 from gancore.components import ProgressReport
 from gancore.data.classes import Part, lay_out, number_classes
-from gancore.data.files import Entry, FileTree, scan
+from gancore.data.files import Entry, FileTree, digest, scan
 from gancore.data.report import ScanReport, Skipped
 from gancore.errors import DataError
 from gancore.options import Options as BaseOptions
@@ -115,6 +115,7 @@ def open_folder(options: Options, progress: ProgressReport) -> PixelSource | Str
         used=len(used),
         skipped=tuple(sorted((*unread, *reading.skipped), key=lambda one: one.path)),
         notes=layout.notes,
+        files=digest(used),
     )
     if pixels is None:
         return StreamedSource(used, look, spec, report, labels=labels, flip=options.flip)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import warnings
 
 import gan_toys as toys
 import pytest
@@ -189,16 +190,67 @@ def test_a_run_without_a_usable_checkpoint_is_an_error_that_lists_them(tmp_path)
         go_on(tmp_path / "run")
 
 
-def test_changed_data_are_refused(tmp_path):
+def edit(run, before, after):
+    config = run / "config.toml"
+    assert before in config.read_text()
+    config.write_text(config.read_text().replace(before, after, 1))
+
+
+def test_data_of_another_form_are_refused_even_if_changed_data_will_do(tmp_path):
     begin(tmp_path / "run", 11, TOY, listeners=[Interrupter(6)])
-    config = tmp_path / "run" / "config.toml"
-    text = config.read_text()
-    assert 'note = ""' in text
-    config.write_text(text.replace('note = ""', 'note = "others"'))
-    with pytest.raises(
-        CheckpointError, match=r"the data have changed since .*step-00000006' was saved: note was , now is others"
-    ):
-        go_on(tmp_path / "run")
+    edit(tmp_path / "run", 'note = ""', 'note = "others"')
+    for how in ({}, {"changed_data": True}):
+        with pytest.raises(
+            CheckpointError, match=r"the data have changed since .*step-00000006' was saved: note was , now is others"
+        ):
+            go_on(tmp_path / "run", **how)
+
+
+CHANGES = {
+    "samples": ("length = 100", "length = 97", "100 samples then, 97 now"),
+    "content": ("centre = 0.0", "centre = 0.25", "the content of the samples differs"),
+    "held_out": ("held_out = 0.0", "held_out = 0.2", r"held_out was 0, now is 0\.2"),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_changed_data_are_refused_unless_they_are_asked_for(tmp_path, kind):
+    before, after, words = CHANGES[kind]
+    run = begin(tmp_path / "run", 11, TOY, listeners=[Interrupter(6)]).folder
+    edit(run, before, after)
+    with pytest.raises(CheckpointError, match=rf"{words}; put them back .*gan resume {run} --changed-data"):
+        go_on(run)
+    with pytest.warns(UserWarning, match=f"going on with other data than before, as asked: {words}"):
+        assert go_on(run, changed_data=True).outcome == "completed"
+    # From now on the new ones are those of the run, and nothing is told again.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="going on with other data")
+        go_on(run, steps=12)
+    edit(run, after, before)
+    with pytest.raises(CheckpointError, match="step-00000012"):
+        go_on(run, steps=13)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("seed = 4", "seed = 5", "seed=4, and .* now says 5: put it back"),
+        ("batch_size = 8", "batch_size = 4", "batch_size=8, and .* now says 4: put it back, .* raise micro_batches"),
+    ],
+)
+def test_what_decides_which_samples_come_next_cannot_be_changed(tmp_path, before, after, words):
+    run = begin(tmp_path / "run", 11, TOY, listeners=[Interrupter(6)]).folder
+    edit(run, before, after)
+    for how in ({}, {"changed_data": True}):
+        with pytest.raises(CheckpointError, match=words):
+            go_on(run, **how)
+
+
+def test_what_tells_the_data_from_others_is_in_the_run_s_record_of_them(whole):
+    facts = json.loads((whole / "data.json").read_text())["fingerprint"]
+    saved = checkpoint.newest(whole / "checkpoints")[0].state["data"]
+    assert facts["samples"] == 100
+    assert facts.items() <= saved.items()
 
 
 def test_a_changed_architecture_is_refused(tmp_path):
