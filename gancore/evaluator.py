@@ -110,7 +110,7 @@ def evaluate(
     notes = _since_training(generator, train_source, settings)
     if other is not None:
         reference: Part = "other data"
-        source: DataSource = other.data.build(progress)
+        source: DataSource = other.data.with_unset(generator.spec.reading).build(progress)
         notes += _compare(generator.spec, source.spec, str(data))
         rows = torch.arange(len(source))
     elif len(parts.held_out):

@@ -53,6 +53,13 @@ class Chosen:
         """Call the component's target."""
         return build(self.found.record, self.options, *arguments)
 
+    def with_unset(self, values: Mapping[str, Any]) -> Chosen:
+        """The same with `values` for those of its options that are None."""
+        if self.options is None:
+            return self
+        update = {name: value for name, value in values.items() if getattr(self.options, name, self) is None}
+        return replace(self, options=self.options.model_copy(update=update))
+
     def dump(self) -> dict[str, Any]:
         """Its options as plain values, without those that are not set."""
         return {} if self.options is None else self.options.model_dump(mode="json", exclude_none=True)

@@ -5,8 +5,9 @@ A spec is stored with every checkpoint, so a trained generator can be used where
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -89,6 +90,14 @@ class SampleSpec(BaseModel):
         return values.to(target) if target.is_floating_point else values.round().to(target)
 
     # Other data than a run was trained on may have another form, which follows from them: a vocabulary, say.
+
+    @property
+    def reading(self) -> Mapping[str, Any]:
+        """Options of a data set by which other data are read as those of this spec were, such as a range that was measured.
+
+        They hold where a data set has options of these names and they are not given.
+        """
+        return {}
 
     def adopts(self, other: SampleSpec) -> bool:
         """Whether samples of `other` can be seen as samples of this spec, by `adopt`."""

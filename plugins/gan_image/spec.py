@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from gancore.data.spec import SampleSpec
@@ -16,11 +19,21 @@ class ImageSpec(SampleSpec):
     dtype: str = Field(default="uint8", description="Always uint8.")
     value_range: tuple[float, float] = Field(default=(0.0, 255.0), description="Always 0 to 255.")
 
+    intensities: tuple[float, float] | None = Field(
+        default=None,
+        description="The values in files that are not 8-bit which are 0 and 255 here; None where all files are.",
+    )
+
     @model_validator(mode="after")
     def _check_image(self) -> ImageSpec:
         if self.dtype != "uint8" or self.value_range != (0.0, 255.0):
             raise ValueError(f"images are uint8 in 0..255, not {self.dtype} in {self.value_range}")
         return self
+
+    @property
+    def reading(self) -> Mapping[str, Any]:
+        """Other pictures that are not 8-bit are read by the range of these, whatever values they have."""
+        return {} if self.intensities is None else {"range": self.intensities}
 
     @property
     def channels(self) -> int:

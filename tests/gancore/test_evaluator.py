@@ -9,8 +9,10 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import gancore
 from gancore import evaluator
@@ -205,6 +207,25 @@ def test_classes_of_other_data_are_matched_by_name(run, look, tmp_path, monkeypa
     _, material = look(run(), data=tmp_path / "other.txt", samples=4)
     assert (material.real.condition == 0).tolist() == (material.real.x.norm(dim=1) < 0.5).tolist()
     assert len(material.real) == 3
+
+
+def test_other_data_are_read_by_the_range_that_was_measured_on_those_of_the_run(look, tmp_path):
+    for name, high in (("own", 4000), ("other", 400)):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            values = np.full((8, 8), number * high, dtype=np.uint16)
+            Image.fromarray(values).save(tmp_path / name / f"{number}.png")
+    options = {
+        "data.size": 8,
+        "architecture.width": 8,
+        "batch_size": 2,
+        "samples": 1,
+        "listeners": [],
+        "augmentations": {},
+    }
+    gancore.train(plugin="image", data=tmp_path / "own", out=tmp_path / "run", steps=1, options=options)
+    _, material = look(tmp_path / "run", data=tmp_path / "other")
+    assert sorted(material.real.x.amax(dim=(1, 2, 3)).tolist()) == [0, 26]
 
 
 def test_other_data_without_labels_leave_the_classes_to_the_training_samples(run, look, tmp_path):

@@ -21,11 +21,16 @@ VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of decoding all files: channels, the numbers of those that are usable, and what was skipped."""
+    """What came of decoding all files: channels, the numbers of those that are usable, and what was skipped.
+
+    `range` are the values that became 0 and 255 in those that are not 8-bit, None where there are none; `notes` are for a report.
+    """
 
     mode: Mode
     used: tuple[int, ...]
     skipped: tuple[Skipped, ...]
+    range: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class CacheItem:
@@ -49,8 +54,10 @@ class CacheItem:
                 mode=content["mode"],
                 used=tuple(content["used"]),
                 skipped=tuple(Skipped(*pair) for pair in content["skipped"]),
+                range=None if content["range"] is None else (float(content["range"][0]), float(content["range"][1])),
+                notes=tuple(map(str, content["notes"])),
             )
-        except (KeyError, TypeError):
+        except (LookupError, TypeError, ValueError):
             return None
         sane = found.mode in ("grey", "rgb", "rgba") and all(0 <= number < files for number in found.used)
         return found if sane and found.used else None
@@ -71,6 +78,8 @@ class CacheItem:
             "mode": reading.mode,
             "used": reading.used,
             "skipped": [(skipped.path, skipped.reason) for skipped in reading.skipped],
+            "range": reading.range,
+            "notes": reading.notes,
         }
         write = None if pixels is None else lambda file: np.save(file, pixels, allow_pickle=False)
         return self.item.save(content, write)

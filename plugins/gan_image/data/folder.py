@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,18 @@ from pydantic import Field
 from torch import Tensor
 
 from gan_image.data.cache import VERSION, CacheItem, Reading
-from gan_image.data.decode import SUPPORTED, Look, UnusableError, decode, is_grey, quiet_pillow, suffixes
+from gan_image.data.decode import (
+    SUPPORTED,
+    Facts,
+    Look,
+    UnusableError,
+    decode,
+    look_at,
+    measure,
+    quiet_pillow,
+    suffixes,
+)
+from gan_image.data.intensities import Extent, Range, notes
 from gan_image.data.pixels import PixelSource, flip_half
 from gan_image.spec import ImageSpec
 from gancore.components import ProgressReport
@@ -56,6 +67,7 @@ class Options(BaseOptions):
         "auto",
         description="Channels; auto is grey when every picture is, else rgb. Only rgba keeps transparency.",
     )
+    range: Range = None
     labels: bool | Literal["auto"] = Field(
         "auto",
         description="Whether top folders name classes; auto: if there are two or more, with more pictures in them than beside"
@@ -108,13 +120,13 @@ def open_folder(options: Options, progress: ProgressReport) -> PixelSource | Str
     used = [entries[number] for number in reading.used]
     labels, classes = _labels([layout.words[number] for number in reading.used], options)
     look = _look(reading, options)
-    spec = ImageSpec(shape=look.shape, classes=classes)
+    spec = ImageSpec(shape=look.shape, classes=classes, intensities=reading.range)
     report = ScanReport(
         source=str(options.path),
         found=len(entries) + len(unread),
         used=len(used),
         skipped=tuple(sorted((*unread, *reading.skipped), key=lambda one: one.path)),
-        notes=layout.notes,
+        notes=(*layout.notes, *reading.notes),
         files=digest(used),
     )
     if pixels is None:
@@ -178,12 +190,12 @@ class StreamedSource:
 
 
 def _key(tree: FileTree, entries: Sequence[Entry], options: Options) -> str:
-    what = (str(tree.path.resolve()), options.height_width, options.fit, options.mode, PIL.__version__)
+    what = (str(tree.path.resolve()), options.height_width, options.fit, options.mode, options.range, PIL.__version__)
     return cache_key([VERSION, *what, *((entry.name, entry.fingerprint) for entry in entries)])
 
 
 def _look(reading: Reading, options: Options) -> Look:
-    return Look(options.height_width, options.fit, reading.mode)
+    return Look(options.height_width, options.fit, reading.mode, reading.range)
 
 
 def _fits(count: int, look: Look, options: Options) -> bool:
@@ -203,22 +215,36 @@ def _read(
         lasting = lasting and not error.passing
         skipped.append(Skipped(entries[number].name, str(error)))
 
-    opened: list[int] = []
-    grey = True
+    facts: dict[int, Facts] = {}
+    extents: dict[int, Extent] = {}
     with quiet_pillow():
-        answers = _in_threads(lambda n: is_grey(entries[n]), range(len(entries)), progress, "looking at pictures")
+        answers = _in_threads(lambda n: look_at(entries[n]), range(len(entries)), progress, "looking at pictures")
         for number, answer in answers:
             if isinstance(answer, UnusableError):
                 skip(number, answer)
             else:
-                opened.append(number)
-                grey = grey and answer
+                facts[number] = answer
+        deep = [number for number, fact in facts.items() if fact.depth]
+        # A range must be known before the first picture is scaled, so such files are read twice.
+        if options.range is None:
+            for number, extent in _in_threads(lambda n: measure(entries[n]), deep, progress, "measuring pictures"):
+                if isinstance(extent, UnusableError):
+                    skip(number, extent)
+                    del facts[number]
+                else:
+                    extents[number] = extent
+        limits = options.range if deep else None
+        if extents:
+            limits = Extent.union(extents.values()).range
+        grey = all(fact.grey for fact in facts.values())
         mode = options.mode if options.mode != "auto" else ("grey" if grey else "rgb")
-        look = Look(options.height_width, options.fit, mode)
-        fits = _fits(len(opened), look, options)
-        pixels = np.empty((len(opened) if fits else 0, *look.shape), dtype=np.uint8)
+        look = Look(options.height_width, options.fit, mode, limits)
+        fits = _fits(len(facts), look, options)
+        pixels = np.empty((len(facts) if fits else 0, *look.shape), dtype=np.uint8)
         used: list[int] = []
-        for number, picture in _in_threads(lambda n: decode(entries[n], look), opened, progress, "reading pictures"):
+        for number, picture in _in_threads(
+            lambda n: decode(entries[n], look), list(facts), progress, "reading pictures"
+        ):
             if isinstance(picture, UnusableError):
                 skip(number, picture)
                 continue
@@ -226,10 +252,32 @@ def _read(
                 pixels[len(used)] = picture
             used.append(number)
     if not used:
-        raise DataError(
-            _nothing(len(entries) + len(unread), options, sorted([*skipped, *unread], key=lambda one: one.path))
+        skipped = sorted([*skipped, *unread], key=lambda one: one.path)
+        raise DataError(_nothing(len(entries) + len(unread), options, skipped))
+    about = _notes([facts[number] for number in used], limits, extents.values(), options)
+    reading = Reading(mode, tuple(used), tuple(skipped), limits, tuple(about))
+    return reading, pixels[: len(used)] if fits else None, lasting
+
+
+def _notes(
+    facts: Sequence[Facts], limits: tuple[float, float] | None, extents: Collection[Extent], options: Options
+) -> Iterator[str]:
+    """What is worth knowing of the pictures that are used."""
+    depths = sorted({fact.depth for fact in facts if fact.depth})
+    if limits and depths:
+        yield from notes(
+            " and ".join(depths),
+            limits,
+            extent=Extent.union(extents) if extents else None,
+            deep=sum(bool(fact.depth) for fact in facts),
+            count=len(facts),
+            given=options.range is not None,
         )
-    return Reading(mode, tuple(used), tuple(skipped)), pixels[: len(used)] if fits else None, lasting
+    elif options.range is not None:
+        yield "data.range means nothing here, for all pictures are 8-bit"
+    if several := sum(fact.several for fact in facts):
+        which = "1 picture has" if several == 1 else f"{several:,} pictures have"
+        yield f"{which} several frames or pages, of which the first is used"
 
 
 def _nothing(count: int, options: Options, skipped: Sequence[Skipped]) -> str:
