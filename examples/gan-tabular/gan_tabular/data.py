@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from gan_tabular.encoding import Kinds, Table, encode_table, fit_table
+from gan_tabular.numerals import Decimal, plain_numbers
 from gan_tabular.reading import read_cells
 from gan_tabular.spec import TableSpec
 
@@ -31,7 +32,11 @@ class CsvOptions(TableOptions):
 
     path: Path = Field(description="A CSV file with a header, in UTF-8; it may be gzipped.")
     delimiter: str | None = Field(
-        None, min_length=1, max_length=1, description="What separates cells; found in the header when not given."
+        None, min_length=1, max_length=1, description="What separates cells; found in the first lines when not given."
+    )
+    decimal: Decimal = Field(
+        "auto",
+        description="What parts the whole of a number from its fraction: a point, a comma, or what the numbers of the file say.",
     )
     categorical: tuple[str, ...] = Field((), description="Columns that are categories whatever they look like.")
     numeric: tuple[str, ...] = Field((), description="Columns that are numbers however few different ones there are.")
@@ -98,14 +103,19 @@ class TableSource:
 
 def open_csv(options: CsvOptions, progress: ProgressReport) -> TableSource:
     """Rows of the file; raises UsageError where another option would help, DataError where the file has to change."""
-    return TableSource(fit_table(read_cells(options.path, options.delimiter, progress), options.kinds, progress))
+    cells = read_cells(options.path, options.delimiter, progress)
+    cells = plain_numbers(cells, options.decimal, {*options.categorical, *options.drop}, options.missing)
+    return TableSource(fit_table(cells, options.kinds, progress))
 
 
 def read_as(spec: TableSpec, path: Path, options: object) -> Table:
     """Other rows of the same kind of table, such as held-out ones, under the spec of a trained generator.
 
-    `options` are those of the data set that it was trained on; of `csv`'s, the delimiter and what counts as missing hold here too.
+    `options` are those of the data set that it was trained on; of `csv`'s, the delimiter, the decimal sign and what counts as missing
+    hold here too.
     """
     own = options if isinstance(options, CsvOptions) else None
     cells = read_cells(path, own.delimiter if own else None, lambda words, done, total: None)
+    keep = {*own.categorical, *own.drop} if own else set()
+    cells = plain_numbers(cells, own.decimal if own else "auto", keep, own.missing if own else MISSING_TEXTS)
     return encode_table(cells, spec, own.missing if own else MISSING_TEXTS)

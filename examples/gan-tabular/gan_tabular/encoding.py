@@ -289,7 +289,7 @@ def _stack(codes: list[np.ndarray]) -> Tensor:
 
 def _report(cells: Cells, used: int, skipped: list[Skipped]) -> ScanReport:
     ordered = sorted(skipped, key=lambda s: int(s.path.rpartition(" ")[2]))
-    return ScanReport(source=cells.source, found=cells.found, used=used, skipped=tuple(ordered))
+    return ScanReport(source=cells.source, found=cells.found, used=used, skipped=tuple(ordered), notes=cells.notes)
 
 
 # --- other rows under a spec that is given ----------------------------------------------------------------------------

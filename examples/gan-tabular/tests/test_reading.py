@@ -27,6 +27,9 @@ Write = Callable[..., Path]
         (b"a,b\n1\n2\n3\n", "no row fits .* line 2 has 1 cell instead of 2"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "no text file"),
         (b"a,b\n1,2\n\xff\xfe,3\n", "line 3 is not UTF-8"),
+        ("a,b\n1,2\nétage élevé,3\n".encode("latin-1"), "line 3 is not UTF-8 text; .*WINDOWS-1252: convert it: iconv"),
+        ("a,b\n1,2\n3,4\n".encode("utf-16"), "it is in UTF-16, and only UTF-8 is read; convert it: iconv -f UTF-16"),
+        ("a,b\n1,2\n3,4\n".encode("utf-16-le"), "it is in UTF-16LE"),
         (b"1,2\n3,4\n5,6\n", "has to be a header"),
         (b"a,a\n1,2\n3,4\n", "more than one column is called 'a'"),
         (b"\x1f\x8b\x08\x00broken", "cannot be read"),
@@ -68,6 +71,53 @@ def test_text_among_numbers_is_skipped_and_listed_by_line(opened: Open, write: W
 
 def test_line_numbers_count_line_breaks_inside_of_cells(opened: Open, write: Write) -> None:
     source = opened(write("a,b", '1,"two', 'lines"', "2", "3,x", "4,x"))
+    assert [s.path for s in source.report.skipped] == ["line 4"]
+
+
+def test_quotation_mark_that_is_not_closed_costs_one_row(opened: Open, write: Write) -> None:
+    rows = [f"{i},x" for i in range(1000)]
+    rows[50] = '50,"x'
+    report = opened(write("a,b", *rows)).report
+    assert (report.found, report.used) == (1000, 999)
+    assert [(s.path, s.reason) for s in report.skipped] == [
+        ("line 52", "cannot be read (a quotation mark that is never closed)")
+    ]
+    # Neither does one that is closed by another mistake, far below.
+    rows[700], rows[800] = '700,x"', '800,"x"y'
+    report = opened(write("a,b", *rows)).report
+    assert [s.path for s in report.skipped] == ["line 52", "line 802"]
+    assert (report.found, report.used) == (1000, 998)
+
+
+def test_row_that_quotes_took_others_into_does_not_take_them_along(opened: Open, write: Write) -> None:
+    rows = [f"{i},x" for i in range(100)]
+    rows[50], rows[70] = '"50,x', '70",x,y'
+    report = opened(write("a,b", *rows)).report
+    assert (report.used, [s.path for s in report.skipped]) == (98, ["line 52", "line 72"])
+
+
+def test_long_cell_is_no_mistake(opened: Open, write: Write) -> None:
+    path = write("a,b", f"1,{'x' * 200_000}", "2,y", "3,y")
+    assert len(opened(path)) == 3
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_in_every_way_and_nowhere_else(opened: Open, tmp_path: Path, end: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(end.join(["one\u2028two,b", "x\x85,1", "y\x0c,2", ""]).encode())
+    source = opened(path)
+    assert source.spec.header == ("one\u2028two", "b")
+    assert len(source) == 2
+
+
+def test_delimiter_is_that_by_which_rows_are_as_wide_as_the_header(opened: Open, write: Write) -> None:
+    assert opened(write("a, c;b, d, e", "1;x, y", "2;z")).spec.header == ("a, c", "b, d, e")
+    assert opened(write("a;c;e,b", "1,x", "2,y")).spec.header == ("a;c;e", "b")
+
+
+def test_first_line_of_excel_names_the_delimiter(opened: Open, write: Write) -> None:
+    source = opened(write("sep=;", "a;b", "1;x", "2", "3;x"))
+    assert source.spec.header == ("a", "b")
     assert [s.path for s in source.report.skipped] == ["line 4"]
 
 

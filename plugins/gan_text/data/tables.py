@@ -50,6 +50,8 @@ def read_rows(file: Input, reader: Reader, *, tabs: bool) -> Iterator[Texts]:
             if columns is None:
                 columns = _columns(row, reader, form)
                 continue
+            if lines.swallowed(form, columns.width):
+                raise _RowError("no row of a table (a quotation mark that is closed many rows below)", width=True)
             text, label = columns.of(row)
         except csv.Error as error:
             file.problems.add(file.name, f"no row of a table ({lines.why(error)})", lines.first)
@@ -57,6 +59,8 @@ def read_rows(file: Input, reader: Reader, *, tabs: bool) -> Iterator[Texts]:
             rows = form.rows(lines)
             continue
         except _RowError as error:
+            if error.width:
+                lines.go_back()
             file.problems.add(file.name, str(error), lines.first)
             continue
         texts.append(text)
@@ -69,7 +73,11 @@ def read_rows(file: Input, reader: Reader, *, tabs: bool) -> Iterator[Texts]:
 
 
 class _RowError(DataError):
-    """One row that cannot be used; others can."""
+    """One row that cannot be used; others can. Where it has the wrong `width`, a quotation mark may have taken others into it."""
+
+    def __init__(self, message: str, *, width: bool = False) -> None:
+        super().__init__(message)
+        self.width = width
 
 
 class _Lines:
@@ -127,6 +135,11 @@ class _Lines:
     def first(self) -> int:
         """The number of the row's first line."""
         return self.row[0][1] if self.row else 0
+
+    def swallowed(self, form: _Form, width: int) -> bool:
+        """Whether lines within a cell are rows themselves: ten or more, all as wide as the header."""
+        within = self.row[1:-1]
+        return len(within) >= 10 and width > 1 and all(len(form.cells(line)) == width for line, _, _ in within)
 
     def why(self, error: csv.Error) -> str:
         """Plain words for an error, to stand in brackets."""
@@ -210,9 +223,9 @@ class _Columns:
             if self.width == 1:
                 row = [self.form.mark.join(row)]  # the only column needs no quotes
             if max(self.text, self.label or 0) >= len(row):
-                raise _RowError(f"a row of {_count(row)}, which is too few")
+                raise _RowError(f"a row of {_count(row)}, which is too few", width=True)
             if any(cell.strip() for cell in row[self.width :]):
-                raise _RowError(f"a row of {_count(row)} below {self.width} names")
+                raise _RowError(f"a row of {_count(row)} below {self.width} names", width=True)
         text = row[self.text] if self.form.quotes else _plain(row[self.text])
         if self.label is None:
             return text, ""

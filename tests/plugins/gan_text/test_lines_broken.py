@@ -270,6 +270,19 @@ def test_each_quote_that_is_not_closed_costs_one_line_and_is_counted(file):
     assert skipped_of(source)[1][0] == "t.csv:61"
 
 
+def test_quote_that_is_closed_far_below_by_another_mistake_takes_no_rows_with_it(file):
+    rows = ["id,text", *(f"{number},row {number}" for number in range(100))]
+    rows[20], rows[80] = '19,"open', '79,closed"'
+    source = open_(file("\n".join(rows), "t.csv"))
+    assert texts_of(source) == [f"row {n}" for n in range(19)] + [f"row {n}" for n in range(20, 79)] + [
+        'closed"',
+        *(f"row {n}" for n in range(80, 100)),
+    ]
+    assert skipped_of(source) == [("t.csv:21", "no row of a table (a quotation mark that is closed many rows below)")]
+    lines = "\n".join(f"verse {n}" for n in range(14))
+    assert texts_of(open_(file(f'id,text\n1,"{lines}"\n2,b\n', "t.csv"))) == [lines, "b"]
+
+
 def test_cells_are_as_long_as_the_option_allows(file):
     # The library for CSV has a limit of its own, of 128 KiB.
     long = ["word " * 60_000, "two\nlines " * 30_000]
