@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from gancore.components import (
     Writer,
 )
 from gancore.config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.devices import suit
 from gancore.errors import ConfigError, GanError, Mistake, UnknownNameError, UsageError, nearest
 from gancore.layers import METRICS, NONE, REST, merge, section_of
 from gancore.options import REFUSED
@@ -78,6 +79,8 @@ class Settings:
     augmentations: Mapping[str, Chosen]
     writers: Mapping[str, Chosen]
     removed_writers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """Sentences on what was chosen for the device."""
 
     def dump(self) -> dict[str, Any]:
         """The whole configuration as nested plain values: what `config.toml` holds, and enough to run again."""
@@ -239,7 +242,12 @@ class _Validator:
             raise ConfigError(self.mistakes)
         removed = tuple(n for n, v in merged.get("writers", {}).items() if v == NONE and n != REST)
         chosen = {f.name: (single | several)[f.name] for f in fields(Settings) if f.name in KIND_OF}
-        return Settings(run=run, removed_writers=removed, **chosen)  # type: ignore[arg-type]
+        settings = Settings(run=run, removed_writers=removed, **chosen)  # type: ignore[arg-type]
+        architecture = settings.architecture
+        if architecture.options is None:
+            return settings
+        options, notes = suit(architecture.options, run.device, "architecture")
+        return replace(settings, architecture=replace(architecture, options=options), notes=notes)
 
     def _optimizers(self, run: RunConfig | None, given: Any, game: Game) -> RunConfig | None:
         for name in section_of(given):

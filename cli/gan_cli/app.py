@@ -125,9 +125,11 @@ def run(
         from gancore.preflight import check_run
 
         registry = Registry()
-        settings_asked = plan(**asked, registry=registry)
-        check_run(settings_asked, registry, out)
-        complete = settings_asked.dump()
+        planned = plan(**asked, registry=registry)
+        check_run(planned, registry, out)
+        for note in () if quiet else planned.notes:
+            say(note)
+        complete = planned.dump()
         print(json.dumps(complete) if as_json else tomli_w.dumps(complete), end="")
         return
 

@@ -11,6 +11,7 @@ from gan_cli.errors import tell
 from gan_cli.listing import table
 from gancore.components import Architecture
 from gancore.config import MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.devices import cpu_default
 from gancore.errors import UnknownNameError
 from gancore.plugins import BUILTIN, Registry, options_model
 from gancore.settings import ALL_KINDS, KIND_OF
@@ -28,12 +29,14 @@ def rows_of(model: type[BaseModel], prefix: str = "") -> list[dict[str, Any]]:
             rows += rows_of(inner, f"{prefix}{name}.")
             continue
         default = "required" if info.is_required() else info.get_default(call_default_factory=True)
+        slow = cpu_default(model, name)
         rows.append(
             {
                 "option": prefix + name,
                 "default": _plain(default),
                 "values": _values(field, shared),
-                "description": info.description or "",
+                "description": (info.description or "")
+                + ("" if slow is None else f" On a CPU {slow}, unless it is set."),
             }
         )
     return rows

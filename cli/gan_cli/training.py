@@ -100,15 +100,12 @@ def left(event: Tick | Progress) -> str:
 def told(estimate: Estimate, event: Progress) -> str:
     """An estimate in a sentence or two."""
     rest = event.steps - event.step
-    per_step = f"{estimate.seconds_per_step:.3g} s"
-    if estimate.first_unlike is None:
-        words = f"about {about(estimate.seconds)} for the {rest:,} steps that are left on this machine, at {per_step} a step"
-        words += f": until {at(time.time() + estimate.seconds)}"
-    else:
-        words = (
-            f"about {about(estimate.seconds)} for the {rest:,} steps that are left on this machine, if the phases that begin at "
-            f"step {estimate.first_unlike:,} cost as much as now, {per_step} a step"
-        )
+    words = f"about {about(estimate.seconds)} for the {rest:,} steps that are left on this machine"
+    words += f", at {estimate.seconds_per_step:.3g} s a step: until {at(time.time() + estimate.seconds)}"
+    if estimate.measured == 1:
+        words += " (by the first step alone, which is the slowest)"
+    elif estimate.first_unlike is not None:
+        words += f", if step {estimate.first_unlike:,} and others that are unlike those so far take as long"
     if estimate.last_step < event.steps:
         words += (
             f". The minutes will be over at about step {estimate.last_step:,}; schedules that end there come with "
@@ -152,7 +149,8 @@ def opening(event: RunStarted) -> str:
     """One line about the run that begins."""
     sizes = ", ".join(f"{name} {count:,}" for name, count in event.parameters.items())
     where = f"from step {event.step:,} to {event.steps:,}" if event.step else f"{event.steps:,} steps"
-    return f"{event.folder}: {where} on {event.device}; parameters: {sizes}\n{event.data}"
+    lines = (f"{event.folder}: {where} on {event.device}; parameters: {sizes}", event.data, *event.notes)
+    return "\n".join(lines)
 
 
 class Silent:

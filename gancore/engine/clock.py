@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STEPS_MEASURED, SECONDS_MEASURED = 5, 15.0
-"""An estimate is made after so many steps, or at the end of the step in which so much time has passed."""
+"""An estimate is made after so many steps, or where the next one would end after so much time."""
 REMEMBERED = 200
 """Older steps count for less: a machine is not equally busy at all times."""
 LOOKED_AT = 4096
@@ -91,6 +91,8 @@ class Clock:
         self.began = time.perf_counter()
         self.pace = Pace(phases)
         self._steps = config.steps
+        self._falling = any(o.schedule != "constant" for o in config.optimizers.values())
+        self._minutes = minutes
         self._end = None if minutes is None else self.began + minutes * 60.0
         self._figures = config.every.log_seconds
         self._sheet = config.every.sample_seconds if config.every.sample else 0.0
@@ -139,6 +141,13 @@ class Clock:
         """Whether the minutes of this session end before the middle of the next step."""
         return self._end is not None and time.perf_counter() + self.pace.usual() / 2 >= self._end
 
+    def end(self, step: int) -> str:
+        """The reason of an end after `step` because the minutes are over."""
+        reason = f"stopped after {self._minutes:g} minutes, as asked, at step {step:,} of {self._steps:,}"
+        if self._falling:
+            reason += f", so that learning rates had not fallen as far as they do by step {self._steps:,}"
+        return reason
+
     def left(self, step: int) -> float:
         """Seconds from `step` to the last."""
         return self.pace.left(step, self._steps)[0]
@@ -149,20 +158,23 @@ class Clock:
         if told is None or step < told:
             return None
         if told == -1:
-            enough = pace.measured >= STEPS_MEASURED or time.perf_counter() - self.began >= SECONDS_MEASURED
+            late = time.perf_counter() - self.began + pace.usual() >= SECONDS_MEASURED
+            enough = pace.measured >= STEPS_MEASURED or late
         else:
             self._measured_then += 1
             enough = self._measured_then >= STEPS_MEASURED
         if not enough:
             return None
         seconds, strange = pace.left(step, self._steps)
-        self._told, self._measured_then = strange, 0
+        hasty = pace.measured < STEPS_MEASURED and strange is None
+        self._told, self._measured_then = (step if hasty else strange), 0
         rest = max(1, self._steps - step)
         allowed = None if self._end is None else max(0.0, self._end - time.perf_counter())
         fits = allowed is None or seconds <= allowed
         return Estimate(
             seconds=seconds,
             seconds_per_step=seconds / rest,
+            measured=pace.measured,
             first_unlike=strange,
             last_step=self._steps if fits or allowed is None else step + int(rest * allowed / seconds),
         )

@@ -36,6 +36,8 @@ class RunStarted:
     device: str
     warnings: tuple[str, ...] = ()
     """What makes it doubtful to train on these data; also given to `warnings.warn`, after this."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what was chosen for the device."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +67,8 @@ class Estimate:
     """Until the last step."""
     seconds_per_step: float
     """Mean over the steps that are left: phases that are rarer than others count as often as they come."""
+    measured: int
+    """How many steps were measured, the first included, which is a warm-up."""
     first_unlike: int | None = None
     """The first step whose phases have not been measured together; those steps were taken for the mean ones so far."""
     last_step: int

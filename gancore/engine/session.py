@@ -15,12 +15,14 @@ import torch
 
 from gancore import checkpoint, distributed
 from gancore.components import DataSource, ProgressReport
+from gancore.data.batch import Batch
 from gancore.data.fingerprint import Fingerprint, fingerprint
 from gancore.data.first_look import look_at
 from gancore.data.held_out import both_parts
 from gancore.data.loader import Loader
 from gancore.data.report import silent
 from gancore.engine.build import build_game, pick_device, pick_memory_format
+from gancore.engine.cheaper import Trial, with_cheaper
 from gancore.engine.clock import Clock
 from gancore.engine.ema import MovingAverage
 from gancore.engine.ending import in_words, report_of, with_the_rest
@@ -241,6 +243,7 @@ class Session:
         self._notify("gan_run_started", RunStarted(
             folder=self.folder.path, config=self.settings.dump(), step=self.state.step, steps=self.config.steps,
             parameters=counts, data=report.summary(), device=str(self.device), warnings=doubts,
+            notes=self.settings.notes,
         ))  # fmt: skip
         for doubt in doubts:
             warnings.warn(doubt, stacklevel=2)
@@ -273,27 +276,22 @@ class Session:
             if (every.sample and step % every.sample == 0) or self.clock.sheet_due():
                 self.sheets.make(self.state.ema.module, step)
                 self.clock.sheet_made()
-            self._look()
+            self._look(done.batch)
         wish = self._agree(self.signals.received)
         if wish and not last:
             return "interrupted", wish
         if self.minutes is not None and not last and not stop and self._agree("over" if self.clock.over else ""):
-            return "stopped", self._time_is_over()
+            return "stopped", self.clock.end(step)
         return None if last else stop
 
-    def _time_is_over(self) -> str:
-        """The reason of an end by the clock."""
-        step, steps = self.state.step, self.config.steps
-        reason = f"stopped after {self.minutes:g} minutes, as asked, at step {step:,} of {steps:,}"
-        if any(o.schedule != "constant" for o in self.config.optimizers.values()):
-            reason += f", so that learning rates had not fallen as far as they do by step {steps:,}"
-        return reason
-
-    def _look(self) -> None:
+    def _look(self, batch: Batch) -> None:
         """Tell what the clock says is due: means so far, which nothing takes, and how long the rest will take."""
         estimate = self.clock.estimate(self.state.step)
         if estimate is None and not self.clock.figures_due():
             return
+        if estimate is not None and self.device.type == "cpu" and not distributed.active():
+            networks = {**self.game.networks, "generator": self.state.ema.module}
+            estimate = with_cheaper(estimate, self.settings, Trial(networks, self.spec, batch, self.memory_format))
         self.clock.figures_told()
         self._notify("gan_progress", Progress(
             folder=self.folder.path, step=self.state.step, steps=self.config.steps, scalars=self.state.means.look(),

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 from typer.testing import Result
 
-from gan_cli.training import Panelled, Plain, about, duration, number, told
-from gancore.engine.events import Estimate, Progress
+from gan_cli.training import Panelled, Plain, about, duration, number, opening, told
+from gancore.engine.events import Estimate, Progress, RunStarted
 
 Gan = Callable[..., Result]
 PROGRESS = Progress(folder=Path("run"), step=5, steps=8000, scalars={}, samples_per_second=4.0, seconds=85.0)
@@ -218,7 +218,12 @@ def test_estimates_are_told_no_more_exactly_than_they_are(seconds: float, words:
 
 def test_an_estimate_says_how_long_and_what_would_be_cheaper() -> None:
     estimate = Estimate(
-        seconds=136_000, seconds_per_step=17.0, last_step=8000, cheaper="architecture.width=16", cheaper_seconds=10_800
+        seconds=136_000,
+        seconds_per_step=17.0,
+        measured=5,
+        last_step=8000,
+        cheaper="architecture.width=16",
+        cheaper_seconds=10_800,
     )
     words = told(estimate, PROGRESS)
     assert words.startswith("about 1.6 days for the 7,995 steps that are left on this machine, at 17 s a step: until ")
@@ -226,9 +231,9 @@ def test_an_estimate_says_how_long_and_what_would_be_cheaper() -> None:
 
 
 def test_an_estimate_says_what_it_does_not_know_and_where_the_minutes_end() -> None:
-    estimate = Estimate(seconds=8000, seconds_per_step=1.0, first_unlike=4000, last_step=1800)
+    estimate = Estimate(seconds=8000, seconds_per_step=1.0, measured=5, first_unlike=4000, last_step=1800)
     words = told(estimate, PROGRESS)
-    assert "if the phases that begin at step 4,000 cost as much as now" in words
+    assert "if step 4,000 and others that are unlike those so far take as long" in words
     assert words.endswith("over at about step 1,800; schedules that end there come with --steps 1800")
 
 
@@ -236,6 +241,16 @@ def test_estimate_and_figures_come_long_before_the_first_tick(gan: Gan, tmp_path
     result = gan("run", "-p", "toy", "--out", tmp_path / "run", "--steps", 8, "every.log=1000", "every.sample=0")
     assert "about 1 s for the 3 steps that are left on this machine" in result.stderr
     assert "step 5/8 (62%)" in result.stderr
+
+
+def test_what_was_chosen_for_the_device_is_told_and_written(gan: Gan, tmp_path: Path) -> None:
+    result = gan("run", "-p", "image", "architecture=resnet", "device=cpu", "--dry-run")
+    width = tomllib.loads(result.stdout)["architecture"]["width"]
+    assert result.stderr.startswith(f"architecture.width={width} was chosen for the processor, where 64, ")
+    event = RunStarted(
+        folder=tmp_path, config={}, step=0, steps=5, parameters={}, data="circles", device="cpu", notes=("chosen so",)
+    )
+    assert opening(event).endswith("circles\nchosen so")
 
 
 def test_a_long_first_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gan_image.nets.sizes import channel_ladder, image_shape, plan
 from gancore.data.spec import SampleSpec
+from gancore.devices import on_cpu
 from gancore.nets.conditioning import ClassEmbedding, LatentWithClass
 from gancore.options import ArchitectureOptions
 
@@ -29,7 +30,13 @@ class Options(ArchitectureOptions):
     """Options of R3GAN's networks."""
 
     latent: int = Field(64, ge=1, le=4096, description="Length of the latent vector.")
-    width: int = Field(64, ge=4, le=2048, description="Channels at the image's resolution; each halving doubles them.")
+    width: int = Field(
+        64,
+        ge=4,
+        le=2048,
+        json_schema_extra=on_cpu(8),
+        description="Channels at the image's resolution; each halving doubles them.",
+    )
     max_width: int = Field(512, ge=4, le=4096, description="Most channels of any feature map; the paper: 768 or 1536.")
     blocks: int = Field(2, ge=1, le=16, description="Residual blocks at each resolution.")
     expansion: int = Field(2, ge=1, le=8, description="How many times wider a block is inside than outside.")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gan_image.nets.sizes import channel_ladder, image_shape, plan
 from gancore.data.spec import SampleSpec
+from gancore.devices import on_cpu
 from gancore.errors import UsageError
 from gancore.nets.attention import SelfAttention2d
 from gancore.nets.conditioning import ClassEmbedding, ProjectionHead
@@ -27,7 +28,13 @@ class Options(ArchitectureOptions):
     """Options of the residual networks."""
 
     latent: int = Field(128, ge=1, le=4096, description="Length of the latent vector.")
-    width: int = Field(64, ge=4, le=1024, description="Channels at the image's resolution; each halving doubles them.")
+    width: int = Field(
+        64,
+        ge=4,
+        le=1024,
+        json_schema_extra=on_cpu(16),
+        description="Channels at the image's resolution; each halving doubles them.",
+    )
     max_width: int = Field(512, ge=4, le=4096, description="Most channels of any feature map.")
     blocks: int = Field(1, ge=1, le=8, description="Residual blocks at each resolution, the resampling one included.")
     attention: tuple[Annotated[int, Field(ge=1, le=512)], ...] = Field(

@@ -93,15 +93,17 @@ def test_time_between_steps_is_part_of_the_rest(hand):
 
 def test_an_estimate_comes_after_five_steps_and_once(hand):
     clock = new_clock(steps=805)
-    estimates = {n: clock.estimate(n) for n in walk(clock, hand, [10.0, 1.0, 1.0, 1.0, 5.0, 1.0, 1.0])}
+    estimates = {n: clock.estimate(n) for n in walk(clock, hand, [7.0, 1.0, 1.0, 1.0, 5.0, 1.0, 1.0])}
     assert [n for n, e in estimates.items() if e] == [5]
     assert estimates[5].seconds == pytest.approx(1600, rel=0.01)
     assert (estimates[5].first_unlike, estimates[5].last_step) == (None, 805)
 
 
-def test_an_estimate_comes_after_the_first_step_where_that_is_long(hand):
-    clock = new_clock(steps=101)
-    assert [clock.estimate(n).seconds for n in walk(clock, hand, [17.0])] == [pytest.approx(1700)]
+def test_an_estimate_comes_after_the_first_step_where_that_is_long_and_a_better_one_later(hand):
+    clock = new_clock(steps=101, phases=[MAIN])
+    told = {n: e for n in walk(clock, hand, [17.0] + [10.0] * 9) if (e := clock.estimate(n))}
+    assert {n: e.measured for n, e in told.items()} == {1: 1, 6: 6}
+    assert (told[1].seconds, told[6].seconds) == (pytest.approx(1700), pytest.approx(950))
 
 
 def test_another_estimate_comes_once_the_phases_that_it_did_not_know_are_measured(hand):

@@ -1,0 +1,99 @@
+"""What would take less time than a long run: a narrower network, tried on the spot, or fewer steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from gancore.data.batch import Batch
+from gancore.data.spec import SampleSpec
+from gancore.engine.events import Estimate
+from gancore.engine.sheets import generate
+from gancore.errors import GanError
+from gancore.settings import Settings
+
+LONG = 3600.0
+"""Seconds from which on something shorter is looked for."""
+WELCOME = 4 * 3600.0
+"""Nothing narrower is tried than what takes so long."""
+NARROWEST = 8
+SECONDS_TO_TRY = 1.5
+"""After which no other width is begun with."""
+SECONDS_A_TRIAL = 0.1
+PASSES = 12
+"""About how many times both networks are passed in a step, to know how many samples can be tried in a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is tried: the networks of a run, the averaged generator among them, on samples of a batch."""
+
+    networks: Mapping[str, nn.Module]
+    spec: SampleSpec
+    batch: Batch
+    memory_format: torch.memory_format
+
+
+def with_cheaper(estimate: Estimate, settings: Settings, trial: Trial) -> Estimate:
+    """`estimate` with a setting that takes less time, where the rest is long."""
+    if estimate.seconds < LONG:
+        return estimate
+    whole = estimate.seconds_per_step * settings.run.steps
+    best = ("", whole)
+    count = int(SECONDS_A_TRIAL * PASSES * settings.run.batch_size / estimate.seconds_per_step)
+    for text, ratio in _ratios(settings, trial, max(1, min(count, len(trial.batch)))):
+        best = min(best, (text, whole * ratio), key=lambda one: one[1])
+        if best[1] <= WELCOME:
+            break
+    if best[1] > whole / 2:
+        steps = max(1, int(float(f"{settings.run.steps * LONG / whole:.1e}")))
+        best = (f"steps={steps}", estimate.seconds_per_step * steps)
+    return replace(estimate, cheaper=best[0], cheaper_seconds=best[1])
+
+
+def _ratios(settings: Settings, trial: Trial, count: int) -> Iterator[tuple[str, float]]:
+    """Narrower widths, and how long they take beside the present one: both measured, on `count` samples."""
+    options = settings.architecture.options
+    width = getattr(options, "width", None)
+    if options is None or not isinstance(width, int):
+        return
+    end, usual = time.perf_counter() + SECONDS_TO_TRY, _seconds(trial, count)
+    while width // 2 >= NARROWEST and time.perf_counter() < end:
+        width //= 2
+        try:
+            narrower = type(options).model_validate(options.model_dump() | {"width": width})
+            with torch.random.fork_rng(devices=[]):
+                built = replace(settings.architecture, options=narrower).build(trial.spec)
+            for module in built.values():
+                if trial.memory_format == torch.channels_last:
+                    module.to(memory_format=trial.memory_format)
+            yield f"architecture.width={width}", _seconds(replace(trial, networks=built), count) / usual
+        except (ValidationError, GanError):  # a width that the architecture does not take
+            return
+
+
+@torch.no_grad()
+def _seconds(trial: Trial, count: int) -> float:
+    """Seconds in which the networks make `count` samples and judge as many."""
+    networks = [trial.networks[n] for n in ("generator", "discriminator") if n in trial.networks]
+    training = [module.training for module in networks]
+    for module in networks:
+        module.eval()
+    x, condition = trial.batch.x[:count], trial.batch.condition
+    condition = None if condition is None else condition[:count]
+    given = trial.batch.given
+    times = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        generate(networks[0], trial.spec, count, 0, condition, None if given is None else given.__getitem__)
+        for judge in networks[1:]:
+            judge(x, condition)
+        times.append(time.perf_counter() - begun)
+    for module, mode in zip(networks, training, strict=True):
+        module.train(mode)
+    return min(times)
