@@ -240,8 +240,10 @@ def test_snippet_of_the_docs_reads_the_folder_without_this_project(tmp_path: Pat
     hidden = f"import sys\nsys.modules |= dict.fromkeys({sorted(strange)})\n"
     ours = "\nassert not [name for name in sys.modules if name.startswith('gan')]"
     printed = fresh_python(hidden + snippet + ours)
-    assert printed.strip()
-    assert set(printed.split()) <= {word for text in TEXTS for word in text.split()} | {"a", "man", "mat,"}
+    # It draws at random, so which words follow is open.
+    found = printed.replace(",", " ").split()
+    assert found[0] == "a"
+    assert set(found) <= {word for text in TEXTS for word in text.replace(",", " ").split()}
 
 
 def test_exported_folder_can_be_fine_tuned(tmp_path: Path) -> None:
