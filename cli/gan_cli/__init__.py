@@ -7,10 +7,18 @@ import sys
 
 def main() -> None:
     """Entry point of the console script `gan`."""
+    from gan_cli import streams
+
+    streams.open_all()
+
     from gan_cli import errors
     from gan_cli.app import app
 
-    # Taken out here so that it works wherever people put it.
     errors.write_any_name()
+    streams.make_last()
+    # Taken out here so that it works wherever people put it.
     errors.DEBUG = "--debug" in sys.argv[1:]
-    app(args=[a for a in sys.argv[1:] if a != "--debug"], prog_name="gan")
+    try:
+        app(args=[a for a in sys.argv[1:] if a != "--debug"], prog_name="gan")
+    except SystemExit as end:
+        sys.exit(streams.close(end.code if isinstance(end.code, int) else int(end.code is not None)))

@@ -141,7 +141,7 @@ def _told(call: F, head: str) -> F:
 
         try:
             return call(*args, **kwargs)
-        except (GanError, typer.Exit, typer.Abort, USAGE, BrokenPipeError):
+        except (GanError, typer.Exit, typer.Abort, USAGE):
             raise
         except Exception as error:
             cause = f"{type(error).__name__}: {error}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import codecs
 import functools
+import os
 import shutil
 import sys
 import warnings
 from collections.abc import Callable
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
@@ -60,6 +62,14 @@ def _show_warning(message: Warning | str, category: type[Warning], *rest: Any, *
         say(f"warning: {message}")
 
 
+def _full_disk(error: Exception) -> Exception | None:
+    """What a disk that takes no more is told as, whatever was to be written."""
+    from gancore.disk import write_error
+
+    name = getattr(error, "filename", None)
+    return write_error(error, f"'{name}'" if name else "a file", inside=Path(os.devnull))
+
+
 def guarded(command: F) -> F:
     """A command whose failures are told as promised."""
 
@@ -83,11 +93,12 @@ def guarded(command: F) -> F:
             raise typer.Exit(130) from None
         except (typer.Exit, typer.Abort, USAGE):
             raise
-        except BrokenPipeError:
-            raise typer.Exit(1) from None
         except Exception as error:
             if DEBUG:
                 raise
+            if (full := _full_disk(error)) is not None:
+                say(f"error: {full}")
+                raise typer.Exit(1) from None
             say(
                 f"error: {type(error).__name__}: {error}; this was not foreseen: add --debug to see where, and report it"
             )

@@ -130,7 +130,11 @@ def test_finished_run_is_resumed_only_with_more_steps(refused: Refused, trained:
         (DataError("no pictures"), 1, "error: no pictures\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (ZeroDivisionError("division by zero"), 1, "error: ZeroDivisionError: division by zero; this was not foreseen"),
-        (BrokenPipeError(), 1, ""),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "error: a file could not be written: there is no space left on the disk",
+        ),
     ],
 )
 def test_guard_turns_what_is_raised_into_an_exit_code(

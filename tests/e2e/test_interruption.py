@@ -70,7 +70,7 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(
     assert {k: killed.get(k) for k in last} == {k: whole[k] for k in last}
 
 
-@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGHUP, "SIGHUP")])
 def test_a_stopped_run_saves_and_says_how_to_go_on(
     terminal: Terminal, digests: Digests, number: signal.Signals, name: str
 ) -> None:
@@ -95,3 +95,28 @@ def test_a_stopped_run_saves_and_says_how_to_go_on(
     last = {k for k in whole if k.startswith(newest)}
     assert last
     assert {k: stopped.get(k) for k in last} == {k: whole[k] for k in last}
+
+
+def test_reader_of_the_progress_that_leaves_does_not_end_the_training(terminal: Terminal) -> None:
+    process = terminal.start("run", "--plugin", "image", "--steps", 10, *TINY, "--out", "alone")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    assert process.wait(timeout=240) == 0
+    assert (terminal.folder / "alone/checkpoints/step-00000010/manifest.json").exists()
+
+
+def test_run_in_training_is_refused_to_a_second_process_and_free_when_it_is_killed(terminal: Terminal) -> None:
+    process = terminal.start("run", "--plugin", "image", "--steps", 100000, "workers=2", *TINY, "--out", "one")
+    wait_for(lambda: (terminal.folder / "one/metrics.jsonl").exists())
+    refused = terminal.gan("resume", "one", code=1)
+    assert f"'one' is being trained by process {process.pid} on " in refused.stderr
+    assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    # Its loader processes are there for some seconds more; they keep nobody out.
+    refused = terminal.gan("resume", "one", "seed=1", code=2)
+    assert "seed: cannot be changed" in refused.stderr
+    terminal.gan("resume", "one", "--steps", 1, "every.log=3")
+    assert "log = 3" in (terminal.folder / "one/config.toml").read_text()
