@@ -159,7 +159,7 @@ class RunFolder:
         facts["fingerprint"] = asdict(fingerprint)
         facts["skipped_by_reason"] = by_reason(report.skipped)
         lines = (
-            json.dumps({k: v for k, v in asdict(one).items() if (k, v) != ("count", 1)}, ensure_ascii=False)
+            _dumped({"path": one.path, "reason": one.reason, **({"count": one.count} if one.count != 1 else {})})
             for one in report.skipped
         )
         skipped = ",\n  ".join(lines)
@@ -275,6 +275,9 @@ def set_aside(path: Path) -> Path:
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """`row` as JSON can hold it, which has no NaN or infinity: they become None."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+_dumped = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _make(path: Path) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from gancore.components import DataSource
 from gancore.data.held_out import Subset
 from gancore.data.runs import run_around
+from gancore.data.sampler import spread
 from gancore.random import Draws
 
 FEW = 100
@@ -80,7 +81,7 @@ def _probe(source: DataSource) -> list[bytes]:
     size = max(1, torch.Size(source.spec.shape).numel())
     most = PROBED_IN_MEMORY if source.in_memory else PROBED
     count = min(len(source), most, max(2, VALUES // size))
-    rows = torch.arange(count) * len(source) // max(1, count)
+    rows = spread(len(source), count)
     found: list[bytes] = []
     for part in rows.split(CHUNK):
         # One position for all: what is drawn (a flip, a crop) is the same for each, and equal samples stay equal.
@@ -114,7 +115,7 @@ def _classes(source: DataSource) -> Iterator[str]:
 
 def _as_stated(source: DataSource, labels: Tensor) -> bool:
     """Whether samples have the classes that are stated for them: where they are changed on their way, so may be their classes."""
-    rows = torch.arange(min(8, len(source))) * len(source) // min(8, len(source))
+    rows = spread(len(source), 8)
     try:
         met = source.fetch(rows, Draws(0, rows))[1]
     except Exception:  # as above

@@ -63,14 +63,17 @@ def by_reason(skipped: Iterable[Skipped]) -> dict[str, int]:
 
     Reasons that differ by numbers and quoted words alone are one: of `too long (3.1 s)` and `too long (9.4 s)` is left `too long`.
     """
-    counts: Counter[str] = Counter()
-    forms: dict[str, set[str]] = {}
+    exact: Counter[str] = Counter()
     for one in skipped:
-        kind = _general(one.reason)
-        counts[kind] += one.count
-        forms.setdefault(kind, set()).add(one.reason)
+        exact[one.reason] += one.count
+    counts: Counter[str] = Counter()
+    forms: dict[str, list[str]] = {}
+    for reason, count in exact.items():
+        kind = _general(reason)
+        counts[kind] += count
+        forms.setdefault(kind, []).append(reason)
     return {
-        next(iter(forms[kind])) if len(forms[kind]) == 1 else kind: count
+        forms[kind][0] if len(forms[kind]) == 1 else kind: count
         for kind, count in sorted(counts.items(), key=lambda pair: -pair[1])
     }
 
