@@ -40,7 +40,7 @@ def gan_datasets() -> Iterable[Dataset]:
     )
     yield Dataset(
         name="array",
-        summary="uint8 images in a .npz or .npy file, with or without labels",
+        summary="Images in a .npz or .npy file, with or without labels",
         target="gan_image.data.array:open_array",
         options="gan_image.data.array:Options",
         spec=SPEC,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,10 +12,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from gan_image.data.intensities import Extent, Range, notes
+from gan_image.data.npz import PICKLED, check_array
 from gan_image.data.pixels import Layout, PixelSource, open_mapped
 from gan_image.spec import ImageSpec
 from gancore.components import ProgressReport
-from gancore.data.report import ScanReport
+from gancore.data.report import ScanReport, Skipped
 from gancore.errors import DataError, UsageError
 from gancore.options import Options as BaseOptions
 
@@ -22,12 +25,14 @@ IMAGE_KEYS = ("x_train", "images", "x", "data", "arr_0")
 LABEL_KEYS = ("y_train", "labels", "y")
 FEW = range(1, 5)
 """Sizes of an axis that look like a number of channels."""
+AT_ONCE = 1 << 24
+"""Values that are measured at once."""
 
 
 class Options(BaseOptions):
     """Options of the data set `array`."""
 
-    path: Path = Field(description="A .npz or .npy file with uint8 images.")
+    path: Path = Field(description="A .npz or .npy file with images: uint8, or other numbers or booleans.")
     images_key: str | None = Field(
         None, min_length=1, description="Name of the images in a .npz file; found by its usual names when not given."
     )
@@ -38,11 +43,18 @@ class Options(BaseOptions):
     layout: Literal["auto", "hwc", "chw"] = Field(
         "auto", description="Order of the axes of four-dimensional images: channels last (hwc) or first (chw)."
     )
+    range: Range = None
     flip: bool = Field(False, description="Mirror half of the images left to right; wrong for letters and digits.")
+    memory_limit_mb: int = Field(
+        8192, ge=1, le=1_048_576, description="Arrays of a .npz file that need more MiB than this are refused."
+    )
 
 
 def open_array(options: Options, progress: ProgressReport) -> PixelSource:
-    """Images `[n, h, w]`, `[n, h, w, c]` or `[n, c, h, w]` uint8, and labels `[n]` of any non-negative integers.
+    """Images `[n, h, w]`, `[n, h, w, c]` or `[n, c, h, w]`, and labels `[n]` of any non-negative integers.
+
+    uint8 images are as they are. Of booleans false is black and true white. All other numbers are scaled by one range: the option,
+    or from the lowest to the highest value of all images. Those with values that are not finite are left out.
 
     Classes are the distinct label values in rising order, named by their value. Raises UsageError where another option
     would help, DataError where the file itself would have to change.
@@ -50,7 +62,7 @@ def open_array(options: Options, progress: ProgressReport) -> PixelSource:
     path = options.path.expanduser()
     if not path.is_file():
         what = "this is a folder, not a file" if path.is_dir() else "there is no such file"
-        raise UsageError(f"data path '{options.path}': {what}; a .npz or .npy file with uint8 images was looked for")
+        raise UsageError(f"data path '{options.path}': {what}; a .npz or .npy file with images was looked for")
     progress("reading images", 0, 0)
     pixels, raw_labels, mapped = _read(path, options)
     layout = _layout(pixels, options)
@@ -60,16 +72,32 @@ def open_array(options: Options, progress: ProgressReport) -> PixelSource:
         "chw": lambda s: (s[2], s[3], s[1]),
     }[layout](pixels.shape)
     labels, classes = (None, ()) if raw_labels is None else _classes(raw_labels, len(pixels), options.path)
+    values = _values(pixels, options, progress)
+    if raw_labels is not None and values.rows is not None:
+        labels, classes = _classes(raw_labels[values.rows.numpy()], len(values.rows), options.path)
     progress("reading images", len(pixels), len(pixels))
-    return PixelSource(
+    source = PixelSource(
         pixels,
-        ImageSpec(shape=(channels, height, width), classes=classes),
-        ScanReport(source=str(options.path), found=len(pixels), used=len(pixels)),
+        ImageSpec(
+            shape=(channels, height, width),
+            classes=classes,
+            intensities=None if pixels.dtype == np.bool_ else values.limits,
+        ),
+        ScanReport(
+            source=str(options.path),
+            found=len(pixels),
+            used=len(pixels) - len(values.skipped),
+            skipped=values.skipped,
+            notes=values.notes,
+        ),
         layout=layout,
         labels=labels,
         flip=options.flip,
         file=path.absolute() if mapped else None,
+        limits=values.limits,
+        rows=values.rows,
     )
+    return source if mapped else source.as_uint8()
 
 
 def _read(path: Path, options: Options) -> tuple[np.ndarray, np.ndarray | None, bool]:
@@ -86,16 +114,23 @@ def _read(path: Path, options: Options) -> tuple[np.ndarray, np.ndarray | None, 
             return content, None, True
         with content:
             images_key, labels_key = _keys(content, options)
+            for key in (images_key, labels_key):
+                if key is not None:
+                    check_array(content.zip, key, options.memory_limit_mb)
             return content[images_key], None if labels_key is None else content[labels_key], False
     except UsageError:
         raise
+    except DataError as error:
+        raise DataError(f"data path '{options.path}': {error}") from error
+    except MemoryError as error:
+        raise DataError(f"data path '{options.path}': it is too large for this machine's memory") from error
     except Exception as error:
         if any(word in str(error) for word in ("pickle", "Object arrays", "Python objects")):
-            reason = "it is no NumPy file, or it holds Python objects, which are not read because they could run code"
+            reason = f"it is no NumPy file, or {PICKLED}"
         else:
             reason = f"it cannot be read ({str(error) or type(error).__name__})"
         raise DataError(
-            f"data path '{options.path}': {reason}; save uint8 arrays with numpy.savez(path, images=..., labels=...)"
+            f"data path '{options.path}': {reason}; save arrays with numpy.savez(path, images=..., labels=...)"
         ) from error
 
 
@@ -133,12 +168,8 @@ def _listed(names: list[str]) -> str:
 def _layout(pixels: np.ndarray, options: Options) -> Layout:
     """Where the channels stand. Raises for arrays that are no images."""
     head = f"data path '{options.path}': the images are {pixels.dtype} of shape {list(pixels.shape)}"
-    if pixels.dtype != np.uint8:
-        if np.issubdtype(pixels.dtype, np.floating):
-            todo = "scale them to 0..255 and store them with .round().astype('uint8')"
-        else:
-            todo = "store them with .astype('uint8')"
-        raise DataError(f"{head}; uint8 in 0..255 is needed: {todo}")
+    if pixels.dtype.kind not in "biuf":
+        raise DataError(f"{head}; numbers are needed: store them with .astype('uint8')")
     if pixels.ndim not in (3, 4):
         raise DataError(f"{head}; [n, height, width] is needed, with channels as second or last axis if there are any")
     if 0 in pixels.shape:
@@ -151,6 +182,51 @@ def _layout(pixels: np.ndarray, options: Options) -> Layout:
     if first == last:
         raise UsageError(f"{head}, which does not tell where the channels are; set layout to hwc (last) or chw (first)")
     return "chw" if first else "hwc"
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """How numbers become 0 to 255, which images are used where not all are, and what to say of it."""
+
+    limits: tuple[float, float] | None = None
+    rows: Tensor | None = None
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _values(pixels: np.ndarray, options: Options, progress: ProgressReport) -> _Values:
+    """The range of images of any type, measured piece by piece."""
+    if pixels.dtype in (np.uint8, np.bool_):
+        note = f"data.range means nothing here, for values are {pixels.dtype}"
+        limits = None if pixels.dtype == np.uint8 else (0.0, 1.0)
+        return _Values(limits, notes=(note,) if options.range else ())
+    given = options.range is not None
+    if options.range is not None and pixels.dtype.kind != "f":
+        said = notes(str(pixels.dtype), options.range, extent=None, deep=len(pixels), count=len(pixels), given=given)
+        return _Values(options.range, notes=tuple(said))
+    usable = np.ones(len(pixels), dtype=np.bool_)
+    extents: list[Extent] = []
+    step = max(1, AT_ONCE * len(pixels) // pixels.size)
+    for begin in range(0, len(pixels), step):
+        piece = np.asarray(pixels[begin : begin + step])
+        if pixels.dtype.kind == "f":
+            finite = np.isfinite(piece).all(axis=tuple(range(1, piece.ndim)))
+            usable[begin : begin + step] = finite
+            piece = piece[finite]
+        if len(piece):
+            extents.append(Extent.of(piece))
+        progress("measuring images", min(begin + step, len(pixels)), len(pixels))
+    skipped = tuple(
+        Skipped(f"image {number}", "without a picture (its values are not finite)")
+        for number in np.flatnonzero(~usable).tolist()
+    )
+    if not extents:
+        raise DataError(f"data path '{options.path}': no image can be used, for all have values that are not finite")
+    extent = Extent.union(extents)
+    limits = options.range or extent.range
+    count = len(pixels) - len(skipped)
+    said = notes(str(pixels.dtype), limits, extent=extent, deep=count, count=count, given=given)
+    return _Values(limits, torch.from_numpy(np.flatnonzero(usable)) if skipped else None, skipped, tuple(said))
 
 
 def _classes(raw: np.ndarray, count: int, path: Path) -> tuple[Tensor, tuple[str, ...]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -136,8 +139,12 @@ def test_labels_that_do_not_fit_are_refused_with_a_way_out(tmp_path, labels, wor
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((3, 4, 4), dtype=np.float32), r"float32 .* store them with \.round\(\)\.astype\('uint8'\)"),
-        (np.zeros((3, 4, 4), dtype=np.int64), r"int64 .* store them with \.astype\('uint8'\)"),
+        (
+            np.zeros((3, 4, 4), dtype=np.complex64),
+            r"complex64 .* numbers are needed: store them with \.astype\('uint8'\)",
+        ),
+        (np.full((3, 4, 4), "a"), "numbers are needed"),
+        (np.full((3, 4, 4), np.nan), "all have values that are not finite"),
         (np.zeros((3, 16), dtype=np.uint8), r"\[n, height, width\] is needed"),
         (np.zeros((0, 4, 4), dtype=np.uint8), "not a single pixel"),
     ],
@@ -145,6 +152,111 @@ def test_labels_that_do_not_fit_are_refused_with_a_way_out(tmp_path, labels, wor
 def test_arrays_that_are_no_images_are_refused(tmp_path, array, words):
     with pytest.raises(DataError, match=words):
         open_(save(tmp_path, x=array))
+
+
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+@pytest.mark.parametrize(
+    ("dtype", "low", "high", "words"),
+    [
+        ("bool", 0, 1, None),
+        ("int16", -1000, 1000, "int16 pictures with values -1,000 to 1,000, made 0 to 255"),
+        ("uint16", 0, 4095, "uint16 pictures with values 0 to 4,095, made 0 to 255"),
+        ("int64", 0, 255, "int64 pictures with values 0 to 255, made 0 to 255"),
+        ("float16", 0, 1, "float16 pictures with values 0 to 1, made 0 to 255"),
+        ("float32", -1, 1, "float32 pictures with values -1 to 1, made 0 to 255"),
+        ("float64", 0, 255, "float64 pictures with values 0 to 255, made 0 to 255"),
+    ],
+)
+def test_numbers_of_every_type_are_spread_by_the_range_of_all_images(tmp_path, suffix, dtype, low, high, words):
+    data = np.full((3, 4, 4), low)
+    data[1, 0, 0] = high
+    path = tmp_path / f"x.{suffix}"
+    np.savez(path, x=data.astype(dtype)) if suffix == "npz" else np.save(path, data.astype(dtype))
+    source = open_(path)
+    x, _ = fetch(source, 0, 1, 2)
+    assert x.dtype is torch.uint8
+    assert (x[1, 0, 0, 0], int(x.sum())) == (255, 255)
+    assert source.report.notes == (() if words is None else (words,))
+    assert source.spec.intensities == (None if words is None else (low, high))
+
+
+def test_dark_uint8_images_stay_dark(tmp_path):
+    source = open_(save(tmp_path, x=np.full((3, 4, 4), 20, dtype=np.uint8)), range="0,20")
+    assert fetch(source, 0)[0].unique().tolist() == [20]
+    assert source.report.notes == ("data.range means nothing here, for values are uint8",)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+def test_given_range_holds_for_arrays(tmp_path, suffix):
+    path = tmp_path / f"x.{suffix}"
+    data = np.linspace(0, 2, 2 * 16).reshape(2, 4, 4)
+    np.savez(path, x=data) if suffix == "npz" else np.save(path, data)
+    source = open_(path, range="0,1")
+    assert fetch(source, 1)[0].unique().tolist() == [255]
+    assert source.spec.intensities == (0, 1)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+def test_images_with_values_that_are_not_finite_are_left_out(tmp_path, suffix):
+    data = np.arange(5.0)[:, None, None].repeat(4, 1).repeat(4, 2) / 4
+    data[1, 2, 2], data[3, 0, 0] = np.nan, -np.inf
+    path = tmp_path / f"x.{suffix}"
+    np.savez(path, x=data, y=np.arange(5)) if suffix == "npz" else np.save(path, data)
+    source = open_(path)
+    x, labels = fetch(source, 0, 1, 2)
+    assert x[:, 0, 0, 0].tolist() == [0, 128, 255]
+    assert (len(source), source.report.used, source.report.found) == (3, 3, 5)
+    assert [s.path for s in source.report.skipped] == ["image 1", "image 3"]
+    if suffix == "npz":
+        assert [source.spec.classes[label] for label in labels.tolist()] == ["0", "2", "4"]
+
+
+def header(shape, dtype="|u1"):
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((10**5, 1000, 1000), "promises 100,000,000,000 bytes, but there are 64"),
+        ((3, 4, 4), "promises 48 bytes, but there are 64"),
+        ((10**9, 10**9, 10**9), "promises 1,000,000,"),
+    ],
+)
+def test_npz_whose_header_lies_is_refused(tmp_path, shape, words):
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", header(shape) + bytes(64))
+    with pytest.raises(DataError, match=words):
+        open_(path)
+
+
+def test_npz_that_unpacks_a_thousandfold_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as file:
+        file.write(header((100, 1024, 1024)))
+        for _ in range(100):
+            file.write(bytes(1024 * 1024))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"'x' is packed 1,0\d\d-fold, as nothing but empty data can be"):
+        open_(path)
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
+def test_npz_that_needs_more_memory_than_allowed_is_refused(tmp_path):
+    path = save(tmp_path, x=np.zeros((300, 64, 64), dtype=np.uint8))
+    assert len(open_(path)) == 300
+    with pytest.raises(DataError, match=r"'x' needs 1 MiB of memory, more than data\.memory_limit_mb=1; set"):
+        open_(path, memory_limit_mb=1)
+
+
+def test_npy_whose_header_promises_more_than_there_is_is_refused(tmp_path):
+    (tmp_path / "x.npy").write_bytes(header((10**5, 1000, 1000)) + bytes(64))
+    with pytest.raises(DataError, match="cannot be read"):
+        open_(tmp_path / "x.npy")
 
 
 class Boom:
@@ -174,7 +286,7 @@ def test_a_truncated_file_is_a_sentence(tmp_path, keep, suffix):
     path = tmp_path / f"data.{suffix}"
     np.savez(path, x=pixels(9, 8, 8)) if suffix == "npz" else np.save(path, pixels(9, 8, 8))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(DataError, match=r"save uint8 arrays with numpy\.savez"):
+    with pytest.raises(DataError, match=r"save arrays with numpy\.savez|promises .* bytes, but there are"):
         open_(path)
 
 
