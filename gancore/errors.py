@@ -28,7 +28,7 @@ class UnknownNameError(UsageError):
     def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
         options = sorted(set(known))
         self.suggestions = tuple(nearest(name, options))
-        parts = [f"unknown {what} '{name}'"]
+        parts = [f"unknown {what} '{name if len(name) <= 80 else name[:80] + '...'}'"]
         if self.suggestions:
             parts.append(f"did you mean {' or '.join(repr(s) for s in self.suggestions)}?")
         parts.append(f"known: {', '.join(options)}" if options else "none is known")
@@ -105,7 +105,8 @@ class Mistake:
 
     def __str__(self) -> str:
         tail = f" (did you mean '{self.suggestion}'?)" if self.suggestion else ""
-        return f"{self.path}: {self.message}{tail}"
+        path = self.path if len(self.path) <= 120 else f"{self.path[:120]}..."
+        return f"{path}: {self.message}{tail}"
 
 
 class ConfigError(UsageError):

@@ -188,6 +188,9 @@ def _metrics(
     names: Sequence[str] | None,
     options: Mapping[str, Any] | None,
 ) -> dict[str, Chosen]:
+    if names is not None and isinstance(other := (options or {}).get(METRICS), str | list | tuple):
+        asked = " ".join(f"--metric {name}" for name in names)
+        raise UsageError(f"{asked} and {METRICS}={other} contradict each other; leave one of them out")
     layers: list[Mapping[str, Any]] = [] if names is None else [{METRICS: list(names)}]
     chosen = choose_metrics(registry, plugin, [*layers, nest(options or {})])
     if not chosen:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gancore.config import MAPS, SECTIONS
 from gancore.errors import UsageError
-from gancore.text import brief, decoded
+from gancore.text import LONGEST, brief, decoded
 
 METRICS = "metrics"
 """The one section of an evaluation. No run has it, for a run can be evaluated in more than one way."""
@@ -94,15 +94,21 @@ def check_agreement(named: Mapping[str, Any], options: Mapping[str, Any]) -> Non
         UsageError: two of them contradict each other; the message names both.
     """
     for key, value in named.items():
+        if value is None:
+            continue
         other: Any = options
         for part in key.split("."):
             other = other.get(part) if isinstance(other, Mapping) else None
-        same = str(value) == str(other)
+        same = brief(value) == brief(other) or str(value) == other
         if key in PATHS and isinstance(other, str | Path):
             same = Path(str(value)).expanduser().absolute() == Path(other).expanduser().absolute()
-        if value is not None and other is not None and not same:
+        if other is not None and not same:
             flag = f"--{key.partition('.')[0] if key in PATHS else key.rpartition('.')[2]}"
-            raise UsageError(f"{flag} {value} and {key}={other} contradict each other; leave one of them out")
+            raise UsageError(f"{flag} {value} and {key}={_plain(other)} contradict each other; leave one of them out")
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) and len(value) <= LONGEST else brief(value)
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,8 @@ from typing import Any
 from gancore.errors import RunFolderError
 from gancore.layers import read_file
 from gancore.run import RunFolder
+from gancore.run_lock import FILE
 
-LOCK = "run.lock"
-"""The file in a run's folder that is locked by the process which trains in it."""
 _STEP = re.compile(r"step-(\d+)")
 
 
@@ -73,7 +72,7 @@ def being_trained(path: Path) -> bool:
     import fcntl
 
     try:
-        with (path / LOCK).open("rb") as file:
+        with (path / FILE).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

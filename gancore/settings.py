@@ -25,7 +25,7 @@ from gancore.config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.devices import suit
 from gancore.errors import ConfigError, GanError, Mistake, UnknownNameError, UsageError, nearest
 from gancore.layers import METRICS, NONE, REST, merge, section_of
-from gancore.options import REFUSED
+from gancore.options import LARGEST, REFUSED
 from gancore.plugins import Found, Registry, build, options_model
 from gancore.text import brief, check_path
 
@@ -127,6 +127,10 @@ def configure(
     top: dict[str, Any] = {}
     for layer in layers:
         top = merge(top, layer)
+    if wrong := [key for key in ("plugin", "preset") if not isinstance(top.get(key) or "", str)]:
+        raise ConfigError([Mistake(key, f"must be text, not {brief(top[key])}") for key in wrong])
+    if isinstance(path := section_of(top.get("data")).get("path"), int) and not 0 <= path <= LARGEST:
+        raise ConfigError([Mistake("data.path", f"must be text, not {brief(path)}")])
     name = plugin or top.get("plugin")
     if not name:
         names = ", ".join(p.name for p in registry.installed()) or "none is installed"

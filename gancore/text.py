@@ -100,4 +100,5 @@ def check_path(path: str | Path, what: str) -> None:
         except RuntimeError:
             fault = "begins with ~, and there is no such home folder"
     if fault:
-        raise UsageError(f"{what} '{shown(path)}' {fault}")
+        name = shown(path) if len(str(path)) <= 2 * LONGEST else f"{shown(path)[: 2 * LONGEST]}..."
+        raise UsageError(f"{what} '{name}' {fault}")

@@ -14,7 +14,8 @@ from PIL import Image
 import gancore
 from gancore.errors import RunFolderError
 from gancore.reporting import film_left
-from gancore.runs import LOCK, state_of
+from gancore.run_lock import FILE
+from gancore.runs import state_of
 
 fcntl = pytest.importorskip("fcntl")
 
@@ -62,7 +63,7 @@ def test_report_tells_how_far_the_run_is(run: Path) -> None:
     assert "Reached step 3" in page()
     shutil.rmtree(run / "checkpoints" / "step-00000003")
     assert "Saved at step 2 of 3" in page()
-    with (run / LOCK).open("w") as lock:
+    with (run / FILE).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "Still training, at step 3 of 3" in page()
 
@@ -106,9 +107,9 @@ def test_newest_change_is_that_of_the_newest_file(run: Path) -> None:
 
 
 def test_run_is_training_while_its_lock_is_held(run: Path) -> None:
-    (run / LOCK).unlink(missing_ok=True)
+    (run / FILE).unlink(missing_ok=True)
     assert not state_of(run).training
-    with (run / LOCK).open("w") as lock:
+    with (run / FILE).open("w") as lock:
         assert not state_of(run).training
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert state_of(run).training
