@@ -12,6 +12,7 @@ import hashlib
 import inspect
 import json
 import math
+import operator
 import os
 import re
 import shutil
@@ -86,12 +87,13 @@ class Checkpoint:
                 if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                     raise ValueError("it is compressed")
             state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            tensors = list(_tensors_in(state))
+            if any(t.layout is not torch.strided for t in tensors):
+                raise ValueError("it holds sparse tensors")
             # Tensors may also claim to be larger than the numbers that they have, repeating these.
-            sizes = [(t.numel() * t.element_size(), t) for t in _tensors_in(state) if t.layout is torch.strided]
-            if (
-                any(size > t.untyped_storage().nbytes() for size, t in sizes)
-                or sum(s for s, _ in sizes) > file.stat().st_size
-            ):
+            sizes = [t.numel() * t.element_size() for t in tensors]
+            own = [t.untyped_storage().nbytes() for t in tensors]
+            if any(map(operator.gt, sizes, own)) or sum(sizes) > file.stat().st_size:
                 raise ValueError("its tensors claim more numbers than it holds")
         except Exception as error:
             raise CheckpointError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from gancore.data.spec import Given, SampleSpec
 from gancore.disk import write_error
 from gancore.engine.build import build_game, pick_device, pick_memory_format
 from gancore.engine.candidates import Chooser, judge_of
-from gancore.engine.restore import SavedData, check_names, read_saved
+from gancore.engine.optimizers import build_optimizer
+from gancore.engine.restore import SavedData, check_names, read_optimizer, read_saved
 from gancore.engine.sheets import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of, write
 from gancore.errors import CheckpointError, ConfigError, GanError, MisfitError, Mistake, RunFolderError, UsageError
 from gancore.filling import check_fits
@@ -316,13 +318,16 @@ def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> _Sa
         raise CheckpointError(
             f"checkpoint '{found.path}': no networks can be made for its sample spec ({type(error).__name__}: {error})"
         ) from error
-    check_names(found, game.networks)
+    players = {name: options for name, options in settings.run.optimizers.items() if name in game.networks}
+    check_names(found, game.networks, players)
     tensors = {name: found.tensors(name) for name in (*game.networks, "ema")}
     for name, own in tensors.items():
         what, network = ("moving average", "generator") if name == "ema" else (name, name)
         check_fits(game.networks[network], own, what, found.path)
-    for player in found.players:
-        found.optimizer(player)
+    for name, options in players.items():
+        # Nothing here needs them to be of the kind that the configuration names.
+        with contextlib.suppress(MisfitError):
+            read_optimizer(found, name, build_optimizer(options, game.networks[name].parameters()), options)
     return _Saved(found.step, state.data, spec, game, tensors)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -340,6 +341,7 @@ def explain(error: ValidationError, model: type[BaseModel], path: str, extra: Se
             words = f"must be at {'most' if most else 'least'} {count} of them, not {len(given)}"
         else:
             message = item["msg"].removeprefix("Value error, ")
+            message = re.sub(r"0\.0{4,}\d+", lambda found: f"{float(found[0]):.2g}", message)  # not 38 digits
             told = item["type"] == REFUSED or isinstance(given, Mapping)
             words = message[:1].lower() + message[1:] + ("" if told else f", not {brief(given)}")
         mistakes.append(Mistake(where, words, hint))

@@ -78,7 +78,7 @@ def read_state(
     layouts. Learning rate, betas and the rest are those of the configuration.
 
     Raises:
-        CheckpointError: the state makes no sense; MisfitError where it is that of another optimizer or network.
+        CheckpointError: the state makes no sense; MisfitError where it is that of another optimizer.
     """
     now = optimizer.state_dict()["param_groups"]
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -86,9 +86,8 @@ def read_state(
     if saved.keys() != {"state", "param_groups"} or not isinstance(groups, Sequence) or not isinstance(state, Mapping):
         raise CheckpointError(f"the saved optimizer of the {who} is none: it must hold `state` and `param_groups`")
     if [g.get("params") if isinstance(g, Mapping) else None for g in groups] != [g["params"] for g in now]:
-        raise MisfitError(
-            f"the saved optimizer of the {who} is not of the {len(parameters)} parameters that its network has in this "
-            "configuration; put back what was changed in config.toml"
+        raise CheckpointError(
+            f"the saved optimizer of the {who} is not of the {len(parameters)} parameters that its network has"
         )
     kinds = state_kinds(options)
     read: dict[int, dict[str, Tensor | None]] = {}

@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from gancore import checkpoint, distributed
 from gancore.checkpoint import Checkpoint
+from gancore.config import Optimizer as OptimizerOptions
 from gancore.config import RunConfig
 from gancore.data.fingerprint import Fingerprint
 from gancore.data.spec import SampleSpec
@@ -226,23 +228,31 @@ def _read(found: Checkpoint, expected: Expected, folder: RunFolder) -> _Contents
     for name, module in expected.networks.items():
         check_fits(module, tensors[name], name, found.path)
     check_fits(state.ema.module, average, "moving average", found.path)
-    read = {}
-    for name, player in state.players.items():
-        kept = found.optimizer(name)
-        try:
-            read[name] = read_state(expected.config.optimizers[name], player.optimizer, kept, found.step, name)
-        except CheckpointError as error:
-            raise type(error)(f"checkpoint '{found.path}': {error}") from error
+    own = {name: (player.optimizer, expected.config.optimizers[name]) for name, player in state.players.items()}
+    read = {name: read_optimizer(found, name, optimizer, options) for name, (optimizer, options) in own.items()}
     return _Contents(found.step, saved, tensors, average, read, tuple(changes))
 
 
-def check_names(found: Checkpoint, networks: Iterable[str], players: Iterable[str] | None = None) -> None:
+def read_optimizer(found: Checkpoint, player: str, optimizer: Optimizer, options: OptimizerOptions) -> dict[str, Any]:
+    """What `optimizer` may load of a checkpoint.
+
+    Raises:
+        CheckpointError: it makes no sense; MisfitError where it is of another kind of optimizer.
+    """
+    saved = found.optimizer(player)
+    try:
+        return read_state(options, optimizer, saved, found.step, player)
+    except CheckpointError as error:
+        raise type(error)(f"checkpoint '{found.path}': {error}") from error
+
+
+def check_names(found: Checkpoint, networks: Iterable[str], players: Iterable[str]) -> None:
     """MisfitError where a checkpoint is of other networks than those, by name, or of other players."""
     for what, own, now in (
         ("networks", set(found.networks), {*networks, "ema"}),
-        ("players", set(found.players), None if players is None else set(players)),
+        ("players", set(found.players), set(players)),
     ):
-        if now is not None and own != now:
+        if own != now:
             raise MisfitError(
                 f"checkpoint '{found.path}' is of the {what} {', '.join(sorted(own)) or 'none'}, and this configuration has "
                 f"{', '.join(sorted(now))}; put back what was changed in config.toml"
@@ -278,9 +288,10 @@ def _changes(found: Checkpoint, saved: SavedState, expected: Expected, folder: R
             "those, so put them back"
         )
     if changes and not expected.changed_data:
+        place = f" (held_out in {folder.config})" if then.held_out != now.held_out else ""
         raise ChangedError(
-            f"the data have changed since '{found.path}' was saved: {'; '.join(changes)}; put them back as they were (and "
-            f"held_out in {folder.config}), or go on with what is there now: gan resume {folder.path} --changed-data"
+            f"the data have changed since '{found.path}' was saved: {'; '.join(changes)}; put back what there was{place}, or go on "
+            f"with what is there now: gan resume {folder.path} --changed-data"
         )
     return changes
 
