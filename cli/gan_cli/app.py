@@ -26,7 +26,7 @@ app.add_typer(plugins_app, name="plugins")
 
 def path_of(text: str) -> Path:
     """A path that somebody typed, which is not empty and can be kept in a file of text."""
-    if fault := fault_of_name(text):
+    if fault := fault_of_name(str(text)):  # a default has been one already
         raise typer.BadParameter(fault)
     return Path(text)
 

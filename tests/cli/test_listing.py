@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -173,3 +174,8 @@ def test_options_of_drawing_samples_are_listed(gan: Gan) -> None:
     assert {"sampling.temperature", "sampling.top_p", "sampling.prompt"} <= set(found)
     assert all(row["description"] and row["values"] for row in found.values())
     assert gan("options", "sampling", "-p", "image").stdout == "sampling has no options\n"
+
+
+def test_runs_are_looked_for_in_the_folder_runs(gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no runs in 'runs'" in gan("runs").stderr
