@@ -7,6 +7,7 @@ runs on one CPU and on many nodes.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -68,9 +69,12 @@ def talking() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (
+            re.sub(r"^(\[[^]]*\]\s*)+", "", str(error).strip()).split(". ")[0].split("\n")[0] or type(error).__name__
+        )
         raise LostProcessError(
-            f"another process of this training has ended or cannot be reached any more (process {rank()} of {world_size()}: {reason})"
+            f"another process of this training has ended or cannot be reached any more, as process {rank()} of {world_size()} found "
+            f"({reason})"
         ) from error
 
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from gancore import checkpoint, distributed
 from gancore.api import resume, train
-from gancore.errors import UsageError
+from gancore.errors import LostProcessError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +201,12 @@ def test_a_batch_that_processes_cannot_share_is_a_usage_error(tmp_path, monkeypa
     monkeypatch.setattr(distributed, "world_size", lambda: 3)
     with pytest.raises(UsageError, match="batch_size=8 cannot be shared by 3 processes"):
         train(plugin="toy", registry=toys.new_registry(), out=Path(tmp_path / "r"), steps=1, options=toys.SMALL)
+
+
+def test_process_that_is_lost_is_told_without_the_place_in_a_library():
+    error = RuntimeError(
+        "[/p/gloo/tcp/pair.cc:537] Read error [127.0.0.1]:9: Connection reset by peer. This is typical"
+    )
+    with pytest.raises(LostProcessError) as caught, distributed.talking():
+        raise error
+    assert str(caught.value).endswith("as process 0 of 1 found (Read error [127.0.0.1]:9: Connection reset by peer)")
