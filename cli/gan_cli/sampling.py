@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gan_cli.waiting import waiting
 from gancore.errors import RunFolderError, UsageError
 from gancore.storage import occupied, whole_folder
 
@@ -52,9 +53,10 @@ def draw(
     known = None if given is None else generator.read_given(given)
     number = number or (SAMPLES if known is None else len(known))
     labels = generator.labels(number, label, known)
-    samples = generator.sample(number, seed=seed, condition=labels, given=known)
+    with waiting(f"drawing {number:,} samples"):
+        samples = generator.sample(number, seed=seed, condition=labels, given=known)
     folder = out or _next(run / "generated")
-    with whole_folder(folder):
+    with whole_folder(folder), waiting(f"writing {number:,} samples"):
         files = generator.save(samples, folder, labels, given=known) if "each" in roles else []
         sheets = generator.save(samples, folder / f"sheet{ANY}", labels, given=known) if "sheet" in roles else []
     return folder, files, sheets, number

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from rich.text import Text
 
 from gan_cli.errors import say, tell
 from gan_cli.terminal import Terminal
+from gan_cli.waiting import Waiting, duration
 from gancore import hookimpl
 from gancore.engine.stopping import tell_on_stderr
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from gancore.engine.session import Run
 
 SECONDS_BETWEEN_LINES = 5.0
-SECONDS_OF_SILENCE = 10.0
-"""After which a first step that is still running is spoken of; then after twice as long each time."""
 EXIT_INTERRUPTED = 130
 
 
@@ -74,15 +72,6 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
     say(f"draw more: gan sample {run.folder} {'--given FILE' if run.needs_given else '-n 64'}")
 
 
-def duration(seconds: float) -> str:
-    """`95` as `1m35s`."""
-    if not math.isfinite(seconds):
-        return "?"
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{whole % 60:02d}s" if minutes else f"{whole}s"
-
-
 def about(seconds: float) -> str:
     """`5700` as `1.6 h`: as exact as an estimate is."""
     for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
@@ -102,7 +91,9 @@ def told(estimate: Estimate, event: Progress) -> str:
     rest = event.steps - event.step
     words = f"about {about(estimate.seconds)} for the {rest:,} steps that are left on this machine"
     words += f", at {estimate.seconds_per_step:.3g} s a step: until {at(time.time() + estimate.seconds)}"
-    if estimate.measured == 1:
+    if estimate.measured == 0:
+        words += " (a guess by one pass of the networks; better ones follow)"
+    elif estimate.measured == 1:
         words += " (by the first step alone, which is the slowest)"
     elif estimate.first_unlike is not None:
         words += f", if step {estimate.first_unlike:,} and others that are unlike those so far take as long"
@@ -162,33 +153,12 @@ class Silent:
             say(f"health: {alert}")
 
 
-class Waiting:
-    """Calls `tell` with the seconds that have passed, now and then, from `begin` to `end`: a first step may take minutes."""
-
-    def __init__(self, tell: Callable[[float], None]) -> None:
-        self.tell = tell
-        self.over = threading.Event()
-
-    def begin(self) -> None:
-        threading.Thread(target=self._run, name="waiting", daemon=True).start()
-
-    def end(self) -> None:
-        self.over.set()
-
-    def _run(self) -> None:
-        began, pause = time.monotonic(), SECONDS_OF_SILENCE
-        while not self.over.wait(pause):
-            passed = time.monotonic() - began
-            self.tell(passed)
-            pause = passed
-
-
 class Plain:
     """Lines, at most one every few seconds."""
 
     def __init__(self) -> None:
         self.spoken = -math.inf
-        self.waiting = Waiting(lambda s: say(f"the first steps are running: {duration(s)} so far"))
+        self.waiting = Waiting("the first steps are running")
 
     def close(self) -> None:
         self.waiting.end()
@@ -215,7 +185,8 @@ class Plain:
     def gan_progress(self, event: Progress) -> None:
         if event.estimate is not None:
             say(told(event.estimate, event))
-        self._figures(event)
+        if event.estimate is None or event.estimate.measured:
+            self._figures(event)
 
     def _figures(self, event: Tick | Progress) -> None:
         self.waiting.end()
@@ -300,7 +271,8 @@ class Panelled:
     def gan_progress(self, event: Progress) -> None:
         if event.estimate is not None:
             self.live.console.print(Text(told(event.estimate, event)))
-        self._figures(event)
+        if event.estimate is None or event.estimate.measured:
+            self._figures(event)
 
     def _figures(self, event: Tick | Progress) -> None:
         table = Table.grid(padding=(0, 2))

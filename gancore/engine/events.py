@@ -68,7 +68,7 @@ class Estimate:
     seconds_per_step: float
     """Mean over the steps that are left: phases that are rarer than others count as often as they come."""
     measured: int
-    """How many steps were measured, the first included, which is a warm-up."""
+    """How many steps were measured, the first included, which is a warm-up; 0: a guess before the first."""
     first_unlike: int | None = None
     """The first step whose phases have not been measured together; those steps were taken for the mean ones so far."""
     last_step: int

@@ -22,7 +22,7 @@ from gancore.data.held_out import both_parts
 from gancore.data.loader import Loader
 from gancore.data.report import silent
 from gancore.engine.build import build_game, pick_device, pick_memory_format
-from gancore.engine.cheaper import Trial, with_cheaper
+from gancore.engine.cheaper import Trial, at_first_sight, with_cheaper
 from gancore.engine.clock import Clock
 from gancore.engine.ema import MovingAverage
 from gancore.engine.ending import in_words, report_of, with_the_rest
@@ -199,6 +199,7 @@ class Session:
         reason = f"reached step {self.config.steps:,}"
         try:
             self._announce()
+            self._guess()
             phases = self.game.phases(self.players)
             self.clock = Clock(self.config, phases, self.minutes)
             for done in self.clock.timed(self._steps(phases), self.state.step):
@@ -284,14 +285,35 @@ class Session:
             return "stopped", self.clock.end(step)
         return None if last else stop
 
+    def _trial(self, batch: Batch) -> Trial | None:
+        """What can be tried beside the training; nothing on a GPU, where it may not fit, or where other ranks would wait."""
+        if self.device.type != "cpu" or distributed.active():
+            return None
+        networks = {**self.game.networks, "generator": self.state.ema.module}
+        return Trial(networks, self.spec, batch, self.memory_format)
+
+    def _guess(self) -> None:
+        """Tell before the first step about how long all will take, where steps are slow."""
+        if self.device.type != "cpu" or distributed.active():
+            return
+        hard, condition = self.sheets.real_samples(16)
+        batch = Batch(hard=hard, condition=condition, positions=torch.arange(len(hard)), step=0, relax=self.spec.relax)
+        trial = self._trial(batch.giving(self.spec.given_part(batch.x)))
+        guess = None if trial is None else at_first_sight(self.settings, trial, self.state.step)
+        if guess is not None:
+            self._notify("gan_progress", Progress(
+                folder=self.folder.path, step=self.state.step, steps=self.config.steps, scalars={}, estimate=guess,
+                samples_per_second=self.config.batch_size / guess.seconds_per_step, seconds=self.seconds,
+                seconds_left=guess.seconds, last_sheet=self.sheets.last,
+            ))  # fmt: skip
+
     def _look(self, batch: Batch) -> None:
         """Tell what the clock says is due: means so far, which nothing takes, and how long the rest will take."""
         estimate = self.clock.estimate(self.state.step)
         if estimate is None and not self.clock.figures_due():
             return
-        if estimate is not None and self.device.type == "cpu" and not distributed.active():
-            networks = {**self.game.networks, "generator": self.state.ema.module}
-            estimate = with_cheaper(estimate, self.settings, Trial(networks, self.spec, batch, self.memory_format))
+        if estimate is not None and (trial := self._trial(batch)) is not None:
+            estimate = with_cheaper(estimate, self.settings, trial)
         self.clock.figures_told()
         self._notify("gan_progress", Progress(
             folder=self.folder.path, step=self.state.step, steps=self.config.steps, scalars=self.state.means.look(),

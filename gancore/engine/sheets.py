@@ -218,12 +218,12 @@ class SheetMaker:
         labels, given = cycle_classes(self.spec, count), None
         if self.spec.given_shape is not None:
             # Parts of real samples, with the classes that these have.
-            x, labels = self._fixed(count)
+            x, labels = self.real_samples(count)
             given = parts_of(self.spec, x)
             labels = None if labels is None else labels[torch.arange(count) % len(x)]
         return draw(generator, self.spec, count, derive(self.settings.run.seed, "sheets"), labels, given), labels
 
-    def _fixed(self, count: int) -> tuple[Tensor, Tensor | None]:
+    def real_samples(self, count: int) -> tuple[Tensor, Tensor | None]:
         """Real samples from all over the data set, `count` or as many as there are, and their classes: always the same."""
         n = min(count, len(self.source))
         positions = torch.linspace(0, len(self.source) - 1, n).long()
@@ -239,7 +239,7 @@ class SheetMaker:
             classes = None if self.spec.given_shape is not None else cycle_classes(self.spec, count)
             positions = None if classes is None else of_classes(self.source, classes)
             if positions is None:
-                x, labels = self._fixed(count)
+                x, labels = self.real_samples(count)
             else:
                 x, labels = self.source.fetch(positions, Draws(derive(self.settings.run.seed, "real"), positions))
         except Exception as error:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-import threading
+import queue
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from typer.testing import Result
 
-from gan_cli.training import Panelled, Plain, about, duration, number, opening, told
+from gan_cli.training import Panelled, Plain, about, number, opening, told
+from gan_cli.waiting import duration, waiting
 from gancore.engine.events import Estimate, Progress, RunStarted
 
 Gan = Callable[..., Result]
@@ -230,6 +232,14 @@ def test_an_estimate_says_how_long_and_what_would_be_cheaper() -> None:
     assert words.endswith("; architecture.width=16 would take about 3 h")
 
 
+def test_a_guess_before_the_first_step_is_told_as_one_and_without_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    Plain().gan_progress(
+        replace(PROGRESS, estimate=Estimate(seconds=9e4, seconds_per_step=9.0, measured=0, last_step=10))
+    )
+    assert "(a guess by one pass of the networks; better ones follow)" in (said := capsys.readouterr().err)
+    assert "loss" not in said
+
+
 def test_an_estimate_says_what_it_does_not_know_and_where_the_minutes_end() -> None:
     estimate = Estimate(seconds=8000, seconds_per_step=1.0, measured=5, first_unlike=4000, last_step=1800)
     words = told(estimate, PROGRESS)
@@ -253,15 +263,22 @@ def test_what_was_chosen_for_the_device_is_told_and_written(gan: Gan, tmp_path: 
     assert opening(event).endswith("circles\nchosen so")
 
 
-def test_a_long_first_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("gan_cli.training.SECONDS_OF_SILENCE", 0.001)
-    view, spoken = Plain(), threading.Event()
-    tell = view.waiting.tell
-    view.waiting.tell = lambda seconds: (tell(seconds), spoken.set())[0]
+def test_a_long_first_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr("gan_cli.waiting.SECONDS_OF_SILENCE", 0.001)
+    monkeypatch.setattr("gan_cli.waiting.say", lines.put)
+    view = Plain()
     view.waiting.begin()
-    assert spoken.wait(30)
+    assert lines.get(timeout=30) == "the first steps are running: 0s so far"
     view.close()
-    assert "the first steps are running: 0s so far" in capsys.readouterr().err
+
+
+def test_long_work_without_figures_is_spoken_of_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr("gan_cli.waiting.SECONDS_OF_SILENCE", 0.001)
+    monkeypatch.setattr("gan_cli.waiting.say", lines.put)
+    with waiting("writing 100,000 samples"):
+        assert lines.get(timeout=30) == "writing 100,000 samples: 0s so far"
 
 
 def test_a_panel_shows_what_a_signal_has_begun_when_it_is_drawn_next() -> None:

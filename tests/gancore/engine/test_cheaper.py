@@ -49,6 +49,17 @@ def test_the_widest_network_that_takes_a_few_hours_is_named_with_its_time(by_siz
     assert with_cheaper(estimate(100.0, 1000), settings, trial).cheaper == "architecture.width=16"
 
 
+def test_a_slow_network_is_guessed_before_the_first_step_and_a_fast_one_is_not(monkeypatch):
+    settings, trial = settings_and_trial(width=64)
+    monkeypatch.setattr(cheaper, "_seconds", lambda trial, count: 1.0 * count)
+    guess = cheaper.at_first_sight(settings, trial, 200)
+    assert guess.seconds_per_step == pytest.approx(cheaper.PASSES * settings.run.batch_size)
+    assert (guess.measured, guess.seconds) == (0, pytest.approx(800 * guess.seconds_per_step))
+    assert guess.cheaper == "steps=5"
+    monkeypatch.setattr(cheaper, "_seconds", lambda trial, count: 1e-4 * count)
+    assert cheaper.at_first_sight(settings, trial, 0) is None
+
+
 def test_fewer_steps_are_named_where_no_narrower_network_helps(monkeypatch):
     monkeypatch.setattr(cheaper, "_seconds", lambda trial, count: 1.0)
     told = with_cheaper(estimate(50.0, 1000), *settings_and_trial(width=64))
@@ -86,6 +97,7 @@ def test_looking_for_something_cheaper_leaves_no_trace_in_the_training(tmp_path,
     begin("one")
     monkeypatch.setattr(cheaper, "LONG", 0.0)
     monkeypatch.setattr(cheaper, "WELCOME", 0.0)
+    monkeypatch.setattr(cheaper, "SLOW", 0.0)
     hears = Hears()
     begin("two", [hears])
     assert hears.said
