@@ -92,7 +92,11 @@ def notes(
     what: str, limits: tuple[float, float], *, extent: Extent | None, deep: int, count: int, given: bool
 ) -> Sequence[str]:
     """What a report says of `deep` pictures out of `count` that are `what` ("16-bit") and not 8-bit."""
-    which = f"{what} pictures" if deep == count else f"{deep:,} of {count:,} pictures are {what},"
+    which = (
+        f"{what} pictures"
+        if deep == count
+        else f"{deep:,} of {count:,} pictures {'is' if deep == 1 else 'are'} {what},"
+    )
     low, high = (_words(value) for value in limits)
     if given:
         return [f"{which} with values {low} to {high}, by data.range, made 0 to 255 and others cut off"]

@@ -108,7 +108,7 @@ def test_dark_8_bit_pictures_stay_dark_beside_deep_ones_and_alone(photos):
     save(photos / "b.png", RAMP * 4095, "uint16")
     source = open_(photos)
     assert pixels(source).max(axis=(1, 2, 3)).tolist() == [20, 255]
-    assert source.report.notes == ("1 of 2 pictures are 16-bit, with values 0 to 4,095, made 0 to 255",)
+    assert source.report.notes == ("1 of 2 pictures is 16-bit, with values 0 to 4,095, made 0 to 255",)
 
 
 def test_given_range_is_taken_and_what_lies_beyond_is_cut_off(photos):
