@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 import gancore
 from gancore import checkpoint
 from gancore.api import resume, train
-from gancore.errors import CheckpointError, MisfitError
+from gancore.errors import CheckpointError, MisfitError, UsageError
 
 WEIGHT = "layers.0.weight"
 OPTIONS = {**toys.SMALL, "optimizers": {"discriminator": {"name": "rmsprop"}, "generator": {"beta1": 0.5}}}
@@ -297,6 +297,13 @@ def test_a_finished_run_whose_last_checkpoint_is_bad_goes_on_from_the_one_before
         assert resume(run, registry=toys.new_registry()).step == 7
     tensors = checkpoint.newest(run / "checkpoints")[0].tensors("ema")
     assert all(torch.isfinite(t).all() for t in tensors.values())
+
+
+def test_network_that_is_kept_without_being_trained_may_hold_what_is_not_finite(run):
+    save_file({"latest": torch.tensor(torch.nan)}, newest(run) / "notes.safetensors")
+    fit_manifest(newest(run))
+    with pytest.raises(UsageError, match="has been trained for 7 steps"):
+        resume(run, registry=toys.new_registry())
 
 
 def test_when_all_are_bad_one_sentence_lists_each(run):
