@@ -156,3 +156,27 @@ def test_writers_can_be_changed_and_taken_out_when_sampling(gan: Gan, trained: P
 def test_other_settings_of_a_trained_run_are_refused(refused: Refused, trained: Path, setting: str, words: str) -> None:
     assert words in refused("sample", trained, setting, code=2)
     assert not (trained / "generated").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("no such font"), "writer 'toy:sheet' failed with ValueError: no such font"),
+        (OSError(28, "No space left on device"), "there is no space left on the disk"),
+    ],
+)
+def test_samples_that_cannot_be_written_leave_nothing_in_the_way(
+    refused: Refused, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    import gan_toy_parts as parts
+
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(parts.JsonWriter, "write", fail)
+    told = refused("sample", trained, "-n", 3, "--out", tmp_path / "new" / "out", code=1)
+    assert words.split("'toy")[0] in told
+    assert words.split(" failed")[-1] in told
+    assert not (tmp_path / "new").exists()
+    refused("sample", trained, "-n", 3, code=1)
+    assert not (trained / "generated").exists()
