@@ -92,7 +92,7 @@ def told(estimate: Estimate, event: Progress) -> str:
     words = f"about {about(estimate.seconds)} for the {rest:,} steps that are left on this machine"
     words += f", at {estimate.seconds_per_step:.3g} s a step: until {at(time.time() + estimate.seconds)}"
     if estimate.measured == 0:
-        words += " (a guess by one pass of the networks; better ones follow)"
+        words += " (a guess by a few passes of the networks; better ones follow)"
     elif estimate.measured == 1:
         words += " (by the first step alone, which is the slowest)"
     elif estimate.first_unlike is not None:

@@ -24,7 +24,10 @@ WELCOME = 4 * 3600.0
 NARROWEST = 8
 SECONDS_TO_TRY = 1.5
 """After which no other width is begun with."""
-SECONDS_A_TRIAL = 0.1
+FEW, MANY = 2, 8
+"""Samples of two passes: their difference leaves out what a pass costs whatever its size, which is much on a busy machine."""
+MOST_PASSES, ENOUGH = 6, 0.2
+"""The fastest of so many passes counts, or of those that so many seconds hold."""
 SLOW = 2.0
 """Seconds a step from which on a guess is made before the first has ended."""
 PASSES = 10
@@ -46,16 +49,11 @@ def at_first_sight(settings: Settings, trial: Trial, step: int) -> Estimate | No
     """A guess before the first step, by a pass of the networks; None where a few steps will soon have told better."""
     if not {"generator", "discriminator"} <= trial.networks.keys():
         return None
-    count = min(2, len(trial.batch))
-    each = _seconds(trial, count) / count
-    if each * len(trial.batch) < SECONDS_TO_TRY / 5:  # more samples at once are faster, as in training
-        each = _seconds(trial, len(trial.batch)) / len(trial.batch)
-    seconds = each * PASSES * settings.run.batch_size
+    seconds = _each(trial) * PASSES * settings.run.batch_size
     if seconds < SLOW:
         return None
     rest = settings.run.steps - step
-    guess = Estimate(seconds=seconds * rest, seconds_per_step=seconds, measured=0, last_step=settings.run.steps)
-    return with_cheaper(guess, settings, trial)
+    return Estimate(seconds=seconds * rest, seconds_per_step=seconds, measured=0, last_step=settings.run.steps)
 
 
 def with_cheaper(estimate: Estimate, settings: Settings, trial: Trial) -> Estimate:
@@ -64,8 +62,7 @@ def with_cheaper(estimate: Estimate, settings: Settings, trial: Trial) -> Estima
         return estimate
     whole = estimate.seconds_per_step * settings.run.steps
     best = ("", whole)
-    count = int(SECONDS_A_TRIAL * PASSES * settings.run.batch_size / estimate.seconds_per_step)
-    for text, ratio in _ratios(settings, trial, max(1, min(count, len(trial.batch)))):
+    for text, ratio in _ratios(settings, trial):
         best = min(best, (text, whole * ratio), key=lambda one: one[1])
         if best[1] <= WELCOME:
             break
@@ -75,13 +72,13 @@ def with_cheaper(estimate: Estimate, settings: Settings, trial: Trial) -> Estima
     return replace(estimate, cheaper=best[0], cheaper_seconds=best[1])
 
 
-def _ratios(settings: Settings, trial: Trial, count: int) -> Iterator[tuple[str, float]]:
-    """Narrower widths, and how long they take beside the present one: both measured, on `count` samples."""
+def _ratios(settings: Settings, trial: Trial) -> Iterator[tuple[str, float]]:
+    """Narrower widths, and how long they take beside the present one: both measured."""
     options = settings.architecture.options
     width = getattr(options, "width", None)
     if options is None or not isinstance(width, int):
         return
-    end, usual = time.perf_counter() + SECONDS_TO_TRY, _seconds(trial, count)
+    end, usual = time.perf_counter() + SECONDS_TO_TRY, _each(trial)
     while width // 2 >= NARROWEST and time.perf_counter() < end:
         width //= 2
         try:
@@ -91,9 +88,18 @@ def _ratios(settings: Settings, trial: Trial, count: int) -> Iterator[tuple[str,
             for module in built.values():
                 if trial.memory_format == torch.channels_last:
                     module.to(memory_format=trial.memory_format)
-            yield f"architecture.width={width}", _seconds(replace(trial, networks=built), count) / usual
+            yield f"architecture.width={width}", _each(replace(trial, networks=built)) / usual
         except (ValidationError, GanError):  # a width that the architecture does not take
             return
+
+
+def _each(trial: Trial) -> float:
+    """Seconds in which the networks make and judge one more sample."""
+    few, many = (min(n, len(trial.batch)) for n in (FEW, MANY))
+    whole = _seconds(trial, many)
+    if many > few and (more := whole - _seconds(trial, few)) > 0.0:
+        return more / (many - few)
+    return whole / many
 
 
 @torch.no_grad()
@@ -106,8 +112,8 @@ def _seconds(trial: Trial, count: int) -> float:
     x, condition = trial.batch.x[:count], trial.batch.condition
     condition = None if condition is None else condition[:count]
     given = trial.batch.given
-    times = []
-    for _ in range(3):
+    times: list[float] = []
+    while len(times) < 2 or (len(times) < MOST_PASSES and sum(times) < ENOUGH):
         begun = time.perf_counter()
         generate(networks[0], trial.spec, count, 0, condition, None if given is None else given.__getitem__)
         for judge in networks[1:]:

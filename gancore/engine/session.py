@@ -22,7 +22,7 @@ from gancore.data.held_out import both_parts
 from gancore.data.loader import Loader
 from gancore.data.report import silent
 from gancore.engine.build import build_game, pick_device, pick_memory_format
-from gancore.engine.cheaper import Trial, at_first_sight, with_cheaper
+from gancore.engine.cheaper import MANY, Trial, at_first_sight, with_cheaper
 from gancore.engine.clock import Clock
 from gancore.engine.ema import MovingAverage
 from gancore.engine.ending import in_words, report_of, with_the_rest
@@ -296,7 +296,7 @@ class Session:
         """Tell before the first step about how long all will take, where steps are slow."""
         if self.device.type != "cpu" or distributed.active():
             return
-        hard, condition = self.sheets.real_samples(16)
+        hard, condition = self.sheets.real_samples(MANY)
         batch = Batch(hard=hard, condition=condition, positions=torch.arange(len(hard)), step=0, relax=self.spec.relax)
         trial = self._trial(batch.giving(self.spec.given_part(batch.x)))
         guess = None if trial is None else at_first_sight(self.settings, trial, self.state.step)

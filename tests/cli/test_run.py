@@ -236,7 +236,7 @@ def test_a_guess_before_the_first_step_is_told_as_one_and_without_figures(capsys
     Plain().gan_progress(
         replace(PROGRESS, estimate=Estimate(seconds=9e4, seconds_per_step=9.0, measured=0, last_step=10))
     )
-    assert "(a guess by one pass of the networks; better ones follow)" in (said := capsys.readouterr().err)
+    assert "(a guess by a few passes of the networks; better ones follow)" in (said := capsys.readouterr().err)
     assert "loss" not in said
 
 
