@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
 from gancore.errors import UsageError
 from gancore.text import brief, fault_of_name
 
-REFUSED = "gancore_refused"
-"""Type of the mistakes that are told here in full."""
 LARGEST = 2**63 - 1
 """The largest whole number of any option: what a computer counts with."""
 
@@ -85,18 +82,17 @@ def _check(value: Any, kinds: frozenset[Any]) -> None:
         return  # a section within, which looks itself
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(value, bool) and bool not in kinds:
-        raise _refused(f"must be {_wanted(kinds)}, not {str(value).lower()}")
+        raise RefusedValueError(f"must be {_wanted(kinds)}, not {str(value).lower()}")
     if bool in kinds and kinds.isdisjoint({int, float, str}) and (number or (isinstance(value, str) and value in "01")):
-        raise _refused(f"must be true or false, not {brief(value)}")
+        raise RefusedValueError(f"must be true or false, not {brief(value)}")
     if number and isinstance(value, int) and abs(value) > LARGEST:
-        raise _refused(f"must be a number of 64 bits at most, not {brief(value)}")
+        raise RefusedValueError(f"must be a number of 64 bits at most, not {brief(value)}")
     if isinstance(value, str | Path) and (str(value) or Path in kinds) and (fault := fault_of_name(str(value))):
-        raise _refused(fault if Path in kinds else fault.partition(",")[0])
+        raise RefusedValueError(fault if Path in kinds else fault.partition(",")[0])
 
 
-def _refused(words: str) -> PydanticCustomError:
-    """A mistake whose message says all."""
-    return PydanticCustomError(REFUSED, "{words}", {"words": words})
+class RefusedValueError(ValueError):
+    """A mistake whose message says all, the value included."""
 
 
 def _wanted(kinds: frozenset[Any]) -> str:

@@ -26,7 +26,7 @@ from gancore.config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.devices import suit
 from gancore.errors import ConfigError, GanError, Mistake, UnknownNameError, UsageError, nearest
 from gancore.layers import METRICS, NONE, REST, merge, section_of
-from gancore.options import LARGEST, REFUSED
+from gancore.options import LARGEST, RefusedValueError
 from gancore.plugins import Found, Registry, build, options_model
 from gancore.text import brief, check_path
 
@@ -342,7 +342,7 @@ def explain(error: ValidationError, model: type[BaseModel], path: str, extra: Se
         else:
             message = item["msg"].removeprefix("Value error, ")
             message = re.sub(r"0\.0{4,}\d+", lambda found: f"{float(found[0]):.2g}", message)  # not 38 digits
-            told = item["type"] == REFUSED or isinstance(given, Mapping)
+            told = isinstance(item.get("ctx", {}).get("error"), RefusedValueError) or isinstance(given, Mapping)
             words = message[:1].lower() + message[1:] + ("" if told else f", not {brief(given)}")
         mistakes.append(Mistake(where, words, hint))
     return mistakes
