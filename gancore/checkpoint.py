@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import stat
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -86,7 +87,9 @@ class Checkpoint:
             with zipfile.ZipFile(file) as archive:
                 if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                     raise ValueError("it is compressed")
-            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():  # torch 2.14 remarks on sparse tensors, which are refused below
+                warnings.simplefilter("ignore")
+                state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
             tensors = list(_tensors_in(state))
             if any(t.layout is not torch.strided for t in tensors):
                 raise ValueError("it holds sparse tensors")

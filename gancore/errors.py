@@ -37,7 +37,7 @@ class UnknownNameError(UsageError):
         super().__init__("; ".join(parts))
 
 
-class MissingPackageError(UsageError):
+class MissingPackageError(GanError):
     """A package that only one component needs is not installed."""
 
     def __init__(self, what: str, package: str, extra: str) -> None:

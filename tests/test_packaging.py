@@ -78,7 +78,7 @@ def test_what_is_imported_is_declared() -> None:
     extras = [d for name, d in project["optional-dependencies"].items() if name not in {"test", "dev", "docs"}]
     always, sometimes = _names(project["dependencies"]), _names([d for extra in extras for d in extra])
     declared = always | sometimes
-    known_as = {"PIL": "pillow", "sklearn": "scikit-learn", "tomli_w": "tomli-w"}
+    known_as = {"PIL": "pillow", "sklearn": "scikit-learn", "tomli_w": "tomli-w", "pydantic_core": "pydantic"}
     own = {"gancore", "gan_audio", "gan_image", "gan_music", "gan_tensorboard", "gan_text", "gan_cli"}
     imported = set()
     for folder in ("gancore", "plugins", "cli"):
