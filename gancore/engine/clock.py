@@ -21,8 +21,8 @@ STEPS_MEASURED, SECONDS_MEASURED = 5, 15.0
 """An estimate is made after so many steps, or where the next one would end after so much time."""
 REMEMBERED = 200
 """Older steps count for less: a machine is not equally busy at all times."""
-LOOKED_AT = 4096
-"""Steps that stand for those that are left."""
+LOOKED_AT = 512
+"""Steps that stand for those that are left: a millisecond at each tick."""
 GOLDEN = (5**0.5 - 1) / 2
 
 

@@ -73,7 +73,7 @@ def test_the_warm_up_counts_while_there_is_no_other_step_of_its_kind():
 
 def test_a_long_rest_is_estimated_in_step_with_no_period():
     pace = measured(Pace([MAIN, LAZY]), [100.0, 1.0, 1.0, 1.0, 5.0])
-    assert pace.left(5, 1_000_005)[0] == pytest.approx(2_000_000, rel=0.01)
+    assert pace.left(5, 1_000_005)[0] == pytest.approx(2_000_000, rel=0.03)
 
 
 def test_steps_unlike_those_so_far_are_named():
