@@ -54,7 +54,7 @@ def train(
         preset: A named configuration of the plugin.
         config: A TOML file or nested values.
         steps: How long to train.
-        seed: Decides every random number.
+        seed: Determines every random number.
         out: A new folder for the run; `runs/PLUGIN-001` and so on without.
         options: Single settings, `{"loss": "hinge", "every.log": 10}`.
         listeners: Objects with lifecycle hooks (`gan_tick` and others).
@@ -203,7 +203,7 @@ def _refusal(key: str) -> str:
     if key == "steps":
         return "is given as --steps N (from Python, steps=N)"
     return (
-        "cannot be changed on resumption, for it would make another training; what can: steps (by --steps), "
+        "cannot be changed on resumption, because the training would be a different one; what can be changed: steps (with --steps), "
         + ", ".join(sorted(RESUMABLE))
     )
 
@@ -229,7 +229,7 @@ def _listen(registry: Registry, settings: Settings, listeners: Sequence[object])
 
 def _check_minutes(minutes: float | None) -> None:
     if minutes is not None and not 0.0 < minutes < float("inf"):
-        raise UsageError(f"minutes={minutes:g}: give how long to train, such as 30")
+        raise UsageError(f"minutes={minutes:g}: must be positive and finite, for example 30")
 
 
 def _first_process() -> bool:

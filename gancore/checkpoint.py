@@ -259,7 +259,9 @@ def _read_json(path: Path, name: str, trouble: str) -> dict[str, Any]:
     words = f"checkpoint '{path}'{'' if trouble.startswith(':') else ' '}{trouble}"
     try:
         if not _is_file(path / name):
-            raise ValueError("there is no such file" if not os.path.lexists(path / name) else "it is no regular file")
+            raise ValueError(
+                "there is no such file" if not os.path.lexists(path / name) else "it is not a regular file"
+            )
         if (path / name).stat().st_size > MOST_JSON:
             raise ValueError(f"it is larger than {MOST_JSON / 2**20:.0f} MiB")
         value = json.loads((path / name).read_bytes().decode("utf-8"))

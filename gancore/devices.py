@@ -34,8 +34,8 @@ def suit(options: M, device: str, path: str) -> tuple[M, tuple[str, ...]]:
     if not wanted or not _is_cpu(device):
         return options, ()
     notes = tuple(
-        f"{path}.{name}={value} was chosen for the processor, where {getattr(options, name)}, which a GPU gets, takes many times "
-        f"as long; set {path}.{name} to have another"
+        f"{path}.{name}={value} was chosen because this run uses no GPU: {getattr(options, name)}, the default on a GPU, would take "
+        f"many times as long; set {path}.{name} to override it"
         for name, value in wanted.items()
     )
     return options.model_copy(update=wanted), notes

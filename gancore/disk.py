@@ -11,13 +11,13 @@ from pathlib import Path
 from gancore.errors import GanError, WriteError
 
 _REASONS = {
-    "ENOSPC": ("there is no space left on the disk", "free some space"),
+    "ENOSPC": ("no space is left on the disk", "free some space"),
     "EDQUOT": ("the disk quota is used up", "free some space"),
-    "EFBIG": ("the file would be larger than files may be here", "raise the limit (ulimit -f) or choose another disk"),
+    "EFBIG": ("the file would exceed the maximum file size", "raise the limit (ulimit -f) or choose another disk"),
     "EROFS": ("the file system is read-only", "make it writable"),
-    "EIO": ("the disk reports an error", "see that the disk works"),
-    "EACCES": ("permission is denied", "see that you may write there"),
-    "EPERM": ("permission is denied", "see that you may write there"),
+    "EIO": ("the disk reports an error", "check the disk"),
+    "EACCES": ("permission is denied", "check that you have permission to write there"),
+    "EPERM": ("permission is denied", "check that you have permission to write there"),
     "EMFILE": ("too many files are open", "raise the limit (ulimit -n)"),
     "ENOENT": ("the folder is gone: deleted, moved or no longer mounted", "put it back"),
     "ENOTDIR": ("the folder is gone: deleted, moved or no longer mounted", "put it back"),

@@ -42,7 +42,7 @@ class MissingPackageError(GanError):
 
     def __init__(self, what: str, package: str, extra: str) -> None:
         super().__init__(
-            f"{what} needs {package}, which is not installed; type: pip install {package} (the extra gancore[{extra}] brings it)"
+            f"{what} needs {package}, which is not installed; run: pip install {package} (or install the extra gancore[{extra}])"
         )
 
 

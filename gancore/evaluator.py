@@ -230,7 +230,7 @@ def _since_training(generator: Generator, source: DataSource, settings: Settings
     if then.held_out != settings.run.held_out:
         changes.append(f"held_out was {then.held_out:g}, now is {settings.run.held_out:g}")
     return [
-        f"the training data are not those that the run was trained on ({change}): what counts as held out may have been trained on"
+        f"the data have changed since the run was trained ({change}): samples counted as held out may have been used for training"
         for change in changes
     ]
 

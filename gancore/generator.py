@@ -154,7 +154,7 @@ class Generator:
         own = getattr(self.module, "export", None)
         if own is None:
             name = self.settings.architecture.name
-            raise UsageError(f"architecture '{name}' is no model of another library, so there is nothing to export")
+            raise UsageError(f"architecture '{name}' does not belong to another library, so there is nothing to export")
         check_path(folder, "the folder")
         target = Path(folder).absolute()
         if occupied(target):

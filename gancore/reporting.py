@@ -37,7 +37,7 @@ def make_report(run: str | Path, *, registry: Registry | None = None) -> tuple[P
         settings = configure(registry or Registry(), layers=[state.config])
         made = _films(settings, folder)
     except (GanError, ValidationError) as error:
-        warnings.warn(f"there is no new film of '{run}': {error}", stacklevel=2)
+        warnings.warn(f"no new animation was made for '{run}': {error}", stacklevel=2)
     return (write_report(folder, state.config, _reason(state)), *made)
 
 

@@ -96,7 +96,7 @@ class RunFolder:
         check_path(path, "the run's folder")
         if not (path / "config.toml").is_file():
             found = "does not exist" if not path.exists() else "has no config.toml"
-            raise RunFolderError(f"'{path}' is no run: it {found}; `gan runs` lists the runs here")
+            raise RunFolderError(f"'{path}' is not a run: it {found}; `gan runs` lists the runs here")
         return cls(path)
 
     @property
@@ -222,7 +222,7 @@ class RunFolder:
         try:
             # Of other files than regular ones, reading may have no end.
             if not stat.S_ISREG(self.metrics.stat().st_mode):
-                return [], "is no regular file"
+                return [], "is not a regular file"
             data = self.metrics.read_bytes()
         except OSError as error:
             return [], f"cannot be read ({error.strerror or error})"

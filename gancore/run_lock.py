@@ -44,7 +44,7 @@ def held(folder: Path) -> Iterator[None]:
     try:
         if not _lock(handle):
             raise RunFolderError(
-                f"'{folder}' is being trained by {_holder(path)}; wait for its end or stop it, and then go on with it"
+                f"'{folder}' is being trained by {_holder(path)}; wait for that to finish, or stop it, before you continue"
             )
         _sign(handle)
         yield
@@ -69,7 +69,7 @@ def _lock(handle: int) -> bool:
         if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
             return False
         warnings.warn(
-            f"files cannot be locked on this file system ({error.strerror}): see to it that no other process trains this run",
+            f"files cannot be locked on this file system ({error.strerror}): make sure that no other process trains this run",
             stacklevel=4,
         )
     return True

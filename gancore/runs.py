@@ -44,7 +44,7 @@ def state_of(path: Path) -> RunState:
     config = read_file(folder.config)
     steps = config.get("steps")
     if not isinstance(config.get("plugin"), str) or not isinstance(steps, int):
-        raise RunFolderError(f"'{path}' is no run: its config.toml is some other program's")
+        raise RunFolderError(f"'{path}' is not a run: its config.toml belongs to another program")
     return RunState(path, config, _saved(folder), steps, _changed(path), being_trained(path))
 
 

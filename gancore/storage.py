@@ -104,7 +104,7 @@ def tell_no_cache(why: Exception, folder: Path | None = None) -> None:
     where = f" in '{folder}'" if folder else ""
     _told.append(f"the cache cannot be used{where} ({cause[:1].lower()}{cause[1:]})")
     warnings.warn(
-        f"{_told[0]}: what was worked out is not kept for the next run; set GAN_CACHE_DIR to a folder that can be written",
+        f"{_told[0]}: prepared data are not kept for the next run; set GAN_CACHE_DIR to a writable folder",
         stacklevel=2,
     )
 

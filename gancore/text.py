@@ -73,9 +73,9 @@ def fault_of_name(name: str) -> str:
     A run keeps the paths that it needs in files of UTF-8 text, which not every name on a disk is.
     """
     if not name:
-        return "is empty; name a file or folder"
+        return "is empty; give a file or folder"
     if "\0" in name:
-        return "has a NUL character in it, which no file or folder has"
+        return "contains a NUL character, which no file name can"
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -96,7 +96,7 @@ def check_path(path: str | Path, what: str) -> None:
         except (FileNotFoundError, NotADirectoryError):
             pass  # what that means is for the caller to say
         except OSError as error:
-            fault = f"cannot be looked at ({error.strerror})"
+            fault = f"cannot be accessed ({error.strerror})"
         except RuntimeError:
             fault = "begins with ~, and there is no such home folder"
     if fault:

@@ -32,10 +32,10 @@ def path_of(text: str) -> Path:
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result and warnings.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only warnings and the result.")]
 Minutes = Annotated[
     float | None,
-    typer.Option("--minutes", metavar="N", help="End after this many minutes of training, with everything saved."),
+    typer.Option("--minutes", metavar="N", help="Stop after this many minutes of training and save everything."),
 ]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Train to this step.")]
 
@@ -69,7 +69,7 @@ def run(
         str | None, typer.Option("--plugin", "-p", metavar="NAME", help="The modality: an installed plugin.")
     ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", "-d", metavar="PATH", help="A file or folder; the built-in demo without.")
+        str | None, typer.Option("--data", "-d", metavar="PATH", help="A file or folder (default: the built-in demo).")
     ] = None,
     preset: Annotated[
         str | None, typer.Option("--preset", metavar="NAME", help="A named configuration of the plugin.")
@@ -82,11 +82,13 @@ def run(
     ] = None,
     steps: Steps = None,
     minutes: Minutes = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Decides every random number.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Determines every random number.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="DIR", parser=path_of, help="The run's folder; runs/PLUGIN-001 ... without."
+            "--out", "-o", metavar="DIR", parser=path_of, help="The run's folder (default: runs/PLUGIN-001 and so on)."
         ),
     ] = None,
     dry_run: Annotated[
@@ -149,7 +151,7 @@ def resume(
         list[str] | None,
         typer.Argument(
             metavar="KEY=VALUE",
-            help="Other values of what does not change the training: writers.*, listeners, every.*, keep, device, workers.",
+            help="Settings that do not change the training: writers.*, listeners, every.*, keep, device, workers.",
         ),
     ] = None,
     steps: Steps = None,
@@ -157,13 +159,14 @@ def resume(
     changed_data: Annotated[
         bool,
         typer.Option(
-            "--changed-data", help="Go on though the data are no longer those of the run, with what is there now."
+            "--changed-data",
+            help="Continue with the data as they are now, although they have changed since the run began.",
         ),
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Go on with a run from its last good checkpoint; a finished one is trained on with --steps.
+    """Continue a run from its last good checkpoint; use --steps to train a finished one further.
 
     Settings, such as writers.grid=none or every.checkpoint=100, are written to the run's config.toml.
     """
@@ -204,13 +207,15 @@ def sample(
     label: Annotated[
         str | None,
         typer.Option(
-            "--class", metavar="CLASS", help="Class of all samples, by name or index; classes take turns without."
+            "--class", metavar="CLASS", help="Class of all samples, by name or index (default: classes take turns)."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Other samples for another seed.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Another seed gives other samples.")] = 0,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", parser=path_of, help="A new folder; RUN/generated/001 ... without."),
+        typer.Option(
+            "--out", "-o", metavar="DIR", parser=path_of, help="A new folder (default: RUN/generated/001 and so on)."
+        ),
     ] = None,
     step: Annotated[
         int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
@@ -222,17 +227,19 @@ def sample(
             "-g",
             metavar="FILE",
             parser=path_of,
-            help="What samples are made around, such as the melody to accompany.",
+            help="The part that samples are generated around, such as a melody to accompany.",
         ),
     ] = None,
     prompt: Annotated[
         str | None,
-        typer.Option("--prompt", metavar="TEXT", help="How all samples begin, for text: sampling.prompt=TEXT."),
+        typer.Option(
+            "--prompt", metavar="TEXT", help="Text that all samples begin with; same as sampling.prompt=TEXT."
+        ),
     ] = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, mps or auto.")] = "auto",
     as_json: Json = False,
 ) -> None:
-    """Draw samples from a trained run: one file each, and a sheet of all."""
+    """Generate samples from a trained run: one file each, and a sheet of all of them."""
     from gan_cli.sampling import draw
     from gancore.layers import check_agreement, merge, parse_assignments
 
@@ -245,7 +252,7 @@ def sample(
         print(json.dumps({"folder": str(folder), "files": [str(f) for f in files + sheets]}))
     else:
         tell(folder)
-        shown = f", a sheet of them in {sheets[0].name}" if sheets else ""
+        shown = f", all of them on {sheets[0].name}" if sheets else ""
         say(f"{number:,} samples in {folder}{shown}")
 
 
@@ -310,7 +317,7 @@ def evaluate(
             help="Only this metric, PLUGIN:NAME for another plugin's; may be repeated. All of the run's plugin without.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Other samples for another seed.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Another seed gives other samples.")] = 0,
     step: Annotated[
         int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
     ] = None,
@@ -415,7 +422,7 @@ def report(
     run: Annotated[Path, typer.Argument(parser=path_of, help="The run's folder.")],
     as_json: Json = False,
 ) -> None:
-    """Write a run's report.html anew, and the film of its sheets: also of a run that was killed or is still training."""
+    """Rewrite a run's report.html and the animation of its sheets, even for a run that was killed or is still training."""
     from gancore.reporting import make_report
 
     page, *films = make_report(run)
@@ -424,7 +431,7 @@ def report(
     else:
         tell(page)
         for film in films:
-            say(f"the film of its sheets is {film}")
+            say(f"the animation of its sheets is {film}")
 
 
 @app.command("new-plugin")
@@ -436,7 +443,7 @@ def new_plugin(
     ] = "continuous",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", parser=path_of, help="The package's folder; ./gan-NAME without."),
+        typer.Option("--out", "-o", metavar="DIR", parser=path_of, help="The package's folder (default: ./gan-NAME)."),
     ] = None,
     as_json: Json = False,
 ) -> None:

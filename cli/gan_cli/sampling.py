@@ -53,7 +53,7 @@ def draw(
     known = None if given is None else generator.read_given(given)
     number = number or (SAMPLES if known is None else len(known))
     labels = generator.labels(number, label, known)
-    with waiting(f"drawing {number:,} samples"):
+    with waiting(f"generating {number:,} samples"):
         samples = generator.sample(number, seed=seed, condition=labels, given=known)
     folder = out or _next(run / "generated")
     with whole_folder(folder), waiting(f"writing {number:,} samples"):

@@ -59,17 +59,15 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
     if run.outcome == "interrupted":
         from gancore.reporting import film_left
 
-        left = (
-            f"; the film of its sheets was left out: gan report {run.folder} makes it" if film_left(run.folder) else ""
-        )
-        say(
-            f"stopped by {run.reason} at step {run.step:,}; everything is saved. Go on with: gan resume {run.folder}{left}"
-        )
+        say(f"stopped by {run.reason} at step {run.step:,}; everything is saved")
+        say(f"to continue: gan resume {run.folder}")
+        if film_left(run.folder):
+            say(f"to make the animation of the sheets, which was skipped: gan report {run.folder}")
         raise typer.Exit(EXIT_INTERRUPTED)
-    if run.outcome == "stopped":
-        say(f"go on with: gan resume {run.folder}")
     say(f"done: {run.reason}. Samples are in {run.folder / 'samples'}, the report is {run.folder / 'report.html'}")
-    say(f"draw more: gan sample {run.folder} {'--given FILE' if run.needs_given else '-n 64'}")
+    if run.outcome == "stopped":
+        say(f"to continue: gan resume {run.folder}")
+    say(f"to generate more samples: gan sample {run.folder} {'--given FILE' if run.needs_given else '-n 64'}")
 
 
 def about(seconds: float) -> str:
@@ -89,21 +87,21 @@ def left(event: Tick | Progress) -> str:
 def told(estimate: Estimate, event: Progress) -> str:
     """An estimate in a sentence or two."""
     rest = event.steps - event.step
-    words = f"about {about(estimate.seconds)} for the {rest:,} steps that are left on this machine"
-    words += f", at {estimate.seconds_per_step:.3g} s a step: until {at(time.time() + estimate.seconds)}"
+    words = f"about {about(estimate.seconds)} for the remaining {rest:,} steps on this machine"
+    words += f", at {estimate.seconds_per_step:.3g} s per step: until {at(time.time() + estimate.seconds)}"
     if estimate.measured == 0:
-        words += " (a guess by a few passes of the networks; better ones follow)"
+        words += " (a guess from a few passes through the networks; a better estimate follows)"
     elif estimate.measured == 1:
-        words += " (by the first step alone, which is the slowest)"
+        words += " (from the first step alone, usually the slowest)"
     elif estimate.first_unlike is not None:
-        words += f", if step {estimate.first_unlike:,} and others that are unlike those so far take as long"
+        words += f", if step {estimate.first_unlike:,} and other kinds of steps not seen yet take as long"
     if estimate.last_step < event.steps:
         words += (
-            f". The minutes will be over at about step {estimate.last_step:,}; schedules that end there come with "
+            f". Time will be up at about step {estimate.last_step:,}; for schedules that end there, use "
             f"--steps {estimate.last_step}"
         )
     if estimate.cheaper:
-        words += f"; {estimate.cheaper} would take about {about(estimate.cheaper_seconds)}"
+        words += f"; with {estimate.cheaper} it would take about {about(estimate.cheaper_seconds)}"
     return words
 
 
@@ -158,7 +156,7 @@ class Plain:
 
     def __init__(self) -> None:
         self.spoken = -math.inf
-        self.waiting = Waiting("the first steps are running")
+        self.waiting = Waiting("running the first steps")
 
     def close(self) -> None:
         self.waiting.end()
@@ -257,7 +255,7 @@ class Panelled:
     @hookimpl
     def gan_run_started(self, event: RunStarted) -> None:
         self.title = str(event.folder)
-        self._show(Elapsed("the first steps are running"))
+        self._show(Elapsed("running the first steps"))
         self.live.console.print(Text(opening(event)))
 
     @hookimpl

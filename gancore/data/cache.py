@@ -139,7 +139,7 @@ class CacheItem:
         return True
 
     def _damaged(self, path: Path) -> None:
-        warnings.warn(f"'{path}' in the cache is damaged: it is not used, and made anew", stacklevel=3)
+        warnings.warn(f"'{path}' in the cache is damaged; it is ignored and rebuilt", stacklevel=3)
 
 
 def _digest(values: Mapping[str, Any], size: int, sums: Sequence[int]) -> str:

@@ -92,7 +92,7 @@ def lay_out(
             tops = ", ".join(sorted({path[0] for path in telling if len(path) > 1})[:10]) or "none"
             raise UsageError(
                 f"data set '{source}': part is '{part}', but its top folders ({tops}) are not all parts like train and test; "
-                f"give the folder itself as data, or leave part out"
+                f"pass the folder itself as data, or remove data.part"
             )
         return _by_class(names, paths, range(len(paths)), telling, labels)
     chosen = _chosen(parts, part, source)
@@ -104,14 +104,12 @@ def lay_out(
     layout = _by_class(names, [path[1:] for path in paths], taken, below, labels)
     reason = f"beside the {_folders(parts)}"
     beside = tuple(Skipped(names[number], reason) for number in range(len(names)) if not inside[number])
-    note = f"{_folders(parts)} {'is a part' if len(parts) == 1 else 'are parts'} of the data and no class"
-    note += "" if len(parts) == 1 else "es"
+    one = len(parts) == 1
+    note = f"{_folders(parts)} {'is a part' if one else 'are parts'} of the data set, not {'a class' if one else 'classes'}"
     if len(chosen) < len(parts):
         others = sorted(parts - chosen)
         left = sum(inside) - len(taken)
-        note += (
-            f": {_listed(sorted(chosen))} is used, {_listed(others)} left out ({_files(left)}; data.part=all takes all)"
-        )
+        note += f": {_listed(sorted(chosen))} is used, {_listed(others)} left out ({_files(left)}; data.part=all uses them all)"
     elif len(parts) > 1:
         note += ", and all are used"
     return Layout(layout.taken, layout.words, (*beside, *layout.skipped), (note, *layout.notes))
@@ -185,8 +183,8 @@ def _by_class(
         return Layout(tuple(taken), tuple(paths[number][0] if len(paths[number]) > 1 else None for number in taken))
     if labels == "auto" and loose >= len(inside):
         note = (
-            f"{_folders(classes)} are no classes, for {_files(loose)} {'lies' if loose == 1 else 'lie'} beside them; "
-            "data.labels=true takes only what is in them"
+            f"{_folders(classes)} are not used as classes, because {_files(loose)} {'lies' if loose == 1 else 'lie'} beside them; "
+            "set data.labels=true to use only the files in them"
         )
         return Layout(nothing.taken, nothing.words, notes=(note,))
     within = [number for number in taken if len(paths[number]) > 1]

@@ -1,6 +1,6 @@
 """A look at data before a run trains on them: whether there is enough, whether it varies, whether each class has its share.
 
-Training on too little looks well to the end: the losses are calm and the samples sharp, for they are the data learnt by heart.
+Training on too little data looks fine to the end: losses are calm and samples are sharp, because they are memorised data.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from gancore.data.sampler import spread
 from gancore.random import Draws
 
 FEW = 100
-"""Fewer samples than this are learnt by heart, whatever the loss."""
+"""Fewer samples than this are memorised, whatever the loss."""
 FEW_OF_CLASS = 10
-"""A class with fewer samples than this is hardly met."""
+"""A class with fewer samples than this is seldom seen in training."""
 PROBED, PROBED_IN_MEMORY = 32, 4096
-"""At most so many samples are looked at, spread evenly: decoding a photo takes a tenth of a second ..."""
+"""At most this many samples are examined, spread evenly: decoding a photo takes a tenth of a second ..."""
 VALUES = 2**26
-"""... and at most so many numbers in all."""
+"""... and at most this many values in total."""
 NAMED = 3
 CHUNK = 256
 
@@ -41,8 +41,8 @@ def _own(path: Path | None) -> Iterator[str]:
     run = None if path is None else run_around(path)
     if run is not None:
         yield (
-            f"the data '{path}' are part of the run '{run}', so what that run drew is trained on; give another --data unless "
-            "that is meant"
+            f"the data '{path}' lie inside the run '{run}', so training uses samples that this run generated; unless that is "
+            "intended, choose other data with --data"
         )
 
 
@@ -50,14 +50,14 @@ def _few(count: int, batch_size: int) -> Iterator[str]:
     if count >= max(FEW, batch_size):
         return
     there = "there is only 1 sample" if count == 1 else f"there are only {count:,} samples"
-    less = f", fewer than the {batch_size:,} of a batch" if count < batch_size else ""
+    less = f", fewer than the batch size of {batch_size:,}" if count < batch_size else ""
     if count < FEW:
         advice = (
-            ": so few are learnt by heart, and what is drawn are copies of them. Take some hundreds at least, better thousands; "
-            "augmentations, where there are some for such data, help a little"
+            ". So few will be memorised, and generated samples will be copies of them. Use at least a few hundred samples, "
+            "preferably thousands; augmentation helps a little where it is available for such data"
         )
     else:
-        advice = ", so some stand in it twice; take more data, or a smaller batch_size"
+        advice = ", so each batch contains some of them twice. Add data or lower batch_size"
     yield f"{there} to train on{less}{advice}"
 
 
@@ -68,11 +68,11 @@ def _alike(source: DataSource) -> Iterator[str]:
         return
     count, different = len(seen), len(set(seen))
     if count > 1 and 2 * different <= count:
-        which = "samples" if count == len(source) else f"{count:,} samples that were looked at"
-        found = "all are the same" if different == 1 else f"only {different:,} are different from each other"
+        which = f"{count:,} samples" if count == len(source) else f"{count:,} samples examined"
+        found = f"all {which} are identical" if different == 1 else f"only {different:,} of the {which} are distinct"
         yield (
-            f"of the {which} {found}: a generator can learn no more than those. Look for copies, for files that were all read "
-            "as one thing, or for options of the data that leave too little of each"
+            f"{found}, and a generator cannot learn more than that. Look for duplicate files, for files that were all decoded to "
+            "the same content, or for data options that discard too much of each sample"
         )
 
 
@@ -84,7 +84,7 @@ def _probe(source: DataSource) -> list[bytes]:
     rows = spread(len(source), count)
     found: list[bytes] = []
     for part in rows.split(CHUNK):
-        # One position for all: what is drawn (a flip, a crop) is the same for each, and equal samples stay equal.
+        # One position for all: the random flip or crop is then the same for each, and equal samples stay equal.
         x, _ = source.fetch(part, Draws(0, torch.zeros_like(part)))
         found += [row.contiguous().numpy().tobytes() for row in x]
     return found
@@ -98,8 +98,8 @@ def _classes(source: DataSource) -> Iterator[str]:
     met = [name for name, count in zip(names, counts, strict=False) if count]
     if len(met) == 1:
         yield (
-            f"all samples are of the class '{met[0]}', so there is nothing to tell apart; train without labels, or add samples "
-            "of other classes"
+            f"all samples belong to the class '{met[0]}', so the labels carry no information. Train without labels, or add "
+            "samples of other classes"
         )
         return
     few = sorted((count, name) for name, count in zip(names, counts, strict=False) if count < FEW_OF_CLASS)
@@ -108,8 +108,8 @@ def _classes(source: DataSource) -> Iterator[str]:
         more = f" and {len(few) - NAMED:,} more" if len(few) > NAMED else ""
         them = "a class has" if len(few) == 1 else f"{len(few):,} classes have"
         yield (
-            f"{them} fewer than {FEW_OF_CLASS} samples to train on: {told}{more}; what is drawn of such a class is a copy or "
-            "of another one. Add samples of it, or leave it out"
+            f"{them} fewer than {FEW_OF_CLASS} samples to train on: {told}{more}. Generated samples of such a class will be "
+            "copies or look like another class. Add samples, or leave the class out"
         )
 
 

@@ -46,13 +46,16 @@ class ScanReport:
 
     def summary(self) -> str:
         """One line for people: `photos/: 412 samples from 415 found, 3 skipped (2 truncated, 1 not an image; first: cat.png)`."""
-        line = f"{self.source}: {self.used:,} samples from {self.found:,} found"
+        line = f"{self.source}: {self.used:,} sample{'' if self.used == 1 else 's'} from {self.found:,} found"
         if self.held_out:
             line += f", {self.held_out:,} more held out"
         if self.skipped:
             counts = by_reason(self.skipped)
-            told = [f"{count:,} {reason}" for reason, count in list(counts.items())[:REASONS]]
-            rest = sum(list(counts.values())[REASONS:])
+            shown = (
+                len(counts) if len(counts) == REASONS + 1 else REASONS
+            )  # one more takes no more room than "other reasons"
+            told = [f"{count:,} {reason}" for reason, count in list(counts.items())[:shown]]
+            rest = sum(list(counts.values())[shown:])
             told += [f"{rest:,} for other reasons"] if rest else []
             line += f", {sum(counts.values()):,} skipped ({', '.join(told)}; first: {self.skipped[0].path})"
         return "; ".join([line, *self.notes])

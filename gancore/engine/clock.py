@@ -143,9 +143,9 @@ class Clock:
 
     def end(self, step: int) -> str:
         """The reason of an end after `step` because the minutes are over."""
-        reason = f"stopped after {self._minutes:g} minutes, as asked, at step {step:,} of {self._steps:,}"
+        reason = f"stopped after {self._minutes:g} minutes, as requested, at step {step:,} of {self._steps:,}"
         if self._falling:
-            reason += f", so that learning rates had not fallen as far as they do by step {self._steps:,}"
+            reason += f", so learning rates had not yet decayed as planned for step {self._steps:,}"
         return reason
 
     def left(self, step: int) -> float:

@@ -113,7 +113,7 @@ def _read_value(value: Any, parameter: Tensor, alike: bool, step: int, where: st
         return None
     words = f"the saved optimizer of the {where}"
     if type(value) is not Tensor or value.layout is not torch.strided or value.is_quantized or value.is_meta:
-        raise CheckpointError(f"{words} is no tensor")
+        raise CheckpointError(f"{words} is not a tensor")
     shape, dtype = (parameter.shape, parameter.dtype) if alike else (torch.Size(), torch.float32)
     if value.shape != shape or value.dtype != dtype:
         found = f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"

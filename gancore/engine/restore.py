@@ -131,7 +131,9 @@ def look_through(found: Checkpoint) -> int:
 
 def finished(folder: RunFolder, step: int) -> UsageError:
     """There is nothing left to train."""
-    return UsageError(f"'{folder.path}' has been trained for {step:,} steps; to train it on, say --steps {step * 2}")
+    return UsageError(
+        f"'{folder.path}' has been trained for {step:,} steps; to train it further, add --steps {step * 2}"
+    )
 
 
 # --- from a checkpoint to values, and from those to a training --------------------------------------------------------
@@ -181,7 +183,7 @@ def restore(folder: RunFolder, expected: Expected) -> Restored:
     if contents.step >= expected.config.steps:
         raise finished(folder, contents.step)
     if contents.changes and distributed.is_main():
-        warnings.warn(f"going on with other data than before, as asked: {'; '.join(contents.changes)}", stacklevel=2)
+        warnings.warn(f"continuing with changed data, as requested: {'; '.join(contents.changes)}", stacklevel=2)
     state = expected.state
     for name, module in expected.networks.items():
         module.load_state_dict(dict(contents.networks[name]))
@@ -269,31 +271,31 @@ def _changes(found: Checkpoint, saved: SavedState, expected: Expected, folder: R
     """
     then, now = saved.data, expected.data
     for name, why in (
-        ("seed", "it decides every random number of a run"),
-        ("batch_size", "with it the step says which samples come next; to save memory, raise micro_batches"),
+        ("seed", "it determines every random number of the run"),
+        ("batch_size", "it determines, with the step, which samples come next; to save memory, raise micro_batches"),
     ):
         before, after = getattr(then, name), getattr(now, name)
         if before != after:
             raise ChangedError(
-                f"'{found.path}' was trained with {name}={before}, and {folder.config} now says {after}: put it back, for {why}; "
+                f"'{found.path}' was trained with {name}={before}, and {folder.config} now says {after}: restore it, because {why}; "
                 "or train a new run"
             )
     unlike = _spec_changes(found, saved, expected.spec)
-    changes = [f"{k} is another" for k in unlike if k in expected.spec.measured]
+    changes = [f"{k} differs" for k in unlike if k in expected.spec.measured]
     changes += then.fingerprint.differences(now.fingerprint)
     if then.held_out != now.held_out:
         changes.append(f"held_out was {then.held_out:g}, now is {now.held_out:g}")
     never = [words for k, words in unlike.items() if k not in expected.spec.measured]
     if never:
         raise ChangedError(
-            f"the data have changed since '{found.path}' was saved: {'; '.join([*never, *changes])}; its networks were made for "
-            "those, so put them back"
+            f"the data have changed since '{found.path}' was saved: {'; '.join([*never, *changes])}; the networks were built for the "
+            "original data, so restore them"
         )
     if changes and not expected.changed_data:
         place = f" (held_out in {folder.config})" if then.held_out != now.held_out else ""
         raise ChangedError(
-            f"the data have changed since '{found.path}' was saved: {'; '.join(changes)}; put back what there was{place}, or go on "
-            f"with what is there now: gan resume {folder.path} --changed-data"
+            f"the data have changed since '{found.path}' was saved: {'; '.join(changes)}; restore the original data{place}, or "
+            f"continue with the data as they are now: gan resume {folder.path} --changed-data"
         )
     return changes
 

@@ -203,7 +203,7 @@ class SheetMaker:
         except GanError:  # the networks do not fit the data, or what was asked for cannot be
             raise
         except Exception as error:
-            self._tell("samples", f"the sheet of step {step:,} could not be drawn", error)
+            self._tell("samples", f"the sheet of step {step:,} could not be generated", error)
             return []
         if not self._real_done:
             self._real_done = self._real(count)
@@ -290,7 +290,9 @@ class SheetMaker:
         if who not in self._told:
             self._told.add(who)
             why = cause(error, self.folder.samples if self.folder.samples.is_dir() else self.folder.path)
-            warnings.warn(f"{problem}: {why}. The run goes on, and the next sheet is tried again", stacklevel=2)
+            warnings.warn(
+                f"{problem}: {why}. The run continues, and the writer is tried again at the next sheet", stacklevel=2
+            )
 
 
 def _named(folder: Path, stem: str) -> set[Path]:

@@ -54,4 +54,4 @@ class StopSignals:
             raise KeyboardInterrupt
         first, self.received = not self.received, NAMES[signal.Signals(number).name]
         if first:
-            self._tell(f"{self.received}: finishing this step, then saving; Ctrl-C again ends at once")
+            self._tell(f"{self.received}: finishing this step, then saving; press Ctrl-C again to stop at once")

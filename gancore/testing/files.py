@@ -91,7 +91,7 @@ def _in_place(folder: Path, files: Any, what: str) -> None:
     there = {p for p in folder.rglob("*") if p.is_file()}
     for file in files:
         if not isinstance(file, Path) or not file.is_file() or not file.stat().st_size:
-            raise Mismatch(f"it returned {file!r}, which is no file with something in it")
+            raise Mismatch(f"it returned {file!r}, which is missing or empty")
         if not file.is_relative_to(folder):
             raise Mismatch(f"it wrote '{file}' outside of the folder '{folder}' that it was given")
         if not file.name.startswith(STEM):

@@ -56,7 +56,7 @@ def read_given(spec: AudioSpec, path: Path) -> Given:
     except OSError as error:
         raise UsageError(f"'{path}' is {why_unreadable(error)}; name a file of sound ({SUPPORTED})") from None
     if not path.is_file():
-        raise UsageError(f"'{path}' is no file; name a file of sound ({SUPPORTED})")
+        raise UsageError(f"'{path}' is not a file; give a sound file ({SUPPORTED})")
     entry = Entry(path.name, size, "", _File(), str(path), max(1, size))
     seconds = (MOST - spec.length) / spec.sample_rate
     try:

@@ -26,7 +26,7 @@ def resynthesise(waves: Tensor, spec: AudioSpec, run: str | Path | Generator) ->
     same in any batch.
 
     Raises:
-        UsageError: the run is no vocoder, or one for another sample rate.
+        UsageError: the run is not a vocoder, or one for another sample rate.
         GanError: it cannot be loaded, see `gancore.load`.
     """
     generator = run if isinstance(run, Generator) else load_vocoder(run)
@@ -56,7 +56,7 @@ def resynthesise(waves: Tensor, spec: AudioSpec, run: str | Path | Generator) ->
 def load_vocoder(run: str | Path) -> Generator:
     """The vocoder of the run in folder `run`; one that was loaded last is kept until its checkpoints change.
 
-    Raises UsageError where it is no vocoder, and what `gancore.load` raises.
+    Raises UsageError where it is not a vocoder, and what `gancore.load` raises.
     """
     folder = Path(run).expanduser().absolute()
     changed = 0
@@ -78,7 +78,7 @@ def vocoder_spec(generator: Generator, name: str) -> AudioSpec:
     spec = generator.spec
     if not isinstance(spec, AudioSpec) or spec.given != "mel":
         raise UsageError(
-            f"{name} is no vocoder: its generator is not given mel spectrograms; name a run of game=vocoder, such as that of "
+            f"{name} is not a vocoder: its generator is not given mel spectrograms; name a run of game=vocoder, such as that of "
             "gan run --plugin audio --preset vocoder"
         )
     if spec.classes:

@@ -158,7 +158,7 @@ def test_what_cannot_be_is_a_usage_error_and_leaves_nothing_behind(
 
 
 def test_folder_that_is_no_run_is_told(refused: Refused, tmp_path: Path) -> None:
-    assert "is no run" in refused("evaluate", tmp_path, code=1)
+    assert "is not a run" in refused("evaluate", tmp_path, code=1)
 
 
 def test_options_of_metrics_are_listed(gan: Gan) -> None:

@@ -93,8 +93,8 @@ def test_broken_plugin_is_told_with_its_cause(
 
 @pytest.mark.parametrize("command", ["sample", "resume"])
 def test_folder_that_is_no_run_is_a_failure(refused: Refused, tmp_path: Path, command: str) -> None:
-    assert "is no run: it does not exist" in refused(command, tmp_path / "gone", code=1)
-    assert "is no run: it has no config.toml" in refused(command, tmp_path, code=1)
+    assert "is not a run: it does not exist" in refused(command, tmp_path / "gone", code=1)
+    assert "is not a run: it has no config.toml" in refused(command, tmp_path, code=1)
 
 
 @pytest.mark.parametrize("command", ["sample", "resume"])
@@ -118,7 +118,7 @@ def test_existing_folder_is_not_overwritten(refused: Refused, tmp_path: Path) ->
 
 
 def test_finished_run_is_resumed_only_with_more_steps(refused: Refused, trained: Path) -> None:
-    assert "trained for 4 steps; to train it on, say --steps 8" in refused("resume", trained, code=2)
+    assert "trained for 4 steps; to train it further, add --steps 8" in refused("resume", trained, code=2)
 
 
 # --- the guard itself -------------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_finished_run_is_resumed_only_with_more_steps(refused: Refused, trained:
         (
             OSError(28, "No space left on device"),
             1,
-            "error: a file could not be written: there is no space left on the disk",
+            "error: a file could not be written: no space is left on the disk",
         ),
     ],
 )
@@ -197,8 +197,8 @@ LONG = "9" * 400
         (("--config", "image.toml"), "the configuration is for plugin 'image', not 'toy'; leave one of them out"),
         (("--config", "whole.toml", "--preset", "file"), "is complete and leaves nothing to preset 'file'"),
         (("--config", "whole.toml", "preset=file"), "is complete and leaves nothing to preset 'file'"),
-        (("--data", ""), "data '' is empty; name a file or folder"),
-        (("data.path=",), "data '' is empty; name a file or folder"),
+        (("--data", ""), "data '' is empty; give a file or folder"),
+        (("data.path=",), "data '' is empty; give a file or folder"),
         (("--data", "caf\udce9"), "data 'caf\\xe9' is not text in UTF-8"),
         (("--data", "x\x1b[31m"), "data 'x\\x1b[31m': there is no such file"),
         (("loss=\x1b[31mred",), "unknown loss '\\x1b[31mred'"),
@@ -230,7 +230,7 @@ def test_what_is_said_twice_alike_is_no_contradiction(gan: Gan, arguments: tuple
     [("run", "-p", "toy", "--out"), ("run", "--config"), ("resume",), ("runs",), ("sample", "x", "--given")],
 )
 @pytest.mark.parametrize(
-    ("path", "words"), [("", "is empty; name a file or folder"), ("caf\udce9", "is not text in UTF-8")]
+    ("path", "words"), [("", "is empty; give a file or folder"), ("caf\udce9", "is not text in UTF-8")]
 )
 def test_path_that_cannot_be_is_told(
     gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], path: str, words: str

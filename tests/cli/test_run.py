@@ -48,7 +48,7 @@ def test_without_json_the_folder_is_the_only_result_and_progress_is_on_stderr(ga
     assert "parameters: discriminator" in result.stderr
     assert "circles: 64 samples from 64 found" in result.stderr
     assert "step 4/4 (100%)" in result.stderr
-    assert f"draw more: gan sample {tmp_path / 'run'}" in result.stderr
+    assert f"to generate more samples: gan sample {tmp_path / 'run'}" in result.stderr
 
 
 def test_quiet_training_says_nothing_on_the_way(gan: Gan, tmp_path: Path) -> None:
@@ -114,9 +114,7 @@ def test_other_data_are_refused_with_the_command_that_goes_on_with_them(gan: Gan
     refusal = gan(*again, code=1).stderr
     assert "9 samples then, 8 now" in refusal
     assert f"gan resume {tmp_path / 'run'} --changed-data" in refusal
-    assert (
-        "going on with other data than before, as asked: 9 samples then, 8 now" in gan(*again, "--changed-data").stderr
-    )
+    assert "continuing with changed data, as requested: 9 samples then, 8 now" in gan(*again, "--changed-data").stderr
 
 
 def test_listener_that_raises_is_a_warning_and_the_run_goes_on(
@@ -228,35 +226,37 @@ def test_an_estimate_says_how_long_and_what_would_be_cheaper() -> None:
         cheaper_seconds=10_800,
     )
     words = told(estimate, PROGRESS)
-    assert words.startswith("about 1.6 days for the 7,995 steps that are left on this machine, at 17 s a step: until ")
-    assert words.endswith("; architecture.width=16 would take about 3 h")
+    assert words.startswith("about 1.6 days for the remaining 7,995 steps on this machine, at 17 s per step: until ")
+    assert words.endswith("; with architecture.width=16 it would take about 3 h")
 
 
 def test_a_guess_before_the_first_step_is_told_as_one_and_without_figures(capsys: pytest.CaptureFixture[str]) -> None:
     Plain().gan_progress(
         replace(PROGRESS, estimate=Estimate(seconds=9e4, seconds_per_step=9.0, measured=0, last_step=10))
     )
-    assert "(a guess by a few passes of the networks; better ones follow)" in (said := capsys.readouterr().err)
+    assert "(a guess from a few passes through the networks; a better estimate follows)" in (
+        said := capsys.readouterr().err
+    )
     assert "loss" not in said
 
 
 def test_an_estimate_says_what_it_does_not_know_and_where_the_minutes_end() -> None:
     estimate = Estimate(seconds=8000, seconds_per_step=1.0, measured=5, first_unlike=4000, last_step=1800)
     words = told(estimate, PROGRESS)
-    assert "if step 4,000 and others that are unlike those so far take as long" in words
+    assert "if step 4,000 and other kinds of steps not seen yet take as long" in words
     assert words.endswith("over at about step 1,800; schedules that end there come with --steps 1800")
 
 
 def test_estimate_and_figures_come_long_before_the_first_tick(gan: Gan, tmp_path: Path) -> None:
     result = gan("run", "-p", "toy", "--out", tmp_path / "run", "--steps", 8, "every.log=1000", "every.sample=0")
-    assert "about 1 s for the 3 steps that are left on this machine" in result.stderr
+    assert "about 1 s for the remaining 3 steps on this machine" in result.stderr
     assert "step 5/8 (62%)" in result.stderr
 
 
 def test_what_was_chosen_for_the_device_is_told_and_written(gan: Gan, tmp_path: Path) -> None:
     result = gan("run", "-p", "image", "architecture=resnet", "device=cpu", "--dry-run")
     width = tomllib.loads(result.stdout)["architecture"]["width"]
-    assert result.stderr.startswith(f"architecture.width={width} was chosen for the processor, where 64, ")
+    assert result.stderr.startswith(f"architecture.width={width} was chosen because this run uses no GPU: 64, ")
     event = RunStarted(
         folder=tmp_path, config={}, step=0, steps=5, parameters={}, data="circles", device="cpu", notes=("chosen so",)
     )
@@ -269,7 +269,7 @@ def test_a_long_first_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("gan_cli.waiting.say", lines.put)
     view = Plain()
     view.waiting.begin()
-    assert lines.get(timeout=30) == "the first steps are running: 0s so far"
+    assert lines.get(timeout=30) == "running the first steps: 0s so far"
     view.close()
 
 
@@ -294,8 +294,8 @@ def test_a_panel_shows_what_a_signal_has_begun_when_it_is_drawn_next() -> None:
 def test_minutes_end_a_run_well_and_its_continuation_too(gan: Gan, tmp_path: Path) -> None:
     out = tmp_path / "run"
     result = gan("run", "-p", "toy", "--out", out, "--minutes", "1e-6", "--quiet")
-    assert "done: stopped after 1e-06 minutes, as asked, at step 1 of 4" in result.stderr
-    assert f"go on with: gan resume {out}" in result.stderr
+    assert "done: stopped after 1e-06 minutes, as requested, at step 1 of 4" in result.stderr
+    assert f"to continue: gan resume {out}" in result.stderr
     again = json.loads(gan("resume", out, "--minutes", "1e-6", "--json").stdout)
     assert (again["step"], again["outcome"]) == (2, "stopped")
 

@@ -259,7 +259,7 @@ def test_command_of_a_package_is_listed_explained_and_run(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nowhere", "new.npz"), "error: 'nowhere' is no run: it does not exist"),
+        (("nowhere", "new.npz"), "error: 'nowhere' is not a run: it does not exist"),
         (("nowhere", "there.npz"), "error: 'there.npz' exists already and nothing is overwritten"),
     ],
 )

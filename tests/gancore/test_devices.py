@@ -45,7 +45,7 @@ def test_large_architectures_are_narrow_on_a_processor_and_the_configuration_nam
     narrow = image(architecture=architecture, device="cpu")
     width = narrow.dump()["architecture"]["width"]
     assert width <= 16
-    assert narrow.notes[0].startswith(f"architecture.width={width} was chosen for the processor")
+    assert narrow.notes[0].startswith(f"architecture.width={width} was chosen because this run uses no GPU")
     assert image(architecture=architecture, device="cuda").dump()["architecture"]["width"] == 64
     again = plan(config=narrow.dump() | {"device": "cuda"})
     assert (again.architecture.options.width, again.notes) == (width, ())

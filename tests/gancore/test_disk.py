@@ -25,7 +25,7 @@ def failure(number: int, path: Path | None = None) -> OSError:
     ("number", "words"),
     [
         (errno.ENOSPC, "no space left on the disk"),
-        (errno.EFBIG, "larger than files may be here"),
+        (errno.EFBIG, "exceed the maximum file size"),
         (errno.EROFS, "the file system is read-only"),
         (errno.ENOENT, "the folder is gone"),
     ],
@@ -68,7 +68,7 @@ def test_checkpoint_that_does_not_fit_is_told_and_leaves_the_one_before(tmp_path
     before = checkpoint.save(tmp_path, 1, {"generator": nn.Linear(2, 2)}, {}, {}, keep=2)
     with (
         no_file_above(20000),
-        pytest.raises(WriteError, match=r"checkpoint of step 2 .* larger than files may be here"),
+        pytest.raises(WriteError, match=r"checkpoint of step 2 .* exceed the maximum file size"),
     ):
         checkpoint.save(tmp_path, 2, modules, optimizers, state, keep=2)
     assert list(tmp_path.iterdir()) == [before]

@@ -330,7 +330,7 @@ def test_data_that_no_data_set_reads_and_what_is_no_run_are_errors(run, tmp_path
     (tmp_path / "other.wav").touch()
     with pytest.raises(UsageError, match="plugin 'toy' reads no such file"):
         gancore.evaluate(run(), data=tmp_path / "other.wav")
-    with pytest.raises(RunFolderError, match="is no run"):
+    with pytest.raises(RunFolderError, match="is not a run"):
         gancore.evaluate(tmp_path)
 
 
@@ -373,7 +373,7 @@ def test_metric_whose_package_is_not_installed_is_left_out_unless_it_is_named(ru
     assert list(found.figures) == ["gap"]
     assert found.failures == {}
     [note] = [n for n in found.notes if "reach" in n]
-    assert note.startswith("left out: metric 'reach' needs arms, which is not installed; type: pip install arms")
+    assert note.startswith("left out: metric 'reach' needs arms, which is not installed; run: pip install arms")
     named = gancore.evaluate(folder, samples=8, metrics=["reach"])
     assert "pip install arms" in named.failures["reach"].cause
 

@@ -161,7 +161,7 @@ def test_only_writers_can_be_changed_when_loading(folder):
 
 
 def test_what_is_no_run_is_an_error(tmp_path):
-    with pytest.raises(RunFolderError, match="is no run"):
+    with pytest.raises(RunFolderError, match="is not a run"):
         load(tmp_path / "nowhere")
 
 

@@ -76,9 +76,9 @@ class Plain(Options):
         ("several", [float("nan")], "finite number"),
         ("name", "a\0b", "has a NUL character in it"),
         ("name", "caf\udce9", "is not text in UTF-8"),
-        ("place", "a\0b", "has a NUL character in it, which no file or folder has"),
+        ("place", "a\0b", "contains a NUL character, which no file name can"),
         ("place", "caf\udce9", "rename it"),
-        ("place", "", "is empty; name a file or folder"),
+        ("place", "", "is empty; give a file or folder"),
     ],
 )
 def test_value_of_another_kind_or_that_no_code_can_use_is_refused(field: str, value: object, words: str) -> None:

@@ -70,7 +70,7 @@ def test_report_tells_how_far_the_run_is(run: Path) -> None:
 
 def test_report_is_made_without_a_checkpoint_and_the_film_is_told_of(run: Path) -> None:
     shutil.rmtree(run / "checkpoints")
-    with pytest.warns(UserWarning, match="there is no new film of .*: there is no checkpoint in"):
+    with pytest.warns(UserWarning, match="no new animation was made for .*: there is no checkpoint in"):
         assert gancore.make_report(run) == (run / "report.html",)
 
 
@@ -85,7 +85,7 @@ def test_nothing_is_said_of_a_film_where_there_is_one_sheet(run: Path) -> None:
 
 def test_report_of_what_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("colour = 3", encoding="utf-8")
-    with pytest.raises(RunFolderError, match="some other program's"):
+    with pytest.raises(RunFolderError, match="belongs to another program"):
         gancore.make_report(tmp_path)
 
 

@@ -39,13 +39,13 @@ def test_long_values_are_shown_by_their_beginning() -> None:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("", "a folder '' is empty; name a file or folder"),
+        ("", "a folder '' is empty; give a file or folder"),
         ("a\0b", "a folder 'a\\x00b' has a NUL character in it"),
         (
             "caf\udce9",
             "a folder 'caf\\xe9' is not text in UTF-8, in which a run keeps the names of its files; rename it",
         ),
-        ("a" * 5000, "cannot be looked at (File name too long)"),
+        ("a" * 5000, "cannot be accessed (File name too long)"),
         ("~nobody-has-this-name/x", "begins with ~, and there is no such home folder"),
     ],
 )

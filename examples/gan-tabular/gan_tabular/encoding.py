@@ -95,7 +95,9 @@ def fit_table(cells: Cells, kinds: Kinds, progress: ProgressReport) -> Table:
     for column in columns:
         if column.name in numeric:
             broken = np.array([v is None for v in values[column.name]]) & ~column.missing
-            good = _leave_out(column, broken, f"column '{_plain(column)}': '{{}}' is no number", cells, skipped, good)
+            good = _leave_out(
+                column, broken, f"column '{_plain(column)}': '{{}}' is not a number", cells, skipped, good
+            )
     label = _texts(kinds.label, cells.column(kinds.label), kinds.missing) if kinds.label else None
     if label is not None:
         good = _leave_out(label, label.missing, f"has no label in column '{_plain(label)}'", cells, skipped, good)

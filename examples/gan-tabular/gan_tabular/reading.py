@@ -116,7 +116,7 @@ def _text(path: Path, head: str) -> str:
     if codec.startswith(("utf-16", "utf-32")):
         raise DataError(f"{head}: it is in {name_of(codec)}, and only UTF-8 is read; {how_to_convert(codec)}")
     if b"\x00" in raw:
-        raise DataError(f"{head}: this is no text file (it holds zero bytes); save the table as CSV in UTF-8")
+        raise DataError(f"{head}: this is not a text file (it contains zero bytes); save the table as CSV in UTF-8")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -65,7 +65,7 @@ def test_text_among_numbers_is_skipped_and_listed_by_line(opened: Open, write: W
     lines = ["a,b", *(f"{i},x" for i in range(60))]
     lines[7] = "many,x"
     source = opened(write(*lines))
-    assert [(s.path, s.reason) for s in source.report.skipped] == [("line 8", "column 'a': 'many' is no number")]
+    assert [(s.path, s.reason) for s in source.report.skipped] == [("line 8", "column 'a': 'many' is not a number")]
     assert len(source) == 59
 
 

@@ -59,7 +59,7 @@ class Levels:
         beside = f"silent beside {self.loudest}, which reaches {self.full_scale:,.4g} times full scale"
         skipped = [Skipped(names[number], beside) for number in usable[low].tolist()]
         for number, peak in zip(usable[high].tolist(), (peaks[high] * self.full_scale).tolist(), strict=True):
-            why = f"in other units than most files (it reaches {peak:,.4g} times full scale); convert it, or give full_scale"
+            why = f"in other units than most files (it reaches {peak:,.4g} times full scale); convert it, or set full_scale"
             skipped.append(Skipped(names[number], why))
         return usable[~(low | high)], skipped
 

@@ -200,7 +200,7 @@ def _nothing(options: Options, sounds: int, chosen: int, skipped: Sequence[Skipp
         return f"{head} ({files} by suffix, none is left by {globs}); change include or exclude"
     first = f"first problem: {skipped[0].path} is {skipped[0].reason}" if skipped else "none has the suffix of a sound"
     files = "1 sound file" if chosen == 1 else f"{chosen:,} sound files"
-    return f"{head} ({files} looked at; {first}). Supported: {SUPPORTED}"
+    return f"{head} ({files} examined; {first}). Supported: {SUPPORTED}"
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -355,7 +355,7 @@ def _alone(reading: Reading, usable: Longs, names: Sequence[str]) -> Iterator[st
     if those:
         files = "1 file" if len(those) == 1 else f"{len(those):,} files"
         some = ", ".join(those[:3]) + (" ..." if len(those) > 3 else "")
-        yield f"channels of {files} cancel out when mixed, so the loudest is taken alone ({some})"
+        yield f"channels of {files} cancel out when mixed, so only the loudest one is used ({some})"
 
 
 def _slow(reading: Reading, options: Options) -> Iterator[str]:

@@ -86,7 +86,7 @@ def waves_of(samples: Tensor, spec: AudioSpec) -> tuple[Waves, list[int]]:
 class Voice:
     """What stands between samples and files: a vocoder where one was asked for, and the level.
 
-    Raises RunFolderError where the vocoder's folder holds no run, UsageError where that run is no vocoder for these sounds.
+    Raises RunFolderError where the vocoder's folder holds no run, UsageError where that run is not a vocoder for these sounds.
     """
 
     def __init__(self, options: WaveOptions, spec: AudioSpec) -> None:

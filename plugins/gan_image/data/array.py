@@ -197,7 +197,7 @@ class _Values:
 def _values(pixels: np.ndarray, options: Options, progress: ProgressReport) -> _Values:
     """The range of images of any type, measured piece by piece."""
     if pixels.dtype in (np.uint8, np.bool_):
-        note = f"data.range means nothing here, for values are {pixels.dtype}"
+        note = f"data.range has no effect, because values are {pixels.dtype}"
         limits = None if pixels.dtype == np.uint8 else (0.0, 1.0)
         return _Values(limits, notes=(note,) if options.range else ())
     given = options.range is not None
@@ -217,7 +217,7 @@ def _values(pixels: np.ndarray, options: Options, progress: ProgressReport) -> _
             extents.append(Extent.of(piece))
         progress("measuring images", min(begin + step, len(pixels)), len(pixels))
     skipped = tuple(
-        Skipped(f"image {number}", "without a picture (its values are not finite)")
+        Skipped(f"image {number}", "not usable (some values are NaN or infinite)")
         for number in np.flatnonzero(~usable).tolist()
     )
     if not extents:

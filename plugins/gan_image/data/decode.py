@@ -262,7 +262,7 @@ def _deep(data: bytes, entry: Entry) -> tuple[np.ndarray, np.ndarray | None]:
         same = values == np.asarray(transparent)
         alpha = np.where(same.all(axis=-1) if values.ndim == 3 else same, 0, 255).astype(np.uint8)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise UnusableError("without a picture (its values are not finite)")
+        raise UnusableError("not usable (some values are NaN or infinite)")
     return values, alpha
 
 

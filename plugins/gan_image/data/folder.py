@@ -274,16 +274,16 @@ def _notes(
             given=options.range is not None,
         )
     elif options.range is not None:
-        yield "data.range means nothing here, for all pictures are 8-bit"
+        yield "data.range has no effect, because all pictures are 8-bit"
     if several := sum(fact.several for fact in facts):
         which = "1 picture has" if several == 1 else f"{several:,} pictures have"
-        yield f"{which} several frames or pages, of which the first is used"
+        yield f"{which} several frames or pages, of which only the first is used"
 
 
 def _nothing(count: int, options: Options, skipped: Sequence[Skipped]) -> str:
-    first = f"first problem: {skipped[0].path} is {skipped[0].reason}" if skipped else "there is none"
+    first = f"first problem: {skipped[0].path} is {skipped[0].reason}" if skipped else "there are no files"
     files = "1 file" if count == 1 else f"{count:,} files"
-    return f"data set '{options.path}': no image could be read ({files} looked at; {first}). Supported: {SUPPORTED}"
+    return f"data set '{options.path}': no image could be read ({files} examined; {first}). Supported: {SUPPORTED}"
 
 
 def _in_threads(

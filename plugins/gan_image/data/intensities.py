@@ -99,14 +99,14 @@ def notes(
     )
     low, high = (_words(value) for value in limits)
     if given:
-        return [f"{which} with values {low} to {high}, by data.range, made 0 to 255 and others cut off"]
-    lines = [f"{which} with values {low} to {high}, made 0 to 255"]
+        return [f"{which} with values {low} to {high}, by data.range, scaled to 0 to 255; values outside are clipped"]
+    lines = [f"{which} with values {low} to {high}, scaled to 0 to 255"]
     if extent is not None and extent.usual_high - extent.usual_low < NARROW * (limits[1] - limits[0]):
         usual = (extent.usual_low, extent.usual_high)
         if usual[0] < usual[1]:
             lines.append(
                 f"99 % of the values lie between {_words(usual[0])} and {_words(usual[1])}: "
-                f"data.range={usual[0]:.6g},{usual[1]:.6g} would show more of them"
+                f"data.range={usual[0]:.6g},{usual[1]:.6g} would use the contrast better"
             )
     return lines
 

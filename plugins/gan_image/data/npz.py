@@ -38,10 +38,10 @@ def check_array(archive: zipfile.ZipFile, name: str, limit_mb: int) -> None:
     if promised > limit_mb * 2**20:
         raise DataError(
             f"'{name}' needs {promised / 2**20:,.0f} MiB of memory, more than data.memory_limit_mb={limit_mb}; set that higher, or "
-            "store it as a .npy file, which is read where it lies"
+            "store it as a .npy file, which is memory-mapped"
         )
     if promised > HARMLESS_BYTES and promised > MOST_PACKED * member.compress_size:
         raise DataError(
             f"'{name}' is packed {promised // max(1, member.compress_size):,}-fold, as nothing but empty data can be; if it is to "
-            "be read, store it with numpy.savez, not packed"
+            "be read, store it with numpy.savez, uncompressed"
         )

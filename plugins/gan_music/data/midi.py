@@ -324,10 +324,10 @@ def _cut(files: Sequence[tuple[Entry, Tune, list[int]]], options: Options, used:
 
 
 def _nothing(options: Options, found: int, skipped: Sequence[Skipped]) -> str:
-    first = f"first problem: {skipped[0].path}: {skipped[0].reason}" if skipped else "there is none"
+    first = f"first problem: {skipped[0].path}: {skipped[0].reason}" if skipped else "there are no files"
     files = "1 file" if found == 1 else f"{found:,} files"
     return (
-        f"data set '{options.path}': no phrase of {options.bars} bars of {options.meter} could be read ({files} looked at; "
+        f"data set '{options.path}': no phrase of {options.bars} bars of {options.meter} could be read ({files} examined; "
         f"{first}). Supported: {SUPPORTED}"
     )
 

@@ -24,7 +24,7 @@ TABLES = (*JSONL, *CSV, *TSV)
 USUAL = "text"
 """The column that is taken where none is named."""
 
-NUL = "with NUL bytes in it, so it is no text"
+NUL = "not a text (contains NUL bytes)"
 
 _LOOKED_AT = 4096
 # Not before a line feed, which ends the line with it.

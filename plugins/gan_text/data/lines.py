@@ -191,7 +191,7 @@ def _entries(options: Options) -> tuple[Sequence[Entry], bool, Problems]:
         first = f"; first problem: {tree.problems[0].path} is {tree.problems[0].reason}" if tree.problems else ""
         there = f"{len(tree):,} other files, such as {tree.entries[0].name}" if tree.entries else f"no file{first}"
         raise DataError(
-            f"data set '{options.path}': there is no text file ({there}); looked for: {' '.join(wanted)} (option files; "
+            f"data set '{options.path}': no text file was found ({there}); looked for: {' '.join(wanted)} (option files; "
             "files with columns are looked for where column is given)"
         )
     return entries, tree.is_archive, problems

@@ -54,7 +54,7 @@ def parse(text: str, tables: Sequence[Table] = ()) -> list[Rule]:
         if "->" in line:
             template, line = (part.strip() for part in line.split("->", 1))
         if line and not template:
-            raise ValueError(f"'{raw.strip()}' is no rule: 'Left -> right | right' is expected")
+            raise ValueError(f"'{raw.strip()}' is not a rule: 'Left -> right | right' is expected")
         for alternative in filter(None, (part.split() for part in line.split("|"))):
             weighted = re.fullmatch(r"\d+(\.\d+)?", alternative[0]) is not None
             weight = float(alternative[0]) if weighted else 1.0

@@ -93,7 +93,7 @@ class Encoder:
         library = load()
         if not folder.is_dir():
             raise UsageError(
-                f"encoder '{folder}' is no folder; name one that holds a model of the transformers library"
+                f"encoder '{folder}' is not a folder; give one that holds a model of the transformers library"
             )
         use_gpu = options.device == "cuda" or (options.device == "auto" and torch.cuda.is_available())
         self.device = torch.device("cuda" if use_gpu else "cpu")

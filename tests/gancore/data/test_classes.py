@@ -38,7 +38,7 @@ def test_folders_beside_as_many_loose_files_are_no_classes_unless_asked():
     layout = lay_out(names, source="data")
     assert layout.words == (None,) * 4
     assert layout.notes == (
-        "folders a and b are no classes, for 2 files lie beside them; data.labels=true takes only what is in them",
+        "folders a and b are not used as classes, because 2 files lie beside them; set data.labels=true to use only the files in them",
     )
     assert lay_out(names, source="data", labels=True).taken == (0, 1)
 
@@ -59,8 +59,8 @@ def test_parts_of_a_data_set_are_no_classes_and_that_for_training_is_taken(train
     assert layout.words == (None, None)
     first, second = sorted([train, test])
     assert layout.notes == (
-        f"folders {first} and {second} are parts of the data and no classes: {train} is used, {test} left out "
-        "(1 file; data.part=all takes all)",
+        f"folders {first} and {second} are parts of the data set, not classes: {train} is used, {test} left out "
+        "(1 file; data.part=all uses them all)",
     )
 
 
@@ -79,7 +79,7 @@ def test_classes_are_looked_for_below_parts():
 def test_parts_without_one_for_training_are_all_taken():
     layout = lay_out(["test/1", "val/2"], source="data")
     assert layout.taken == (0, 1)
-    assert layout.notes == ("folders test and val are parts of the data and no classes, and all are used",)
+    assert layout.notes == ("folders test and val are parts of the data set, not classes, and all are used",)
 
 
 def test_parts_are_classes_where_labels_are_asked_for_and_nothing_is_below():

@@ -50,37 +50,37 @@ def test_enough_varied_samples_are_nothing_to_speak_of() -> None:
 def test_too_few_samples_are_told_with_what_to_do(count: int, words: str) -> None:
     [found] = look_at(Rows(different(count)), 64)
     assert found.startswith(words)
-    assert ("fewer than the 64 of a batch" in found) == (count < 64)
-    assert "learnt by heart" in found
-    assert "Take some hundreds" in found
+    assert ("fewer than the batch size of 64" in found) == (count < 64)
+    assert "memorised" in found
+    assert "at least a few hundred samples" in found
 
 
 def test_fewer_samples_than_a_batch_are_told() -> None:
     [found] = look_at(Rows(different(120)), 128)
-    assert "only 120 samples to train on, fewer than the 128 of a batch" in found
-    assert "smaller batch_size" in found
+    assert "only 120 samples to train on, fewer than the batch size of 128" in found
+    assert "lower batch_size" in found
 
 
 def test_samples_of_which_most_are_copies_are_told_however_they_are_augmented() -> None:
     x = different(200)
     x[:150] = x[0]
     [found] = look_at(Rows(x), 64)
-    assert found.startswith("of the samples only 51 are different")
+    assert found.startswith("only 51 of the 200 samples are distinct")
     [found] = look_at(Rows(x * 0), 64)
-    assert found.startswith("of the samples all are the same")
+    assert found.startswith("all 200 samples are identical")
 
 
 def test_files_that_are_decoded_when_asked_for_are_looked_at_by_a_few_evenly_spread() -> None:
     source = Rows(torch.zeros(3000, 4).long(), in_memory=False)
     [found] = look_at(source, 64)
-    assert f"{PROBED} samples that were looked at all are the same" in found
+    assert f"all {PROBED} samples examined are identical" in found
     assert len(source.asked) == PROBED
     assert max(source.asked) > 2800
 
 
 def test_data_of_one_class_only_are_told() -> None:
     [found] = look_at(Rows(different(200), [1] * 200, 3), 64)
-    assert found.startswith("all samples are of the class 'b'")
+    assert found.startswith("all samples belong to the class 'b'")
 
 
 def test_classes_with_next_to_nothing_are_named_also_after_something_was_held_out() -> None:
@@ -113,7 +113,7 @@ def test_data_of_another_run_are_told(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('plugin = "image"\n')
     (tmp_path / "checkpoints").mkdir()
     [found] = look_at(Rows(different(200)), 64, tmp_path / "samples")
-    assert f"are part of the run '{tmp_path}'" in found
+    assert f"lie inside the run '{tmp_path}'" in found
     assert look_at(Rows(different(200)), 64, tmp_path.parent) == ()
 
 

@@ -225,10 +225,10 @@ def test_progress_carries_the_means_so_far_and_ticks_those_of_their_steps(tmp_pa
 def test_a_run_ends_well_when_its_minutes_are_over(tmp_path):
     done = begin(tmp_path / "run", minutes=1e-6)
     assert (done.step, done.outcome) == (1, "stopped")
-    assert done.reason == "stopped after 1e-06 minutes, as asked, at step 1 of 10"
+    assert done.reason == "stopped after 1e-06 minutes, as requested, at step 1 of 10"
     assert done.scalars["generator/loss"] == rows(tmp_path / "run")[-1]["generator/loss"]
     assert (tmp_path / "run" / "samples" / "step-00000001.txt").exists()
-    assert "as asked, at step 1 of 10" in (tmp_path / "run" / "report.html").read_text()
+    assert "as requested, at step 1 of 10" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_an_end_by_the_clock_says_that_schedules_are_not_at_their_end(tmp_path):
@@ -249,6 +249,6 @@ def test_a_run_that_is_trained_for_minutes_at_a_time_equals_one_without_a_break(
 
 @pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan"), float("inf")])
 def test_minutes_that_are_no_length_of_time_are_refused(tmp_path, minutes):
-    with pytest.raises(UsageError, match="give how long to train"):
+    with pytest.raises(UsageError, match="must be positive"):
         begin(tmp_path / "run", minutes=minutes)
     assert not (tmp_path / "run").exists()

@@ -136,7 +136,7 @@ def test_samples_that_cannot_be_drawn_cost_a_sheet_and_no_training(tmp_path, mon
     monkeypatch.setattr(
         "gancore.engine.sheets.draw", lambda *a: (_ for _ in ()).throw(RuntimeError("probabilities are negative"))
     )
-    with pytest.warns(UserWarning, match="could not be drawn: RuntimeError: probabilities are negative"):
+    with pytest.warns(UserWarning, match="could not be generated: RuntimeError: probabilities are negative"):
         assert run(tmp_path / "run").outcome == "completed"
 
 
@@ -171,9 +171,7 @@ def test_line_of_figures_that_finds_no_room_is_not_lost(tmp_path, whole, monkeyp
 
     def full(folder, row):
         if row["step"] == 8:
-            raise WriteError(
-                "'metrics.jsonl' could not be written: there is no space left on the disk", "free some space"
-            )
+            raise WriteError("'metrics.jsonl' could not be written: no space is left on the disk", "free some space")
         real(folder, row)
 
     monkeypatch.setattr(gancore.run.RunFolder, "append_metrics", full)
@@ -195,7 +193,7 @@ def test_full_disk_in_a_writer_is_told_as_such(tmp_path, monkeypatch, recwarn):
     monkeypatch.setattr(toys.Text, "write", write)
     assert run(tmp_path / "run").outcome == "completed"
     [told] = [str(w.message) for w in recwarn if "writer" in str(w.message)]
-    assert "larger than files may be here" in told
+    assert "exceed the maximum file size" in told
     assert not [p for p in (tmp_path / "run" / "samples").rglob("*") if p.is_file()]
 
 
@@ -301,6 +299,6 @@ def test_what_would_change_the_training_is_refused_by_name_with_all_other_mistak
 def test_finished_run_is_not_changed_by_options(tmp_path):
     run(tmp_path / "run", 4)
     before = (tmp_path / "run" / "config.toml").read_text()
-    with pytest.raises(UsageError, match="to train it on, say --steps 8"):
+    with pytest.raises(UsageError, match="to train it further, add --steps 8"):
         go_on(tmp_path / "run", options={"keep": 5})
     assert (tmp_path / "run" / "config.toml").read_text() == before

@@ -165,7 +165,7 @@ def test_a_finished_run_trained_on_equals_a_longer_one(tmp_path):
 
 
 def test_a_finished_run_needs_more_steps_to_go_on(whole):
-    with pytest.raises(UsageError, match=r"has been trained for 11 steps; to train it on, say --steps"):
+    with pytest.raises(UsageError, match=r"has been trained for 11 steps; to train it further, add --steps"):
         go_on(whole)
     with pytest.raises(UsageError, match="11 steps"):
         go_on(whole, steps=11)
@@ -220,11 +220,11 @@ def test_changed_data_are_refused_unless_they_are_asked_for(tmp_path, kind):
     edit(run, before, after)
     with pytest.raises(CheckpointError, match=rf"{words}; put back .*gan resume {run} --changed-data"):
         go_on(run)
-    with pytest.warns(UserWarning, match=f"going on with other data than before, as asked: {words}"):
+    with pytest.warns(UserWarning, match=f"continuing with changed data, as requested: {words}"):
         assert go_on(run, changed_data=True).outcome == "completed"
     # From now on the new ones are those of the run, and nothing is told again.
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="going on with other data")
+        warnings.filterwarnings("error", message="continuing with changed data")
         go_on(run, steps=12)
     edit(run, after, before)
     with pytest.raises(CheckpointError, match="step-00000012"):
@@ -234,8 +234,8 @@ def test_changed_data_are_refused_unless_they_are_asked_for(tmp_path, kind):
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ("seed = 4", "seed = 5", "seed=4, and .* now says 5: put it back"),
-        ("batch_size = 8", "batch_size = 4", "batch_size=8, and .* now says 4: put it back, .* raise micro_batches"),
+        ("seed = 4", "seed = 5", "seed=4, and .* now says 5: restore it"),
+        ("batch_size = 8", "batch_size = 4", "batch_size=8, and .* now says 4: restore it, .* raise micro_batches"),
     ],
 )
 def test_what_decides_which_samples_come_next_cannot_be_changed(tmp_path, before, after, words):
@@ -262,5 +262,5 @@ def test_a_changed_architecture_is_refused(tmp_path):
 
 
 def test_a_folder_that_is_no_run_cannot_be_resumed(tmp_path):
-    with pytest.raises(RunFolderError, match="is no run"):
+    with pytest.raises(RunFolderError, match="is not a run"):
         resume(tmp_path)

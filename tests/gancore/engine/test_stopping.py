@@ -43,7 +43,7 @@ def test_what_will_happen_is_told_at_once_and_once(capfd):
     with stop.listening():
         for _ in range(2):
             signal.raise_signal(signal.SIGTERM)
-    assert capfd.readouterr().err == "SIGTERM: finishing this step, then saving; Ctrl-C again ends at once\n"
+    assert capfd.readouterr().err == "SIGTERM: finishing this step, then saving; press Ctrl-C again to stop at once\n"
 
 
 def test_whoever_draws_the_screen_is_told_instead(capfd):
@@ -51,5 +51,5 @@ def test_whoever_draws_the_screen_is_told_instead(capfd):
     stop = StopSignals(told.append)
     with stop.listening():
         signal.raise_signal(signal.SIGINT)
-    assert told == ["Ctrl-C: finishing this step, then saving; Ctrl-C again ends at once"]
+    assert told == ["Ctrl-C: finishing this step, then saving; press Ctrl-C again to stop at once"]
     assert capfd.readouterr().err == ""

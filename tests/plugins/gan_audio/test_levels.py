@@ -175,7 +175,7 @@ def test_channels_that_cancel_out_are_not_silence(folder, second):
         assert np.abs(np.abs(waves(source)[0]) - np.abs(NOISE)).max() < 2 / 32768
         assert (len(source), source.report.skipped) == (2, ())
         assert source.report.notes == (
-            "channels of 1 file cancel out when mixed, so the loudest is taken alone (a.wav)",
+            "channels of 1 file cancel out when mixed, so only the loudest one is used (a.wav)",
         )
 
 

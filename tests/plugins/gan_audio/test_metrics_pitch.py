@@ -114,5 +114,5 @@ def test_other_rates_and_short_clips_can_be_listened_to(rate, length):
 
 def test_without_librosa_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "librosa", None)
-    with pytest.raises(MissingPackageError, match="needs librosa, which is not installed; type: pip install librosa"):
+    with pytest.raises(MissingPackageError, match="needs librosa, which is not installed; run: pip install librosa"):
         found(notes(57), [0])

@@ -218,7 +218,7 @@ def test_folder_of_nothing_usable_is_an_error_that_says_what_was_looked_for(tmp_
         open_(tmp_path / "data")
     (tmp_path / "data" / "b.wav").write_bytes(b"")
     (tmp_path / "data" / "c.wav").write_bytes(wav(bytes(100)))
-    with pytest.raises(DataError, match=r"2 sound files looked at; first problem: b\.wav is empty"):
+    with pytest.raises(DataError, match=r"2 sound files examined; first problem: b\.wav is empty"):
         open_(tmp_path / "data")
 
 

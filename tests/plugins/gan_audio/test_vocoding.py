@@ -96,7 +96,7 @@ def test_a_run_that_is_no_vocoder_is_refused(tmp_path, installed_tones):
     data = {"name": "tones", **DATA, "given": "none"}
     config = CONFIG | {"data": data, "architecture": {"name": "flat"}, "game": {"name": "gan"}}
     gancore.train(plugin="tones", config=config, options={"preset": "none"}, out=tmp_path / "run")
-    with pytest.raises(UsageError, match="is no vocoder: its generator is not given mel spectrograms"):
+    with pytest.raises(UsageError, match="is not a vocoder: its generator is not given mel spectrograms"):
         load_vocoder(tmp_path / "run")
 
 
@@ -178,5 +178,5 @@ def test_a_file_that_is_no_sound_is_told_of(vocoder, tmp_path):
         vocoder.read_given(tmp_path / "text.wav")
     with pytest.raises(UsageError, match=r"absent\.wav' does not exist"):
         vocoder.read_given(tmp_path / "absent.wav")
-    with pytest.raises(UsageError, match="is no file"):
+    with pytest.raises(UsageError, match="is not a file"):
         vocoder.read_given(tmp_path)

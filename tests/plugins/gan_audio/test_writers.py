@@ -207,10 +207,10 @@ def test_a_vocoder_that_is_no_run_is_refused_before_any_sample_is_made(tmp_path)
 
 def test_a_run_that_is_no_vocoder_is_refused_before_any_sample_is_made(monkeypatch, vocoder):
     def resynthesise(waves, spec, run):
-        raise UsageError(f"'{run}' is no vocoder")
+        raise UsageError(f"'{run}' is not a vocoder")
 
     monkeypatch.setitem(sys.modules, "gan_audio.vocoding", SimpleNamespace(resynthesise=resynthesise))
-    with pytest.raises(UsageError, match="voice' is no vocoder"):
+    with pytest.raises(UsageError, match="voice' is not a vocoder"):
         WavWriter(WavOptions(vocoder=vocoder), sounds())
 
 

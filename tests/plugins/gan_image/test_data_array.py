@@ -160,7 +160,7 @@ def test_arrays_that_are_no_images_are_refused(tmp_path, array, words):
     [
         ("bool", 0, 1, None),
         ("int16", -1000, 1000, "int16 pictures with values -1,000 to 1,000, made 0 to 255"),
-        ("uint16", 0, 4095, "uint16 pictures with values 0 to 4,095, made 0 to 255"),
+        ("uint16", 0, 4095, "uint16 pictures with values 0 to 4,095, scaled to 0 to 255"),
         ("int64", 0, 255, "int64 pictures with values 0 to 255, made 0 to 255"),
         ("float16", 0, 1, "float16 pictures with values 0 to 1, made 0 to 255"),
         ("float32", -1, 1, "float32 pictures with values -1 to 1, made 0 to 255"),
@@ -183,7 +183,7 @@ def test_numbers_of_every_type_are_spread_by_the_range_of_all_images(tmp_path, s
 def test_dark_uint8_images_stay_dark(tmp_path):
     source = open_(save(tmp_path, x=np.full((3, 4, 4), 20, dtype=np.uint8)), range="0,20")
     assert fetch(source, 0)[0].unique().tolist() == [20]
-    assert source.report.notes == ("data.range means nothing here, for values are uint8",)
+    assert source.report.notes == ("data.range has no effect, because values are uint8",)
 
 
 @pytest.mark.parametrize("suffix", ["npz", "npy"])

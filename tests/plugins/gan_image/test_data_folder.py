@@ -261,14 +261,14 @@ def test_nothing_usable_is_an_error_that_says_what_was_looked_for(photos):
     (photos / "dog.txt").write_text("no dog")
     with pytest.raises(
         DataError,
-        match=r"photos': no image could be read \(2 files looked at; first problem: cat.png is truncated\). "
+        match=r"photos': no image could be read \(2 files examined; first problem: cat.png is truncated\). "
         r"Supported: PNG, JPEG",
     ):
         open_(photos)
 
 
 def test_an_empty_folder_is_an_error(photos):
-    with pytest.raises(DataError, match=r"no image could be read \(0 files looked at; there is none\)"):
+    with pytest.raises(DataError, match=r"no image could be read \(0 files examined; there are no files\)"):
         open_(photos)
 
 

@@ -69,7 +69,7 @@ def deep_tiff(values):
 @pytest.mark.parametrize(
     ("low", "high", "dtype", "suffix", "words"),
     [
-        (0, 4095, "uint16", "png", "16-bit pictures with values 0 to 4,095, made 0 to 255"),
+        (0, 4095, "uint16", "png", "16-bit pictures with values 0 to 4,095, scaled to 0 to 255"),
         (0, 65535, "uint16", "png", "16-bit pictures with values 0 to 65,535, made 0 to 255"),
         (-1000, 1000, "int32", "tif", "32-bit pictures with values -1,000 to 1,000, made 0 to 255"),
         (-1.0, 1.0, "float32", "tif", "floating-point pictures with values -1 to 1, made 0 to 255"),
@@ -108,7 +108,7 @@ def test_dark_8_bit_pictures_stay_dark_beside_deep_ones_and_alone(photos):
     save(photos / "b.png", RAMP * 4095, "uint16")
     source = open_(photos)
     assert pixels(source).max(axis=(1, 2, 3)).tolist() == [20, 255]
-    assert source.report.notes == ("1 of 2 pictures is 16-bit, with values 0 to 4,095, made 0 to 255",)
+    assert source.report.notes == ("1 of 2 pictures is 16-bit, with values 0 to 4,095, scaled to 0 to 255",)
 
 
 def test_given_range_is_taken_and_what_lies_beyond_is_cut_off(photos):
@@ -124,7 +124,7 @@ def test_given_range_means_nothing_for_8_bit_pictures_which_is_said(photos):
     save(photos / "a.png", RAMP * 20, "uint8")
     source = open_(photos, range=(0, 20))
     assert pixels(source).max() == 20
-    assert source.report.notes == ("data.range means nothing here, for all pictures are 8-bit",)
+    assert source.report.notes == ("data.range has no effect, because all pictures are 8-bit",)
 
 
 @pytest.mark.parametrize("wrong", ["5,5", "4095,0", "0", "0,1,2", "a,b", "0,inf", [float("nan"), 1]])
@@ -149,7 +149,7 @@ def test_picture_with_values_that_are_not_finite_is_skipped_and_not_measured(pho
     source = open_(photos)
     assert source.spec.intensities == (0, 1)
     assert [(s.path, s.reason) for s in source.report.skipped] == [
-        (f"{name}.tif", "without a picture (its values are not finite)") for name in "bc"
+        (f"{name}.tif", "not usable (some values are NaN or infinite)") for name in "bc"
     ]
     (photos / "a.tif").unlink()
     with pytest.raises(DataError, match="no image could be read"):
@@ -243,4 +243,4 @@ def test_several_frames_are_said(photos):
     frames[0].save(photos / "b.png")
     source = open_(photos)
     assert pixels(source).max() == 10
-    assert source.report.notes == ("1 picture has several frames or pages, of which the first is used",)
+    assert source.report.notes == ("1 picture has several frames or pages, of which only the first is used",)

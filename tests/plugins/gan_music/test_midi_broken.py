@@ -166,9 +166,9 @@ def test_meter_and_tempo_of_nothing_do_no_harm(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({}, "0 files looked at; there is none"),
-        ({"a.txt": b"words"}, "1 file looked at; first problem: a.txt: not a MIDI file"),
-        ({"a.mid": TUNE[:40], "b.mid": b""}, "2 files looked at; first problem: a.mid: damaged"),
+        ({}, "0 files examined; there are no files"),
+        ({"a.txt": b"words"}, "1 file examined; first problem: a.txt: not a MIDI file"),
+        ({"a.mid": TUNE[:40], "b.mid": b""}, "2 files examined; first problem: a.mid: damaged"),
     ],
 )
 def test_folder_without_music_is_an_error_that_names_it(tmp_path, content, words):

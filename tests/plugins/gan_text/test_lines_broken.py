@@ -75,7 +75,7 @@ def test_offsets_and_numbers_hold_beyond_the_block_that_is_read_at_once(file, mo
 def test_line_with_nul_bytes_is_left_out(file):
     source = open_(file(b"a\nb\0c\nd\n"))
     assert texts_of(source) == ["a", "d"]
-    assert skipped_of(source) == [("texts.txt:2", "with NUL bytes in it, so it is no text")]
+    assert skipped_of(source) == [("texts.txt:2", "not a text (contains NUL bytes)")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
@@ -233,7 +233,7 @@ def test_json_lines_that_cannot_be_used_are_named_with_the_reason(file):
         "without a text: 'text' is a number",
         "without a text: 'text' is null",
         "no text: it has half of a surrogate pair in it",
-        "with NUL bytes in it, so it is no text",
+        "not a text (contains NUL bytes)",
     ]
     assert reasons[7].startswith("not JSON (")
     assert reasons[8] == "no JSON object but a number"

@@ -88,7 +88,7 @@ def test_distance_is_that_of_equal_parts_of_both_sets(folder):
 
 def test_folder_without_an_encoder_is_refused(tmp_path):
     spec, material = compared(["a"], ["b"], ["c"])
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         build(Options(encoder=tmp_path / "missing"), spec)(material)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UsageError, match="cannot be loaded"):

@@ -84,7 +84,7 @@ def test_alternatives_that_are_equal_are_one():
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("S x y", "'S x y' is no rule"), ("S -> {strange} x", "in no table: strange")],
+    [("S x y", "'S x y' is not a rule"), ("S -> {strange} x", "in no table: strange")],
 )
 def test_text_that_is_no_grammar_is_refused(text, words):
     with pytest.raises(ValueError, match=words):
