@@ -143,14 +143,15 @@ class Clock:
 
     def end(self, step: int) -> str:
         """The reason of an end after `step` because the minutes are over."""
-        reason = f"stopped after {self._minutes:g} minutes, as requested, at step {step:,} of {self._steps:,}"
+        reason = f"stopped after {self._minutes:g} minute{"" if self._minutes == 1 else "s"}, as requested, at step {step:,} of {self._steps:,}"
         if self._falling:
             reason += f", so learning rates had not yet decayed as planned for step {self._steps:,}"
         return reason
 
     def left(self, step: int) -> float:
-        """Seconds from `step` to the last."""
-        return self.pace.left(step, self._steps)[0]
+        """Seconds from `step` to the last, or to the end of the session's minutes if that comes first."""
+        left = self.pace.left(step, self._steps)[0]
+        return left if self._end is None else min(left, max(0.0, self._end - time.perf_counter()))
 
     def estimate(self, step: int) -> Estimate | None:
         """How long the rest will take, once that can be said, and again where other phases have come in since; else None."""

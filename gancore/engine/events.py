@@ -56,7 +56,7 @@ class Tick:
     """Kinds of alert that hold now."""
     last_sheet: Path | None = None
     seconds_left: float | None = None
-    """Until the last step, at the pace of this session; None where it is not known."""
+    """Until the last step at the pace of this session, or until its minutes are over; None where it is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
