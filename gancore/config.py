@@ -24,14 +24,14 @@ class Every(Options):
         10.0,
         ge=0.0,
         le=1e6,
-        description="Show the figures so far when this many seconds have passed without any; they are not written to"
+        description="Display the current figures when this many seconds have passed without any; they are not written to"
         " metrics.jsonl. 0: never.",
     )
     sample_seconds: float = Field(
         60.0,
         ge=0.0,
         le=1e6,
-        description="Write a sheet when this many seconds have passed without one, twice as many before the next, and so on;"
+        description="Write a sheet when this many seconds have passed without one; the interval doubles with each such sheet;"
         " 0: never.",
     )
 
@@ -116,7 +116,7 @@ class RunConfig(Options):
     preset: str = Field("none", description="Preset that was the base; `none`: the defaults alone.")
     complete: bool = Field(
         False,
-        description="Whether every setting is given, so that nothing is taken from the preset and it is only named: so in the"
+        description="Whether all settings are given, so that nothing is taken from the preset, which is only named; true in the"
         " config.toml of a run.",
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Decides every random number of the run.")

@@ -83,7 +83,7 @@ def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> P
     alerts = [a for row in rows for a in row.get("alerts", [])]
     body.append("<h2>Health</h2>")
     alerts = [*(f"Data: {doubt}" for doubt in (data.warnings if data else ())), *alerts]
-    body += [f'<p class="alert">{html.escape(a)}</p>' for a in alerts] or ["<p>Nothing was found wrong.</p>"]
+    body += [f'<p class="alert">{html.escape(a)}</p>' for a in alerts] or ["<p>No problems were found.</p>"]
     for heading, names in _CHARTS.items():
         series = {n: [(r["step"], r[n]) for r in rows if _drawable(r.get(n))] for n in names}
         drawn = chart({n: s for n, s in series.items() if len(s) > 1})

@@ -95,8 +95,8 @@ def run(
         bool,
         typer.Option(
             "--dry-run",
-            help="Train nothing: check what can be checked without reading your data (settings, names, places, the device; for "
-            "the plugin's own data the networks too), and print the complete configuration, as TOML for --config.",
+            help="Train nothing: check what can be checked without reading your data (settings, names, paths, the device; for "
+            "the plugin's own data also the networks), and print the complete configuration, as TOML for --config.",
         ),
     ] = False,
     quiet: Quiet = False,

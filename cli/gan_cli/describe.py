@@ -35,8 +35,7 @@ def rows_of(model: type[BaseModel], prefix: str = "") -> list[dict[str, Any]]:
                 "option": prefix + name,
                 "default": _plain(default),
                 "values": _values(field, shared),
-                "description": (info.description or "")
-                + ("" if slow is None else f" On a CPU {slow}, unless it is set."),
+                "description": (info.description or "") + ("" if slow is None else f" Default on a CPU: {slow}."),
             }
         )
     return rows

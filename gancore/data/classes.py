@@ -23,8 +23,8 @@ Part = Annotated[
     Field(
         min_length=1,
         max_length=255,
-        description="Where all top folders are parts of a data set (train, test, val, dev ...), which are no classes: the one to"
-        " take, by its name; auto: that for training, or all where there is none; or all.",
+        description="If all top folders are parts of a data set (train, test, val, dev ...) rather than classes: the one to"
+        " use, by name; auto: the training part, or all parts if there is none; all: every part.",
     ),
 ]
 """The option `part` of a data set of files."""

@@ -143,7 +143,8 @@ class Clock:
 
     def end(self, step: int) -> str:
         """The reason of an end after `step` because the minutes are over."""
-        reason = f"stopped after {self._minutes:g} minute{"" if self._minutes == 1 else "s"}, as requested, at step {step:,} of {self._steps:,}"
+        time_given = f"{self._minutes:g} minute{'' if self._minutes == 1 else 's'}"
+        reason = f"stopped after {time_given}, as requested, at step {step:,} of {self._steps:,}"
         if self._falling:
             reason += f", so learning rates had not yet decayed as planned for step {self._steps:,}"
         return reason

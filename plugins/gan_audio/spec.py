@@ -46,7 +46,7 @@ class AudioSpec(SampleSpec):
     )
     scale: tuple[float, ...] = Field((), description="How far from its mean each row reaches; empty: half the range.")
     given: GivenPart = Field("none", description="What a generator is given of a waveform: nothing, or its log-mel.")
-    full_scale: float = Field(1.0, gt=0.0, description="The value in files of sound that is 1 in samples.")
+    full_scale: float = Field(1.0, gt=0.0, description="The value in sound files that becomes 1 in samples.")
 
     @model_validator(mode="after")
     def _check_audio(self) -> AudioSpec:

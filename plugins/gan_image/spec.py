@@ -21,7 +21,7 @@ class ImageSpec(SampleSpec):
 
     intensities: tuple[float, float] | None = Field(
         default=None,
-        description="The values in files that are not 8-bit which are 0 and 255 here; None where all files are.",
+        description="The values that become 0 and 255 in files that are not 8-bit; None if all files are 8-bit.",
     )
 
     @model_validator(mode="after")

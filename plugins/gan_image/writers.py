@@ -35,7 +35,7 @@ class GridOptions(Options):
         None, ge=1, le=1000, description="Images in a row; chosen for a nearly square sheet when not given."
     )
     class_names: bool = Field(
-        True, description="Write the names of classes beside their images, where there are classes."
+        True, description="Label the images with the names of their classes, if there are classes."
     )
 
 

@@ -68,7 +68,7 @@ def test_too_little_data_are_told_at_the_start_and_kept_with_the_run(
     [kept] = json.loads((out / "data.json").read_text())["warnings"]
     assert kept.startswith(words)
     assert words in (out / "report.html").read_text()
-    assert "Nothing was found wrong" not in (out / "report.html").read_text()
+    assert "No problems were found" not in (out / "report.html").read_text()
 
 
 def test_written_configuration_runs_again_to_the_same_samples(gan: Gan, trained: Path, tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_an_estimate_says_what_it_does_not_know_and_where_the_minutes_end() -> N
     estimate = Estimate(seconds=8000, seconds_per_step=1.0, measured=5, first_unlike=4000, last_step=1800)
     words = told(estimate, PROGRESS)
     assert "if step 4,000 and other kinds of steps not seen yet take as long" in words
-    assert words.endswith("over at about step 1,800; schedules that end there come with --steps 1800")
+    assert words.endswith("up at about step 1,800; for schedules that end there, use --steps 1800")
 
 
 def test_estimate_and_figures_come_long_before_the_first_tick(gan: Gan, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_name_of_a_line_is_escaped() -> None:
 
 def test_report_of_a_run_without_figures_is_a_page(folder: RunFolder) -> None:
     page = report(folder)
-    assert "Nothing was found wrong." in page.words
+    assert "No problems were found." in page.words
     assert "Reached step 4, after 0.0 minutes" in page.words
     assert not any(tag == "svg" for tag, _ in page.tags)
 
@@ -125,7 +125,7 @@ def test_report_tells_every_alert(folder: RunFolder) -> None:
     page = report(folder)
     assert sum(attributes.get("class") == "alert" for _, attributes in page.tags) == 3
     assert "step 2: second" in page.words
-    assert "Nothing was found wrong" not in page.words
+    assert "No problems were found" not in page.words
 
 
 def test_no_word_of_the_run_becomes_markup(folder: RunFolder) -> None:

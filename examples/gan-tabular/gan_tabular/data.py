@@ -32,11 +32,11 @@ class CsvOptions(TableOptions):
 
     path: Path = Field(description="A CSV file with a header, in UTF-8; it may be gzipped.")
     delimiter: str | None = Field(
-        None, min_length=1, max_length=1, description="What separates cells; found in the first lines when not given."
+        None, min_length=1, max_length=1, description="Separator of cells; detected in the first lines when not given."
     )
     decimal: Decimal = Field(
         "auto",
-        description="What parts the whole of a number from its fraction: a point, a comma, or what the numbers of the file say.",
+        description="Decimal separator: a point, a comma, or (auto) detected from the numbers in the file.",
     )
     categorical: tuple[str, ...] = Field((), description="Columns that are categories whatever they look like.")
     numeric: tuple[str, ...] = Field((), description="Columns that are numbers however few different ones there are.")

@@ -64,7 +64,7 @@ def plain_numbers(cells: Cells, decimal: Decimal, keep: Collection[str], missing
             if any_comma == any_point and cells.delimiter != ";":
                 raise UsageError(
                     f"data path '{cells.source}': the comma in '{column.either}' of column '{column.name}' may be a decimal comma "
-                    "or part thousands; say data.decimal=comma or data.decimal=point, or keep the column as it is "
+                    "or a thousands separator; set data.decimal=comma or data.decimal=point, or keep the column as text "
                     f"with data.categorical={column.name}"
                 )
             comma = any_comma or not any_point

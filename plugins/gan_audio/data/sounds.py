@@ -62,8 +62,8 @@ class Options(SoundOptions):
     )
     labels: bool | Literal["auto"] = Field(
         "auto",
-        description="Classes: by `pattern` where it has the field label, else by top folders; auto: if there are two or more,"
-        " with more sounds in them than beside them. Those beside are skipped.",
+        description="Whether there are classes, from the field label of `pattern` or top folders; auto: if there are two or more,"
+        " with more sounds inside than next to them. Those next to them are skipped.",
     )
     part: Part = "auto"
     pattern: str | None = Field(
@@ -91,8 +91,8 @@ class Options(SoundOptions):
     )
     full_scale: Literal["auto"] | Annotated[float, Field(gt=0.0, le=1e12)] = Field(
         "auto",
-        description="With normalise=none: the value in files that becomes 1, the same for all; what is louder is clipped. auto:"
-        " 1, or the highest value that there is, where files go beyond as those of floating-point numbers can.",
+        description="With normalise=none: the value that becomes 1, the same for all files; louder samples are clipped. auto:"
+        " 1, or the highest value in the data if that is larger, as is possible in floating-point files.",
     )
     loudness_db: float = Field(
         -23.0,

@@ -46,7 +46,7 @@ class Options(BaseOptions):
     range: Range = None
     flip: bool = Field(False, description="Mirror half of the images left to right; wrong for letters and digits.")
     memory_limit_mb: int = Field(
-        8192, ge=1, le=1_048_576, description="Arrays of a .npz file that need more MiB than this are refused."
+        8192, ge=1, le=1_048_576, description="Largest size in MiB of an array in a .npz file; larger ones are refused."
     )
 
 

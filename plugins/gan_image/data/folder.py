@@ -70,8 +70,8 @@ class Options(BaseOptions):
     range: Range = None
     labels: bool | Literal["auto"] = Field(
         "auto",
-        description="Whether top folders name classes; auto: if there are two or more, with more pictures in them than beside"
-        " them. Those beside are skipped.",
+        description="Whether top folders are classes; auto: if there are two or more, with more pictures inside than next to"
+        " them. Those next to them are skipped.",
     )
     part: Part = "auto"
     memory_limit_mb: int = Field(

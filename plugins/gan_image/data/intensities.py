@@ -36,8 +36,8 @@ Range = Annotated[
     BeforeValidator(_numbers),
     AfterValidator(_rising),
     Field(
-        description="The values that become black and white, such as 0,4095, in pictures that are not 8-bit; from the lowest to"
-        " the highest of the whole data set when not given. 8-bit values are 0 to 255 always.",
+        description="Values that become black and white in pictures that are not 8-bit, such as 0,4095. Default: the lowest and"
+        " the highest value of the whole data set. 8-bit values always range from 0 to 255.",
     ),
 ]
 """The option `range` of data sets of images."""

@@ -50,8 +50,8 @@ class Options(BaseOptions):
     )
     labels: bool | Literal["auto"] = Field(
         "auto",
-        description="Classes: by `label_column` where it is given, else by top folders; auto: if there are two or more, with "
-        "more files in them than beside them. Those beside are left out.",
+        description="Whether there are classes, from `label_column` or top folders; auto: if there are two or more, with "
+        "more files inside than next to them. Those next to them are left out.",
     )
     part: Part = "auto"
     files: tuple[Glob, ...] = Field(
