@@ -162,7 +162,7 @@ def test_other_settings_of_a_trained_run_are_refused(refused: Refused, trained: 
     ("error", "words"),
     [
         (ValueError("no such font"), "writer 'toy:sheet' failed with ValueError: no such font"),
-        (OSError(28, "No space left on device"), "there is no space left on the disk"),
+        (OSError(28, "No space left on device"), "no space is left on the disk"),
     ],
 )
 def test_samples_that_cannot_be_written_leave_nothing_in_the_way(

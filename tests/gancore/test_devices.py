@@ -28,7 +28,7 @@ def test_default_for_a_processor_takes_the_place_of_that_for_a_gpu() -> None:
     options, notes = suit(Widths(), "cpu", "architecture")
     assert (options.width, options.depth) == (12, 3)
     assert [n.partition(" ")[0] for n in notes] == ["architecture.width=12"]
-    assert "where 64, which a GPU gets, takes many times as long" in notes[0]
+    assert "64, the default on a GPU, would take many times as long" in notes[0]
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])

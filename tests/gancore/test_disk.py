@@ -24,7 +24,7 @@ def failure(number: int, path: Path | None = None) -> OSError:
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (errno.ENOSPC, "no space left on the disk"),
+        (errno.ENOSPC, "no space is left on the disk"),
         (errno.EFBIG, "exceed the maximum file size"),
         (errno.EROFS, "the file system is read-only"),
         (errno.ENOENT, "the folder is gone"),
@@ -42,7 +42,7 @@ def test_error_of_the_system_is_told_with_what_to_do(number: int, words: str) ->
 def test_full_disk_is_found_behind_what_a_library_raises() -> None:
     raised = RuntimeError("cannot encode")
     raised.__context__ = failure(errno.ENOSPC)
-    assert "no space left" in str(disk.write_error(raised, "a sheet"))
+    assert "no space is left" in str(disk.write_error(raised, "a sheet"))
     raised.__context__ = failure(errno.ENOENT)
     assert disk.write_error(raised, "a sheet") is None
 

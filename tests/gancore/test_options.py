@@ -74,7 +74,7 @@ class Plain(Options):
         pytest.param("count", 10**5000, "not a number of about 5,001 digits", id="5000-digits"),
         ("share", float("inf"), "finite number"),
         ("several", [float("nan")], "finite number"),
-        ("name", "a\0b", "has a NUL character in it"),
+        ("name", "a\0b", "contains a NUL character"),
         ("name", "caf\udce9", "is not text in UTF-8"),
         ("place", "a\0b", "contains a NUL character, which no file name can"),
         ("place", "caf\udce9", "rename it"),

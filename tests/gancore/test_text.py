@@ -40,7 +40,7 @@ def test_long_values_are_shown_by_their_beginning() -> None:
     ("path", "words"),
     [
         ("", "a folder '' is empty; give a file or folder"),
-        ("a\0b", "a folder 'a\\x00b' has a NUL character in it"),
+        ("a\0b", "a folder 'a\\x00b' contains a NUL character"),
         (
             "caf\udce9",
             "a folder 'caf\\xe9' is not text in UTF-8, in which a run keeps the names of its files; rename it",

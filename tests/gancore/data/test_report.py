@@ -19,7 +19,7 @@ def test_skipped_files_are_summed_up_by_reason() -> None:
     [
         (["too long (3.25 s, 52,000 samples) with long=skip", "too long (9 s, 144,000 samples) with long=skip"],
          {"too long with long=skip": 2}),
-        (["column 'a': 'x' is no number", "column 'a': 'y' is no number"], {"column …: … is no number": 2}),
+        (["column 'a': 'x' is not a number", "column 'a': 'y' is not a number"], {"column …: … is not a number": 2}),
         (["has 3 cells instead of 4", "has 5 cells instead of 4", "empty"], {"has … cells instead of …": 2, "empty": 1}),
         (["larger than 256 MiB"] * 2, {"larger than 256 MiB": 2}),
         (["(12)"], {"(12)": 1}),
