@@ -264,7 +264,7 @@ def export(
     label: Annotated[
         str | None,
         typer.Option(
-            "--class", metavar="CLASS", help="Class of what the model makes, by name or index, where there are classes."
+            "--class", metavar="CLASS", help="Class that the exported model generates, by name or index, if there are classes."
         ),
     ] = None,
     step: Annotated[
@@ -272,7 +272,7 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a run's generator as a model of another library, such as a folder that transformers opens, where it is one."""
+    """Export a run's generator to another library that has its architecture, such as a GPT-2 to transformers."""
     import gancore
 
     files = gancore.load(run, device="cpu", step=step).export(out, label)
