@@ -264,7 +264,9 @@ def export(
     label: Annotated[
         str | None,
         typer.Option(
-            "--class", metavar="CLASS", help="Class that the exported model generates, by name or index, if there are classes."
+            "--class",
+            metavar="CLASS",
+            help="Class that the exported model generates, by name or index, if there are classes.",
         ),
     ] = None,
     step: Annotated[

@@ -285,7 +285,7 @@ def test_other_training_data_than_those_of_the_run_are_noted(run, look, lines, w
     config.write_text(re.sub(r'path = ".*train\.txt"', f'path = "{other}"', config.read_text()))
     write_points(other, lines, centre=0.25 if lines == 40 else 0.0)
     found, _ = look(folder)
-    assert any(f"not those that the run was trained on ({words})" in note for note in found.notes)
+    assert any(f"the data have changed since the run was trained ({words})" in note for note in found.notes)
 
 
 def test_training_data_that_have_changed_are_an_error(run):

@@ -25,7 +25,7 @@ Write = Callable[..., Path]
         (b"a,b\n", "no row below it"),
         (b"a,b\n1,2\n", "1 row fits"),
         (b"a,b\n1\n2\n3\n", "no row fits .* line 2 has 1 cell instead of 2"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "no text file"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "not a text file"),
         (b"a,b\n1,2\n\xff\xfe,3\n", "line 3 is not UTF-8"),
         ("a,b\n1,2\nétage élevé,3\n".encode("latin-1"), "line 3 is not UTF-8 text; .*WINDOWS-1252: convert it: iconv"),
         ("a,b\n1,2\n3,4\n".encode("utf-16"), "it is in UTF-16, and only UTF-8 is read; convert it: iconv -f UTF-16"),

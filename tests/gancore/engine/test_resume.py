@@ -218,7 +218,7 @@ def test_changed_data_are_refused_unless_they_are_asked_for(tmp_path, kind):
     before, after, words = CHANGES[kind]
     run = begin(tmp_path / "run", 11, TOY, listeners=[Interrupter(6)]).folder
     edit(run, before, after)
-    with pytest.raises(CheckpointError, match=rf"{words}; put back .*gan resume {run} --changed-data"):
+    with pytest.raises(CheckpointError, match=rf"{words}; restore .*gan resume {run} --changed-data"):
         go_on(run)
     with pytest.warns(UserWarning, match=f"continuing with changed data, as requested: {words}"):
         assert go_on(run, changed_data=True).outcome == "completed"

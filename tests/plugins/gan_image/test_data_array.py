@@ -159,12 +159,12 @@ def test_arrays_that_are_no_images_are_refused(tmp_path, array, words):
     ("dtype", "low", "high", "words"),
     [
         ("bool", 0, 1, None),
-        ("int16", -1000, 1000, "int16 pictures with values -1,000 to 1,000, made 0 to 255"),
+        ("int16", -1000, 1000, "int16 pictures with values -1,000 to 1,000, scaled to 0 to 255"),
         ("uint16", 0, 4095, "uint16 pictures with values 0 to 4,095, scaled to 0 to 255"),
-        ("int64", 0, 255, "int64 pictures with values 0 to 255, made 0 to 255"),
-        ("float16", 0, 1, "float16 pictures with values 0 to 1, made 0 to 255"),
-        ("float32", -1, 1, "float32 pictures with values -1 to 1, made 0 to 255"),
-        ("float64", 0, 255, "float64 pictures with values 0 to 255, made 0 to 255"),
+        ("int64", 0, 255, "int64 pictures with values 0 to 255, scaled to 0 to 255"),
+        ("float16", 0, 1, "float16 pictures with values 0 to 1, scaled to 0 to 255"),
+        ("float32", -1, 1, "float32 pictures with values -1 to 1, scaled to 0 to 255"),
+        ("float64", 0, 255, "float64 pictures with values 0 to 255, scaled to 0 to 255"),
     ],
 )
 def test_numbers_of_every_type_are_spread_by_the_range_of_all_images(tmp_path, suffix, dtype, low, high, words):

@@ -70,10 +70,10 @@ def deep_tiff(values):
     ("low", "high", "dtype", "suffix", "words"),
     [
         (0, 4095, "uint16", "png", "16-bit pictures with values 0 to 4,095, scaled to 0 to 255"),
-        (0, 65535, "uint16", "png", "16-bit pictures with values 0 to 65,535, made 0 to 255"),
-        (-1000, 1000, "int32", "tif", "32-bit pictures with values -1,000 to 1,000, made 0 to 255"),
-        (-1.0, 1.0, "float32", "tif", "floating-point pictures with values -1 to 1, made 0 to 255"),
-        (0.0, 0.5, "float32", "tif", "floating-point pictures with values 0 to 0.5, made 0 to 255"),
+        (0, 65535, "uint16", "png", "16-bit pictures with values 0 to 65,535, scaled to 0 to 255"),
+        (-1000, 1000, "int32", "tif", "32-bit pictures with values -1,000 to 1,000, scaled to 0 to 255"),
+        (-1.0, 1.0, "float32", "tif", "floating-point pictures with values -1 to 1, scaled to 0 to 255"),
+        (0.0, 0.5, "float32", "tif", "floating-point pictures with values 0 to 0.5, scaled to 0 to 255"),
     ],
 )
 def test_values_of_a_data_set_are_spread_by_its_own_range_which_is_said(photos, low, high, dtype, suffix, words):
