@@ -56,7 +56,7 @@ def _films(settings: Settings, folder: RunFolder) -> list[Path]:
     try:
         found: Any = checkpoint.newest(folder.checkpoints)[0]
     except CheckpointError as error:
-        raise CheckpointError(f"{error}; a film is made once something was saved") from error
+        raise CheckpointError(f"{error}; an animation needs a saved checkpoint") from error
     spec = resolve(settings.data.found.record.spec).model_validate(found.state["spec"])
     return make_films(settings, spec, folder)
 
