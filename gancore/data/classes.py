@@ -16,6 +16,8 @@ from pydantic import Field
 from gancore.data.report import Skipped
 from gancore.errors import UsageError
 
+LONGEST = 30
+"""As many letters of a class's name are shown in a line."""
 Labels = bool | Literal["auto"]
 
 Part = Annotated[
@@ -194,6 +196,12 @@ def _by_class(
         tuple(paths[number][0] for number in within),
         tuple(Skipped(names[number], "beside the folders that name the classes") for number in beside),
     )
+
+
+def classes_in_words(names: Sequence[str]) -> str:
+    """`9 classes (cats, dogs, fish and 6 more)`, for a line on the data; empty where there are none."""
+    short = [name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name in names]
+    return f"{len(names):,} class{'' if len(names) == 1 else 'es'} ({_listed(short)})" if names else ""
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ import torch
 from gancore import checkpoint, distributed
 from gancore.components import DataSource, ProgressReport
 from gancore.data.batch import Batch
+from gancore.data.classes import classes_in_words
 from gancore.data.fingerprint import Fingerprint, fingerprint
 from gancore.data.first_look import look_at
 from gancore.data.held_out import both_parts
@@ -243,8 +244,8 @@ class Session:
         counts = {n: sum(p.numel() for p in player.parameters) for n, player in self.players.items()}
         self._notify("gan_run_started", RunStarted(
             folder=self.folder.path, config=self.settings.dump(), step=self.state.step, steps=self.config.steps,
-            parameters=counts, data=report.summary(), device=str(self.device), warnings=doubts,
-            notes=self.settings.notes,
+            parameters=counts, data="; ".join(filter(None, (report.summary(), classes_in_words(self.spec.classes)))),
+            device=str(self.device), warnings=doubts, notes=self.settings.notes,
         ))  # fmt: skip
         for doubt in doubts:
             warnings.warn(doubt, stacklevel=2)

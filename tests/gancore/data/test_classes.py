@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gancore.data.classes import lay_out, number_classes
+from gancore.data.classes import classes_in_words, lay_out, number_classes
 from gancore.errors import UsageError
 
 
@@ -114,3 +114,17 @@ def test_classes_are_numbered_in_the_order_of_their_names():
     assert number_classes(["b", "b"], labels="auto", source="data", todo="") == ((), None)
     with pytest.raises(UsageError, match="at least two classes, but there is only 'b'; sort them"):
         number_classes(["b", "b"], labels=True, source="data", todo="sort them")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((), ""),
+        (("a",), "1 class (a)"),
+        (("a", "b"), "2 classes (a and b)"),
+        (tuple("abcdefghi"), "9 classes (a, b, c and 6 more)"),
+        (("x" * 31, "b"), f"2 classes ({'x' * 30}... and b)"),
+    ],
+)
+def test_classes_are_counted_and_the_first_named(names, words):
+    assert classes_in_words(names) == words

@@ -28,6 +28,7 @@ class Listener:
     @gancore.hookimpl
     def gan_run_started(self, event):
         self.heard.append(("started", event.step))
+        self.data = event.data
 
     @gancore.hookimpl
     def gan_tick(self, event):
@@ -58,6 +59,14 @@ def run(folder, steps, listener=None, **options):
         plugin="toy", registry=toys.new_registry(), out=folder, steps=steps,
         options={**toys.SMALL, **options}, listeners=[listener] if listener else [],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_run_says_which_classes_its_data_have(tmp_path, labels):
+    listener = Listener()
+    run(tmp_path / "run", 1, listener, **{"data.labels": labels})
+    names = toys.CLASSES
+    assert listener.data.endswith(f"; {len(names)} classes ({', '.join(names[:-1])} and {names[-1]})") == labels
 
 
 def rows(folder):
