@@ -118,7 +118,7 @@ def evaluate(
     else:
         reference, source, rows = "training set", train_source, parts.train
         notes.append(
-            "real: the training set, for nothing was held out; a generator that copies it looks perfect. Train with "
+            "real: the training set, because nothing was held out; a generator that copies it looks perfect. Train with "
             "held_out=0.1, or give other data"
         )
     if reference == "training set":

@@ -129,8 +129,11 @@ def facts(event: Tick | Progress) -> list[tuple[str, str]]:
     ]
     if "health/spread" in s:
         rows[-1] = ("health", f"{rows[-1][1]} (spread {s['health/spread']:.0%} of real)")
-    shown = ("discriminator/", "generator/", "health/")
-    others = {k: v for k, v in s.items() if not k.startswith(shown)}
+    if not any(key.endswith("/loss") for key in s):  # as while only likelihood is trained, which has figures of its own
+        rows = [row for row in rows if row[0] not in ("loss", "logits")]
+        others = {k: v for k, v in s.items() if not k.startswith("health/") and not k.endswith("/grad_norm")}
+    else:
+        others = {k: v for k, v in s.items() if not k.startswith(("discriminator/", "generator/", "health/"))}
     return rows + [(k, f"{v:.3g}") for k, v in list(others.items())[:6]]
 
 

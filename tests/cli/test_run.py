@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 from typer.testing import Result
 
-from gan_cli.training import Panelled, Plain, about, number, opening, told
+from gan_cli.training import Panelled, Plain, about, facts, number, opening, told
 from gan_cli.waiting import duration, waiting
 from gancore.engine.events import Estimate, Progress, RunStarted
 
@@ -238,6 +238,15 @@ def test_a_guess_before_the_first_step_is_told_as_one_and_without_figures(capsys
         said := capsys.readouterr().err
     )
     assert "loss" not in said
+
+
+def test_where_there_are_no_losses_the_figures_of_the_players_are_shown_instead() -> None:
+    shown = dict(facts(replace(PROGRESS, scalars={"generator/nll": 12.5, "generator/grad_norm": 1.0})))
+    assert shown["generator/nll"] == "12.5"
+    assert not {"loss", "logits", "generator/grad_norm"} & shown.keys()
+    shown = dict(facts(replace(PROGRESS, scalars={"generator/nll": 12.5, "generator/loss": 0.5})))
+    assert shown["loss"] == "D -  G 0.5"
+    assert "generator/nll" not in shown
 
 
 def test_an_estimate_says_what_it_does_not_know_and_where_the_minutes_end() -> None:

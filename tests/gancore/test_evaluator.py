@@ -145,7 +145,7 @@ def test_without_other_data_real_samples_are_of_the_training_set_and_that_is_sai
     assert len(rows(material.real.x)) == 40
     assert rows(material.real.x) < rows(material.train.x)
     assert (found.protocol.reference, found.protocol.reference_size) == ("training set", 64)
-    assert any("training set, for nothing was held out" in note for note in found.notes)
+    assert any("training set, because nothing was held out" in note for note in found.notes)
 
 
 def test_what_the_run_held_out_is_the_reference_and_is_not_among_the_training_samples(run, look):

@@ -249,11 +249,11 @@ def _reason(tune: Tune, grid: Grid, bars: int, cut: bool, min_notes: int, min_tr
     if cut:
         return f"none of its phrases has {min_notes} notes or more in {min_tracks} or more of the tracks"
     if bars:
-        return f"bars of {meter} in a row: at most {bars} where {grid.bars} are needed"
+        return f"too short (at most {bars} of {grid.bars} bars of {meter} in a row)"
     found = dict.fromkeys(
         f"{upper}/{lower}" for upper, lower in zip(tune.numerator.tolist(), tune.denominator.tolist(), strict=True)
     )
-    return f"it is in {', '.join(list(found)[:4]) or '4/4'}, not in {meter}"
+    return f"in another meter ({', '.join(list(found)[:4]) or '4/4'}, not {meter})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def assign(tune: Tune, rule: Rule, names: Sequence[str]) -> list[int]:
     melodic = [number for number, part in enumerate(tune.parts) if not part.drums]
     if rule == "order":
         if len(melodic) < len(pitched):
-            raise DataError(f"tracks with notes, drums apart: {len(melodic)} where {len(pitched)} are needed")
+            raise DataError(f"too few tracks ({len(melodic)} with notes apart from drums, {len(pitched)} needed)")
         for part, number in zip(melodic, pitched, strict=False):
             places[part] = number
     elif rule == "merged":
