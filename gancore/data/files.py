@@ -141,8 +141,8 @@ def _hidden(part: str) -> bool:
 
 
 def _printable(name: str) -> str:
-    """The name without the bytes that are no text, which could not be printed or stored as JSON."""
-    return os.fsencode(name).decode("utf-8", "replace")
+    """The name with bytes that are no text spelt out (`caf\\xe9`), as these could not be printed or stored as JSON; two names stay two."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def file_fingerprint(status: os.stat_result) -> str:

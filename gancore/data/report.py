@@ -65,6 +65,7 @@ def by_reason(skipped: Iterable[Skipped]) -> dict[str, int]:
     """How many were skipped for each reason, the most frequent first.
 
     Reasons that differ by numbers and quoted words alone are one: of `too long (3.1 s)` and `too long (9.4 s)` is left `too long`.
+    What they have in common is told as it is.
     """
     exact: Counter[str] = Counter()
     for one in skipped:
@@ -75,12 +76,19 @@ def by_reason(skipped: Iterable[Skipped]) -> dict[str, int]:
         kind = _general(reason)
         counts[kind] += count
         forms.setdefault(kind, []).append(reason)
-    return {
-        forms[kind][0] if len(forms[kind]) == 1 else kind: count
-        for kind, count in sorted(counts.items(), key=lambda pair: -pair[1])
-    }
+    return {_told(kind, forms[kind]): count for kind, count in sorted(counts.items(), key=lambda pair: -pair[1])}
+
+
+def _told(kind: str, forms: list[str]) -> str:
+    if len(forms) == 1:
+        return forms[0]
+    without = set(map(_without_brackets, forms))
+    return without.pop() if len(without) == 1 else kind
+
+
+def _without_brackets(reason: str) -> str:
+    return re.sub(r"\s*\([^()]*\d[^()]*\)", "", reason) or reason
 
 
 def _general(reason: str) -> str:
-    without = re.sub(r"\s*\([^()]*\d[^()]*\)", "", reason)
-    return re.sub(r"'[^']*'|\d[\d.,]*(?<=\d)", "…", without) or reason
+    return re.sub(r"'[^']*'|\d[\d.,]*(?<=\d)", "…", _without_brackets(reason)) or reason

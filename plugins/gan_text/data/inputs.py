@@ -76,7 +76,7 @@ class Problems:
         """The list for a `ScanReport`: what is not named is counted in its last line."""
         more = self.count - len(self.listed)
         files = sum(count > LISTED_IN_FILE for count in self.per_file.values())
-        reason = f"{more:,} more in {files:,} of these files" if files else f"{more:,} more"
+        reason = f"more in {files:,} of these files" if files else "more"
         rest = Skipped("others", reason, max(1, more))
         return (*self.listed, *([rest] if more else []))
 

@@ -22,6 +22,7 @@ def test_skipped_files_are_summed_up_by_reason() -> None:
         (["column 'a': 'x' is not a number", "column 'a': 'y' is not a number"], {"column …: … is not a number": 2}),
         (["has 3 cells instead of 4", "has 5 cells instead of 4", "empty"], {"has … cells instead of …": 2, "empty": 1}),
         (["larger than 256 MiB"] * 2, {"larger than 256 MiB": 2}),
+        (["not UTF-8 (byte 3); say -f CP-1252", "not UTF-8 (byte 8); say -f CP-1252"], {"not UTF-8; say -f CP-1252": 2}),
         (["(12)"], {"(12)": 1}),
     ],
 )  # fmt: skip
