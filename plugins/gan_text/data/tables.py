@@ -13,7 +13,9 @@ from gan_text.data.inputs import BLOCK, USUAL, Input, Reader, Texts, texts_of
 from gancore.errors import DataError
 
 MARKS = ",;\t|"
-"""What may separate cells, unless the first line says another (`sep=:`)."""
+"""What may separate cells, unless the first line says another (`sep=:`) ..."""
+RARE_MARKS = ":^~#!\x01\x1f"
+"""... or only one of these gives the names that are looked for, and as many cells in most lines."""
 
 _LOOKED_AT = 100
 # The first line that Excel takes for the separator.
@@ -196,13 +198,17 @@ def _mark(lines: Sequence[str], reader: Reader, usual: str) -> str:
     best = max(found, key=found.__getitem__)
     if found[best]:
         return best
-    alike = {
-        form.mark: sum(len(form.cells(line)) == len(headers[form.mark]) for line in lines)
-        for form in forms
-        if len(headers[form.mark]) > 1
-    }
-    best = max(alike, key=alike.__getitem__, default=usual)
-    return best if 2 * alike.get(best, 0) > len(lines) else usual
+    rare = [_Form(mark) for mark in RARE_MARKS if wanted & {name.casefold() for name in _Form(mark).cells(lines[0])}]
+    for some in (rare, forms):
+        alike = {
+            form.mark: sum(len(form.cells(line)) == width for line in lines)
+            for form in some
+            if (width := len(form.cells(lines[0]))) > 1
+        }
+        best = max(alike, key=alike.__getitem__, default=usual)
+        if 2 * alike.get(best, 0) > len(lines):
+            return best
+    return usual
 
 
 # --- columns ----------------------------------------------------------------------------------------------------------

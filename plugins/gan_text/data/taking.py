@@ -22,7 +22,7 @@ from gancore.errors import DataError, UsageError
 SUPPORTED = "plain text (.txt, .md ...), .jsonl, .csv and .tsv files in UTF-8, folders and .zip archives of them"
 MOST_CLASSES = 10_000
 
-_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_NUMBER = re.compile(r"-?\d+([.,]\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,7 @@ class Taken:
                 )
             return None, ()
         numbers = all(_NUMBER.fullmatch(name) for name in self.classes)
-        names = sorted(self.classes, key=lambda name: (float(name) if numbers else 0.0, name))
+        names = sorted(self.classes, key=lambda name: (float(name.replace(",", ".")) if numbers else 0.0, name))
         place = np.empty(len(names), np.int64)
         place[[self.classes[name] for name in names]] = np.arange(len(names))
         return place[np.concatenate(self.labels)], tuple(names)

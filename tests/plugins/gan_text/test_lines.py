@@ -130,6 +130,12 @@ def test_first_line_of_excel_names_the_separator(file):
     assert texts_of(open_(file("sep=:\nid:text\n1:a\n", "t.csv"))) == ["a"]
 
 
+@pytest.mark.parametrize("mark", ":^~#")
+def test_separators_that_are_rare_are_known_by_the_names_of_columns(file, mark):
+    assert texts_of(open_(file(f"id{mark}text\n1{mark}a\n2{mark}b, c\n", "t.csv"))) == ["a", "b, c"]
+    assert texts_of(open_(file(f"my{mark}text\na\nb\nc\n", "t.csv"))) == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize(
     "header", ["id,TEXT", "id, text", '"id","Text"', "\ufeffid,text", '\ufeff"id", "text"', "text,id"]
 )
