@@ -47,6 +47,22 @@ def whole_tracks(data: bytes, *, programs: bool = True) -> bytes:
     return b"".join([*parts, data[kept:]]) if parts else data
 
 
+def with_all_tracks(data: bytes) -> tuple[bytes, bool]:
+    """The first MIDI file in `data`, whose header tells of all its tracks, and whether another one follows it.
+
+    The parser reads no more tracks than the header tells of.
+    """
+    at, count = 14, 0
+    while at + 8 <= len(data) and data[at : at + 4] != b"MThd":
+        count += data[at : at + 4] == b"MTrk"
+        at += 8 + int.from_bytes(data[at + 4 : at + 8], "big")
+    joined = data[at : at + 4] == b"MThd"
+    data = data[:at] if joined else data
+    if int.from_bytes(data[10:12], "big") < count <= 0xFFFF:
+        data = data[:10] + count.to_bytes(2, "big") + data[12:]
+    return data, joined
+
+
 def _has_late_programs(data: bytes, begin: int, end: int) -> bool:
     """Whether a program may change after a note; there are other bytes of the same value."""
     note = _NOTE.search(data, begin, end)

@@ -312,6 +312,8 @@ def _cut(files: Sequence[tuple[Entry, Tune, list[int]]], options: Options, used:
         for part, place in zip(tune.parts, own, strict=True):
             if place >= 0:
                 programs[place][part.program] += 1
+        if tune.joined:
+            skipped.append(Skipped(entry.name, "in part: other MIDI files follow the first one in it"))
         if len(tune.meter_start) > 1 and (other := quarters_elsewhere(tune, grid)):
             skipped.append(Skipped(entry.name, f"in part: {float(other):g} quarter notes are not in {options.meter}"))
     return _Chunk(

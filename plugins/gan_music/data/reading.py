@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import symusic
 
-from gan_music.data.chunks import whole_tracks
+from gan_music.data.chunks import whole_tracks, with_all_tracks
 from gancore.errors import DataError
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -57,7 +57,8 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Tune:
     """What a file holds. `meter_start` (ticks), `numerator` and `denominator` `[signatures]` are its time signatures;
-    `tempo`, the first, is in quarter notes a minute; of several at one tick the last holds."""
+    `tempo`, the first, is in quarter notes a minute; of several at one tick the last holds. `joined`: other MIDI files follow in
+    the same file, which are not read."""
 
     ticks_per_quarter: int
     parts: tuple[Part, ...]
@@ -65,6 +66,7 @@ class Tune:
     numerator: Column
     denominator: Column
     tempo: float
+    joined: bool = False
 
     @property
     def note_count(self) -> int:
@@ -80,11 +82,14 @@ def read_tune(data: bytes, *, by_program: bool = False) -> Tune:
     Raises DataError whose message completes "the file is skipped: ...".
     """
     if data[:4] == b"RIFF" and data[8:12] == b"RMID":
-        data = data[20:]
+        data = _unwrapped(data)
     if data[:4] != b"MThd":
         raise DataError("empty" if not data else "not a MIDI file")
     if data[8:10] == b"\0\2":
         raise DataError("it is of type 2, a set of independent patterns; only types 0 and 1 are read")
+    if len(data) >= 10 and data[8:10] > b"\0\2":
+        raise DataError(f"it is of type {int.from_bytes(data[8:10], 'big'):,}; only types 0 and 1 are read")
+    data, joined = with_all_tracks(data)
     data = whole_tracks(data, programs=not by_program)
     score = _parse(data)
     if score.tpq <= 0:
@@ -112,7 +117,17 @@ def read_tune(data: bytes, *, by_program: bool = False) -> Tune:
         numerator=meters["numerator"],
         denominator=meters["denominator"],
         tempo=_tempo(score, data),
+        joined=joined,
     )
+
+
+def _unwrapped(data: bytes) -> bytes:
+    """The MIDI file in a RIFF wrapper, before which other chunks may stand."""
+    at = 12
+    while at + 8 <= len(data) and data[at : at + 4] != b"data":
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + length + length % 2
+    return data[at + 8 :]
 
 
 def _parse(data: bytes) -> Any:

@@ -153,6 +153,31 @@ def test_riff_wrapper_is_looked_through():
     assert read_tune(wrapped).note_count == 72
 
 
+def test_other_chunks_may_stand_before_the_tune_in_a_riff_wrapper():
+    listed = b"LIST" + (15).to_bytes(4, "little") + b"INFOINAM\3\0\0\0abc" + b"\0"
+    body = b"RMID" + listed + b"data" + len(TUNE).to_bytes(4, "little") + TUNE
+    assert read_tune(b"RIFF" + len(body).to_bytes(4, "little") + body).note_count == 72
+
+
+def test_tracks_that_the_header_does_not_count_are_read():
+    tracks = int.from_bytes(TUNE[10:12], "big")
+    assert tracks > 1
+    assert read_tune(TUNE[:10] + b"\0\1" + TUNE[12:]).note_count == 72
+
+
+def test_tune_that_others_follow_in_one_file_is_used_in_part_and_said_to_be(tmp_path):
+    (tmp_path / "a.mid").write_bytes(TUNE + TUNE)
+    source = open_(tmp_path)
+    assert source.names == ("a.mid",)
+    reasons = [one.reason for one in source.report.skipped]
+    assert reasons == ["in part: other MIDI files follow the first one in it"]
+
+
+def test_types_beyond_2_are_refused_in_words():
+    with pytest.raises(DataError, match=r"^it is of type 259; only types 0 and 1 are read$"):
+        read_tune(TUNE[:8] + b"\1\3" + TUNE[10:])
+
+
 def test_meter_and_tempo_of_nothing_do_no_harm(tmp_path):
     head = chunk([(0, b"\xff\x58\x04\0\xff\x18\x08"), (0, b"\xff\x51\x03\0\0\0")])
     notes = chunk([(0, bytes([0x90, 60, 90])), (480, bytes([0x80, 60, 0]))])
