@@ -132,8 +132,10 @@ def open_file(entry: Entry) -> IO[bytes]:
 def _by_soundfile(opened: Any, *, exact: bool) -> Iterator[Floats]:
     frames = max(1, _BLOCK // opened.channels)
     count = 0
-    while True:
-        block = opened.read(frames, dtype="float32", always_2d=True)
+    # A FLAC decoder takes for damage what stands behind the last frame, such as a tag.
+    told = opened.frames if opened.format == "FLAC" and 0 < opened.frames < 2**62 else 2**62
+    while count < told:
+        block = opened.read(min(frames, told - count), dtype="float32", always_2d=True)
         count += len(block)
         if len(block):
             yield block

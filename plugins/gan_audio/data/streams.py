@@ -106,11 +106,13 @@ def _reader(head: bytes) -> Reader | None:
 def _container(file: IO[bytes], at: int, size: int, seconds: float) -> tuple[list[Stream], int] | None:
     """The streams of the container that begins at a place, and where it ends; None where none does."""
     begin = at
-    if not at and (place := _behind_tag(file)):  # of FLAC files, some have one
+    if not at and (place := _behind_tag(file)):  # some have one, for players that know MP3
         at = place
     reader = _reader(_at(file, at, 16))
-    if reader is None or (begin != at and reader is not _flac):
+    if reader is None:
         return None
+    if reader is not _flac:  # libsndfile subtracts the tag from a length that does not count it
+        begin = at
     stop, missing = reader(file, at, size)
     inside = _mpeg_in_wav(file, at, stop, seconds) if reader is _wav and not missing else []
     return inside or [Stream(begin, stop, missing)], stop
@@ -150,8 +152,13 @@ def _end(file: IO[bytes], at: int, place: int, length: int, size: int, order: st
 
 
 def _next(file: IO[bytes], places: Iterable[int], stop: int) -> int:
-    """The first of some places at which another container begins; else `stop`."""
-    return next((at for at in places if _reader(_at(file, at, 16))), stop)
+    """The first of some places at which another container begins, perhaps after zeros that fill a block; else `stop`."""
+    for at in places:
+        part = _at(file, at, _SEARCH)
+        for begin in (at, at + len(part) - len(part.lstrip(b"\0"))):
+            if _reader(_at(file, begin, 16)):
+                return begin
+    return stop
 
 
 def _wav(file: IO[bytes], at: int, size: int) -> tuple[int, str]:

@@ -74,6 +74,22 @@ def test_files_that_were_joined_are_read_one_after_the_other(folder, format, cou
     assert np.abs(found - np.tile(FLOATS[:count], 3)).max() <= (1 / 128 if format == "WAV" else 0)
 
 
+@pytest.mark.parametrize("content", [WAV, FLAC, encoded(format="AIFF")])
+def test_zeros_between_files_that_were_joined_hide_none_of_them(folder, content):
+    (folder / "a.wav").write_bytes(content + bytes(1000) + content)
+    [found] = heard(folder)
+    assert np.array_equal(found, np.tile(FLOATS, 2))
+
+
+@pytest.mark.parametrize("content", [WAV, FLAC])
+def test_tags_before_and_behind_the_samples_change_nothing(folder, content):
+    tag = b"ID3\3\0\0\0\0\x08\0" + bytes(1024)
+    (folder / "a.wav").write_bytes(tag + content)
+    (folder / "b.wav").write_bytes(content + b"TAG" + b"\xffy" * 62 + b"z")
+    for found in heard(folder):
+        assert np.array_equal(found, FLOATS)
+
+
 @pytest.mark.parametrize("content", [OGG, OPUS, MP3])
 def test_chained_streams_are_as_long_as_all_of_their_links(folder, content):
     (folder / "a").write_bytes(content)
