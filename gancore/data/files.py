@@ -141,7 +141,7 @@ def _hidden(part: str) -> bool:
 
 
 def _printable(name: str) -> str:
-    """The name with bytes that are no text spelt out (`caf\\xe9`), as these could not be printed or stored as JSON; two names stay two."""
+    """The name with bytes that are no text spelt out (`caf\\xe9`): they cannot be printed or stored as JSON. Two names stay two."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
