@@ -322,7 +322,7 @@ def newest_usable(folder: Path, use: Callable[[Checkpoint], T]) -> tuple[T, list
             back would not undo the change.
     """
     problems: list[CheckpointError] = []
-    for _, path in _steps(folder):
+    for path in _newest_first(folder):
         try:
             return use(verify(path)), problems
         except ChangedError:
@@ -341,6 +341,14 @@ def newest_usable(folder: Path, use: Callable[[Checkpoint], T]) -> tuple[T, list
         listed = "; ".join(map(str, problems))
         raise CheckpointError(f"no checkpoint in '{folder}' can be used: {listed}")
     raise CheckpointError(f"there is no checkpoint in '{folder}'; the run ended before its first was saved")
+
+
+def _newest_first(folder: Path) -> Iterator[Path]:
+    """Checkpoints, and in the end those that have come meanwhile: a training takes old ones away as it saves new ones."""
+    seen: set[Path] = set()
+    while new := [path for _, path in _steps(folder) if path not in seen]:
+        seen.update(new)
+        yield from new
 
 
 def clean(folder: Path) -> None:

@@ -33,6 +33,8 @@ def check_fits(module: nn.Module, tensors: Mapping[str, Tensor], what: str, orig
             f"{place}the saved {what} does not fit the network of this configuration ({'; '.join(details)}); put back what was "
             "changed in config.toml"
         )
+    if below := [k for k, v in tensors.items() if k.rpartition(".")[2] == "running_var" and bool((v < 0).any())]:
+        raise CheckpointError(f"{place}the saved {what} has variances below zero, in {', '.join(below[:3])}")
     if bad := not_finite(tensors, oddities(module)):
         raise CheckpointError(f"{place}the saved {what} has numbers that are not finite, in {', '.join(bad[:3])}")
 

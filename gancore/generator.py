@@ -312,6 +312,10 @@ def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> _Sa
         ) from error
     try:
         game = build_game(settings, spec)
+    except UsageError as error:
+        raise MisfitError(
+            f"checkpoint '{found.path}': no networks can be made for its sample spec ({error})"
+        ) from error
     except GanError:
         raise
     except Exception as error:

@@ -54,6 +54,8 @@ def set_lr(optimizer: optim.Optimizer, lr: float) -> None:
 
 # --- what was saved ---------------------------------------------------------------------------------------------------
 
+_SQUARES = ("exp_avg_sq", "square_avg")
+"""What optimizers remember that they take the root of."""
 Kinds = dict[str, bool]
 """What an optimizer remembers of a parameter, by name: whether it is as large as the parameter, or else one number."""
 
@@ -101,14 +103,22 @@ def read_state(
             raise _other_kind(options, values, who)
         read[number] = {
             name: _read_value(
-                value, parameters[number], kinds[name], step, f"{who}: {name} of parameter {number}", lazy
+                value,
+                parameters[number],
+                kinds[name],
+                step,
+                f"{who}: {name} of parameter {number}",
+                lazy=lazy,
+                squares=name in _SQUARES,
             )
             for name, value in values.items()
         }
     return {"state": read, "param_groups": now}
 
 
-def _read_value(value: Any, parameter: Tensor, alike: bool, step: int, where: str, lazy: bool) -> Tensor | None:
+def _read_value(
+    value: Any, parameter: Tensor, alike: bool, step: int, where: str, *, lazy: bool, squares: bool
+) -> Tensor | None:
     if value is None and lazy:
         return None
     words = f"the saved optimizer of the {where}"
@@ -119,9 +129,11 @@ def _read_value(value: Any, parameter: Tensor, alike: bool, step: int, where: st
         found = f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
         raise CheckpointError(f"{words} is {found}, expected {str(dtype).removeprefix('torch.')} {list(shape)}")
     if not alike:
-        if not 0 < float(value) <= step:
+        if not 0 < float(value) <= step or float(value) % 1:
             raise CheckpointError(f"{words} is {float(value):g}, in a checkpoint of step {step}")
         return value.clone()
+    if squares and bool((value < 0).any()):
+        raise CheckpointError(f"{words} has numbers below zero, which are means of squares")
     return torch.empty_like(parameter.detach()).copy_(value)
 
 

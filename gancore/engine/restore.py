@@ -87,7 +87,7 @@ class SavedState(_Saved):
     health: SavedHealth
     means: dict[str, tuple[float | Literal["nan", "inf", "-inf"], Annotated[float, Field(gt=0.0)]]]
     alerts: list[SavedAlert]
-    seconds: Annotated[float, Field(ge=0.0)]
+    seconds: Annotated[float, Field(ge=0.0, lt=1e15)]
     unwritten: dict[str, Any] | None = None
 
 

@@ -16,7 +16,8 @@ from gancore.data.held_out import Subset
 from gancore.data.spec import SampleSpec
 from gancore.disk import cause, trouble, write_error
 from gancore.engine.candidates import Chooser
-from gancore.errors import GanError, PluginError, UnknownNameError, UsageError
+from gancore.errors import GanError, NonFiniteError, PluginError, UnknownNameError, UsageError
+from gancore.finite import is_finite
 from gancore.games.gan import call_generator, draw_latent
 from gancore.options import Options
 from gancore.random import Draws, derive
@@ -85,12 +86,21 @@ def draw(
     """`count` hard samples on the CPU, as `generate` and `spec.harden` make them, or as the generator's own `sample` does.
 
     `sampling` are options of the latter; its own without. `chooser` takes the place of each by one of several candidates.
+
+    Raises:
+        NonFiniteError: what the generator makes has numbers that are not finite.
     """
     if chooser is not None and count:
         return chooser(lambda other: draw(generator, spec, count, other, condition, given, sampling), seed, condition)
     own: Callable[..., Tensor] | None = getattr(generator, "sample", None)
     if own is None or not count:
-        return spec.harden(generate(generator, spec, count, seed, condition, given)).cpu()
+        made = generate(generator, spec, count, seed, condition, given)
+        if not is_finite(made):
+            raise NonFiniteError(
+                "the generator makes samples that are not finite, though its weights are: it has diverged, or its checkpoint was "
+                "changed; take an earlier one (--step N)"
+            )
+        return spec.harden(made).cpu()
 
     def one(z: Tensor, classes: Tensor | None, part: Tensor | None) -> Tensor:
         return own(z, classes, sampling).cpu() if part is None else own(z, classes, sampling, part).cpu()
@@ -200,6 +210,9 @@ class SheetMaker:
             count -= count % classes  # as many of each class
         try:
             samples, labels = self._drawn(generator, count)
+        except NonFiniteError as error:
+            self._tell("samples", f"the sheet of step {step:,} could not be drawn", error)
+            return []
         except GanError:  # the networks do not fit the data, or what was asked for cannot be
             raise
         except Exception as error:

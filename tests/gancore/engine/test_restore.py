@@ -18,7 +18,9 @@ from safetensors.torch import load_file, save_file
 import gancore
 from gancore import checkpoint
 from gancore.api import resume, train
-from gancore.errors import CheckpointError, MisfitError, UsageError
+from gancore.errors import CheckpointError, MisfitError, NonFiniteError, UsageError
+from gancore.filling import check_fits
+from gancore.run import RunFolder
 
 WEIGHT = "layers.0.weight"
 OPTIONS = {**toys.SMALL, "optimizers": {"discriminator": {"name": "rmsprop"}, "generator": {"beta1": 0.5}}}
@@ -140,6 +142,8 @@ WITH_A_FITTING_MANIFEST = {
     "a network is missing": lambda path: (path / "discriminator.safetensors").unlink(),
     "a moment is NaN": moment(poison(torch.nan)),
     "a squared moment is infinite": moment(poison(torch.inf), "exp_avg_sq"),
+    "a squared moment is negative": moment(lambda t: t - 1.0, "exp_avg_sq"),
+    "the step is a half": moment(lambda t: torch.tensor(0.5), "step"),
     "a moment is too small": moment(lambda t: t[:1].clone()),
     "a moment is one number": moment(lambda t: torch.zeros(())),
     "a moment is huge": moment(lambda t: torch.zeros(1).expand(10**9)),
@@ -304,6 +308,39 @@ def test_network_that_is_kept_without_being_trained_may_hold_what_is_not_finite(
     fit_manifest(newest(run))
     with pytest.raises(UsageError, match="has been trained for 7 steps"):
         resume(run, registry=toys.new_registry())
+
+
+def test_variances_below_zero_which_would_give_nan_are_refused():
+    norm = torch.nn.BatchNorm1d(2)
+    with pytest.raises(CheckpointError, match="the saved generator has variances below zero, in running_var"):
+        check_fits(norm, norm.state_dict() | {"running_var": torch.tensor([1.0, -1.0])}, "generator")
+    check_fits(norm, norm.state_dict(), "generator")
+
+
+def test_samples_that_are_not_finite_are_refused_though_the_weights_are_not(run, monkeypatch):
+    monkeypatch.setattr("gancore.engine.sheets.generate", lambda *arguments: torch.tensor([[1.0, torch.nan]]))
+    generator = gancore.load(run, registry=toys.new_registry(), device="cpu")
+    assert generator.step == 7
+    with pytest.raises(NonFiniteError, match="the generator makes samples that are not finite"):
+        generator.sample(2)
+
+
+def test_a_checkpoint_that_is_saved_while_older_ones_are_taken_away_is_found(run):
+    def use(found):
+        if found.step < 8:  # as a training does that keeps one, between a look at the folder and at what is in it
+            shutil.rmtree(run / "checkpoints")
+            shutil.copytree(saved, run / "checkpoints" / "step-00000008")
+            raise CheckpointError("it is gone")
+        return found.step
+
+    saved = checkpoint.newest(resume_copy(run).checkpoints)[0].path
+    assert checkpoint.newest_usable(run / "checkpoints", use)[0] == 8
+
+
+def resume_copy(run):
+    copy = Path(shutil.copytree(run, run.parent / "copy"))
+    go_on(copy)
+    return RunFolder(copy)
 
 
 def test_when_all_are_bad_one_sentence_lists_each(run):
