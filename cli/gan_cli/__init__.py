@@ -7,12 +7,15 @@ import sys
 
 def main() -> None:
     """Entry point of the console script `gan`."""
-    from gan_cli import streams
+    from gan_cli.interrupting import ending_at_once
 
-    streams.open_all()
+    with ending_at_once():
+        from gan_cli import streams
 
-    from gan_cli import errors
-    from gan_cli.app import app
+        streams.open_all()
+
+        from gan_cli import errors
+        from gan_cli.app import app
 
     errors.write_any_name()
     streams.make_last()

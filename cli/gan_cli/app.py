@@ -10,6 +10,7 @@ import typer
 
 from gan_cli.commands import CommandGroup
 from gan_cli.errors import guarded, say, tell
+from gan_cli.interrupting import ending_at_once
 from gancore.text import fault_of_name
 
 app = typer.Typer(
@@ -136,9 +137,10 @@ def run(
         return
 
     def begin(**how: Any) -> Any:
-        import gancore
+        with ending_at_once():
+            from gancore.api import train
 
-        return gancore.train(out=out, minutes=minutes, **asked, **how)
+        return train(out=out, minutes=minutes, **asked, **how)
 
     follow(begin, quiet=quiet, as_json=as_json)
 
@@ -176,7 +178,8 @@ def resume(
     options = parse_assignments(settings or [])
 
     def begin(**how: Any) -> Any:
-        from gancore.api import resume
+        with ending_at_once():
+            from gancore.api import resume
 
         return resume(run, steps=steps, minutes=minutes, options=options, changed_data=changed_data, **how)
 
@@ -275,9 +278,10 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Export a run's generator to another library that has its architecture, such as a GPT-2 to transformers."""
-    import gancore
+    with ending_at_once():
+        from gancore.generator import load
 
-    files = gancore.load(run, device="cpu", step=step).export(out, label)
+    files = load(run, device="cpu", step=step).export(out, label)
     if as_json:
         print(json.dumps({"folder": str(out), "files": [str(file) for file in files]}))
     else:

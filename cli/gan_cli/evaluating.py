@@ -15,6 +15,7 @@ from rich.table import Table
 
 from gan_cli import errors
 from gan_cli.errors import redraw, say, tell
+from gan_cli.interrupting import ending_at_once
 from gan_cli.sampling import check_device
 from gan_cli.terminal import Terminal
 from gancore.data.report import silent
@@ -49,11 +50,12 @@ class _Progress:
 def compare(run: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) -> None:
     """Evaluate, show what was found, and exit with 1 where a metric failed. `asked` is what `gancore.evaluate` takes."""
     check_device(asked["device"])
-    import gancore
+    with ending_at_once():
+        from gancore.evaluator import evaluate
 
     progress = _Progress()
     try:
-        found = gancore.evaluate(run, progress=silent if quiet else progress.tell, **asked)
+        found = evaluate(run, progress=silent if quiet else progress.tell, **asked)
     finally:
         progress.close()
     if as_json:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gan_cli.interrupting import ending_at_once
 from gan_cli.waiting import waiting
 from gancore.errors import RunFolderError, UsageError
 from gancore.storage import occupied, whole_folder
@@ -41,11 +42,11 @@ def draw(
             f"--out '{out}' names a folder to make, for a file a sample and the sheet; leave '{out.suffix}' out"
         )
     check_device(device)
-    import gancore
-    from gancore.engine.sheets import check_writers
-    from gancore.generator import ANY
+    with ending_at_once():
+        from gancore.engine.sheets import check_writers
+        from gancore.generator import ANY, load
 
-    generator = gancore.load(run, device=device, step=step, options=options)
+    generator = load(run, device=device, step=step, options=options)
     roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
     if not roles & {"each", "sheet"}:
         raise UsageError(f"'{run}' was trained without writers; add some to its config.toml, in the section [writers]")
