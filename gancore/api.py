@@ -21,7 +21,7 @@ from gancore.errors import ConfigError, Mistake, UsageError
 from gancore.layers import check_agreement, nest, read_file
 from gancore.plugins import DISABLE_VARIABLE, Registry
 from gancore.preflight import load_listeners
-from gancore.run import RunFolder, check_free
+from gancore.run import RunFolder, check_free, check_place
 from gancore.settings import Settings, configure
 from gancore.text import check_path
 
@@ -67,7 +67,7 @@ def train(
     Raises:
         GanError: what was asked for cannot be done; the message says why and what to do.
     """
-    _check_minutes(minutes)
+    check_minutes(minutes)
     registry = registry or Registry()
     settings = plan(
         plugin=plugin,
@@ -82,8 +82,10 @@ def train(
     if out is not None:
         check_path(out, "the run's folder")
     path = None if out is None else Path(out)
-    if path is not None and _first_process():
-        check_free(path, hint=f", or go on with it: gan resume {path}")
+    if _first_process():
+        if path is not None:
+            check_free(path, hint=f", or go on with it: gan resume {path}")
+        check_place(path or Path("runs"))
 
     _listen(registry, settings, listeners)
     with ExitStack() as stack:
@@ -153,7 +155,7 @@ def resume(
 
     A run that was killed before its first checkpoint begins anew, which comes to the same. `options` are other values of what does
     not change the training, `{"writers.grid.columns": 8, "every.checkpoint": 100}`: of writers, listeners, `every`, `keep`,
-    `device` and `workers`. They are written to the run's `config.toml`. Data that have changed since are
+    `device` and `workers`. They are written to the run's `config.toml` once the run goes on with them. Data that have changed since are
     refused, unless `changed_data` asks to go on with them as they now are; their samples must still be of the same form.
 
     Raises:
@@ -162,7 +164,7 @@ def resume(
         ConfigError: a mistake in `options`, or something that would make another training.
         CheckpointError: all that was saved is damaged, or the data, the seed or the networks are no longer those of the run.
     """
-    _check_minutes(minutes)
+    check_minutes(minutes)
     registry = registry or Registry()
     check_path(run, "the run's folder")
     folder = RunFolder.open(Path(run))
@@ -172,15 +174,17 @@ def resume(
         distributed.on_main(lambda: stack.enter_context(run_lock.held(folder.path)))
         settings = _resumed(registry, folder, steps, options)  # another process may have changed it meanwhile
 
-        def prepare() -> None:
+        def check() -> None:
             if (reached := _reached(folder, settings.run.steps)) >= settings.run.steps:
                 raise finished(folder, reached)
+
+        def keep() -> None:
             if settings.dump() != configure(registry, layers=[read_file(folder.config)]).dump():
                 folder.write_config(settings.dump(), _header(folder))
 
-        distributed.on_main(prepare)
+        distributed.on_main(check)
         _listen(registry, settings, listeners)
-        return Session(settings, registry, lambda: folder, progress, minutes, stopping, changed_data).run()
+        return Session(settings, registry, lambda: folder, progress, minutes, stopping, changed_data, keep).run()
 
 
 def _resumed(registry: Registry, folder: RunFolder, steps: int | None, options: Mapping[str, Any] | None) -> Settings:
@@ -227,7 +231,8 @@ def _listen(registry: Registry, settings: Settings, listeners: Sequence[object])
         registry.add_listener(listener, f"listener-{number} ({type(listener).__name__})")
 
 
-def _check_minutes(minutes: float | None) -> None:
+def check_minutes(minutes: float | None) -> None:
+    """Refuse minutes in which nothing can be trained."""
     if minutes is not None and not 0.0 < minutes < float("inf"):
         raise UsageError(f"minutes={minutes:g}: must be positive and finite, for example 30")
 

@@ -22,6 +22,8 @@ from gancore.disk import write_error
 from gancore.errors import RunFolderError
 
 FILE = "run.lock"
+TRIES = 6
+"""How often a lock is tried for before another process is taken to train there."""
 _held: set[int] = set()
 """Open files of the locks that this process holds."""
 
@@ -42,7 +44,7 @@ def held(folder: Path) -> Iterator[None]:
         raise write_error(error, f"'{path}'") or RunFolderError(f"'{path}' cannot be opened ({error})") from error
     _held.add(handle)
     try:
-        if not _lock(handle):
+        if not _lock_at_last(handle):
             raise RunFolderError(
                 f"'{folder}' is being trained by {_holder(path)}; wait for that to finish, or stop it, before you continue"
             )
@@ -51,6 +53,15 @@ def held(folder: Path) -> Iterator[None]:
     finally:
         _held.discard(handle)
         os.close(handle)
+
+
+def _lock_at_last(handle: int) -> bool:
+    """As `_lock`, with some patience: who only looks whether a run is training holds its lock for an instant."""
+    for _ in range(TRIES):
+        if _lock(handle):
+            return True
+        time.sleep(0.05)
+    return _lock(handle)
 
 
 def _lock(handle: int) -> bool:
@@ -70,7 +81,7 @@ def _lock(handle: int) -> bool:
             return False
         warnings.warn(
             f"files cannot be locked on this file system ({error.strerror}): make sure that no other process trains this run",
-            stacklevel=4,
+            stacklevel=5,
         )
     return True
 

@@ -71,11 +71,12 @@ class Session:
         minutes: float | None = None,
         stopping: Callable[[str], None] = tell_on_stderr,
         changed_data: bool = False,
+        going_on: Callable[[], object] = lambda: None,
     ) -> None:
         """`open_folder` is called on rank 0 once the data and the networks are known to fit, so a failure leaves nothing behind.
 
         `minutes` after its first step has begun, this session ends, whatever has been trained before. `stopping` is called by
-        a signal's handler with what will happen.
+        a signal's handler with what will happen. `going_on` is called on rank 0 once it is known that the run can go on.
         """
         self.settings = settings
         self.config = settings.run
@@ -84,6 +85,7 @@ class Session:
         self.progress = progress
         self.minutes = minutes
         self.changed_data = changed_data
+        self.going_on = going_on
         self.device = pick_device(self.config.device)
         self.signals = StopSignals(stopping)
         self.alerts: list[HealthAlert] = []
@@ -120,6 +122,7 @@ class Session:
                 distributed.on_main(lambda: self.folder.forget_after(0))
             self._open()
             stack.callback(self.loader.close)
+            distributed.on_main(lambda: self.going_on() and None)
             return self._train()
 
     # --- building ---------------------------------------------------------------------------------------------------

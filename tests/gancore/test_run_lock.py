@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -62,6 +63,15 @@ def test_lock_within_one_process_keeps_out_another_training_too(tmp_path):
         pass
     with run_lock.held(tmp_path):
         pass
+
+
+def test_a_look_at_the_lock_does_not_keep_a_training_out(tmp_path, monkeypatch):
+    (tmp_path / run_lock.FILE).touch()
+    with (tmp_path / run_lock.FILE).open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr("time.sleep", lambda seconds: fcntl.flock(looking, fcntl.LOCK_UN))
+        with run_lock.held(tmp_path):
+            pass
 
 
 def test_copied_folder_is_free(tmp_path):

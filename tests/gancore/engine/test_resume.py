@@ -14,7 +14,7 @@ import torch
 import gancore
 from gancore import checkpoint
 from gancore.api import resume, train
-from gancore.errors import CheckpointError, RunFolderError, UsageError
+from gancore.errors import CheckpointError, GanError, RunFolderError, UsageError
 
 TOY = {
     **toys.SMALL, "data": {"name": "toy", "labels": True}, "architecture": {"name": "pair", "norm": "batch"},
@@ -229,6 +229,18 @@ def test_changed_data_are_refused_unless_they_are_asked_for(tmp_path, kind):
     edit(run, after, before)
     with pytest.raises(CheckpointError, match="step-00000012"):
         go_on(run, steps=13)
+
+
+def test_a_resumption_that_is_refused_leaves_the_configuration_as_it_was(tmp_path):
+    run = begin(tmp_path / "run", 11, TOY, listeners=[Interrupter(6)]).folder
+    edit(run, "length = 100", "length = 97")
+    before = (run / "config.toml").read_bytes()
+    with pytest.raises(CheckpointError, match="the data have changed"):
+        go_on(run, steps=20, options={"keep": 2})
+    assert (run / "config.toml").read_bytes() == before
+    with pytest.raises(GanError):
+        go_on(run, options={"listeners": ["nobody"]})
+    assert (run / "config.toml").read_bytes() == before
 
 
 @pytest.mark.parametrize(
