@@ -15,7 +15,7 @@ from gancore.engine.build import build_game, pick_device
 from gancore.engine.sheets import check_writers
 from gancore.errors import UsageError
 from gancore.plugins import Registry
-from gancore.run import check_free
+from gancore.run import check_free, check_place
 from gancore.settings import Settings
 
 
@@ -27,6 +27,7 @@ def check_run(settings: Settings, registry: Registry, out: str | Path | None = N
     """
     if out is not None:
         check_free(Path(out), hint=f", or go on with it: gan resume {out}")
+    check_place(Path(out or "runs"))
     pick_device(settings.run.device)
     load_listeners(registry, settings.run.listeners)
     path = getattr(settings.data.options, "path", None)

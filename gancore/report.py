@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gancore.run import RunFolder, replace_text
-from gancore.text import decoded, shown
+from gancore.text import decoded
+from gancore.text import shown as spelt_out
 
 COLOURS = ("#2a6f97", "#c1440e", "#5a8f29", "#7b4ea3", "#b8860b", "#5c6770")
 _STYLE = """
@@ -70,7 +71,7 @@ def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> P
     """Write the report of the run in `folder`; returns its path."""
     rows = list(folder.read_metrics())
     last = rows[-1] if rows else {}
-    title = f"{config['plugin']} run {shown(folder.path.absolute().name)}"
+    title = f"{config['plugin']} run {folder.path.absolute().name}"
     body = [f"<h1>{html.escape(title)}</h1>"]
     seconds = float(last.get("seconds", 0.0))
     body.append(
@@ -99,7 +100,8 @@ def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> P
     body.append(f"<h2>Configuration</h2><pre>{text}</pre>")
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
     path = folder.path / "report.html"
-    replace_text(path, f"{page}<style>{_STYLE}</style>{''.join(body)}</html>\n")
+    # Whatever a run was given may be read in a terminal too.
+    replace_text(path, spelt_out(f"{page}<style>{_STYLE}</style>{''.join(body)}</html>\n"))
     return path
 
 

@@ -6,9 +6,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from gancore import checkpoint
+from gancore.disk import cause
 from gancore.engine.sheets import films, make_films, sheets_of
 from gancore.errors import CheckpointError, GanError
 from gancore.plugins import Registry, resolve
@@ -36,8 +35,8 @@ def make_report(run: str | Path, *, registry: Registry | None = None) -> tuple[P
     try:
         settings = configure(registry or Registry(), layers=[state.config])
         made = _films(settings, folder)
-    except (GanError, ValidationError) as error:
-        warnings.warn(f"no new animation was made for '{run}': {error}", stacklevel=2)
+    except Exception as error:  # a plugin, or a sheet that is damaged, may raise anything
+        warnings.warn(f"no new animation was made for '{run}': {cause(error, folder.path)}", stacklevel=2)
     return (write_report(folder, state.config, _reason(state)), *made)
 
 

@@ -28,6 +28,8 @@ from gancore.text import check_path
 if TYPE_CHECKING:
     from gancore.data.fingerprint import Fingerprint
 
+LONGEST_NAME = 255
+"""Bytes in the name of a file or folder, at most, on the usual file systems."""
 PACKAGES = ("gancore", "torch", "numpy", "pydantic", "pluggy", "safetensors", "Pillow", "scikit-learn")
 
 
@@ -253,6 +255,8 @@ def _row(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(row, dict) or not isinstance(row.get("step"), int) or not _is_number(row.get("seconds", 0.0)):
         return None
+    if not all(_is_number(value) for value in row.values() if isinstance(value, int)):  # more digits than a float has
+        return None
     alerts = row.get("alerts", [])
     if not isinstance(alerts, list) or not all(isinstance(alert, str) for alert in alerts):
         return None
@@ -260,7 +264,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and abs(value) < 1e300
+    return isinstance(value, int | float) and abs(value) < 1e300  # as NaN is not
 
 
 def set_aside(path: Path) -> Path:
@@ -296,6 +300,27 @@ def check_free(path: Path, hint: str = "") -> None:
     check_path(path, "the folder")
     if occupied(path):
         raise RunFolderError(f"'{path}' exists already and nothing is overwritten; choose another --out{hint}")
+
+
+def check_place(path: Path) -> None:
+    """Make sure, before anything long is done, that the folder `path` can be made, as far as it shows without making it.
+
+    Raises:
+        RunFolderError: a part of it is no folder, may not be written in, or has too long a name.
+    """
+    whole = path.expanduser().absolute()
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in whole.parts):
+        raise RunFolderError(
+            f"folder '{path}' cannot be made (a name in it is longer than {LONGEST_NAME} bytes); choose another --out"
+        )
+    there = next(folder for folder in (whole, *whole.parents) if os.path.lexists(folder))
+    fault = ""
+    if not there.is_dir():
+        fault = f"'{there}' is no folder"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        fault = f"'{there}' cannot be written"
+    if fault:
+        raise RunFolderError(f"folder '{path}' cannot be made ({fault}); choose another --out")
 
 
 def replace_text(path: Path, text: str) -> None:

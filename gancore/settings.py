@@ -139,6 +139,8 @@ def configure(
     info = registry.load(str(name)).info
     source = section_of(top.get("data"))
     has_data = data is not None or bool(source.get("name") or source.get("path"))
+    if "" in (preset, top.get("preset")):
+        raise UsageError("the preset is empty; name one, or leave it out")
     wanted = preset or top.get("preset") or (info.data_preset if has_data else info.demo_preset) or NONE
 
     base: dict[str, Any] = DEFAULT_CHOICES | {

@@ -123,10 +123,11 @@ def run(
     if dry_run:
         import tomli_w
 
-        from gancore.api import plan
+        from gancore.api import check_minutes, plan
         from gancore.plugins import Registry
         from gancore.preflight import check_run
 
+        check_minutes(minutes)
         registry = Registry()
         planned = plan(**asked, registry=registry)
         check_run(planned, registry, out)

@@ -74,6 +74,9 @@ def list_runs(root: Path, as_json: bool) -> None:
     from gancore.errors import GanError, RunFolderError
     from gancore.run import list_runs as find
     from gancore.runs import state_of
+    from gancore.text import check_path
+
+    check_path(root, "the folder")
 
     rows = []
     for path in find(root):

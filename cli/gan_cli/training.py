@@ -106,8 +106,11 @@ def told(estimate: Estimate, event: Progress) -> str:
 
 
 def at(when: float) -> str:
-    """A time of day, with the day where it is not today."""
-    moment, now = time.localtime(when), time.localtime()
+    """A time of day, with the day where it is not today, and the year alone where it is far away."""
+    now = time.localtime()
+    if when - time.time() > 300 * 86400:
+        return f"{now.tm_year + (when - time.time()) / 31556952:.0f}"
+    moment = time.localtime(when)
     return time.strftime("%H:%M" if moment[:3] == now[:3] else "%a %d %b, %H:%M", moment)
 
 

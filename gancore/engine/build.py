@@ -103,7 +103,10 @@ def pick_device(name: str) -> torch.device:
         UsageError: there is no such device.
     """
     if name != "auto":
-        device = torch.device(name)
+        try:
+            device = torch.device(name)
+        except RuntimeError as error:
+            raise UsageError(f"device '{name:.80}' is unknown; choose auto, cpu, mps, cuda or cuda:N") from error
         if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
             raise UsageError(
                 f"device={name}: this PyTorch sees {torch.cuda.device_count()} CUDA devices; say device=auto or cpu"

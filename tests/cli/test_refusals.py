@@ -203,6 +203,11 @@ LONG = "9" * 400
         (("--data", "x\x1b[31m"), "data 'x\\x1b[31m': there is no such file"),
         (("loss=\x1b[31mred",), "unknown loss '\\x1b[31mred'"),
         (("listeners=caf\udce9",), "listeners: is not text in UTF-8"),
+        (("--preset", ""), "the preset is empty; name one, or leave it out"),
+        (("preset=",), "the preset is empty; name one, or leave it out"),
+        (("--dry-run", "--minutes", "nan"), "minutes=nan: give how long to train"),
+        (("--dry-run", "--minutes", "0"), "minutes=0: give how long to train"),
+        (("device=cuda:" + "9" * 20,), "device 'cuda:99999999999999999999' is unknown"),
     ],
 )
 def test_value_that_cannot_be_meant_is_told_before_anything_is_made(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import queue
+import re
+import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +16,7 @@ import pytest
 from rich.console import Console
 from typer.testing import Result
 
-from gan_cli.training import Panelled, Plain, about, facts, number, opening, told
+from gan_cli.training import Panelled, Plain, about, at, facts, number, opening, told
 from gan_cli.waiting import duration, waiting
 from gancore.engine.events import Estimate, Progress, RunStarted
 
@@ -358,3 +360,8 @@ def test_dry_run_leaves_nothing_behind(gan: Gan, tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     gan("run", "-p", "toy", "--dry-run", "--out", "new")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("years", "words"), [(3, r"20\d\d"), (1e6, r"1002\d\d\d"), (1e13, r"1\d+")])
+def test_end_that_is_years_away_is_told_by_its_year(years: float, words: str) -> None:
+    assert re.fullmatch(words, at(time.time() + years * 365.25 * 86400))

@@ -139,6 +139,19 @@ def test_no_word_of_the_run_becomes_markup(folder: RunFolder) -> None:
     assert "run <b>" in page.words
 
 
+def test_nothing_in_the_report_is_for_a_terminal_to_obey(folder: RunFolder) -> None:
+    folder.append_metrics({"step": 1, "a\x1b[31m": 1.0, "alerts": ["class '\x1b[2J\udce9\u202e'"]})
+    page = write_report(folder, CONFIG, "end\x07").read_text(encoding="utf-8")
+    assert page.isprintable() or not {c for c in page if not c.isprintable()} - {"\n"}
+    assert "class &#x27;\\x1b[2J\\xe9\\u202e&#x27;" in page
+
+
+def test_figure_of_more_digits_than_a_float_has_is_damage(folder: RunFolder) -> None:
+    folder.metrics.write_text('{"step": 1, "a": 1' + "0" * 400 + '}\n{"step": 2, "a": 2}\n')
+    assert [row["step"] for row in folder.read_metrics()] == [2]
+    report(folder)
+
+
 def test_report_shows_the_newest_sheets_the_progress_and_real_samples(folder: RunFolder) -> None:
     real = folder.samples / "real"
     real.mkdir(parents=True)

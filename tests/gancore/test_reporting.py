@@ -83,6 +83,15 @@ def test_nothing_is_said_of_a_film_where_there_is_one_sheet(run: Path) -> None:
         assert len(gancore.make_report(run)) == 1
 
 
+def test_film_that_cannot_be_made_is_told_of_and_the_report_is_made(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("the writer of another plugin failed")
+
+    monkeypatch.setattr("gancore.reporting.make_films", fail)
+    with pytest.warns(UserWarning, match="no new animation was made for"):
+        assert gancore.make_report(run) == (run / "report.html",)
+
+
 def test_report_of_what_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("colour = 3", encoding="utf-8")
     with pytest.raises(RunFolderError, match="belongs to another program"):

@@ -14,7 +14,7 @@ import pytest
 from gancore.data.fingerprint import Fingerprint
 from gancore.data.report import ScanReport, Skipped
 from gancore.errors import RunFolderError
-from gancore.run import RunFolder, list_runs, replace_text
+from gancore.run import RunFolder, check_place, list_runs, replace_text
 
 PRINT = Fingerprint(samples=2, content="c0ffee")
 
@@ -246,3 +246,28 @@ def test_folder_in_the_place_of_a_record_is_set_aside(folder: RunFolder) -> None
 def test_forgetting_without_figures_is_no_error(folder: RunFolder) -> None:
     folder.forget_after(5)
     assert not folder.metrics.exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("file/run", "'.*file' is no folder"),
+        ("a/" + "b" * 300 + "/c", "a name in it is longer than 255 bytes"),
+        ("away", "'.*away' is no folder"),
+    ],
+)
+def test_place_where_no_folder_can_be_made_is_told_before_anything_is_read(
+    tmp_path: Path, place: str, words: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "away").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(RunFolderError, match=words):
+        check_place(tmp_path / place)
+    check_place(tmp_path / "x" / "y")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["away", "file"]
+
+
+def test_folder_that_may_not_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        check_place(tmp_path / "x")
