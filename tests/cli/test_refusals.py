@@ -205,8 +205,8 @@ LONG = "9" * 400
         (("listeners=caf\udce9",), "listeners: is not text in UTF-8"),
         (("--preset", ""), "the preset is empty; name one, or leave it out"),
         (("preset=",), "the preset is empty; name one, or leave it out"),
-        (("--dry-run", "--minutes", "nan"), "minutes=nan: give how long to train"),
-        (("--dry-run", "--minutes", "0"), "minutes=0: give how long to train"),
+        (("--dry-run", "--minutes", "nan"), "minutes=nan: must be positive and finite"),
+        (("--dry-run", "--minutes", "0"), "minutes=0: must be positive and finite"),
         (("device=cuda:" + "9" * 20,), "device 'cuda:99999999999999999999' is unknown"),
     ],
 )
