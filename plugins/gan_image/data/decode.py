@@ -13,6 +13,7 @@ from typing import IO, Any, Literal, TypeVar
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from gan_image.data import tiff
 from gan_image.data.intensities import Extent, to_uint8
 from gan_image.data.repair import LONGEST_SIGNATURE, can_repair, without_metadata
 from gancore.data.files import Entry, why_unreadable
@@ -113,6 +114,9 @@ class Facts:
 def look_at(entry: Entry) -> Facts:
     """What the file says of itself. Raises UnusableError."""
     with _explained(), entry.open() as file:
+        if plan := tiff.plan(file):
+            return Facts(plan.grey, plan.depth, plan.several)
+        file.seek(0)
         try:
             with _open(file, entry) as image:
                 return _facts(image)
@@ -140,20 +144,23 @@ def decode(entry: Entry, look: Look) -> np.ndarray:
 
 
 def _decode(data: bytes, entry: Entry, look: Look) -> np.ndarray:
+    if plan := tiff.plan(io.BytesIO(data)):
+        return _finished(_eight_bits(*_deep(data, entry), look), ORIENTATIONS.get(plan.orientation), look)
     with _open(io.BytesIO(data), entry) as image:
         if depth(image):
-            upright = _orientation(image)
-            picture = _eight_bits(*_deep(data, entry), look)
-        else:
-            # JPEG decodes at a half, quarter or eighth for a fraction of the work; twice the target keeps the quality.
-            twice = 2 * max(look.size)
-            image.draft(None, (twice, twice))
-            image.load()
-            upright, picture = _orientation(image), image
-        if upright is not None:
-            picture = picture.transpose(upright)
-        pixels = np.asarray(_fit(_channels(picture, look.mode), look))
-        return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+            return _finished(_eight_bits(*_deep(data, entry), look), _orientation(image), look)
+        # JPEG decodes at a half, quarter or eighth for a fraction of the work; twice the target keeps the quality.
+        twice = 2 * max(look.size)
+        image.draft(None, (twice, twice))
+        image.load()
+        return _finished(image, _orientation(image), look)
+
+
+def _finished(picture: Image.Image, upright: Image.Transpose | None, look: Look) -> np.ndarray:
+    if upright is not None:
+        picture = picture.transpose(upright)
+    pixels = np.asarray(_fit(_channels(picture, look.mode), look))
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def _whole(entry: Entry, use: Callable[[bytes], R]) -> R:
@@ -247,6 +254,8 @@ def _raw_mode(image: Image.Image) -> str:
 
 def _deep(data: bytes, entry: Entry) -> tuple[np.ndarray, np.ndarray | None]:
     """The values `[height, width]` or `[height, width, 3]` of a picture that is not 8-bit, and its uint8 alpha or None."""
+    if plan := tiff.plan(io.BytesIO(data)):
+        return _finite(*tiff.values(plan, data, lambda file: _open(file, entry)))
     alpha: np.ndarray | None = None
     with _open(io.BytesIO(data), entry) as image:
         raw, *_ = _raw_mode(image).partition(";")
@@ -261,6 +270,10 @@ def _deep(data: bytes, entry: Entry) -> tuple[np.ndarray, np.ndarray | None]:
     if alpha is None and isinstance(transparent, int | tuple):
         same = values == np.asarray(transparent)
         alpha = np.where(same.all(axis=-1) if values.ndim == 3 else same, 0, 255).astype(np.uint8)
+    return _finite(values, alpha)
+
+
+def _finite(values: np.ndarray, alpha: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise UnusableError("not usable (some values are NaN or infinite)")
     return values, alpha

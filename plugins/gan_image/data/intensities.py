@@ -84,7 +84,8 @@ def to_uint8(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     low, high = limits
     small = values.dtype.itemsize <= 2 or values.dtype == np.float32
     exact: np.ndarray = values.astype(np.float32 if small else np.float64)
-    scaled = ((exact - low) * (255.0 / (high - low))).clip(0.0, 255.0)
+    # Halves, for the difference of two numbers may be too large to be one.
+    scaled = ((exact * 0.5 - low * 0.5) / (high * 0.5 - low * 0.5) * 255.0).clip(0.0, 255.0)
     return np.asarray(scaled.round().astype(np.uint8))
 
 

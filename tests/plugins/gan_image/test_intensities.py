@@ -12,6 +12,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from gan_image.data.folder import Options, StreamedSource, open_folder
+from gan_image.data.intensities import to_uint8
 from gan_image.spec import ImageSpec
 from gancore.errors import DataError
 from gancore.plugins import Registry
@@ -64,6 +65,113 @@ def deep_tiff(values):
     for tag, count, value in tags:
         head += struct.pack(">HHI", tag, 3, count) + struct.pack(*((">HH", value, 0) if count == 1 else (">I", value)))
     return head + struct.pack(">I3H", 0, 16, 16, 16) + values.astype(">u2").tobytes()
+
+
+def tiff(values, order="<", *, apart=False, photometric=None, extra=(), packed=None, predictor=1):
+    """A TIFF of one strip, or one for each channel, of any type, with `values` `[height, width]` or `[height, width, channels]`."""
+    height, width, channels = (*values.shape, 1)[:3]
+    kind, bits = "uif".index(values.dtype.kind) + 1, values.dtype.itemsize * 8
+    stored = values.astype(values.dtype.newbyteorder(order))
+    strips = [stored[..., n].tobytes() for n in range(channels)] if apart else [stored.tobytes()]
+    strips = strips if packed is None else [zlib.compress(packed)]
+    places = [8 + sum(map(len, strips[:n])) for n in range(len(strips))]
+    tags = {
+        256: [width],
+        257: [height],
+        258: [bits] * channels,
+        259: [1 if packed is None else 8],
+        273: places,
+        277: [channels],
+        278: [height],
+    }
+    tags |= {262: [photometric if photometric is not None else 1 + (channels > 2)], 279: [len(one) for one in strips]}
+    tags |= {317: [predictor]} if predictor > 1 else {}
+    tags |= {284: [1 + apart], 339: [kind] * channels} | ({338: list(extra)} if extra else {})
+    begin = 8 + sum(map(len, strips))
+    behind = begin + 2 + 12 * len(tags) + 4
+    table, more = struct.pack(f"{order}H", len(tags)), b""
+    for tag, numbers in sorted(tags.items()):
+        content = struct.pack(f"{order}{len(numbers)}I", *numbers)
+        if len(content) > 4:
+            content, more = struct.pack(f"{order}I", behind + len(more)), more + content
+        table += struct.pack(f"{order}HHI", tag, 4, len(numbers)) + content
+    head = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, begin)
+    return head + b"".join(strips) + table + bytes(4) + more
+
+
+SIGNED = {"int8": 100, "int16": 30_000, "int32": 2 * 10**9, "int64": 2**62}
+DTYPES = ["uint8", "uint16", "uint32", "uint64", *SIGNED, "float16", "float32", "float64"]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tiffs_of_any_numbers_are_read_as_what_they_are(photos, dtype, order):
+    if dtype in SIGNED:
+        ramp = (RAMP - 0.5) * 2 * SIGNED[dtype]
+    else:
+        ramp = RAMP * {"uint8": 255, "uint16": 65_535, "uint32": 2**32 - 1, "uint64": 2**63}.get(dtype, 1)
+    grey, colours = ramp.astype(dtype), np.dstack([ramp, ramp[::-1, ::-1], ramp.T]).astype(dtype)
+    (photos / "a.tif").write_bytes(tiff(grey, order))
+    (photos / "b.tif").write_bytes(tiff(colours, order))
+    (photos / "c.tif").write_bytes(tiff(colours, order, apart=True))
+    source = open_(photos)
+    assert source.report.skipped == ()
+    a, b, c = pixels(source) / 255.0
+    assert np.abs(a[0] - RAMP).max() < 0.01
+    assert np.abs(b - np.stack([RAMP, RAMP[:, ::-1], RAMP.T])).max() < 0.01
+    assert np.array_equal(b, c)
+
+
+def test_packed_tiffs_whose_values_are_differences_are_read(photos):
+    colours = np.dstack([RAMP, RAMP[::-1, ::-1], RAMP.T])
+    whole = (colours * 2**31).astype(np.uint32)
+    steps = np.diff(whole, axis=1, prepend=whole.dtype.type(0)).astype("<u4").tobytes()
+    (photos / "a.tif").write_bytes(tiff(whole, packed=steps, predictor=2))
+    (photos / "b.tif").write_bytes(tiff(whole))
+    x = pixels(open_(photos))
+    assert x.max() == 255
+    assert np.array_equal(*x)
+    # Of floating point, the first bytes of all values of a row come first, and each byte is a difference.
+    floats = colours.astype(np.float32)
+    rows = floats.astype(">f4").view(np.uint8).reshape(16, -1, 4).transpose(0, 2, 1).reshape(16, -1, 3)
+    steps = np.diff(rows, axis=1, prepend=np.uint8(0)).tobytes()
+    (photos / "a.tif").write_bytes(tiff(floats, packed=steps, predictor=3))
+    (photos / "b.tif").write_bytes(tiff(floats))
+    x = pixels(open_(photos))
+    assert x.max() == 255
+    assert np.array_equal(*x)
+
+
+def test_tiffs_of_16_bits_with_other_channels_or_white_for_zero_are_read(photos):
+    grey = (RAMP * 4095).astype(np.uint16)
+    opaque = np.full_like(grey, 65_535)
+    (photos / "a.tif").write_bytes(tiff(np.dstack([grey, opaque]), extra=[2]))
+    (photos / "b.tif").write_bytes(tiff(np.dstack([grey, grey, grey, opaque * 0]), extra=[0]))
+    x = pixels(open_(photos))
+    assert np.abs(x / 255.0 - RAMP).max() < 0.01
+    (photos / "a.tif").write_bytes(tiff(grey, photometric=0))
+    (photos / "b.tif").unlink()
+    assert np.abs(pixels(open_(photos)) / 255.0 - (1 - RAMP)).max() < 0.01
+
+
+def test_tiffs_of_many_channels_or_impossible_size_are_skipped_with_the_reason(photos):
+    save(photos / "good.png", RAMP * 255, "uint8")
+    (photos / "a.tif").write_bytes(tiff(np.zeros((16, 16, 5), np.uint16)))
+    broken = tiff(RAMP).replace(struct.pack("<HHII", 256, 4, 1, 16), struct.pack("<HHII", 256, 4, 1, 2**30))
+    (photos / "b.tif").write_bytes(broken)
+    assert [one.reason for one in open_(photos).report.skipped] == [
+        "a picture of 5 channels, and at most 4 are read",
+        "damaged (no picture is as large as it says)",
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("share", [0.99, 1e-300])
+def test_range_of_the_largest_or_smallest_numbers_is_a_range(dtype, share):
+    top = float(np.finfo(dtype).max) * (share if dtype == "float64" or share > 0.5 else 1e-76)
+    values = ((RAMP - 0.5) * 2.0 * top).astype(dtype)
+    with np.errstate(all="raise", under="ignore"):
+        assert np.abs(to_uint8(values, (-top, top)) / 255.0 - RAMP).max() < 0.01
 
 
 @pytest.mark.parametrize(
