@@ -31,6 +31,8 @@ _MEDIA = {
     **dict.fromkeys((".png", ".gif", ".jpg", ".webp"), '<img src="{0}" alt="{0}">'),
     **dict.fromkeys((".wav", ".flac", ".mp3", ".ogg"), '<audio controls src="{0}"></audio>'),
 }
+MOST_TEXT = 8192
+"""Of a sheet of texts, as many bytes are shown in the page; the rest is behind its link."""
 
 
 def chart(series: Mapping[str, Sequence[tuple[float, float]]], width: int = 720, height: int = 220) -> str:
@@ -75,8 +77,8 @@ def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> P
     body = [f"<h1>{html.escape(title)}</h1>"]
     seconds = float(last.get("seconds", 0.0))
     body.append(
-        f"<p>{html.escape(reason[:1].upper() + reason[1:])}, after {seconds / 60:.1f} minutes of training. "
-        f"Seed {html.escape(str(config.get('seed', 0)))}, batch {html.escape(str(config.get('batch_size', '?')))}.</p>"
+        f"<p>{html.escape(reason[:1].upper() + reason[1:])}. Time spent training: {seconds / 60:.1f} minutes. "
+        f"Seed {html.escape(str(config.get('seed', 0)))}, batch size {html.escape(str(config.get('batch_size', '?')))}.</p>"
     )
     data = folder.read_data_report()
     body += [f"<p>Data: {html.escape(data.summary())}.</p>"] if data else []
@@ -93,7 +95,7 @@ def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> P
     figures = "".join(
         f'<tr><td>{html.escape(k)}</td><td class="n">{v:,.4g}</td></tr>'
         for k, v in last.items()
-        if isinstance(v, (int, float))
+        if isinstance(v, (int, float)) and not isinstance(v, bool)
     )
     body.append(f"<h2>Last figures</h2><table>{figures}</table>")
     text = html.escape(decoded(folder.config.read_bytes()))
@@ -128,4 +130,15 @@ def _pictures(folder: RunFolder) -> list[str]:
         ]
         if shown:
             parts.append(f"<h2>{heading}</h2>{''.join(shown)}")
+            parts += [_text(p) for p in paths if p.suffix == ".txt" and p.is_file() and os.access(p, os.R_OK)]
     return parts
+
+
+def _text(path: Path) -> str:
+    """The beginning of a sheet of texts."""
+    with path.open("rb") as file:
+        begin, more = file.read(MOST_TEXT), bool(file.read(1))
+    words = begin.decode("utf-8", errors="replace")
+    if more:
+        words = f"{words.rpartition(chr(10))[0] or words}\n..."
+    return f"<pre>{html.escape(words)}</pre>" if words.strip() else ""

@@ -92,7 +92,7 @@ def test_name_of_a_line_is_escaped() -> None:
 def test_report_of_a_run_without_figures_is_a_page(folder: RunFolder) -> None:
     page = report(folder)
     assert "No problems were found." in page.words
-    assert "Reached step 4, after 0.0 minutes" in page.words
+    assert "Reached step 4. Time spent training: 0.0 minutes." in page.words
     assert not any(tag == "svg" for tag, _ in page.tags)
 
 
@@ -106,7 +106,7 @@ def test_report_draws_a_chart_of_every_group_that_has_figures(folder: RunFolder)
     assert sum(tag == "polyline" for tag, _ in page.tags) == 2
     assert "Losses" in page.words
     assert "Logits" not in page.words
-    assert "after 3.0 minutes" in page.words
+    assert "Time spent training: 3.0 minutes." in page.words
     assert re.search(r"discriminator/loss\s*0\.3333", page.words)
 
 
@@ -167,6 +167,20 @@ def test_report_shows_the_newest_sheets_the_progress_and_real_samples(folder: Ru
         ("img", "samples/progress.gif"),
         ("img", "samples/real/real.png"),
     ]
+
+
+def test_report_shows_the_beginning_of_a_sheet_of_texts(folder: RunFolder) -> None:
+    folder.samples.mkdir()
+    (folder.samples / "step-00000001.txt").write_text(f"a cat\n{EVIL}\n" + "a dog\n" * 2000)
+    page = report(folder)
+    assert f"a cat\n{EVIL}\na dog\n" in page.words
+    assert page.words.count("a dog\n") < 1500
+    assert "a dog\n..." in page.words
+
+
+def test_marks_of_a_line_are_no_figures_of_the_report(folder: RunFolder) -> None:
+    folder.append_metrics({"step": 1, "interim": True})
+    assert "interim" not in report(folder).words
 
 
 def test_report_needs_no_network(folder: RunFolder) -> None:

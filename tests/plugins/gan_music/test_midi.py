@@ -147,7 +147,7 @@ def test_passage_in_another_meter_is_left_out_and_counted(tunes):
         [60, 61, 62, 63],
         [66, 67, 68, 69],
     ]
-    assert reasons(source) == {"a.mid": "in part: 2 quarter notes are not in 4/4"}
+    assert reasons(source) == {"a.mid": "used in part (2 quarter notes are not in 4/4)"}
 
 
 def test_no_phrase_reaches_across_a_passage_in_another_meter(tunes):
