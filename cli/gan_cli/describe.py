@@ -75,10 +75,15 @@ def _values(field: dict[str, Any], shared: dict[str, Any]) -> str:
     if low is not None and high is not None:
         above = "above " if "exclusiveMinimum" in field else ""
         below = "below " if "exclusiveMaximum" in field else ""
-        return f"{above}{low:g} to {below}{high:g}"
+        return f"{above}{_number(low)} to {below}{_number(high)}"
     if low is not None:
-        return f"{name} {'>' if 'exclusiveMinimum' in field else '>='} {low:g}"
-    return f"{name} <= {high:g}" if high is not None else name
+        return f"{name} {'>' if 'exclusiveMinimum' in field else '>='} {_number(low)}"
+    return f"{name} <= {_number(high)}" if high is not None else name
+
+
+def _number(bound: float) -> str:
+    """`1,048,576`, `0.01`, `1e+12`."""
+    return f"{int(bound):,}" if bound == int(bound) and abs(bound) < 1e9 else f"{bound:g}"
 
 
 def _sampling(registry: Registry, plugin: str) -> list[dict[str, Any]]:

@@ -145,6 +145,7 @@ def test_part_of_the_settings_can_be_listed(gan: Gan, section: str, names: set[s
 class Sample(Options):
     count: int = Field(3, ge=1, le=9, description="Closed.")
     rate: float = Field(0.5, gt=0.0, description="Open below.")
+    large: int = Field(1, ge=1, le=1_048_576, description="Large.")
     most: float = Field(0.5, le=2.0, description="Open above.")
     kind: Literal["a", "b"] = Field("a", description="Choice.")
     flag: bool = Field(True, description="Switch.")
@@ -158,6 +159,7 @@ def test_values_and_defaults_are_told_in_words() -> None:
     rows = {row["option"]: (row["default"], row["values"]) for row in rows_of(Sample)}
     assert rows == {
         "count": ("3", "1 to 9"),
+        "large": ("1", "1 to 1,048,576"),
         "rate": ("0.5", "number > 0"),
         "most": ("0.5", "number <= 2"),
         "kind": ("a", "a | b"),

@@ -315,7 +315,9 @@ def _cut(files: Sequence[tuple[Entry, Tune, list[int]]], options: Options, used:
         if tune.joined:
             skipped.append(Skipped(entry.name, "in part: other MIDI files follow the first one in it"))
         if len(tune.meter_start) > 1 and (other := quarters_elsewhere(tune, grid)):
-            skipped.append(Skipped(entry.name, f"used in part ({float(other):g} quarter notes are not in {options.meter})"))
+            skipped.append(
+                Skipped(entry.name, f"used in part ({float(other):g} quarter notes are not in {options.meter})")
+            )
     return _Chunk(
         phrases=replace(phrases, tune=(good.cumsum() - 1 + used)[phrases.tune]),
         entries=tuple(entry for entry, reason in zip(entries, reasons, strict=True) if not reason),
