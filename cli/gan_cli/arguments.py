@@ -1,0 +1,26 @@
+"""Arguments that several commands take alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gancore.text import fault_of_name
+
+
+def path_of(text: str) -> Path:
+    """A path that somebody typed, which is not empty and can be kept in a file of text."""
+    if fault := fault_of_name(str(text)):  # a default has been one already
+        raise typer.BadParameter(fault)
+    return Path(text)
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only warnings and the result.")]
+Minutes = Annotated[
+    float | None,
+    typer.Option("--minutes", metavar="N", help="Stop after this many minutes of training and save everything."),
+]
+Steps = Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Train to this step.")]
