@@ -311,7 +311,8 @@ def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> _Sa
             f"checkpoint '{found.path}' is of other samples than those of data set '{settings.data.name}' in config.toml"
         ) from error
     try:
-        game = build_game(settings, spec)
+        # Whether samples can be chosen depends on the settings alone, and is told as such below.
+        game = build_game(settings.updated(candidates={"count": 1}), spec)
     except UsageError as error:
         raise MisfitError(
             f"checkpoint '{found.path}': no networks can be made for its sample spec ({error})"

@@ -19,7 +19,8 @@ def test_the_demo_trains_and_leaves_a_readable_folder(terminal: Terminal) -> Non
     assert run == terminal.folder / "runs" / "image-001"
     names = {p.name for p in run.iterdir()}
     assert names == {
-        "config.toml", "environment.json", "data.json", "metrics.jsonl", "samples", "checkpoints", "tensorboard", "report.html"
+        "config.toml", "environment.json", "data.json", "metrics.jsonl", "samples", "checkpoints", "tensorboard", "report.html",
+        "run.lock",
     }  # fmt: skip
     sheets = sorted(p.name for p in (run / "samples").glob("step-*.png"))
     assert sheets == ["step-00000000.png", "step-00000010.png", "step-00000020.png"]
