@@ -135,7 +135,8 @@ def test_environment_names_versions_and_device(folder: RunFolder) -> None:
 
     folder.write_environment("cpu")
     facts = json.loads((folder.path / "environment.json").read_text())
-    assert facts["packages"]["torch"] == torch.__version__
+    # Some builds name what they were compiled for in one of the two places only.
+    assert facts["packages"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
     assert facts["packages"]["gancore"] == "0.1.0"
     assert facts["device"] == "cpu"
 
