@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gancore.components import DataSource
-from gancore.data.held_out import Subset
+from gancore.data.held_out import labels_of
 from gancore.data.runs import run_around
 from gancore.data.sampler import spread
 from gancore.random import Draws
@@ -91,8 +91,8 @@ def _probe(source: DataSource) -> list[bytes]:
 
 
 def _classes(source: DataSource) -> Iterator[str]:
-    names, labels = source.spec.classes, _labels(source)
-    if not names or labels is None or not _as_stated(source, labels):
+    names, labels = source.spec.classes, labels_of(source)
+    if not names or labels is None or not len(labels) or int(labels.min()) < 0 or not _as_stated(source, labels):
         return
     counts = torch.bincount(labels, minlength=len(names)).tolist()
     met = [name for name, count in zip(names, counts, strict=False) if count]
@@ -121,19 +121,3 @@ def _as_stated(source: DataSource, labels: Tensor) -> bool:
     except Exception:  # as above
         return False
     return met is not None and torch.equal(met, labels[rows])
-
-
-def _labels(source: DataSource) -> Tensor | None:
-    """The class of each sample where the source holds them all, as `labels` `[len(source)]` int64."""
-    if isinstance(source, Subset):
-        whole = _labels(source.source)
-        return None if whole is None else whole[source.rows]
-    labels = getattr(source, "labels", None)
-    if (
-        not isinstance(labels, Tensor)
-        or labels.shape != (len(source),)
-        or labels.is_floating_point()
-        or not len(source)
-    ):
-        return None
-    return labels if int(labels.min()) >= 0 else None

@@ -89,3 +89,13 @@ def both_parts(source: DataSource, share: float) -> tuple[DataSource, DataSource
     part = Subset(source, parts.train)
     part.report = replace(source.report, used=len(parts.train), held_out=len(parts.held_out))
     return part, Subset(source, parts.held_out)
+
+
+def labels_of(source: DataSource) -> Tensor | None:
+    """The class of every sample, `[len(source)]` int64, where the data set has them in an attribute `labels`."""
+    if isinstance(source, Subset):
+        whole = labels_of(source.source)
+        return None if whole is None else whole[source.rows]
+    labels = getattr(source, "labels", None)
+    fits = isinstance(labels, Tensor) and labels.shape == (len(source),) and not labels.is_floating_point()
+    return labels if fits else None

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gancore.components import DataSource
-from gancore.data.held_out import Subset
+from gancore.data.held_out import labels_of
 from gancore.data.spec import SampleSpec
 from gancore.disk import cause, trouble, write_error
 from gancore.engine.candidates import Chooser
@@ -330,16 +330,6 @@ def of_classes(source: DataSource, classes: Tensor) -> Tensor | None:
         spread = there[torch.linspace(0, len(there) - 1, n).long()]
         positions[places] = spread[torch.arange(len(places)) % n]
     return positions
-
-
-def labels_of(source: DataSource) -> Tensor | None:
-    """The class of every sample, `[len(source)]` int64, where the data set has them in an attribute `labels`."""
-    if isinstance(source, Subset):
-        whole = labels_of(source.source)
-        return None if whole is None else whole[source.rows]
-    labels = getattr(source, "labels", None)
-    fits = isinstance(labels, Tensor) and labels.shape == (len(source),) and not labels.is_floating_point()
-    return labels if fits else None
 
 
 def films(settings: Settings) -> list[Chosen]:
