@@ -28,9 +28,11 @@ from torch.nn import functional as F
 
 from gan_image.data.pixels import PixelSource
 from gan_image.spec import ImageSpec
+from gancore.configuration.settings import Settings, configure
 from gancore.data.loader import Loader
 from gancore.data.report import ScanReport
-from gancore.engine.build import build_game, pick_memory_format
+from gancore.devices import pick_memory_format
+from gancore.engine.build import build_game
 from gancore.engine.ema import MovingAverage
 from gancore.engine.health import HealthMonitor
 from gancore.engine.loop import TrainState, train_steps
@@ -38,7 +40,6 @@ from gancore.engine.optimizers import build_optimizer
 from gancore.games.player import Player
 from gancore.nets.layout import in_layout
 from gancore.plugins import Registry
-from gancore.settings import Settings, configure
 
 LR, BETAS = 2e-4, (0.5, 0.999)
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from gancore.api import Run, plan, resume, train
     from gancore.evaluation import Evaluation
     from gancore.evaluator import evaluate
-    from gancore.generator import Generator, load
     from gancore.reporting import make_report
+    from gancore.sampling.generator import Generator, load
 
 __version__ = "0.1.0"
 
@@ -29,7 +29,7 @@ hookimpl = pluggy.HookimplMarker("gancore")
 
 _LAZY = {
     **dict.fromkeys(("Run", "plan", "resume", "train"), "gancore.api"),
-    **dict.fromkeys(("Generator", "load"), "gancore.generator"),
+    **dict.fromkeys(("Generator", "load"), "gancore.sampling.generator"),
     "Evaluation": "gancore.evaluation",
     "evaluate": "gancore.evaluator",
     "make_report": "gancore.reporting",

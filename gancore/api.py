@@ -11,18 +11,18 @@ from typing import Any
 
 from gancore import __version__, checkpoint, distributed, run_lock
 from gancore.components import ProgressReport
-from gancore.config import MAPS, SECTIONS, RunConfig
+from gancore.configuration.layers import check_agreement, nest, read_file
+from gancore.configuration.run_config import MAPS, SECTIONS, RunConfig
+from gancore.configuration.settings import Settings, configure
 from gancore.data.report import silent
-from gancore.engine.build import pick_device
+from gancore.devices import pick_device
 from gancore.engine.restore import finished, look_through
 from gancore.engine.session import Run, Session
 from gancore.engine.stopping import tell_on_stderr
 from gancore.errors import ConfigError, Mistake, UsageError
-from gancore.layers import check_agreement, nest, read_file
 from gancore.plugins import DISABLE_VARIABLE, Registry
 from gancore.preflight import load_listeners
 from gancore.run import RunFolder, check_free, check_place
-from gancore.settings import Settings, configure
 from gancore.text import check_path
 
 RESUMABLE = frozenset({"device", "every", "keep", "listeners", "workers", "writers"})

@@ -1,49 +1,40 @@
-"""Options that suit the device: defaults for a processor in place of those for a GPU, where the difference is hours or days."""
+"""The device that a run trains on, and the memory layout that suits it."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import torch
 
-from pydantic import BaseModel
-
-M = TypeVar("M", bound=BaseModel)
-
-ON_CPU = "on_cpu"
+from gancore.data.spec import SampleSpec
+from gancore.errors import UsageError
 
 
-def on_cpu(value: int) -> dict[str, Any]:
-    """For `json_schema_extra` of a field: its default where a run trains on a processor."""
-    return {ON_CPU: value}
+def pick_device(name: str) -> torch.device:
+    """The device that `device` in a configuration means on this machine.
 
-
-def cpu_default(model: type[BaseModel], field: str) -> int | None:
-    """The default of a field on a processor; None where it is the same everywhere."""
-    extra = model.model_fields[field].json_schema_extra
-    value = extra.get(ON_CPU) if isinstance(extra, dict) else None
-    return value if isinstance(value, int) else None
-
-
-def suit(options: M, device: str, path: str) -> tuple[M, tuple[str, ...]]:
-    """`options` with the defaults for `device`, as in a configuration, where nobody has set them, and a sentence on each.
-
-    Settings that are complete name every value, so a run that is repeated elsewhere is the same.
+    Raises:
+        UsageError: there is no such device.
     """
-    model = type(options)
-    wanted = {n: v for n in model.model_fields if (v := cpu_default(model, n)) is not None}
-    wanted = {n: v for n, v in wanted.items() if n not in options.model_fields_set}
-    if not wanted or not _is_cpu(device):
-        return options, ()
-    notes = tuple(
-        f"{path}.{name}={value} was chosen because this run uses no GPU: {getattr(options, name)}, the default on a GPU, would take "
-        f"many times as long; set {path}.{name} to override it"
-        for name, value in wanted.items()
-    )
-    return options.model_copy(update=wanted), notes
+    if name != "auto":
+        try:
+            device = torch.device(name)
+        except RuntimeError as error:
+            raise UsageError(f"device '{name:.80}' is unknown; choose auto, cpu, mps, cuda or cuda:N") from error
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise UsageError(
+                f"device={name}: this PyTorch sees {torch.cuda.device_count()} CUDA devices; say device=auto or cpu"
+            )
+        if device.type == "mps" and not torch.backends.mps.is_available():
+            raise UsageError("device=mps: there is no such device here; say device=auto or cpu")
+        return device
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _is_cpu(device: str) -> bool:
-    if device != "auto":
-        return device == "cpu"
-    from gancore.engine.build import pick_device  # torch is imported only where the answer matters
+def pick_memory_format(name: str, spec: SampleSpec) -> torch.memory_format:
+    """channels_last for image-like samples that are large enough to gain by it, unless the configuration says otherwise.
 
-    return pick_device(device).type == "cpu"
+    At 8x8 it made a step 1.4 times as slow, at 28x28 and above between 1.0 and 1.3 times as fast (two CPU cores).
+    """
+    pays = len(spec.shape) == 3 and min(spec.shape[1:]) >= 16
+    return torch.channels_last if name == "channels_last" or (name == "auto" and pays) else torch.contiguous_format

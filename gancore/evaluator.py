@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from gancore.components import DataSource, ProgressReport
+from gancore.configuration.layers import METRICS, nest, read_file
+from gancore.configuration.settings import Chosen, Settings, choose_metrics, configure
 from gancore.data.fingerprint import fingerprint
 from gancore.data.held_out import split
 from gancore.data.report import silent
@@ -32,13 +34,11 @@ from gancore.evaluation import (
     Samples,
     faults,
 )
-from gancore.generator import DRAWING, MOST, Generator, load
-from gancore.layers import METRICS, nest, read_file
 from gancore.options import check_whole
 from gancore.plugins import Registry
 from gancore.random import Draws, derive
 from gancore.run import RunFolder, versions
-from gancore.settings import Chosen, Settings, choose_metrics, configure
+from gancore.sampling.generator import DRAWING, MOST, Generator, load
 from gancore.text import check_path
 
 SAMPLES = 1000

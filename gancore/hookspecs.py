@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Preset,
         Writer,
     )
-    from gancore.engine.events import CheckpointSaved, Progress, RunFinished, RunStarted, Tick
+    from gancore.events import CheckpointSaved, Progress, RunFinished, RunStarted, Tick
 
 hookspec = pluggy.HookspecMarker("gancore")
 

@@ -101,6 +101,21 @@ def _wanted(kinds: frozenset[Any]) -> str:
     return " or ".join(names) or "something else"
 
 
+ON_CPU = "on_cpu"
+
+
+def on_cpu(value: int) -> dict[str, Any]:
+    """For `json_schema_extra` of a field: its default where a run trains on a processor."""
+    return {ON_CPU: value}
+
+
+def cpu_default(model: type[BaseModel], field: str) -> int | None:
+    """The default of a field on a processor; None where it is the same everywhere."""
+    extra = model.model_fields[field].json_schema_extra
+    value = extra.get(ON_CPU) if isinstance(extra, dict) else None
+    return value if isinstance(value, int) else None
+
+
 class ArchitectureOptions(Options):
     """Options that every architecture has, applied by the engine around whatever the architecture builds."""
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gancore.configuration.settings import Settings
 from gancore.data.held_out import both_parts
 from gancore.data.report import silent
-from gancore.engine.build import build_game, pick_device
+from gancore.devices import pick_device
+from gancore.engine.build import build_game
 from gancore.engine.sheets import check_writers
 from gancore.errors import UsageError
 from gancore.plugins import Registry
 from gancore.run import check_free, check_place
-from gancore.settings import Settings
 
 
 def check_run(settings: Settings, registry: Registry, out: str | Path | None = None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gancore import checkpoint
+from gancore.configuration.settings import Settings, configure
 from gancore.disk import cause
 from gancore.engine.sheets import films, make_films, sheets_of
 from gancore.errors import CheckpointError, GanError
@@ -14,7 +15,6 @@ from gancore.plugins import Registry, resolve
 from gancore.report import write_report
 from gancore.run import RunFolder
 from gancore.runs import RunState, state_of
-from gancore.settings import Settings, configure
 from gancore.text import check_path
 
 

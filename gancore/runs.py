@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gancore.configuration.layers import read_file
 from gancore.errors import RunFolderError
-from gancore.layers import read_file
 from gancore.run import RunFolder
 from gancore.run_lock import FILE
 

@@ -93,7 +93,7 @@ def run(
     image` lists everything that can be set as KEY=VALUE.
     """
     from gan_cli.training import follow
-    from gancore.layers import parse_assignments
+    from gancore.configuration.layers import parse_assignments
 
     asked: dict[str, Any] = {
         "plugin": plugin,
@@ -158,7 +158,7 @@ def resume(
     Settings, such as writers.grid=none or every.checkpoint=100, are written to the run's config.toml.
     """
     from gan_cli.training import follow
-    from gancore.layers import parse_assignments
+    from gancore.configuration.layers import parse_assignments
 
     options = parse_assignments(settings or [])
 
@@ -229,7 +229,7 @@ def sample(
 ) -> None:
     """Generate samples from a trained run: one file each, and a sheet of all of them."""
     from gan_cli.sampling import draw
-    from gancore.layers import check_agreement, merge, parse_assignments
+    from gancore.configuration.layers import check_agreement, merge, parse_assignments
 
     options = parse_assignments(settings or [])
     check_agreement({"sampling.prompt": prompt}, options)
@@ -264,7 +264,7 @@ def export(
 ) -> None:
     """Export a run's generator to another library that has its architecture, such as a GPT-2 to transformers."""
     with ending_at_once():
-        from gancore.generator import load
+        from gancore.sampling.generator import load
 
     files = load(run, device="cpu", step=step).export(out, label)
     if as_json:
@@ -321,7 +321,7 @@ def evaluate(
     The run holds out a share of its data when trained with held_out=0.1. What is found is printed, and kept in RUN/evaluations.
     """
     from gan_cli.evaluating import compare
-    from gancore.layers import parse_assignments
+    from gancore.configuration.layers import parse_assignments
 
     asked = {"data": data, "samples": number, "metrics": metrics, "seed": seed, "step": step, "device": device}
     compare(run, asked | {"options": parse_assignments(settings or [])}, quiet=quiet, as_json=as_json)

@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from gan_cli.errors import tell
 from gan_cli.listing import table
 from gancore.components import Architecture
-from gancore.config import MAPS, SECTIONS, Optimizer, RunConfig
-from gancore.devices import cpu_default
+from gancore.configuration.run_config import MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.settings import ALL_KINDS, KIND_OF
 from gancore.errors import UnknownNameError
+from gancore.options import cpu_default
 from gancore.plugins import BUILTIN, Registry, options_model
-from gancore.settings import ALL_KINDS, KIND_OF
 
 
 def rows_of(model: type[BaseModel], prefix: str = "") -> list[dict[str, Any]]:

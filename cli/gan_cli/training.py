@@ -25,8 +25,8 @@ from gancore import hookimpl
 from gancore.engine.stopping import tell_on_stderr
 
 if TYPE_CHECKING:
-    from gancore.engine.events import Estimate, Progress, RunFinished, RunStarted, Tick
     from gancore.engine.session import Run
+    from gancore.events import Estimate, Progress, RunFinished, RunStarted, Tick
 
 SECONDS_BETWEEN_LINES = 5.0
 EXIT_INTERRUPTED = 130

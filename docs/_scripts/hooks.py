@@ -34,15 +34,15 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 
 def options(section: str) -> str:
     """The options of the engine or of an optimizer."""
-    from gancore.config import Optimizer, RunConfig
+    from gancore.configuration.run_config import Optimizer, RunConfig
 
     return options_table({"engine": RunConfig, "optimizers": Optimizer}[section])
 
 
 def section(of: str) -> str:
     """What a plugin brings of one section of a configuration, such as `music data`: name, summary and options of each."""
+    from gancore.configuration.settings import ALL_KINDS
     from gancore.plugins import BUILTIN, Registry, options_model
-    from gancore.settings import ALL_KINDS
 
     owner, _, kind = of.partition(" ")
     found = Registry().load(BUILTIN if owner == "engine" else owner).of_kind(ALL_KINDS[kind])

@@ -1,1 +1,1 @@
-"""The training loop and what it needs: averaging, schedules, health, events."""
+"""The training loop and what it needs: averaging, schedules, health."""

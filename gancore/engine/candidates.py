@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from gancore.components import GameRule
-from gancore.config import Candidates
+from gancore.configuration.run_config import Candidates
+from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
 from gancore.games.gan import heads
 from gancore.random import Draws, derive
-from gancore.settings import Settings
 
 CHUNK = 64
 """Samples judged at once: a constant, so that memory stays bounded."""

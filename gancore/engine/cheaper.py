@@ -10,12 +10,12 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from gancore.configuration.settings import Settings
 from gancore.data.batch import Batch
 from gancore.data.spec import SampleSpec
-from gancore.engine.events import Estimate
 from gancore.engine.sheets import generate
 from gancore.errors import GanError
-from gancore.settings import Settings
+from gancore.events import Estimate
 
 LONG = 3600.0
 """Seconds from which on something shorter is looked for."""

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from gancore.engine.events import Estimate
+from gancore.events import Estimate
 
 if TYPE_CHECKING:
-    from gancore.config import RunConfig
+    from gancore.configuration.run_config import RunConfig
     from gancore.games.player import Phase
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.parametrize import is_parametrized
 
-from gancore.config import Ema
+from gancore.configuration.run_config import Ema
 from gancore.engine.buffers import Buffers
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+from gancore.configuration.settings import Settings
 from gancore.disk import cause, write_error
 from gancore.errors import (
     CheckpointError,
@@ -17,7 +18,6 @@ from gancore.errors import (
 )
 from gancore.report import write_report
 from gancore.run import RunFolder
-from gancore.settings import Settings
 
 _PLAIN = (CheckpointError, DataError, LostProcessError, PluginError, RunFolderError)
 """Errors whose message can be told with more behind it."""

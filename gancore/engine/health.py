@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancore.config import Health
-from gancore.engine.events import HealthAlert
+from gancore.configuration.run_config import Health
+from gancore.events import HealthAlert
 
 SEPARATED = 0.99
 """Share of (real, fake) pairs in the right order from which a discriminator counts as having won."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gancore import distributed
 from gancore.components import BatchSource
-from gancore.config import RunConfig
+from gancore.configuration.run_config import RunConfig
 from gancore.data.batch import Batch
 from gancore.data.spec import SampleSpec
 from gancore.engine.buffers import Buffers

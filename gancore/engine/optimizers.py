@@ -9,7 +9,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn, optim
 
-from gancore.config import Optimizer
+from gancore.configuration.run_config import Optimizer
 from gancore.errors import CheckpointError, MisfitError
 
 

@@ -16,14 +16,14 @@ from torch.optim import Optimizer
 
 from gancore import checkpoint, distributed
 from gancore.checkpoint import Checkpoint
-from gancore.config import Optimizer as OptimizerOptions
-from gancore.config import RunConfig
+from gancore.configuration.run_config import Optimizer as OptimizerOptions
+from gancore.configuration.run_config import RunConfig
 from gancore.data.fingerprint import Fingerprint
 from gancore.data.spec import SampleSpec
-from gancore.engine.events import HealthAlert
 from gancore.engine.loop import TrainState
 from gancore.engine.optimizers import read_state
 from gancore.errors import ChangedError, CheckpointError, MisfitError, UsageError
+from gancore.events import HealthAlert
 from gancore.filling import check_fits
 from gancore.finite import not_finite
 from gancore.run import RunFolder

@@ -15,6 +15,7 @@ import torch
 
 from gancore import checkpoint, distributed
 from gancore.components import DataSource, ProgressReport
+from gancore.configuration.settings import Settings
 from gancore.data.batch import Batch
 from gancore.data.classes import classes_in_words
 from gancore.data.fingerprint import Fingerprint, fingerprint
@@ -22,12 +23,12 @@ from gancore.data.first_look import look_at
 from gancore.data.held_out import both_parts
 from gancore.data.loader import Loader
 from gancore.data.report import silent
-from gancore.engine.build import build_game, pick_device, pick_memory_format
+from gancore.devices import pick_device, pick_memory_format
+from gancore.engine.build import build_game
 from gancore.engine.cheaper import MANY, Trial, at_first_sight, with_cheaper
 from gancore.engine.clock import Clock
 from gancore.engine.ema import MovingAverage
 from gancore.engine.ending import in_words, report_of, with_the_rest
-from gancore.engine.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
 from gancore.engine.giving_up import after_bad_steps, after_bad_update, bad_numbers, before_bad_save
 from gancore.engine.health import HealthMonitor, spread_ratio
 from gancore.engine.loop import Outcome, TrainState, train_steps
@@ -36,11 +37,11 @@ from gancore.engine.restore import Expected, SavedData, restore
 from gancore.engine.sheets import SheetMaker, check_writers
 from gancore.engine.stopping import StopSignals, tell_on_stderr
 from gancore.errors import NonFiniteError, ToldElsewhereError, UsageError
+from gancore.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
 from gancore.finite import oddities
 from gancore.games.player import Phase, Player
 from gancore.plugins import Registry
 from gancore.run import RunFolder, plain
-from gancore.settings import Settings
 
 End = Literal["completed", "stopped", "interrupted", "failed"]
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gancore.components import DataSource
+from gancore.configuration.settings import Chosen, Settings
 from gancore.data.held_out import labels_of
 from gancore.data.spec import SampleSpec
 from gancore.disk import cause, trouble, write_error
@@ -22,7 +23,6 @@ from gancore.games.gan import call_generator, draw_latent
 from gancore.options import Options
 from gancore.random import Draws, derive
 from gancore.run import RunFolder
-from gancore.settings import Chosen, Settings
 from gancore.text import LONGEST, brief
 
 CHUNK = 64

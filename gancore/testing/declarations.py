@@ -22,12 +22,12 @@ from pydantic.fields import FieldInfo
 
 from gancore import hookspecs
 from gancore.components import Architecture, Component, Dataset, Penalty, Preset
-from gancore.config import SECTIONS
+from gancore.configuration.run_config import SECTIONS
+from gancore.configuration.settings import KIND_OF, configure
 from gancore.data.spec import SampleSpec
 from gancore.errors import GanError
 from gancore.options import ArchitectureOptions, Options, PenaltyOptions
 from gancore.plugins import GROUP, options_model, resolve
-from gancore.settings import KIND_OF, configure
 from gancore.testing import points
 from gancore.testing.check import Mismatch, NotApplicable, check, describe
 from gancore.testing.kit import Kit, scenes

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gancore.components import Architecture, Dataset, DataSource, GameRule, Preset, Writer
+from gancore.configuration.settings import Settings, configure
 from gancore.data.held_out import both_parts
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
@@ -19,7 +20,6 @@ from gancore.engine.build import build_game
 from gancore.games.gan import draw_latent
 from gancore.plugins import build
 from gancore.random import Draws, derive
-from gancore.settings import Settings, configure
 from gancore.testing import points
 from gancore.testing.bench import Bench, seed_all
 from gancore.testing.check import Blocked, Mismatch, NotApplicable, describe

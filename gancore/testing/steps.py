@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gancore import distributed
 from gancore.components import Architecture, Augmentation, Game, GameRule, Loss, Penalty, Preset
+from gancore.configuration.settings import Settings
 from gancore.data.batch import Batch
 from gancore.data.loader import Loader
 from gancore.engine.loop import seed_layers, update
@@ -18,7 +19,6 @@ from gancore.engine.optimizers import build_optimizer
 from gancore.games.player import Phase, Player
 from gancore.plugins import BUILTIN
 from gancore.random import Draws, derive
-from gancore.settings import Settings
 from gancore.testing.check import Mismatch, check
 from gancore.testing.kit import BATCH, Kit, Scene, scenes, tried_on
 

@@ -14,14 +14,14 @@ from torch import Tensor
 
 import gancore
 from gancore import checkpoint, hookimpl
+from gancore.configuration.settings import Settings
 from gancore.data.report import silent
-from gancore.engine.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
 from gancore.engine.session import Session
 from gancore.engine.sheets import cycle_classes, draw, parts_of
+from gancore.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
 from gancore.plugins import Registry
 from gancore.random import derive
 from gancore.run import RunFolder
-from gancore.settings import Settings
 from gancore.testing import points
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, check, describe

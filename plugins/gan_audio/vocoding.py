@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import gancore
 from gan_audio.spec import AudioSpec
 from gancore.errors import UsageError
-from gancore.generator import Generator
+from gancore.sampling.generator import Generator
 
 MOST = 2**18
 """Samples that are made at once, so that memory stays bounded."""

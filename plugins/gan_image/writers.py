@@ -15,8 +15,8 @@ from torch import Tensor
 from gan_image.labels import labelled, printable
 from gan_image.spec import ImageSpec
 from gancore.errors import UsageError
-from gancore.naming import sample_name
 from gancore.options import Options
+from gancore.sampling.names import sample_name
 from gancore.storage import replacing
 
 SHOWN_SIDE = 48
@@ -144,7 +144,7 @@ def sheet(pictures: np.ndarray, columns: int) -> Image.Image:
 class PngWriter:
     """Every image in its own size: `<stem>-00012.png`, or `<stem>-00012-cat.png` with labels.
 
-    `gancore.naming` says what is kept of a class's name. Channels are treated as on a sheet.
+    `gancore.sampling.names` says what is kept of a class's name. Channels are treated as on a sheet.
     """
 
     def __init__(self, options: PngOptions, spec: ImageSpec) -> None:

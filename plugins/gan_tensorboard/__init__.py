@@ -15,7 +15,7 @@ from gancore import hookimpl
 from gancore.components import PluginInfo
 
 if TYPE_CHECKING:
-    from gancore.engine.events import RunFinished, RunStarted, Tick
+    from gancore.events import RunFinished, RunStarted, Tick
 
 _numbers = itertools.count()
 _files: dict[str, EventFile] = {}

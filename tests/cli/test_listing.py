@@ -12,10 +12,10 @@ from pydantic import Field
 from typer.testing import Result
 
 from gan_cli.describe import rows_of
-from gancore.config import MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.run_config import MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.settings import KIND_OF
 from gancore.options import Options
 from gancore.plugins import Registry, options_model
-from gancore.settings import KIND_OF
 
 Gan = Callable[..., Result]
 

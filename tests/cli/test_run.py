@@ -18,7 +18,7 @@ from typer.testing import Result
 
 from gan_cli.training import Panelled, Plain, about, at, facts, number, opening, told
 from gan_cli.waiting import duration, waiting
-from gancore.engine.events import Estimate, Progress, RunStarted
+from gancore.events import Estimate, Progress, RunStarted
 
 Gan = Callable[..., Result]
 PROGRESS = Progress(folder=Path("run"), step=5, steps=8000, scalars={}, samples_per_second=4.0, seconds=85.0)

@@ -14,7 +14,7 @@ import pytest
 import gancore
 from gancore import components, hookspecs
 from gancore.components import API_VERSION, KINDS, PluginInfo
-from gancore.engine.events import CheckpointSaved, Progress, RunFinished, RunStarted, Tick
+from gancore.events import CheckpointSaved, Progress, RunFinished, RunStarted, Tick
 from gancore.plugins import Registry
 
 HOOKS = {name: value for name, value in vars(hookspecs).items() if name.startswith("gan_")}

@@ -60,7 +60,11 @@ def test_help_and_listing_import_nothing_heavy_and_no_plugin(
 
 
 @pytest.mark.parametrize(
-    "source", ["import gancore", "from gancore import hookspecs, components, plugins, errors, config"]
+    "source",
+    [
+        "import gancore",
+        "from gancore import hookspecs, components, plugins, errors\nfrom gancore.configuration import run_config",
+    ],
 )
 def test_importing_the_contract_imports_no_torch(fresh_python: Fresh, source: str) -> None:
     assert imported(fresh_python, source, ("torch", "numpy", *PLUGINS)) == set()

@@ -8,7 +8,7 @@ import pytest
 from support.limits import no_file_above
 
 import gan_tensorboard as listener
-from gancore.engine.events import HealthAlert, RunFinished, RunStarted, Tick
+from gancore.events import HealthAlert, RunFinished, RunStarted, Tick
 
 
 def started(folder: Path, step: int = 0) -> RunStarted:

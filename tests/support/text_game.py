@@ -8,7 +8,7 @@ from gan_text.data.source import TokenSource, compact
 from gan_text.games.sequence import Options, SequenceGame
 from gan_text.nets import lstm
 from gancore.components import GameContext
-from gancore.config import Optimizer
+from gancore.configuration.run_config import Optimizer
 from gancore.data.batch import Batch
 from gancore.data.report import ScanReport
 from gancore.engine.loop import update

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from gancore.generator import Generator
+    from gancore.sampling.generator import Generator
     from torch import Tensor
 
     from gan_tabular.encoding import Table

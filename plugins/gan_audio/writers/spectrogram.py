@@ -33,7 +33,7 @@ from gan_audio.writers.drawing import (
     top_of,
     waveform,
 )
-from gancore.naming import sample_name
+from gancore.sampling.names import sample_name
 
 TEXT = 13
 TICK = 5

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_audio.spec import AudioSpec
 from gan_audio.writers.common import Voice, WaveOptions, save_wave
-from gancore.naming import sample_name
+from gancore.sampling.names import sample_name
 
 
 class WavOptions(WaveOptions):

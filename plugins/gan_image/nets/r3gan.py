@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from gan_image.nets.sizes import channel_ladder, image_shape, plan
 from gancore.data.spec import SampleSpec
-from gancore.devices import on_cpu
 from gancore.nets.conditioning import ClassEmbedding, LatentWithClass
-from gancore.options import ArchitectureOptions
+from gancore.options import ArchitectureOptions, on_cpu
 
 L = TypeVar("L", nn.Conv2d, nn.Linear)
 

@@ -14,12 +14,11 @@ from torch import Tensor, nn
 
 from gan_image.nets.sizes import channel_ladder, image_shape, plan
 from gancore.data.spec import SampleSpec
-from gancore.devices import on_cpu
 from gancore.errors import UsageError
 from gancore.nets.attention import SelfAttention2d
 from gancore.nets.conditioning import ClassEmbedding, ProjectionHead
 from gancore.nets.norm import BatchNorm, ConditionalBatchNorm
-from gancore.options import ArchitectureOptions
+from gancore.options import ArchitectureOptions, on_cpu
 
 Init = Literal["xavier", "orthogonal"]
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from gan_text.spec import TextSpec
 from gan_text.writers.common import classes_of, save, texts_of
-from gancore.naming import sample_name
 from gancore.options import Options
+from gancore.sampling.names import sample_name
 
 
 class TxtOptions(Options):

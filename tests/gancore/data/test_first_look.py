@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from gancore.configuration.settings import configure
 from gancore.data.first_look import PROBED, look_at
 from gancore.data.held_out import Subset
 from gancore.data.report import ScanReport
 from gancore.data.spec import SampleSpec
 from gancore.plugins import Registry
 from gancore.random import Draws
-from gancore.settings import configure
 
 
 class Rows:

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from gancore.configuration.settings import configure
 from gancore.data.spec import SampleSpec
-from gancore.engine.build import Chain, build_game, pick_memory_format
+from gancore.devices import pick_memory_format
+from gancore.engine.build import Chain, build_game
 from gancore.errors import PluginError
 from gancore.random import Draws
-from gancore.settings import configure
 
 
 def built(registry, **options):

@@ -14,7 +14,7 @@ from gancore.api import plan, train
 from gancore.data.batch import Batch
 from gancore.engine import cheaper
 from gancore.engine.cheaper import Trial, with_cheaper
-from gancore.engine.events import Estimate
+from gancore.events import Estimate
 
 SPEC = ImageSpec(shape=(1, 8, 8))
 

@@ -12,7 +12,7 @@ import torch
 import gancore
 from gancore import checkpoint
 from gancore.api import resume, train
-from gancore.config import RunConfig
+from gancore.configuration.run_config import RunConfig
 from gancore.engine import clock as clock_module
 from gancore.engine.clock import Clock, Pace
 from gancore.errors import UsageError

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gancore.config import Ema
+from gancore.configuration.run_config import Ema
 from gancore.engine.ema import MovingAverage
 from gancore.losses.spectral import apply_spectral_norm
 

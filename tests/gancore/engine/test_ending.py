@@ -268,7 +268,7 @@ def test_run_is_resumed_with_other_options_that_do_not_change_the_training(tmp_p
     go_on(tmp_path / "run", steps=10, options=more)
     ours, theirs = last_files(tmp_path / "run", 10), last_files(whole, 10)
     assert ours["ema.safetensors"] == theirs["ema.safetensors"]
-    written = gancore.layers.read_file(tmp_path / "run" / "config.toml")
+    written = gancore.configuration.layers.read_file(tmp_path / "run" / "config.toml")
     assert (written["every"]["checkpoint"], written["keep"], written["steps"]) == (100, 5, 10)
     assert written["writers"]["texts"] == "none"
 

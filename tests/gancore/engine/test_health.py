@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from gancore.api import train
-from gancore.config import Health
+from gancore.configuration.run_config import Health
 from gancore.engine.health import HealthMonitor, spread_ratio
 from gancore.random import normal
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gancore.components import GameContext
-from gancore.config import RunConfig
+from gancore.configuration.run_config import RunConfig
 from gancore.data.batch import Batch
 from gancore.data.spec import SampleSpec
 from gancore.engine.ema import MovingAverage

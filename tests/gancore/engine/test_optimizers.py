@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from gancore.config import Optimizer
+from gancore.configuration.run_config import Optimizer
 from gancore.engine.optimizers import build_optimizer, lr_factor, set_lr
 
 FALLING = st.sampled_from(["linear", "cosine"])

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from gancore.components import GameContext
+from gancore.configuration.settings import configure
 from gancore.errors import PluginError
 from gancore.games.gan import GanGame, GanOptions, draw_latent
 from gancore.games.player import Player
 from gancore.random import Draws, derive
-from gancore.settings import configure
 
 LOSSES = ("non-saturating", "minimax", "hinge", "least-squares", "wasserstein", "rpgan", "ragan")
 PENALTIES = ("r1", "r2", "gradient-penalty", "dragan")

@@ -15,6 +15,7 @@ from gan_audio.games.vocoder import Options, Vocoder, feature_matching, mel_dist
 from gan_audio.nets import hifigan
 from gan_audio.spec import AudioSpec
 from gancore.components import GameContext
+from gancore.configuration.settings import configure
 from gancore.data.batch import Batch
 from gancore.engine.build import build_game
 from gancore.engine.loop import update
@@ -22,7 +23,6 @@ from gancore.errors import UsageError
 from gancore.games.player import Player
 from gancore.plugins import Registry, resolve
 from gancore.random import Draws
-from gancore.settings import configure
 from gancore.testing import conformance
 
 SPEC = AudioSpec.of(**DATA)

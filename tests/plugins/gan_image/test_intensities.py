@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from gan_image.data.folder import Options, StreamedSource, open_folder
 from gan_image.data.intensities import to_uint8
 from gan_image.spec import ImageSpec
+from gancore.configuration.settings import configure
 from gancore.errors import DataError
 from gancore.plugins import Registry
 from gancore.random import Draws
-from gancore.settings import configure
 
 RAMP = np.tile(np.arange(16) / 15, (16, 1))
 

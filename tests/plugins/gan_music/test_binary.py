@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gan_music.nets.binary import BinaryNeurons, level, noise_of
-from gancore.config import Ema
+from gancore.configuration.run_config import Ema
 from gancore.engine.ema import MovingAverage
 from gancore.errors import UsageError
 

@@ -11,9 +11,9 @@ from PIL import Image
 from gan_music.data.tunes import Options, open_tunes
 from gan_music.roll import to_notes
 from gan_music.writers.midi import MidiOptions, MidiWriter
-from gancore.generator import load
 from gancore.plugins import Registry
 from gancore.random import Draws
+from gancore.sampling.generator import load
 
 SMALL = {"architecture.width": 8, "architecture.latent": 8}
 

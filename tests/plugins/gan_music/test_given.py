@@ -19,9 +19,9 @@ from gan_music.data.keys import KEYS
 from gan_music.roll import to_notes
 from gan_music.spec import HELD, ONSET, MusicSpec, Track
 from gan_music.writers.midi import MidiOptions, MidiWriter
+from gancore.configuration.settings import configure
 from gancore.errors import ConfigError, DataError, GanError, UsageError
 from gancore.plugins import Registry
-from gancore.settings import configure
 
 MELODY, CHORDS, BASS, DRUMS = (
     Track(name="melody"),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gancore.configuration.layers import merge, nest, parse_assignments, read_file
 from gancore.errors import UsageError
-from gancore.layers import merge, nest, parse_assignments, read_file
 
 # --- key=value --------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The typed configuration of a run: what can be set, within which bounds, and what each setting means.
 
-How a configuration comes about (defaults < preset < file < key=value) is in `gancore.settings`.
+How a configuration comes about (defaults < preset < file < key=value) is in `gancore.configuration.settings`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from gancore.config import MAPS, SECTIONS
+from gancore.configuration.run_config import MAPS, SECTIONS
 from gancore.errors import UsageError
 from gancore.text import LONGEST, brief, decoded
 

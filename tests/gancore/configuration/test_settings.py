@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from gancore.components import Preset
-from gancore.config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.layers import parse_assignments
+from gancore.configuration.run_config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.settings import KIND_OF, Settings, configure
 from gancore.errors import ConfigError, PluginError, UnknownNameError, UsageError
-from gancore.layers import parse_assignments
 from gancore.plugins import Registry
-from gancore.settings import KIND_OF, Settings, configure
 
 IMAGE = Registry()
 IMAGE_PRESETS = list(IMAGE.load("image").of_kind(Preset))

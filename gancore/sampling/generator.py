@@ -17,21 +17,22 @@ from torch import Tensor, nn
 from gancore import checkpoint
 from gancore.checkpoint import Checkpoint
 from gancore.components import GameRule, OtherGenerator
+from gancore.configuration.layers import nest, read_file
+from gancore.configuration.settings import Settings, configure, explain
 from gancore.data.spec import Given, SampleSpec
+from gancore.devices import pick_device, pick_memory_format
 from gancore.disk import write_error
-from gancore.engine.build import build_game, pick_device, pick_memory_format
+from gancore.engine.build import build_game
 from gancore.engine.candidates import Chooser, judge_of
 from gancore.engine.optimizers import build_optimizer
 from gancore.engine.restore import SavedData, check_names, read_optimizer, read_saved
 from gancore.engine.sheets import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of, write
 from gancore.errors import CheckpointError, ConfigError, GanError, MisfitError, Mistake, RunFolderError, UsageError
 from gancore.filling import check_fits
-from gancore.layers import nest, read_file
 from gancore.options import Options, check_whole
 from gancore.plugins import Registry, resolve
 from gancore.random import derive
 from gancore.run import RunFolder
-from gancore.settings import Settings, configure, explain
 from gancore.storage import new_file_mode, occupied, whole_folder
 from gancore.text import check_path
 

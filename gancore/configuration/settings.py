@@ -22,10 +22,10 @@ from gancore.components import (
     Preset,
     Writer,
 )
-from gancore.config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
-from gancore.devices import suit
+from gancore.configuration.by_device import suit
+from gancore.configuration.layers import METRICS, NONE, REST, merge, section_of
+from gancore.configuration.run_config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.errors import ConfigError, GanError, Mistake, UnknownNameError, UsageError, nearest
-from gancore.layers import METRICS, NONE, REST, merge, section_of
 from gancore.options import LARGEST, RefusedValueError
 from gancore.plugins import Found, Registry, build, options_model
 from gancore.text import brief, check_path

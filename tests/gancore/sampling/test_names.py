@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gancore.naming import LONGEST, class_part, sample_name
+from gancore.sampling.names import LONGEST, class_part, sample_name
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import torch
 from pydantic import Field
 
 from gancore.api import plan
-from gancore.devices import on_cpu, suit
-from gancore.options import Options
+from gancore.configuration.by_device import suit
+from gancore.options import Options, on_cpu
 
 
 class Widths(Options):

@@ -14,7 +14,7 @@ import gancore
 from gancore import hookimpl
 from gancore.api import train
 from gancore.components import Architecture, Game, Metric, PluginInfo
-from gancore.config import Candidates
+from gancore.configuration.run_config import Candidates
 from gancore.data.spec import SampleSpec
 from gancore.engine.candidates import Chooser
 from gancore.errors import ConfigError, UsageError
