@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gancore.data.batch import Batch
     from gancore.data.report import ScanReport
-    from gancore.data.spec import SampleSpec
+    from gancore.data.spec import Given, SampleSpec
     from gancore.games.player import Phase, Player
     from gancore.random import Draws
 
@@ -65,12 +65,14 @@ class Dataset(Component):
     """A source of samples. Target: `(options, progress) -> DataSource`.
 
     `spec` names the `SampleSpec` class of its samples, by which a trained run is read back without the data.
+    Where generators have a conditioning input (`spec.given_shape`), `given` names what reads it from files: `(spec) -> GivenReader`.
     `suffixes` and `directories` say which `--data PATH` it takes (`(".npz", ".npy")`); its options then need a field `path`.
     """
 
     kind: ClassVar[str] = "dataset"
 
     spec: str
+    given: str = ""
     suffixes: tuple[str, ...] = ()
     directories: bool = False
 
@@ -196,6 +198,28 @@ class DataSource(Protocol):
         """Samples `[batch, ...]` and class indices `[batch]` int64 (or None) at `indices` `[batch]` int64.
 
         Every random choice (a flip, a crop) comes from `draws`, so that the n-th sample of a run is always the same.
+        """
+        ...
+
+
+@runtime_checkable
+class GivenReader(Protocol):
+    """Reads conditioning inputs from files, for `gan sample --given FILE`: what `Dataset.given` names, called with a run's spec."""
+
+    def read(self, path: Path) -> Given:
+        """What the file at `path` gives.
+
+        Raises:
+            UsageError: there is no such file, or it does not fit the spec.
+            DataError: the file is damaged.
+        """
+        ...
+
+    def join(self, samples: Tensor, given: Given) -> tuple[SampleSpec, Tensor] | None:
+        """Hard samples `[n, ...]` made for `given`, put together to whole ones `[n // len(given), ...]`, and the spec of those.
+
+        Sample i was made for `given` i % len(given), so len(given) samples in a row are one whole. A last one that is not
+        complete is left out; None where there is no whole one, or where the parts of a file are none of a whole.
         """
         ...
 

@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gancore.errors import UsageError
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a file gives for samples to be made around it: hard samples `x` `[count, *hard shape]`, of which a part is used.
+    """A conditioning input, as read from a file: hard samples `x` `[count, *hard shape]`, of which a part is used.
 
     `condition` `[count]` int64 are their classes, or None where the file does not tell. `spec` is the one to write samples
-    with that were made around it, where that is not the run's own: the file may have another tempo or sample rate.
+    with that were made for it, where that is not the run's own: the file may have another tempo or sample rate.
     """
 
     x: Tensor
@@ -108,7 +104,8 @@ class SampleSpec(BaseModel):
         del other
         return hard
 
-    # A generator may be given a part of the sample: a melody, the frame of a picture, the same picture in grey.
+    # A generator may have a conditioning input, a part of the sample that it is given: a melody, the frame of a picture,
+    # the same picture in grey. Files of it are read by what the data set's record names as `given`.
 
     @property
     def given_shape(self) -> tuple[int, ...] | None:
@@ -126,24 +123,4 @@ class SampleSpec(BaseModel):
     def given_part(self, relaxed: Tensor) -> Tensor | None:
         """What the generator is given of relaxed samples `[batch, *shape]`: `[batch, *given_shape]`, or None."""
         del relaxed
-        return None
-
-    def read_given(self, path: Path) -> Given:
-        """What the file at `path` gives, for `gan sample --given`.
-
-        Raises:
-            UsageError: nothing of these samples can be given in a file, or not in this one.
-            DataError: the file is damaged.
-        """
-        raise UsageError(
-            f"'{path}': samples of this kind cannot be given in a file; pass them as a tensor, from Python"
-        )
-
-    def joined(self, samples: Tensor, given: Given) -> tuple[SampleSpec, Tensor] | None:
-        """Hard samples that were made around `given`, in its order, put together to long ones, and the spec of those.
-
-        Sample i was made around `given` i % len(given), so len(given) samples in a row are one whole. A last one that is not
-        complete is left out; None where there is none, or where samples cannot be put together.
-        """
-        del samples, given
         return None

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gancore import checkpoint
 from gancore.checkpoint import Checkpoint
-from gancore.components import GameRule, OtherGenerator
+from gancore.components import GameRule, GivenReader, OtherGenerator
 from gancore.configuration.layers import nest, read_file
 from gancore.configuration.settings import Settings, configure, explain
 from gancore.data.spec import Given, SampleSpec
@@ -191,7 +191,12 @@ class Generator:
             raise UsageError(NOTHING_GIVEN)
         if isinstance(given, str | Path):
             check_path(given, "the file that is given,")
-            given = self.spec.read_given(Path(given))
+            reader = self._reader()
+            if reader is None:
+                raise UsageError(
+                    f"'{given}': samples of this kind cannot be given in a file; pass them as a tensor, from Python"
+                )
+            given = reader.read(Path(given))
         known = Given(given) if isinstance(given, Tensor) else given
         try:
             fits = len(known) > 0 and self.spec.relax(known.x[:1]).shape[1:] == self.spec.shape
@@ -203,6 +208,11 @@ class Generator:
                 f"found {known.x.dtype} {list(known.x.shape)}"
             )
         return known
+
+    def _reader(self) -> GivenReader | None:
+        """What reads files that are given and joins samples, by the data set's record; None where it names nothing."""
+        target = self.settings.data.found.record.given
+        return resolve(target)(self.spec) if target else None
 
     def labels(
         self,
@@ -258,7 +268,8 @@ class Generator:
         folder = target.parent if target.suffix else target
         spec = self.spec if given is None or given.spec is None else given.spec
         lots: list[tuple[str, SampleSpec, Tensor, Tensor | None]] = [("sample", spec, samples, classes)]
-        whole = None if given is None else self.spec.joined(samples, given)
+        reader = None if given is None else self._reader()
+        whole = None if given is None or reader is None else reader.join(samples, given)
         if given is not None and whole is not None:
             firsts = None if classes is None else classes[:: len(given)][: len(whole[1])]
             lots.append(("joined", *whole, firsts))

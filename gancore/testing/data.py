@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancore.components import Dataset, DataSource
+from gancore.components import Dataset, DataSource, GivenReader
 from gancore.data.held_out import groups_of
 from gancore.data.report import ScanReport, silent
 from gancore.errors import GanError, PluginError
@@ -112,6 +112,26 @@ def data_samples(kit: Kit, subject: str) -> None:
             raise Mismatch(
                 f"labels reach from {int(labels.min())} to {int(labels.max())}, there are {spec.class_count} classes"
             )
+
+
+@check(
+    "data.given",
+    "gan_datasets",
+    "where the record names `given`, it makes a GivenReader of the spec, which refuses a file that does not exist",
+    _datasets,
+)
+def data_given(kit: Kit, subject: str) -> None:
+    target = kit.record(subject).given
+    if not target:
+        raise NotApplicable("nothing is given in files")
+    reader = resolve(target)(_source(kit, subject).spec)
+    if not isinstance(reader, GivenReader):
+        raise Mismatch(f"'{target}' makes a {type(reader).__name__}, which has no methods read and join")
+    try:
+        reader.read(kit.folder("given") / "absent")
+    except GanError:
+        return
+    raise Mismatch("it reads a file that does not exist")
 
 
 @check(

@@ -8,6 +8,7 @@ from gancore import hookimpl
 from gancore.components import Architecture, Dataset, Game, Metric, PluginInfo, Preset, Writer
 
 SPEC = "gan_audio.spec:AudioSpec"
+GIVEN = "gan_audio.data.given:SoundReader"
 
 
 @hookimpl
@@ -28,6 +29,7 @@ def gan_datasets() -> Iterable[Dataset]:
         target="gan_audio.data.notes:open_notes",
         options="gan_audio.data.notes:Options",
         spec=SPEC,
+        given=GIVEN,
     )
     yield Dataset(
         name="sounds",
@@ -35,6 +37,7 @@ def gan_datasets() -> Iterable[Dataset]:
         target="gan_audio.data.sounds:open_sounds",
         options="gan_audio.data.sounds:Options",
         spec=SPEC,
+        given=GIVEN,
         suffixes=(".zip",),
         directories=True,
     )

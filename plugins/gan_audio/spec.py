@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+import torch
 from pydantic import Field, model_validator
+from torch import Tensor
 
-from gancore.data.spec import Given, SampleSpec
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from torch import Tensor
+from gan_audio import transforms
+from gancore.data.spec import SampleSpec
 
 Representation = Literal["waveform", "log-stft", "stft-if", "log-mel"]
 GivenPart = Literal["none", "mel"]
@@ -161,10 +159,6 @@ class AudioSpec(SampleSpec):
 
     def relax(self, hard: Tensor) -> Tensor:
         """Waveforms `[batch, 1, length]` to what networks see, float32 `[batch, *shape]`."""
-        import torch
-
-        from gan_audio import transforms
-
         waves = hard.float()
         if self.representation == "waveform":
             return waves
@@ -177,10 +171,6 @@ class AudioSpec(SampleSpec):
 
     def harden(self, relaxed: Tensor) -> Tensor:
         """What a generator made to waveforms `[batch, 1, length]` in [-1, 1]; one that would clip is turned down."""
-        import torch
-
-        from gan_audio import transforms
-
         relaxed = relaxed.float()
         if self.representation == "waveform":
             waves = relaxed
@@ -199,7 +189,7 @@ class AudioSpec(SampleSpec):
                 waves = transforms.griffin_lim(magnitude, self.hop, self.iterations)
         return waves / waves.abs().amax(-1, keepdim=True).clamp(min=1.0)
 
-    # --- what is given: the log-mel of a waveform, see gan_audio.given ------------------------------------------------
+    # --- what is given: the log-mel of a waveform ---------------------------------------------------------------------
 
     @property
     def given_shape(self) -> tuple[int, ...] | None:
@@ -223,22 +213,8 @@ class AudioSpec(SampleSpec):
         `length` is any multiple of hop above it. The floor is added to the bands and not a bound on them, or a sound that is
         softer would have no gradient, and a generator that begins with silence would never leave it.
         """
-        from gan_audio import transforms
-
         size = transforms.stft(waves.float(), self.n_fft, self.hop).abs()
         return (self._filters(size) @ size + math.exp(self._floor)).log()[:, 0]
-
-    def read_given(self, path: Path) -> Given:
-        """A file of sound in clips, each for its log-mel; see `gan_audio.given`."""
-        from gan_audio.given import read_given
-
-        return read_given(self, path)
-
-    def joined(self, samples: Tensor, given: Given) -> tuple[AudioSpec, Tensor] | None:
-        """Clips that were made of those of a file, put together to whole sounds `[count, 1, samples]`."""
-        from gan_audio.given import join
-
-        return join(self, samples, len(given))
 
     def log_magnitude(self, spectrum: Tensor) -> Tensor:
         """Natural logarithms `[..., rows, frames]`, not below the floor, of `transforms.stft`'s complex `[..., bins + 1, frames]`."""
@@ -254,10 +230,6 @@ class AudioSpec(SampleSpec):
 
         SpecGAN cuts at three deviations; of tones, which sound in few rows at a time, that takes the peaks.
         """
-        import torch
-
-        from gan_audio import transforms
-
         if self.representation == "waveform":
             return self
         total, highest = torch.zeros(self.rows, dtype=torch.float64), torch.full((self.rows,), self._floor)
@@ -278,8 +250,6 @@ class AudioSpec(SampleSpec):
 
     def _range(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """What is taken from levels and what they are divided by, `[rows, 1]` each."""
-        import torch
-
         half = self._floor / 2.0
         rows = [self.mean or (half,) * self.rows, self.scale or (-half,) * self.rows]
         pair = torch.tensor(rows, dtype=torch.float32, device=like.device)[..., None]
@@ -294,6 +264,4 @@ class AudioSpec(SampleSpec):
         return normalised.clamp(-1.0, 1.0) * scale + mean
 
     def _filters(self, like: Tensor) -> Tensor:
-        from gan_audio import transforms
-
         return transforms.mel_filters(self.sample_rate, self.n_fft, self.mels, like.device)

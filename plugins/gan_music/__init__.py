@@ -8,6 +8,7 @@ from gancore import hookimpl
 from gancore.components import Architecture, Dataset, Metric, PluginInfo, Preset, Writer
 
 SPEC = "gan_music.spec:MusicSpec"
+GIVEN = "gan_music.data.given:MidiReader"
 
 
 @hookimpl
@@ -28,6 +29,7 @@ def gan_datasets() -> Iterable[Dataset]:
         target="gan_music.data.tunes:open_tunes",
         options="gan_music.data.tunes:Options",
         spec=SPEC,
+        given=GIVEN,
     )
     yield Dataset(
         name="midi",
@@ -35,6 +37,7 @@ def gan_datasets() -> Iterable[Dataset]:
         target="gan_music.data.midi:open_midi",
         options="gan_music.data.midi:Options",
         spec=SPEC,
+        given=GIVEN,
         suffixes=(".mid", ".midi", ".zip"),
         directories=True,
     )

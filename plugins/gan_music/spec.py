@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
 
-from gancore.data.spec import Given, SampleSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from torch import Tensor
+from gancore.data.spec import SampleSpec
 
 SILENT, HELD, ONSET = 0, 1, 2
 """Hard values of a cell. With velocities, an onset of the v-th bin is `ONSET + v`."""
 
-_MAX_BARS = 65536
+MAX_BARS = 65536
+"""Bars of phrases, or of phrases that were joined, at most."""
 _FOLLOWS = ("shape", "dtype", "value_range")
 """Fields of a spec that follow from the others."""
 
@@ -56,7 +54,7 @@ class MusicSpec(SampleSpec):
     steps_per_beat: int = Field(4, ge=1, le=96, description="Steps of the grid in a beat.")
     beats_per_bar: int = Field(4, ge=1, le=32, description="Beats in a bar: the upper number of the time signature.")
     beat_unit: Literal[1, 2, 4, 8, 16] = Field(4, description="What a beat is: the lower number of the time signature.")
-    bars: int = Field(4, ge=1, le=_MAX_BARS, description="Bars in a phrase, or in phrases that were joined.")
+    bars: int = Field(4, ge=1, le=MAX_BARS, description="Bars in a phrase, or in phrases that were joined.")
     tempo: float = Field(120.0, ge=10.0, le=1000.0, description="Quarter notes a minute, for writing files.")
     velocities: int = Field(1, ge=1, le=127, description="How many velocities are told apart; 1: none are kept.")
     given: tuple[str, ...] = Field((), description="Names of the tracks that a generator is given, to make the others.")
@@ -144,8 +142,6 @@ class MusicSpec(SampleSpec):
 
     def relax(self, hard: Tensor) -> Tensor:
         """Hard `[batch, tracks, time, pitch]` to `[batch, tracks * planes, time, pitch]` float32 in [0, 1]."""
-        import torch
-
         planes = [(hard >= ONSET).float(), (hard >= HELD).float()]
         if self.velocities > 1:
             planes.append((hard.float() - HELD).clamp(min=0.0) / self.velocities)
@@ -153,8 +149,6 @@ class MusicSpec(SampleSpec):
 
     def harden(self, relaxed: Tensor) -> Tensor:
         """Relaxed to hard: what is at least 1/2 sounds; a note that sounds where none did begins there."""
-        import torch
-
         onset, sounding, *velocity = relaxed.float().unflatten(1, (len(self.tracks), self.planes)).unbind(2)
         sounds = sounding >= 0.5
         drums = torch.tensor([t.drums for t in self.tracks], device=relaxed.device)[:, None, None]
@@ -177,30 +171,7 @@ class MusicSpec(SampleSpec):
 
     def given_part(self, relaxed: Tensor) -> Tensor | None:
         """The planes of the given tracks: `[batch, given tracks * planes, time, pitch]`."""
-        import torch
-
         if not self.given:
             return None
         planes = relaxed.split(self.planes, dim=1)
         return torch.cat([planes[number] for number in self.given_tracks], dim=1)
-
-    def read_given(self, path: Path) -> Given:
-        """The phrases of a MIDI file, with its notes in the given tracks; see `gan_music.data.given`."""
-        from gan_music.data.given import read_given
-
-        return read_given(self, path)
-
-    def joined(self, samples: Tensor, given: Given) -> tuple[MusicSpec, Tensor] | None:
-        """Whole pieces `[count, tracks, phrases * time, pitch]` out of phrases `[n, tracks, time, pitch]`.
-
-        In given tracks a note that was tied across the border of two phrases is one again.
-        """
-        phrases = len(given)
-        count = len(samples) // phrases
-        if not count or phrases * self.bars > _MAX_BARS:
-            return None
-        whole = samples[: count * phrases].clone()
-        whole[:, self.given_tracks] = given.x.repeat(count, 1, 1, 1)[:, self.given_tracks]
-        whole = whole.unflatten(0, (count, phrases)).transpose(1, 2).flatten(2, 3)
-        own = given.spec if isinstance(given.spec, MusicSpec) else self
-        return own.changed(bars=phrases * self.bars), whole.contiguous()

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
+import torch
 from pydantic import Field, model_validator
+from tokenizers import Tokenizer
+from torch import Tensor
 
 from gancore.data.spec import SampleSpec
 from gancore.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tokenizers import Tokenizer
-    from torch import Tensor
 
 Kind = Literal["characters", "words", "bpe", "pretrained"]
 
@@ -91,8 +89,6 @@ class TextSpec(SampleSpec):
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """The texts as hard samples `[len(texts), length]` int32; what is longer is cut."""
-        import torch
-
         rows = [ids[: self.length] for ids in self.token_ids(texts)]
         hard = torch.full((len(rows), self.length), self.end, dtype=torch.int32)
         count = torch.tensor([len(ids) for ids in rows], dtype=torch.int64)
@@ -126,15 +122,11 @@ class TextSpec(SampleSpec):
 
     def relax(self, hard: Tensor) -> Tensor:
         """Hard `[batch, length]` to one-hot `[batch, length, vocabulary]` float32."""
-        import torch
-
         relaxed = torch.zeros(*hard.shape, self.vocabulary, device=hard.device)
         return relaxed.scatter_(2, hard.long()[..., None], 1.0)
 
     def harden(self, relaxed: Tensor) -> Tensor:
         """Relaxed `[batch, length, vocabulary]` to hard `[batch, length]` int32: the likeliest, then `end` after the first one."""
-        import torch
-
         ids = relaxed.argmax(2)
         return torch.where(_ended(ids == self.end) > 0, self.end, ids).to(torch.int32)
 
@@ -146,8 +138,6 @@ def parsed(tokenizer_json: str) -> Tokenizer:
     Raises:
         DataError: the JSON is not that of a tokenizer.
     """
-    from tokenizers import Tokenizer
-
     try:
         json.loads(tokenizer_json)
         tokenizer = Tokenizer.from_str(tokenizer_json)

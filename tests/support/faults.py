@@ -381,6 +381,14 @@ GIVEN = {
     "what is given is not looked at": ("networks.given", part("self.see(given)", "self.see(0 * given)")),
     "the generator does not say that it takes it": ("networks.build", part("    takes_given = True\n", "")),
     "the given part has another shape": ("data.relaxes", part("return (1,)", "return (2,)")),
+    "what reads given files is no reader": ("data.given", part("def join(self", "def joined(self")),
+    "a given file that does not exist is read": (
+        "data.given",
+        part(
+            "return Given(open_csv(CsvOptions(path=path), lambda *progress: None).points)",
+            "return Given(torch.zeros(1, 2))",
+        ),
+    ),
 }
 
 FAULTS: dict[str, tuple[str, tuple[Change, ...]]] = {

@@ -191,6 +191,7 @@ def _with_given() -> tuple[Change, ...]:
     yield Dataset(
         name="halves", summary="Points of which one coordinate is given", target=f"{_PARTS}:open_halves",
         options=f"{_PARTS}:CirclesOptions", spec=f"{_PARTS}:HalfSpec",
+        given=f"{_PARTS}:HalfReader",
     )
 
 
@@ -212,7 +213,10 @@ def gan_writers()"""
 
 
 from gancore.components import Augmentation"""
-    parts = '''class HalfSpec(PointSpec):
+    parts = '''from gancore.data.spec import Given
+
+
+class HalfSpec(PointSpec):
     """Points whose first coordinate is given."""
 
     @property
@@ -221,6 +225,17 @@ from gancore.components import Augmentation"""
 
     def given_part(self, relaxed):
         return relaxed[:, :1]
+
+
+class HalfReader:
+    def __init__(self, spec):
+        self.spec = spec
+
+    def read(self, path):
+        return Given(open_csv(CsvOptions(path=path), lambda *progress: None).points)
+
+    def join(self, samples, given):
+        return None
 
 
 def open_halves(options, progress):

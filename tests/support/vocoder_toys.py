@@ -108,6 +108,7 @@ def gan_datasets() -> Iterator[Dataset]:
         target="support.vocoder_toys:open_tones",
         options="support.vocoder_toys:DataOptions",
         spec="gan_audio.spec:AudioSpec",
+        given="gan_audio.data.given:SoundReader",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from gan_music.data.keys import KEYS, MODES, estimate_keys
 from gan_music.data.phrases import into_range
 from gan_music.data.reading import MAX_BYTES, MAX_QUARTERS, Part, Tune, read_tune
 from gan_music.roll import Ints, Notes, to_roll
-from gan_music.spec import MusicSpec
+from gan_music.spec import MAX_BARS, MusicSpec
 from gancore.data.spec import Given
 from gancore.errors import DataError, UsageError
 
@@ -25,46 +26,68 @@ MAX_FOLLOWED = 4 << 20
 """Bytes of a file that is looked through for a rest at its end."""
 
 
-def read_given(spec: MusicSpec, path: Path) -> Given:
-    """The whole file at `path`, as phrases of `spec.bars` bars in a row; the tracks that are not given are silent.
+@dataclass(frozen=True, slots=True)
+class MidiReader:
+    """MIDI files in phrases, with the notes in the given tracks."""
 
-    Onsets and ends are rounded to the grid, halves upwards, and pitches beyond the range are moved into it by octaves;
-    drums there are left out. Whole bars of rest at the end count, and the last phrase is filled up with silence. A note
-    that is tied across the border of two phrases is held from the first cell of the second on. Where classes are keys or
-    modes, those of the phrases follow from the notes. The tempo is the file's.
+    spec: MusicSpec
 
-    Raises:
-        UsageError: no track is given, there is no such file, or its tracks, meter or length do not fit.
-        DataError: the file is damaged.
-    """
-    if not spec.given:
-        raise UsageError(
-            f"'{path}': no track is given to this generator; it makes all of {_names(spec, range(len(spec.tracks)))}"
+    def read(self, path: Path) -> Given:
+        """The whole file at `path`, as phrases of `spec.bars` bars in a row; the tracks that are not given are silent.
+
+        Onsets and ends are rounded to the grid, halves upwards, and pitches beyond the range are moved into it by octaves;
+        drums there are left out. Whole bars of rest at the end count, and the last phrase is filled up with silence. A note
+        that is tied across the border of two phrases is held from the first cell of the second on. Where classes are keys or
+        modes, those of the phrases follow from the notes. The tempo is the file's.
+
+        Raises:
+            UsageError: no track is given, there is no such file, or its tracks, meter or length do not fit.
+            DataError: the file is damaged.
+        """
+        spec = self.spec
+        if not spec.given:
+            raise UsageError(
+                f"'{path}': no track is given to this generator; it makes all of {_names(spec, range(len(spec.tracks)))}"
+            )
+        try:
+            data = _content(path)
+            tune = read_tune(data)
+        except DataError as error:
+            raise DataError(
+                f"'{path}' cannot be used: {error}; give a MIDI file with the notes of {_names(spec)}"
+            ) from None
+        _check_meter(tune, spec, path)
+        notes = _notes(tune, choose(tune, spec, path), spec)
+        bars = _bars(notes, rest_until(data), tune, spec)
+        phrases = max(1, math.ceil(bars / spec.bars))
+        most = MAX_CELLS // (len(spec.tracks) * spec.time * spec.pitches)
+        if phrases > most:
+            raise UsageError(
+                f"'{path}' has {bars:,} bars; at most {most * spec.bars:,} can be given at once: cut it into parts"
+            )
+        # One long roll, cut: a note across a border goes on in the next phrase, and can be joined again.
+        whole = to_roll(notes, spec.changed(bars=phrases * spec.bars))
+        rolls = whole.reshape(len(spec.tracks), phrases, spec.time, spec.pitches).swapaxes(0, 1)
+        return Given(
+            torch.from_numpy(np.ascontiguousarray(rolls)),
+            _classes(spec, notes, phrases),
+            spec.changed(tempo=min(max(tune.tempo, 10.0), 1000.0)),
         )
-    try:
-        data = _content(path)
-        tune = read_tune(data)
-    except DataError as error:
-        raise DataError(
-            f"'{path}' cannot be used: {error}; give a MIDI file with the notes of {_names(spec)}"
-        ) from None
-    _check_meter(tune, spec, path)
-    notes = _notes(tune, choose(tune, spec, path), spec)
-    bars = _bars(notes, rest_until(data), tune, spec)
-    phrases = max(1, math.ceil(bars / spec.bars))
-    most = MAX_CELLS // (len(spec.tracks) * spec.time * spec.pitches)
-    if phrases > most:
-        raise UsageError(
-            f"'{path}' has {bars:,} bars; at most {most * spec.bars:,} can be given at once: cut it into parts"
-        )
-    # One long roll, cut: a note across a border goes on in the next phrase, and can be joined again.
-    whole = to_roll(notes, spec.changed(bars=phrases * spec.bars))
-    rolls = whole.reshape(len(spec.tracks), phrases, spec.time, spec.pitches).swapaxes(0, 1)
-    return Given(
-        torch.from_numpy(np.ascontiguousarray(rolls)),
-        _classes(spec, notes, phrases),
-        spec.changed(tempo=min(max(tune.tempo, 10.0), 1000.0)),
-    )
+
+    def join(self, samples: Tensor, given: Given) -> tuple[MusicSpec, Tensor] | None:
+        """Whole pieces `[count, tracks, phrases * time, pitch]` out of phrases `[n, tracks, time, pitch]`.
+
+        In given tracks a note that was tied across the border of two phrases is one again.
+        """
+        phrases = len(given)
+        count = len(samples) // phrases
+        if not count or phrases * self.spec.bars > MAX_BARS:
+            return None
+        whole = samples[: count * phrases].clone()
+        whole[:, self.spec.given_tracks] = given.x.repeat(count, 1, 1, 1)[:, self.spec.given_tracks]
+        whole = whole.unflatten(0, (count, phrases)).transpose(1, 2).flatten(2, 3)
+        own = given.spec if isinstance(given.spec, MusicSpec) else self.spec
+        return own.changed(bars=phrases * self.spec.bars), whole.contiguous()
 
 
 def _content(path: Path) -> bytes:

@@ -23,7 +23,7 @@ GIVEN_SHAPE = (1, 2, 4)
 
 
 class RestSpec(toys.ToySpec):
-    """Pictures `[1, 4, 4]` whose upper half is given; a file has a picture a line."""
+    """Pictures `[1, 4, 4]` whose upper half is given."""
 
     @property
     def given_shape(self) -> tuple[int, ...]:
@@ -32,14 +32,21 @@ class RestSpec(toys.ToySpec):
     def given_part(self, relaxed: Tensor) -> Tensor:
         return relaxed[:, :, :2]
 
-    def read_given(self, path: Path) -> Given:
+
+class LineReader:
+    """Files with a picture a line."""
+
+    def __init__(self, spec: RestSpec) -> None:
+        self.spec = spec
+
+    def read(self, path: Path) -> Given:
         try:
             rows = [[float(v) for v in line.split()] for line in path.read_text().splitlines()]
         except OSError:
             raise UsageError(f"'{path}' does not exist") from None
-        return Given(torch.tensor(rows).reshape(-1, 1, 4, 4), spec=self.model_copy(update={"note": "from a file"}))
+        return Given(torch.tensor(rows).reshape(-1, 1, 4, 4), spec=self.spec.model_copy(update={"note": "from a file"}))
 
-    def joined(self, samples: Tensor, given: Given) -> tuple[SampleSpec, Tensor] | None:
+    def join(self, samples: Tensor, given: Given) -> tuple[SampleSpec, Tensor] | None:
         count = len(samples) // len(given)
         whole = samples[: count * len(given)].reshape(count, 1, 4 * len(given), 4)
         return (
@@ -123,11 +130,12 @@ def gan_plugin_info() -> PluginInfo:
 
 @hookimpl
 def gan_datasets() -> Iterator[Dataset]:
-    for name, target, spec in (
-        ("upper", "given_toys:open_data", "given_toys:RestSpec"),
-        ("whole", "gan_toys:open_data", "gan_toys:ToySpec"),
+    for name, target, spec, given in (
+        ("upper", "given_toys:open_data", "given_toys:RestSpec", "given_toys:LineReader"),
+        ("unread", "given_toys:open_data", "given_toys:RestSpec", ""),
+        ("whole", "gan_toys:open_data", "gan_toys:ToySpec", ""),
     ):
-        yield Dataset(name=name, summary="Toys", target=target, options="gan_toys:DataOptions", spec=spec)
+        yield Dataset(name=name, summary="Toys", target=target, options="gan_toys:DataOptions", spec=spec, given=given)
 
 
 @hookimpl

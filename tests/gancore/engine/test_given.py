@@ -251,8 +251,12 @@ def test_what_is_no_hard_sample_cannot_be_given(generator, given):
 
 
 def test_data_that_cannot_be_read_from_a_file_say_so(tmp_path):
+    generator = load(begin(tmp_path / "run", steps=1, data="unread").folder)
     with pytest.raises(UsageError, match=r"x\.txt.*pass them as a tensor"):
-        SampleSpec(shape=(3,)).read_given(tmp_path / "x.txt")
+        generator.read_given(tmp_path / "x.txt")
+    samples = generator.sample(4, given=pictures(2))
+    files = generator.save(samples, tmp_path / "out", given=generator.read_given(pictures(2)))
+    assert [f.name for f in files] == [f"sample-{n}.txt" for n in range(4)]
 
 
 def write_given(path, x):

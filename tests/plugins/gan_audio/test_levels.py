@@ -8,8 +8,8 @@ import soundfile
 import torch
 from pydantic import ValidationError
 
+from gan_audio.data.given import SoundReader
 from gan_audio.data.sounds import Options, open_sounds
-from gan_audio.given import read_given
 from gancore.errors import DataError
 from gancore.random import Draws
 
@@ -150,7 +150,7 @@ def test_file_that_is_given_has_the_level_that_it_would_have_in_the_data(folder)
     sizes = {"n_fft": 256, "hop": 64, "mels": 16, "given": "mel"}
     spec = opened(folder, include=("a.wav",), **sizes).spec
     for name, factor in (("b", 0.5), ("c", 2.0)):
-        samples = read_given(spec, folder / f"{name}.wav").x[0, 0].numpy()
+        samples = SoundReader(spec).read(folder / f"{name}.wav").x[0, 0].numpy()
         assert np.abs(samples - NOISE * factor).max() < 2 / 32768
 
 
@@ -161,7 +161,7 @@ def test_file_that_is_given_must_be_whole(folder):
     content = (folder / "a.wav").read_bytes()
     (folder / "b.wav").write_bytes(content + content[:500])
     with pytest.raises(DataError, match=r"b\.wav' could only be used in part \(stream 2 of 2 in it is truncated"):
-        read_given(spec, folder / "b.wav")
+        SoundReader(spec).read(folder / "b.wav")
 
 
 # --- channels ---------------------------------------------------------------------------------------------------------

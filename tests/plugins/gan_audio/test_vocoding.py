@@ -11,7 +11,7 @@ from support.vocoder_toys import CONFIG, DATA, new_registry, tones
 
 import gancore
 from gan_audio import vocoding
-from gan_audio.given import cut, join, overlap
+from gan_audio.data.given import SoundReader, cut, join, overlap
 from gan_audio.spec import AudioSpec
 from gan_audio.transforms import stft
 from gan_audio.vocoding import load_vocoder, resynthesise
@@ -158,7 +158,7 @@ def test_a_file_is_given_in_clips_at_the_vocoders_sample_rate(vocoder, tmp_path)
     given = vocoder.read_given(tmp_path / "tone.wav")
     assert isinstance(given, Given)
     assert given.x.shape == (18, 1, 512)
-    _, whole = SPEC.joined(given.x, given)
+    _, whole = SoundReader(SPEC).join(given.x, given)
     direct = torch.from_numpy(sound[::2].copy())
     assert float((whole[0, 0, 100:7900] - direct[100:7900]).abs().max()) < 0.01
 
@@ -167,7 +167,7 @@ def test_copy_synthesis_of_a_file_is_as_long_as_the_file(vocoder, tmp_path):
     soundfile.write(tmp_path / "tone.wav", tones(1, 2000)[0, 0].numpy(), 8000)
     given = vocoder.read_given(tmp_path / "tone.wav")
     samples = vocoder.sample(given=given)
-    spec, whole = SPEC.joined(samples, given)
+    spec, whole = SoundReader(SPEC).join(samples, given)
     assert 2000 <= whole.shape[-1] == spec.length < 2000 + 512
     assert torch.equal(samples, vocoder.sample(given=given, seed=9)), "nothing is left to chance"
 

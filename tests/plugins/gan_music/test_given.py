@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from support.midi import midi_file, played
 
 from gan_music.data import given as module
-from gan_music.data.given import read_given, rest_until
+from gan_music.data.given import MidiReader, rest_until
 from gan_music.data.keys import KEYS
 from gan_music.roll import to_notes
 from gan_music.spec import HELD, ONSET, MusicSpec, Track
@@ -46,7 +46,7 @@ def read(tmp_path):
     def reader(spec, content):
         path = tmp_path / "given.mid"
         path.write_bytes(content)
-        return read_given(spec, path)
+        return MidiReader(spec).read(path)
 
     return reader
 
@@ -139,7 +139,7 @@ def test_a_note_across_a_border_goes_on_in_the_next_phrase_and_is_one_again_when
     assert known.x[:, 0, :, 60 - 36].tolist() == [[0] * 4 + [ONSET] + [HELD] * 3, [HELD] * 4 + [0] * 4]
     samples = spec.harden(spec.relax(known.x))  # as a generator returns them
     assert samples[1, 0, 0, 60 - 36] == ONSET
-    long, whole = spec.joined(samples, known)
+    long, whole = MidiReader(spec).join(samples, known)
     assert whole.shape == (1, 4, 16, 48)
     assert (long.bars, long.time) == (2, 16)
     assert notes_of_long(long, whole) == [(4, 8, 60), (12, 4, 62)]
@@ -166,11 +166,11 @@ def test_a_melody_comes_back_note_for_note_in_the_joined_file(tmp_path_factory, 
         melody.append((now * 240, length * 240, pitch))
         now += length
     (folder / "melody.mid").write_bytes(midi_file(melody))
-    known = spec.read_given(folder / "melody.mid")
+    known = MidiReader(spec).read(folder / "melody.mid")
     assert len(known) == -(-now // (8 * bars))
     made = torch.zeros(versions * len(known), 4, 8 * bars, 48, dtype=torch.uint8)
     made[:, 3, ::2, 0] = ONSET
-    long, whole = spec.joined(made, known)
+    long, whole = MidiReader(spec).join(made, known)
     files = MidiWriter(MidiOptions(), long).write(whole, folder, "joined")
     assert len(files) == versions
     for file in files:
@@ -192,7 +192,7 @@ def ending(tick, *notes):
 )
 def test_whole_bars_of_rest_at_the_end_are_kept(tmp_path, end, phrases):
     ending(end, (0, 480, 60)).save(tmp_path / "rest.mid")
-    assert len(read_given(band("melody"), tmp_path / "rest.mid")) == phrases
+    assert len(MidiReader(band("melody")).read(tmp_path / "rest.mid")) == phrases
 
 
 def test_the_end_of_a_file_is_that_of_its_longest_track_whatever_is_in_it(tmp_path):
@@ -220,7 +220,7 @@ def test_the_tempo_is_the_files_and_the_rest_of_the_spec_the_runs(read):
     spec = band("melody", tempo=112.0, classes=("a",))
     known = read(spec, midi_file([(0, 480, 60)], tempos=[(0, 600_000)]))
     assert known.spec == spec.changed(tempo=100.0)
-    assert spec.joined(known.x, known)[0].tempo == 100.0
+    assert MidiReader(spec).join(known.x, known)[0].tempo == 100.0
 
 
 def test_another_meter_is_refused_and_that_of_the_data_taken(read):
@@ -336,7 +336,7 @@ def test_a_damaged_file_is_one_sentence(read, content, words):
 def test_a_path_that_is_no_file_is_a_usage_error(tmp_path):
     for path, words in ((tmp_path / "nowhere.mid", "does not exist"), (tmp_path, "cannot be read")):
         with pytest.raises(UsageError, match=words):
-            read_given(band("melody"), path)
+            MidiReader(band("melody")).read(path)
 
 
 def test_a_file_for_a_generator_that_makes_every_track_is_refused(read):

@@ -35,42 +35,55 @@ class _File:
         return open(key, "rb")
 
 
+@dataclass(frozen=True, slots=True)
+class SoundReader:
+    """Sound files in clips, each for its log-mel."""
+
+    spec: AudioSpec
+
+    def read(self, path: Path) -> Given:
+        """The whole file at `path`, mono and resampled, in clips `[count, 1, spec.length]`; silence fills up the last one.
+
+        Raises:
+            UsageError: nothing is given to this generator, there is no such file, or it is too long.
+            DataError: it holds no usable sound.
+        """
+        spec = self.spec
+        if spec.given_shape is None:
+            raise UsageError(f"'{path}': nothing is given to this generator; it makes sounds out of nothing")
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            raise UsageError(f"'{path}' does not exist; name a file of sound ({SUPPORTED})") from None
+        except OSError as error:
+            raise UsageError(f"'{path}' is {why_unreadable(error)}; name a file of sound ({SUPPORTED})") from None
+        if not path.is_file():
+            raise UsageError(f"'{path}' is not a file; give a sound file ({SUPPORTED})")
+        entry = Entry(path.name, size, "", _File(), str(path), max(1, size))
+        seconds = (MOST - spec.length) / spec.sample_rate
+        try:
+            with quiet():
+                sound = decode(entry, Treatment(sample_rate=spec.sample_rate, max_seconds=seconds))
+        except UnusableError as error:
+            raise DataError(f"'{path}' cannot be used: it is {error}; give a file of sound ({SUPPORTED})") from None
+        if sound.longer:
+            raise UsageError(
+                f"'{path}' is longer than {seconds:,.0f} s, which is all that can be given at once; cut it"
+            )
+        if sound.remark:
+            raise DataError(f"'{path}' could only be {sound.remark}; give a file that is whole")
+        # At the level that it would have in the data; what is louder than anything there is turned down.
+        wave = as_float(torch.from_numpy(sound.samples)) * (sound.scale / max(sound.peak, spec.full_scale))
+        return Given(cut(wave, spec))
+
+    def join(self, samples: Tensor, given: Given) -> tuple[AudioSpec, Tensor] | None:
+        """Clips that were made of those of a file, put together to whole sounds `[count, 1, samples]`."""
+        return join(self.spec, samples, len(given))
+
+
 def overlap(spec: AudioSpec) -> int:
     """Samples that two neighbouring clips share, a multiple of hop; 0 where clips are too short for that."""
     return spec.length // SHARED // spec.hop * spec.hop
-
-
-def read_given(spec: AudioSpec, path: Path) -> Given:
-    """The whole file at `path`, mono and resampled, in clips `[count, 1, spec.length]`; silence fills up the last one.
-
-    Raises:
-        UsageError: nothing is given to this generator, there is no such file, or it is too long.
-        DataError: it holds no usable sound.
-    """
-    if spec.given_shape is None:
-        raise UsageError(f"'{path}': nothing is given to this generator; it makes sounds out of nothing")
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise UsageError(f"'{path}' does not exist; name a file of sound ({SUPPORTED})") from None
-    except OSError as error:
-        raise UsageError(f"'{path}' is {why_unreadable(error)}; name a file of sound ({SUPPORTED})") from None
-    if not path.is_file():
-        raise UsageError(f"'{path}' is not a file; give a sound file ({SUPPORTED})")
-    entry = Entry(path.name, size, "", _File(), str(path), max(1, size))
-    seconds = (MOST - spec.length) / spec.sample_rate
-    try:
-        with quiet():
-            sound = decode(entry, Treatment(sample_rate=spec.sample_rate, max_seconds=seconds))
-    except UnusableError as error:
-        raise DataError(f"'{path}' cannot be used: it is {error}; give a file of sound ({SUPPORTED})") from None
-    if sound.longer:
-        raise UsageError(f"'{path}' is longer than {seconds:,.0f} s, which is all that can be given at once; cut it")
-    if sound.remark:
-        raise DataError(f"'{path}' could only be {sound.remark}; give a file that is whole")
-    # At the level that it would have in the data; what is louder than anything there is turned down.
-    wave = as_float(torch.from_numpy(sound.samples)) * (sound.scale / max(sound.peak, spec.full_scale))
-    return Given(cut(wave, spec))
 
 
 def cut(wave: Tensor, spec: AudioSpec) -> Tensor:
