@@ -182,9 +182,7 @@ ProgressReport = Callable[[str, int, int], None]
 class DataSource(Protocol):
     """A data set, indexed. It holds samples in their compact hard form (uint8, token ids, bits).
 
-    One whose samples belong together (phrases of one tune, frames of one film) also has `groups`, an int64 tensor `[len]` with
-    the number of each sample's group: what `held_out` keeps from training are then whole groups. One with classes best has
-    `labels`, an int64 tensor `[len]` of their indices: by these, real samples are shown in the order of generated ones.
+    It may have the powers `Grouped` and `Labelled` of `gancore.powers`; one with classes best has the latter.
     """
 
     spec: SampleSpec
@@ -228,22 +226,9 @@ class GivenReader(Protocol):
 class GeneratorNet(Protocol):
     """Called `generator(z, condition)`: `z` is `[batch, *latent_shape]`, `condition` `[batch]` int64 or None.
 
-    Returns relaxed samples `[batch, *spec.shape]`. A generator whose latent is not standard normal also has
-    `draw_latent(draws) -> Tensor`.
-
-    Where a part of each sample is given (`spec.given_shape` is not None), it is called `generator(z, condition, given)` with
-    `given` `[batch, *spec.given_shape]`, and returns whole samples with that part in them unchanged (unless `spec.given_kept`
-    is false: then with one that is near). One that can do this says so by an attribute `takes_given = True`; another is
-    refused for such data.
-
-    Some also have, and the engine then uses:
-
-    - `sample(z, condition, sampling) -> Tensor`: final hard samples, where these are not just `spec.harden` of what a call
-      returns, with an attribute `sampling`: options, of a model of its own, that say how (temperature, prompt) unless told
-      otherwise in `gan sample`.
-    - `log_likelihood(hard, condition) -> Tensor`: natural logarithms `[batch]` of the probabilities of hard samples.
-    - `export(folder, spec, condition)`: write it as a model of another library, for `gan export`; `condition` is the index of
-      the class that it is to be of, or None without classes.
+    Returns relaxed samples `[batch, *spec.shape]`. It may have powers of `gancore.powers`: `DrawsLatent` where its latents are
+    not standard normal, `TakesGiven` where a part of each sample is given (it is then called `generator(z, condition, given)`),
+    `SamplesItself`, `TellsLikelihood` and `Exports`.
     """
 
     latent_shape: tuple[int, ...]
@@ -254,10 +239,7 @@ class GeneratorNet(Protocol):
 class DiscriminatorNet(Protocol):
     """Called `discriminator(x, condition)` on relaxed samples; returns logits `[batch]`, or a sequence of them, one per head.
 
-    One in which samples of a batch affect each other (minibatch statistics) sets `mixes_batch = True`, and then sees real and
-    fake apart; batch normalisation is recognised without.
-
-    One that also has `features(x, condition) -> [batch, features]` lets the engine watch for mode collapse where it sees best.
+    It may have the powers `MixesBatch`, needed where samples of a batch affect each other, and `HasFeatures` of `gancore.powers`.
     """
 
     def __call__(self, x: Tensor, condition: Tensor | None) -> Tensor | Sequence[Tensor]: ...
@@ -329,8 +311,7 @@ class OtherGenerator:
 class GameRule(Protocol):
     """A game, built. `networks` holds every network that it trains or samples from, by player.
 
-    One that keeps other generators has `others`, a mapping of the names to show to `OtherGenerator`. One with a network that takes
-    relaxed samples and classes to logits, higher for what looks more real, has its name as `judge`; samples can then be chosen by it.
+    It may have the powers `KeepsOthers` and `Judges` of `gancore.powers`.
     """
 
     networks: Mapping[str, nn.Module]

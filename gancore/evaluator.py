@@ -36,6 +36,7 @@ from gancore.evaluation import (
 )
 from gancore.options import check_whole
 from gancore.plugins import Registry
+from gancore.powers import TellsLikelihood
 from gancore.random import Draws, derive
 from gancore.run import RunFolder, versions
 from gancore.sampling.generator import DRAWING, MOST, Generator, load
@@ -303,7 +304,7 @@ def _generate(generator: Generator, real: Samples, train: Samples, count: int, s
 
 def _log_likelihood(generator: Generator) -> LogLikelihood | None:
     """The generator's own, where it can tell."""
-    if not hasattr(generator.module, "log_likelihood"):
+    if not isinstance(generator.module, TellsLikelihood):
         return None
     return lambda samples: generator.log_likelihood(samples.x, samples.condition)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gancore.components import DataSource
 from gancore.errors import DataError, PluginError
+from gancore.powers import Grouped, Labelled
 from gancore.random import Draws, derive, uniform
 
 
@@ -54,7 +55,7 @@ def groups_of(source: DataSource) -> Tensor:
     Raises:
         PluginError: what the data set states is something else.
     """
-    groups: Tensor | None = getattr(source, "groups", None)
+    groups = source.groups if isinstance(source, Grouped) else None
     if groups is None:
         return torch.arange(len(source))
     if not isinstance(groups, Tensor) or groups.dtype is not torch.int64 or groups.shape != (len(source),):
@@ -96,6 +97,6 @@ def labels_of(source: DataSource) -> Tensor | None:
     if isinstance(source, Subset):
         whole = labels_of(source.source)
         return None if whole is None else whole[source.rows]
-    labels = getattr(source, "labels", None)
+    labels = source.labels if isinstance(source, Labelled) else None
     fits = isinstance(labels, Tensor) and labels.shape == (len(source),) and not labels.is_floating_point()
     return labels if fits else None

@@ -15,6 +15,7 @@ from gancore.engine.candidates import judge_of
 from gancore.errors import PluginError, UsageError
 from gancore.losses.spectral import apply_spectral_norm
 from gancore.options import ArchitectureOptions, PenaltyOptions
+from gancore.powers import TakesGiven
 from gancore.random import Draws, derive
 
 
@@ -79,8 +80,8 @@ def build_game(
             f"game '{settings.game.found.qualified}' needs a network for {absent}; architecture "
             f"'{settings.architecture.found.qualified}' brought {found}"
         )
-    if spec.given_shape is not None and not getattr(game.networks["generator"], "takes_given", False):
-        takes = getattr(networks.get("generator"), "takes_given", False)
+    if spec.given_shape is not None and not _takes_given(game.networks["generator"]):
+        takes = _takes_given(networks.get("generator"))
         what = (
             f"game '{settings.game.found.qualified}'"
             if takes
@@ -94,3 +95,7 @@ def build_game(
         raise PluginError(f"game '{settings.game.found.qualified}' calls a network 'ema'; call it something else")
     judge_of(game, settings)  # rather than after days of training
     return game
+
+
+def _takes_given(generator: nn.Module | None) -> bool:
+    return isinstance(generator, TakesGiven) and generator.takes_given

@@ -13,6 +13,7 @@ from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
 from gancore.games.gan import heads
+from gancore.powers import Judges, MixesBatch
 from gancore.random import Draws, derive
 
 CHUNK = 64
@@ -31,18 +32,18 @@ def judge_of(game: GameRule, settings: Settings) -> str | None:
     count = settings.run.candidates.count
     if count == 1:
         return None
-    name: str | None = getattr(game, "judge", None)
-    if name is None:
+    if not isinstance(game, Judges) or game.judge is None:
         raise UsageError(
             f"candidates.count={count}: game '{settings.game.found.qualified}' has no discriminator that could choose between "
             "samples; say candidates.count=1"
         )
-    if getattr(game.networks[name], "mixes_batch", False):
+    judge = game.networks[game.judge]
+    if isinstance(judge, MixesBatch) and judge.mixes_batch:
         raise UsageError(
             f"candidates.count={count}: the discriminator of architecture '{settings.architecture.found.qualified}' judges whole "
             "batches and cannot choose between samples; say candidates.count=1, or take another architecture"
         )
-    return name
+    return game.judge
 
 
 class Chooser:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gancore.configuration.run_config import Health
 from gancore.events import HealthAlert
+from gancore.powers import HasFeatures
 
 SEPARATED = 0.99
 """Share of (real, fake) pairs in the right order from which a discriminator counts as having won."""
@@ -143,7 +144,8 @@ def spread_ratio(discriminator: nn.Module | None, real: Tensor, fake: Tensor, co
     `real` and `fake` are relaxed samples `[n, ...]` of the same classes `condition` `[n]`. Where a part of each is given, both
     have it, and what it adds to their spread is the same; one sample of each part is no collapse.
     """
-    features = getattr(discriminator, "features", None)
-    sides = [x if features is None else features(x, condition) for x in (real, fake)]
+    sides = [
+        discriminator.features(x, condition) if isinstance(discriminator, HasFeatures) else x for x in (real, fake)
+    ]
     spreads = [mean_distance(x.flatten(1).float(), condition) for x in sides]
     return float(spreads[1] / spreads[0].clamp_min(1e-12))

@@ -21,6 +21,7 @@ from gancore.errors import GanError, NonFiniteError, PluginError, UnknownNameErr
 from gancore.finite import is_finite
 from gancore.games.gan import call_generator, draw_latent
 from gancore.options import Options
+from gancore.powers import SamplesItself
 from gancore.random import Draws, derive
 from gancore.run import RunFolder
 from gancore.text import LONGEST, brief
@@ -92,8 +93,7 @@ def draw(
     """
     if chooser is not None and count:
         return chooser(lambda other: draw(generator, spec, count, other, condition, given, sampling), seed, condition)
-    own: Callable[..., Tensor] | None = getattr(generator, "sample", None)
-    if own is None or not count:
+    if not isinstance(generator, SamplesItself) or not count:
         made = generate(generator, spec, count, seed, condition, given)
         if not is_finite(made):
             raise NonFiniteError(
@@ -103,7 +103,8 @@ def draw(
         return spec.harden(made).cpu()
 
     def one(z: Tensor, classes: Tensor | None, part: Tensor | None) -> Tensor:
-        return own(z, classes, sampling).cpu() if part is None else own(z, classes, sampling, part).cpu()
+        given = () if part is None else (part,)
+        return generator.sample(z, classes, sampling, *given).cpu()
 
     return torch.cat(_chunks(generator, spec, count, seed, condition, given, one))
 

@@ -15,6 +15,7 @@ from gancore.components import Critic, GameContext, Regulariser
 from gancore.data.batch import Batch
 from gancore.games.player import Phase, Player
 from gancore.options import Options, PenaltyOptions
+from gancore.powers import DrawsLatent, MixesBatch
 from gancore.random import Draws
 
 Heads = tuple[Tensor, ...]
@@ -35,10 +36,8 @@ class GanOptions(Options):
 
 def draw_latent(generator: nn.Module, draws: Draws) -> Tensor:
     """Latents `[batch, *latent_shape]` for `generator`: its own distribution where it has one, else standard normal."""
-    own = getattr(generator, "draw_latent", None)
-    if own is not None:
-        latent: Tensor = own(draws)
-        return latent
+    if isinstance(generator, DrawsLatent):
+        return generator.draw_latent(draws)
     return draws.normal("z", *generator.latent_shape)  # type: ignore[misc]
 
 
@@ -60,7 +59,7 @@ def heads(output: Tensor | Sequence[Tensor]) -> Heads:
 
 def mixes_batch(discriminator: nn.Module) -> bool:
     """Whether samples of a batch affect each other: it says so, or normalises over the batch."""
-    says = bool(getattr(discriminator, "mixes_batch", False))
+    says = isinstance(discriminator, MixesBatch) and bool(discriminator.mixes_batch)
     return says or any(isinstance(m, _BatchNorm) for m in discriminator.modules())
 
 

@@ -31,6 +31,7 @@ from gancore.errors import CheckpointError, ConfigError, GanError, MisfitError, 
 from gancore.filling import check_fits
 from gancore.options import Options, check_whole
 from gancore.plugins import Registry, resolve
+from gancore.powers import Exports, KeepsOthers, SamplesItself, TellsLikelihood
 from gancore.random import derive
 from gancore.run import RunFolder
 from gancore.storage import new_file_mode, occupied, whole_folder
@@ -72,7 +73,7 @@ class Generator:
         self.settings = settings
         self.step = step
         self.others = dict(others or {})
-        self.sampling: Options | None = getattr(module, "sampling", None)
+        self.sampling: Options | None = module.sampling if isinstance(module, SamplesItself) else None
         self.sampling = self._sampling(sampling)
         self.chooser = chooser
         self.data = data
@@ -130,15 +131,14 @@ class Generator:
         Raises:
             UsageError: this generator cannot tell.
         """
-        own = getattr(self.module, "log_likelihood", None)
-        if own is None:
+        if not isinstance(self.module, TellsLikelihood):
             raise UsageError(
                 "this generator cannot tell how likely a sample is; only those that make samples part by part can"
             )
         device = next(self.module.parameters()).device
         classes = [None] * len(samples) if condition is None else condition.split(CHUNK)
         parts = [
-            own(x.to(device), None if y is None else y.to(device)).float().cpu()
+            self.module.log_likelihood(x.to(device), None if y is None else y.to(device)).float().cpu()
             for x, y in zip(samples.split(CHUNK), classes, strict=False)
         ]
         return torch.cat(parts) if parts else torch.empty(0)
@@ -152,8 +152,7 @@ class Generator:
             UsageError: its architecture cannot, or there is no such class, or none is named.
             RunFolderError: the folder has something in it.
         """
-        own = getattr(self.module, "export", None)
-        if own is None:
+        if not isinstance(self.module, Exports):
             name = self.settings.architecture.name
             raise UsageError(f"architecture '{name}' does not belong to another library, so there is nothing to export")
         check_path(folder, "the folder")
@@ -167,7 +166,7 @@ class Generator:
         with whole_folder(target):
             try:
                 target.mkdir(parents=True, exist_ok=True)
-                own(target, self.spec, number)
+                self.module.export(target, self.spec, number)
                 files = sorted(path for path in target.rglob("*") if path.is_file())
                 for path in files:
                     path.chmod(new_file_mode())  # the writer of safetensors makes files that nobody else can read
@@ -399,7 +398,7 @@ def load(
         module.to(memory_format=pick_memory_format(settings.run.memory_format, spec))  # type: ignore[call-overload]
         return module.to(where)
 
-    kept: Mapping[str, OtherGenerator] = getattr(game, "others", {})
+    kept: Mapping[str, OtherGenerator] = game.others if isinstance(game, KeepsOthers) else {}
     modules = {name: restored(name, name) for name in {other.network for other in kept.values()}}
     others = {
         name: Generator(

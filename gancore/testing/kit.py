@@ -19,6 +19,7 @@ from gancore.data.spec import SampleSpec
 from gancore.engine.build import build_game
 from gancore.games.gan import draw_latent
 from gancore.plugins import build
+from gancore.powers import DrawsLatent
 from gancore.random import Draws, derive
 from gancore.testing import points
 from gancore.testing.bench import Bench, seed_all
@@ -182,7 +183,7 @@ class Kit(Bench):
         generator = game.networks["generator"]
         shape = getattr(generator, "latent_shape", None)
         shaped = isinstance(shape, tuple) and shape and all(isinstance(n, int) and n > 0 for n in shape)
-        if not shaped and getattr(generator, "draw_latent", None) is None:
+        if not shaped and not isinstance(generator, DrawsLatent):
             raise Mismatch(
                 f"generator.latent_shape is {shape!r}; give a tuple of positive numbers, or a method draw_latent(draws)"
             )

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gancore.engine.loop import update
+from gancore.powers import MixesBatch
 from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.kit import Kit
 from gancore.testing.steps import block, parts_and_scenes, parts_of, players_of, setting
@@ -35,6 +36,10 @@ def _networks(kit: Kit, subject: str) -> list[torch.nn.Module]:
     return list(kit.game(kit.settings(scene, **changes)).networks.values())
 
 
+def _mixes(network: torch.nn.Module) -> bool:
+    return isinstance(network, MixesBatch) and network.mixes_batch
+
+
 @check(
     "step.parts",
     "gan_games",
@@ -44,7 +49,7 @@ def _networks(kit: Kit, subject: str) -> list[torch.nn.Module]:
 def step_parts(kit: Kit, subject: str) -> None:
     alone = _alone(kit, subject)
     networks = _networks(kit, subject)
-    if any(getattr(n, "mixes_batch", False) for n in networks):
+    if any(map(_mixes, networks)):
         raise NotApplicable("the discriminator looks at a whole batch, as it says")
     if any(isinstance(m, _BatchNorm) for n in networks for m in n.modules()):
         raise NotApplicable("batch normalisation takes its statistics over each part")
@@ -66,7 +71,7 @@ def step_processes(kit: Kit, subject: str) -> None:
     if not kit.installed:
         raise NotApplicable("it is registered in this process and not installed as a package")
     alone = _alone(kit, subject)
-    if any(getattr(n, "mixes_batch", False) for n in _networks(kit, subject)):
+    if any(map(_mixes, _networks(kit, subject))):
         raise NotApplicable("the discriminator looks at a whole batch, as it says, which here is that of its process")
     shared = kit.once("processes", make=lambda: _two_processes(kit))
     if subject not in shared:

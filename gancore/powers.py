@@ -1,0 +1,162 @@
+"""What a network, a data set or a game can do beyond what it must: each power a Protocol, found by `isinstance`.
+
+A part has a power by having its attributes, and the engine then uses them; nothing is declared. Methods are found where
+`isinstance` finds them: in the class or on the object itself, not among the submodules of an `nn.Module`. Nothing here imports
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from gancore.components import OtherGenerator
+    from gancore.options import Options
+    from gancore.random import Draws
+
+
+# --- generators -----------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class DrawsLatent(Protocol):
+    """A generator whose latents are not standard normal.
+
+    The engine calls it wherever it draws latents, in training and for samples; without it they are normal, `[batch, *latent_shape]`.
+    """
+
+    def draw_latent(self, draws: Draws) -> Tensor:
+        """Latents `[batch, ...]`, floats or int64, for the positions of `draws`, and drawn from it alone."""
+        ...
+
+
+@runtime_checkable
+class TakesGiven(Protocol):
+    """A generator that makes the rest of samples of which a part is given (`spec.given_shape` is not None).
+
+    It is called `generator(z, condition, given)` with `given` `[batch, *spec.given_shape]`, and returns whole samples with that
+    part in them unchanged (unless `spec.given_kept` is false: then with one that is near). The engine refuses to train a
+    generator without this power on such data.
+    """
+
+    takes_given: bool
+    """True; False is as good as none."""
+
+
+@runtime_checkable
+class SamplesItself(Protocol):
+    """A generator whose final samples are not just `spec.harden` of what a call returns.
+
+    The engine draws sheets, samples and what is evaluated by it; training goes on calling the generator.
+    """
+
+    sampling: Options
+    """How samples are drawn unless `gan sample` says otherwise: options of a model of its own (temperature, prompt)."""
+
+    def sample(self, z: Tensor, condition: Tensor | None, sampling: Any) -> Tensor:
+        """Hard samples `[batch, *hard shape]` of latents `z` `[batch, ...]` and classes `[batch]` int64 or None.
+
+        `sampling` is a changed copy of the attribute, or None for the attribute itself. One that also `takes_given` is called
+        `sample(z, condition, sampling, given)` where a part is given.
+        """
+        ...
+
+
+@runtime_checkable
+class TellsLikelihood(Protocol):
+    """A generator that can tell how likely a sample is, for metrics: `Material.log_likelihood`."""
+
+    def log_likelihood(self, hard: Tensor, condition: Tensor | None) -> Tensor:
+        """Natural logarithms `[batch]` of the probabilities of hard samples `[batch, ...]`, given their classes `[batch]`."""
+        ...
+
+
+@runtime_checkable
+class Exports(Protocol):
+    """A generator that can be written as a model of another library, by `gan export`."""
+
+    def export(self, folder: Path, spec: Any, condition: int | None) -> object:
+        """Write its files into `folder`; `condition` is the class that the model is to be of, or None without classes."""
+        ...
+
+
+# --- discriminators -------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class MixesBatch(Protocol):
+    """A discriminator in which the samples of a batch affect each other (minibatch statistics).
+
+    It then sees real and fake apart, and does not choose between candidates. Batch normalisation is recognised without.
+    """
+
+    mixes_batch: bool
+    """True; False is as good as none."""
+
+
+@runtime_checkable
+class HasFeatures(Protocol):
+    """A discriminator that shows by what it judges: the engine watches for mode collapse there rather than in the samples."""
+
+    def features(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """Features `[batch, features]` of relaxed samples `[batch, *spec.shape]` of classes `[batch]` int64 or None."""
+        ...
+
+
+# --- data sets ------------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A data source whose samples belong together: phrases of one tune, frames of one film.
+
+    What `held_out` keeps from training are then whole groups.
+    """
+
+    groups: Tensor | None
+    """The number of each sample's group, `[len]` int64; None is as good as none."""
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A data source that knows all classes without fetching samples; one with classes best has this.
+
+    By these, real samples are shown in the order of generated ones.
+    """
+
+    labels: Tensor | None
+    """The class of each sample, `[len]` int64; None is as good as none."""
+
+
+# --- games ----------------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class KeepsOthers(Protocol):
+    """A game that keeps generators beside the one it trains, for `gan evaluate` to show."""
+
+    others: Mapping[str, OtherGenerator]
+    """By the name to show: one of the game's networks, and how to sample from it."""
+
+
+@runtime_checkable
+class Judges(Protocol):
+    """A game with a network that can choose between samples (`candidates.count`)."""
+
+    judge: str | None
+    """The name of one of its networks: called with relaxed samples and classes, its logits are higher for what looks more real.
+    None is as good as none."""
+
+
+POWERS: Mapping[str, tuple[type, ...]] = {
+    "generator": (DrawsLatent, TakesGiven, SamplesItself, TellsLikelihood, Exports),
+    "discriminator": (MixesBatch, HasFeatures),
+    "dataset": (Grouped, Labelled),
+    "game": (KeepsOthers, Judges),
+}
+"""All powers, by what may have them."""
