@@ -13,9 +13,15 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from gancore.storage import cache_folder, fill, new_file, tell_no_cache
+
+T = TypeVar("T")
+A = TypeVar("A", bound=np.ndarray)
 
 CHUNK = 8 * 2**20
 """Bytes that have a checksum together."""
@@ -58,6 +64,24 @@ class CacheItem:
         values: dict[str, Any] = kept["values"]
         return values
 
+    def load(self, kind: type[T]) -> T | None:
+        """The values as the dataclass that they were saved as; None where they are not there, or something else is."""
+        values = self.read()
+        try:
+            return None if values is None else TypeAdapter(kind).validate_python(values)
+        except ValidationError:
+            return None
+
+    def mapped(self, opened: Callable[[Path], A], shape: tuple[int, ...]) -> A | None:
+        """The bytes as an array, which `opened` maps, where they are as they were written and of this shape."""
+        if self.data is None or not self.intact():
+            return None
+        try:
+            array = opened(self.data)
+        except (OSError, ValueError, EOFError):
+            return None
+        return array if array.shape == shape else None
+
     def intact(self) -> bool:
         """Whether the bytes are those that were written with the values that `read` has found: of up to `LOOKED_AT` of them."""
         if self.data is None or self._size < 0 or self._just_written:
@@ -90,9 +114,9 @@ class CacheItem:
         _sweep(self.data.parent)
         return made
 
-    def adopt(self, name: str, values: Mapping[str, Any]) -> bool:
-        """Keep the file `name`, which `begin` gave and which is complete and closed or unbuffered, and the values; `name` is gone
-        where the bytes, if not the values, could be kept."""
+    def adopt(self, name: str, values: Any) -> bool:
+        """Keep the file `name`, which `begin` gave and which is complete and closed or unbuffered, and the values, as `save` takes
+        them; `name` is gone where the bytes, if not the values, could be kept."""
         if self.data is None:
             return False
         try:
@@ -106,8 +130,9 @@ class CacheItem:
         self._write_notes(values)
         return True
 
-    def save(self, values: Mapping[str, Any], write: Callable[[IO[bytes]], object] | None = None) -> bool:
-        """Keep the values and, where there are bytes, what `write` writes; False where the folder cannot be written or is full."""
+    def save(self, values: Any, write: Callable[[IO[bytes]], object] | None = None) -> bool:
+        """Keep the values, a mapping or a dataclass, and, where there are bytes, what `write` writes; False where the folder cannot
+        be written or is full."""
         self._size, self._sums = 0, ()
         if write is None:
             return self._write_notes(values)
@@ -126,9 +151,11 @@ class CacheItem:
             with contextlib.suppress(OSError):
                 os.unlink(name)
 
-    def _write_notes(self, values: Mapping[str, Any]) -> bool:
+    def _write_notes(self, values: Any) -> bool:
         if self.notes is None:
             return False
+        if not isinstance(values, Mapping):
+            values = TypeAdapter(type(values)).dump_python(values)
         kept = {"values": values, "size": self._size, "sums": self._sums}
         text = json.dumps(kept | {"digest": _digest(values, self._size, self._sums)})
         try:

@@ -16,8 +16,11 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Annotated, Any, Protocol
+
+from pydantic import StringConstraints
 
 from gancore.data.report import Skipped
 from gancore.data.runs import LEFT_OUT, is_run, runs_in
@@ -25,6 +28,8 @@ from gancore.errors import DataError, UsageError
 
 MAX_ENTRY_BYTES = 256 * 1024 * 1024
 """Files larger than this are not read: no single sample is, and a zip bomb is."""
+Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+"""Part of an option that chooses files, as `matches` compares it."""
 
 
 class _Container(Protocol):
@@ -58,8 +63,10 @@ class Entry:
         """Its whole content. Raises DataError whose message completes "the file is ..."."""
         with self.open() as file:
             try:
-                # The file may have grown since it was listed, and an archive may lie: never read more than allowed.
-                data = file.read(self.max_bytes + 1)
+                # Room is taken for what was listed. The file may have grown since, and an archive may lie: never more than allowed.
+                data = file.read(min(self.size, self.max_bytes) + 1)
+                if len(data) > self.size:
+                    data += file.read(self.max_bytes + 1 - len(data))
             except Exception as error:
                 raise DataError(why_unreadable(error)) from error
         if len(data) > self.max_bytes:
@@ -86,7 +93,7 @@ def scan(path: str | Path, *, what: str = "files", max_bytes: int = MAX_ENTRY_BY
     Links are followed, and no folder is read twice, so links in a circle do no harm. A run below `path` is left out and listed
     among the problems, for its samples are no data; what `path` itself names is read, even if it is a run. `what` names in
     errors what was looked for. Raises UsageError when `path` is neither a folder nor a zip archive, DataError when it cannot
-    be read.
+    be read, or only in part.
     """
     place = Path(path).expanduser()
     wanted = f"a folder or a .zip archive of {what} was looked for"
@@ -98,13 +105,43 @@ def scan(path: str | Path, *, what: str = "files", max_bytes: int = MAX_ENTRY_BY
         raise DataError(f"data path '{path}': it is {why_unreadable(error)}; {wanted}") from error
     if stat.S_ISDIR(mode):
         return _scan_folder(place, max_bytes, wanted)
+    if not stat.S_ISREG(mode):
+        raise UsageError(f"data path '{path}': this is {_kind(mode)}; {wanted}")
     try:
-        is_zip = stat.S_ISREG(mode) and zipfile.is_zipfile(place)
+        if zipfile.is_zipfile(place):
+            return _scan_zip(place, max_bytes, wanted)
+        with open(place, "rb") as file:
+            begun = file.read(4) == b"PK\3\4"
     except OSError as error:
         raise DataError(f"data path '{path}': it is {why_unreadable(error)}; {wanted}") from error
-    if not is_zip:
-        raise UsageError(f"data path '{path}': this is neither a folder nor a zip archive; {wanted}")
-    return _scan_zip(place, max_bytes, wanted)
+    if begun:
+        raise DataError(
+            f"data path '{path}': this is a zip archive whose end is missing, as after an incomplete download; "
+            "download or copy it again"
+        )
+    raise UsageError(f"data path '{path}': this is neither a folder nor a zip archive; {wanted}")
+
+
+def single(path: Path, *, max_bytes: int = MAX_ENTRY_BYTES) -> FileTree:
+    """A file by itself. Raises OSError where it cannot be looked at."""
+    status = path.stat()
+    folder = _Folder(os.fspath(path.parent))
+    entry = Entry(_printable(path.name), status.st_size, file_fingerprint(status), folder, path.name, max_bytes)
+    return FileTree(path, False, (entry,), ())
+
+
+def expect_file(path: Path, wanted: str) -> Path:
+    """The path, `~` expanded, where a file is. Raises UsageError that says what is there instead, and that `wanted` was looked for."""
+    place = path.expanduser()
+    if not place.is_file():
+        what = f"this is {_kind(place.stat().st_mode)}, not a file" if place.exists() else "there is no such file"
+        raise UsageError(f"data path '{path}': {what}; {wanted} was looked for")
+    return place
+
+
+def matches(name: str, globs: Iterable[str]) -> bool:
+    """Whether one of `globs` fits a file of this path in a data set: the whole path if the glob has a slash, else its last part."""
+    return any(fnmatchcase(name if "/" in glob else name.rpartition("/")[2], glob) for glob in globs)
 
 
 def digest(entries: Iterable[Entry]) -> str:
@@ -134,6 +171,18 @@ def why_unreadable(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"unreadable ({error.strerror.lower()})"
     return f"unreadable ({error or type(error).__name__})"
+
+
+def _kind(mode: int) -> str:
+    """What there is that is no regular file."""
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a named pipe (FIFO)",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFBLK: "a device",
+        stat.S_IFCHR: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something special")
 
 
 def _hidden(part: str) -> bool:

@@ -16,8 +16,8 @@ from PIL import Image, UnidentifiedImageError
 from gan_image.data import tiff
 from gan_image.data.intensities import Extent, to_uint8
 from gan_image.data.repair import LONGEST_SIGNATURE, can_repair, without_metadata
-from gancore.data.files import Entry, why_unreadable
-from gancore.errors import DataError
+from gancore.data.files import Entry
+from gancore.data.reading import UnusableError, explained
 
 R = TypeVar("R")
 Fit = Literal["crop", "resize", "pad"]
@@ -44,17 +44,6 @@ ANIMATED = ("GIF", "PNG", "WEBP", "TIFF")
 """Formats of which one file may hold several pictures; a camera's JPEG with a preview is not meant."""
 # EPS is a program, run by Ghostscript; the others are recognised by Pillow but cannot be decoded by it.
 REFUSED_FORMATS = ("EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG")
-
-
-class UnusableError(DataError):
-    """A file without a usable picture; the message completes "the file is ...".
-
-    `passing` is true where the cause may lie outside of the file (access, memory) and be gone the next time.
-    """
-
-    def __init__(self, reason: str, *, passing: bool = False) -> None:
-        super().__init__(reason)
-        self.passing = passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +102,7 @@ class Facts:
 
 def look_at(entry: Entry) -> Facts:
     """What the file says of itself. Raises UnusableError."""
-    with _explained(), entry.open() as file:
+    with explained(_in_words), entry.open() as file:
         if plan := tiff.plan(file):
             return Facts(plan.grey, plan.depth, plan.several)
         file.seek(0)
@@ -165,7 +154,7 @@ def _finished(picture: Image.Image, upright: Image.Transpose | None, look: Look)
 
 def _whole(entry: Entry, use: Callable[[bytes], R]) -> R:
     """What `use` makes of a file, or of its pixels alone where that fails: for a damaged comment, no picture is left out."""
-    with _explained():
+    with explained(_in_words):
         data = entry.read()
         try:
             return use(data)
@@ -192,30 +181,14 @@ def _open(file: IO[bytes], entry: Entry) -> Image.Image:
     return image
 
 
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Pillow's decoders raise nearly anything on damaged data: all of it becomes UnusableError in plain words."""
-    try:
-        yield
-    except UnusableError:
-        raise
-    except DataError as error:
-        raise UnusableError(str(error), passing=isinstance(error.__cause__, OSError)) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnusableError(
-            f"too large (more than {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels)"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise UnusableError("not an image") from error
-    except MemoryError as error:
-        raise UnusableError("too large for this machine's memory", passing=True) from error
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise UnusableError(why_unreadable(error), passing=True) from error
-        words = str(error)
-        if "truncated" in words.lower() or "unexpected end" in words.lower() or isinstance(error, EOFError):
-            raise UnusableError("truncated") from error
-        raise UnusableError(f"damaged ({words or type(error).__name__})") from error
+def _in_words(error: Exception) -> str:
+    """What Pillow means, where it is known."""
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"too large (more than {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels)"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    words = str(error).lower()
+    return "truncated" if "truncated" in words or "unexpected end" in words or isinstance(error, EOFError) else ""
 
 
 # --- what a file holds ------------------------------------------------------------------------------------------------

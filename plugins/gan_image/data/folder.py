@@ -6,13 +6,10 @@ They are decoded once, in threads, and kept in the user's cache; too many for th
 from __future__ import annotations
 
 import logging
-import os
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import numpy as np
 import PIL
@@ -20,34 +17,26 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gan_image.data.cache import VERSION, CacheItem, Reading
-from gan_image.data.decode import (
-    SUPPORTED,
-    Facts,
-    Look,
-    UnusableError,
-    decode,
-    look_at,
-    measure,
-    quiet_pillow,
-    suffixes,
-)
+from gan_image.data.decode import SUPPORTED, Facts, Look, Mode, decode, look_at, measure, quiet_pillow, suffixes
 from gan_image.data.intensities import Extent, Range, notes
-from gan_image.data.pixels import PixelSource, flip_half
+from gan_image.data.pixels import PixelSource, flip_half, open_mapped
 from gan_image.spec import ImageSpec
 from gancore.components import ProgressReport
-from gancore.data.classes import Part, lay_out, number_classes
-from gancore.data.files import Entry, FileTree, digest, scan
+from gancore.data.cache import CacheItem
+from gancore.data.classes import Part, number_classes
+from gancore.data.files import Entry, digest, scan
+from gancore.data.reading import FileSet, Skips, UnusableError, read_all
 from gancore.data.report import ScanReport, Skipped
 from gancore.errors import DataError
 from gancore.options import Options as BaseOptions
 from gancore.random import Draws
-from gancore.storage import cache_key
 
 log = logging.getLogger(__name__)
 
+VERSION = 3
+"""Of what is kept in the cache."""
+
 Side = Annotated[int, Field(ge=8, le=512)]
-R = TypeVar("R")
 
 
 class Options(BaseOptions):
@@ -94,41 +83,25 @@ def open_folder(options: Options, progress: ProgressReport) -> PixelSource | Str
     in the report. Raises UsageError for a path or labels that cannot be, DataError when no picture can be read.
     """
     tree = scan(options.path, what="pictures")
-    layout = lay_out(
-        [entry.name for entry in tree.entries],
-        source=options.path,
-        archive=tree.is_archive,
-        part=options.part,
-        labels=options.labels,
-        suffixes=suffixes(),
-    )
-    entries = [tree.entries[number] for number in layout.taken]
-    unread = (*tree.problems, *layout.skipped)
-    item = CacheItem(_key(tree, entries, options)) if options.cache else None
-    reading = item.reading(len(entries)) if item else None
+    files = FileSet.of(options.path, tree, part=options.part, labels=options.labels, suffixes=suffixes())
+    item = CacheItem("images", _key(files, options), ".npy") if options.cache else None
+    reading = item.load(Reading) if item else None
     pixels: np.ndarray | None = None
     mapped: Path | None = None
     if reading and item and _fits(len(reading.used), _look(reading, options), options):
-        pixels = item.open((len(reading.used), *_look(reading, options).shape))
-        mapped = item.pixels if pixels is not None else None
+        pixels = item.mapped(open_mapped, (len(reading.used), *_look(reading, options).shape))
+        mapped = item.data if pixels is not None else None
     if reading is None or (pixels is None and _fits(len(reading.used), _look(reading, options), options)):
-        reading, pixels, lasting = _read(entries, unread, options, progress)
-        if item and lasting and item.save(reading, pixels) and pixels is not None:
-            again = item.open(pixels.shape)
-            pixels, mapped = (pixels, None) if again is None else (again, item.pixels)
+        reading, pixels, lasting = _read(files, options, progress)
+        if item and lasting and _save(item, reading, pixels) and pixels is not None:
+            again = item.mapped(open_mapped, pixels.shape)
+            pixels, mapped = (pixels, None) if again is None else (again, item.data)
 
-    used = [entries[number] for number in reading.used]
-    labels, classes = _labels([layout.words[number] for number in reading.used], options)
+    used = [files.entries[number] for number in reading.used]
+    labels, classes = _labels([files.words[number] for number in reading.used], options)
     look = _look(reading, options)
     spec = ImageSpec(shape=look.shape, classes=classes, intensities=reading.range)
-    report = ScanReport(
-        source=str(options.path),
-        found=len(entries) + len(unread),
-        used=len(used),
-        skipped=tuple(sorted((*unread, *reading.skipped), key=lambda one: one.path)),
-        notes=(*layout.notes, *reading.notes),
-        files=digest(used),
-    )
+    report = files.report(len(used), reading.skipped, reading.notes, files=digest(used))
     if pixels is None:
         return StreamedSource(used, look, spec, report, labels=labels, flip=options.flip)
     return PixelSource(pixels, spec, report, labels=labels, flip=options.flip, file=mapped)
@@ -189,9 +162,26 @@ class StreamedSource:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _key(tree: FileTree, entries: Sequence[Entry], options: Options) -> str:
-    what = (str(tree.path.resolve()), options.height_width, options.fit, options.mode, options.range, PIL.__version__)
-    return cache_key([VERSION, *what, *((entry.name, entry.fingerprint) for entry in entries)])
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of decoding all files: channels, the numbers of those that are usable, and what was skipped.
+
+    `range` are the values that became 0 and 255 in those that are not 8-bit, None where there are none; `notes` are for a report.
+    """
+
+    mode: Mode
+    used: tuple[int, ...]
+    skipped: tuple[Skipped, ...]
+    range: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _key(files: FileSet, options: Options) -> str:
+    return files.key(VERSION, options.height_width, options.fit, options.mode, options.range, PIL.__version__)
+
+
+def _save(item: CacheItem, reading: Reading, pixels: np.ndarray | None) -> bool:
+    return item.save(reading, None if pixels is None else lambda file: np.save(file, pixels, allow_pickle=False))
 
 
 def _look(reading: Reading, options: Options) -> Look:
@@ -202,37 +192,18 @@ def _fits(count: int, look: Look, options: Options) -> bool:
     return count * int(np.prod(look.shape)) <= options.memory_limit_mb * 2**20
 
 
-def _read(
-    entries: Sequence[Entry], unread: Sequence[Skipped], options: Options, progress: ProgressReport
-) -> tuple[Reading, np.ndarray | None, bool]:
+def _read(files: FileSet, options: Options, progress: ProgressReport) -> tuple[Reading, np.ndarray | None, bool]:
     """Decode every file once: which are usable, their pixels `[n, channels, height, width]` if all fit into memory, and
-    whether the outcome would be the same another time. `unread` are other files, for errors."""
-    skipped: list[Skipped] = []
-    lasting = True
-
-    def skip(number: int, error: UnusableError) -> None:
-        nonlocal lasting
-        lasting = lasting and not error.passing
-        skipped.append(Skipped(entries[number].name, str(error)))
-
-    facts: dict[int, Facts] = {}
-    extents: dict[int, Extent] = {}
+    whether the outcome would be the same another time."""
+    skips, entries = Skips(), files.entries
     with quiet_pillow():
-        answers = _in_threads(lambda n: look_at(entries[n]), range(len(entries)), progress, "looking at pictures")
-        for number, answer in answers:
-            if isinstance(answer, UnusableError):
-                skip(number, answer)
-            else:
-                facts[number] = answer
+        facts = dict(read_all(entries, look_at, skips, progress, "looking at pictures"))
         deep = [number for number, fact in facts.items() if fact.depth]
+        extents: dict[int, Extent] = {}
         # A range must be known before the first picture is scaled, so such files are read twice.
-        if options.range is None:
-            for number, extent in _in_threads(lambda n: measure(entries[n]), deep, progress, "measuring pictures"):
-                if isinstance(extent, UnusableError):
-                    skip(number, extent)
-                    del facts[number]
-                else:
-                    extents[number] = extent
+        if deep and options.range is None:
+            extents = dict(read_all(entries, measure, skips, progress, "measuring pictures", only=deep))
+            facts = {number: fact for number, fact in facts.items() if number in extents or not fact.depth}
         limits = options.range if deep else None
         if extents:
             limits = Extent.union(extents.values()).range
@@ -242,21 +213,16 @@ def _read(
         fits = _fits(len(facts), look, options)
         pixels = np.empty((len(facts) if fits else 0, *look.shape), dtype=np.uint8)
         used: list[int] = []
-        for number, picture in _in_threads(
-            lambda n: decode(entries[n], look), list(facts), progress, "reading pictures"
-        ):
-            if isinstance(picture, UnusableError):
-                skip(number, picture)
-                continue
+        reading = read_all(entries, lambda e: decode(e, look), skips, progress, "reading pictures", only=list(facts))
+        for number, picture in reading:
             if fits:
                 pixels[len(used)] = picture
             used.append(number)
     if not used:
-        skipped = sorted([*skipped, *unread], key=lambda one: one.path)
-        raise DataError(_nothing(len(entries) + len(unread), options, skipped))
+        raise files.nothing("image", SUPPORTED, skips.listed)
     about = _notes([facts[number] for number in used], limits, extents.values(), options)
-    reading = Reading(mode, tuple(used), tuple(skipped), limits, tuple(about))
-    return reading, pixels[: len(used)] if fits else None, lasting
+    read = Reading(mode, tuple(used), tuple(skips.listed), limits, tuple(about))
+    return read, pixels[: len(used)] if fits else None, skips.lasting
 
 
 def _notes(
@@ -278,36 +244,6 @@ def _notes(
     if several := sum(fact.several for fact in facts):
         which = "1 picture has" if several == 1 else f"{several:,} pictures have"
         yield f"{which} several frames or pages, of which only the first is used"
-
-
-def _nothing(count: int, options: Options, skipped: Sequence[Skipped]) -> str:
-    first = f"first problem: {skipped[0].path} is {skipped[0].reason}" if skipped else "there are no files"
-    files = "1 file" if count == 1 else f"{count:,} files"
-    return f"data set '{options.path}': no image could be read ({files} examined; {first}). Supported: {SUPPORTED}"
-
-
-def _in_threads(
-    function: Callable[[int], R], numbers: Sequence[int], progress: ProgressReport, words: str
-) -> Iterator[tuple[int, R | UnusableError]]:
-    """`function` of every number, in order, computed in threads: Pillow lets others run while it decodes."""
-
-    def attempt(number: int) -> R | UnusableError:
-        try:
-            return function(number)
-        except UnusableError as error:
-            return error
-
-    threads = min(16, os.cpu_count() or 1)
-    waiting: deque[tuple[int, Future[R | UnusableError]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        upcoming = iter(numbers)
-        for done in range(1, len(numbers) + 1):
-            # Only so many are under way at once, so that neither files nor pictures pile up.
-            for number in islice(upcoming, 8 * threads - len(waiting)):
-                waiting.append((number, pool.submit(attempt, number)))
-            which, future = waiting.popleft()
-            yield which, future.result()
-            progress(words, done, len(numbers))
 
 
 # --- labels -----------------------------------------------------------------------------------------------------------

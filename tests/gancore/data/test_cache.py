@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gancore import storage
 from gancore.data import cache
 from gancore.data.cache import CacheItem
+from gancore.data.report import Skipped
 
 VALUES = {"used": [0, 2], "name": "été"}
 BYTES = bytes(range(256)) * 400
@@ -158,3 +161,33 @@ def test_a_full_disk_leaves_nothing_behind(folder: Path) -> None:
     with pytest.warns(UserWarning, match="no space left on device"):
         assert not item().save(VALUES, full)
     assert not list(folder.iterdir())
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a test keeps."""
+
+    used: tuple[int, ...]
+    limits: tuple[float, float] | None
+    skipped: tuple[Skipped, ...]
+
+
+def test_a_dataclass_comes_back_as_what_it_was() -> None:
+    for kept in (Found((1, 2), (0.5, 2.0), (Skipped("a", "empty"),)), Found((), None, ())):
+        assert item().save(kept)
+        assert item().load(Found) == kept
+
+
+def test_values_of_another_form_are_not_taken_for_a_dataclass() -> None:
+    assert item().load(Found) is None
+    item().save({"used": ["one"], "limits": None, "skipped": []})
+    assert item().load(Found) is None
+
+
+def test_an_array_is_mapped_if_it_is_whole_and_of_the_form_that_was_told() -> None:
+    item().save({}, lambda file: np.save(file, np.arange(6)))
+    again = item()
+    assert again.read() == {}
+    assert again.mapped(np.load, (6,)).tolist() == [0, 1, 2, 3, 4, 5]  # type: ignore[union-attr]
+    assert again.mapped(np.load, (3, 2)) is None
+    assert again.mapped(lambda path: np.load(path.with_suffix(".gone")), (6,)) is None

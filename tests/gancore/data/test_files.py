@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from gancore.data.files import scan
+from gancore.data.files import expect_file, matches, scan, single
 from gancore.errors import DataError, UsageError
 
 
@@ -205,3 +205,45 @@ def test_a_path_that_is_neither_folder_nor_archive_says_what_was_looked_for(tmp_
     fill(tmp_path, ["a.txt"])
     with pytest.raises(UsageError, match=r"neither a folder nor a zip archive; .* of songs was looked for"):
         scan(tmp_path / "a.txt", what="songs")
+
+
+def test_an_archive_without_its_end_is_told_from_other_files(tmp_path):
+    whole = pack(tmp_path / "a.zip", {"a": "x" * 100}).read_bytes()
+    (tmp_path / "a.zip").write_bytes(whole[:80])
+    with pytest.raises(
+        DataError, match=r"a\.zip': this is a zip archive whose end is missing.*download or copy it again"
+    ):
+        scan(tmp_path / "a.zip")
+
+
+def test_a_named_pipe_is_called_one_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(UsageError, match=r"this is a named pipe \(FIFO\); a folder or a \.zip archive"):
+        scan(tmp_path / "pipe.npy")
+    with pytest.raises(
+        UsageError, match=r"pipe\.npy': this is a named pipe \(FIFO\), not a file; an array was looked for"
+    ):
+        expect_file(tmp_path / "pipe.npy", "an array")
+
+
+def test_a_single_file_is_a_tree_of_one(tmp_path):
+    fill(tmp_path, ["a.txt"])
+    tree = single(tmp_path / "a.txt")
+    assert [entry.name for entry in tree.entries] == ["a.txt"]
+    assert tree.entries[0].read() == (tmp_path / "a.txt").read_bytes()
+    assert tree.entries[0].fingerprint == scan(tmp_path).entries[0].fingerprint
+
+
+def test_a_file_that_grew_since_it_was_listed_is_read_up_to_its_end(tmp_path):
+    (tmp_path / "a.txt").write_text("short")
+    [entry] = scan(tmp_path).entries
+    (tmp_path / "a.txt").write_text("longer than it was")
+    assert entry.read() == b"longer than it was"
+
+
+def test_globs_with_a_slash_are_compared_with_the_whole_path():
+    assert matches("train/a.wav", ["*.wav"])
+    assert matches("train/a.wav", ["x", "train/*"])
+    assert not matches("train/a.wav", ["train*"])
+    assert not matches("a.wav", ["train/*"])
+    assert not matches("a.wav", [])

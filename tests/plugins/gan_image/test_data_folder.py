@@ -261,7 +261,7 @@ def test_nothing_usable_is_an_error_that_says_what_was_looked_for(photos):
     (photos / "dog.txt").write_text("no dog")
     with pytest.raises(
         DataError,
-        match=r"photos': no image could be read \(2 files examined; first problem: cat.png is truncated\). "
+        match=r"photos': no image could be read \(2 files examined; first problem: cat.png: truncated\). "
         r"Supported: PNG, JPEG",
     ):
         open_(photos)
