@@ -18,6 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tomli_w
+
 from gancore import run_lock
 from gancore.data.report import ScanReport, Skipped, by_reason
 from gancore.disk import write_error
@@ -134,14 +136,12 @@ class RunFolder:
 
     def write_config(self, config: Mapping[str, Any], header: str) -> None:
         """The complete configuration, runnable again."""
-        import tomli_w
-
         text = "".join(f"# {line}\n" for line in header.splitlines()) + "\n" + tomli_w.dumps(config)
         replace_text(self.config, text)
 
     def write_environment(self, device: str) -> None:
         """Versions and machine, for whoever wants the same numbers again."""
-        import torch
+        import torch  # runs are listed without it
 
         facts = {
             "python": sys.version.split()[0],

@@ -19,6 +19,7 @@ import typer.core
 import typer.main
 
 from gan_cli.errors import USAGE, guarded, say
+from gancore.errors import GanError, PluginError, nearest
 from gancore.plugins import CLAIMED_TWICE, DISABLE_VARIABLE, DISABLED, described, disabled_names, owner
 from gancore.plugins import GROUP as PLUGINS
 from gancore.text import shown
@@ -95,8 +96,6 @@ def load_command(name: str) -> typer.core.TyperCommand | typer.core.TyperGroup |
     Raises:
         PluginError: it is disabled, claimed twice, fails on import, or is no Typer app.
     """
-    from gancore.errors import PluginError
-
     found = _found().get(name, [])
     if not found:
         return None
@@ -137,8 +136,6 @@ def _told(call: F, head: str) -> F:
     @guarded
     @functools.wraps(call)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        from gancore.errors import GanError, PluginError
-
         try:
             return call(*args, **kwargs)
         except (GanError, typer.Exit, typer.Abort, USAGE):
@@ -185,8 +182,6 @@ class CommandGroup(typer.core.TyperGroup):
         if hidden := [c.package for c in found if c.name == name and c.state == BUILT_IN_WINS]:
             say(f"warning: '{name}' is the built-in command; that of {' and '.join(hidden)} is not used")
         elif name not in self.commands and not name.startswith("-") and all(c.name != name for c in found):
-            from gancore.errors import nearest
-
             near = nearest(name, dict.fromkeys([*self.commands, *(c.name for c in found if not c.disabled)]))
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {' or '.join(map(repr, near))}?" if near else ""))
         return super().resolve_command(ctx, args)

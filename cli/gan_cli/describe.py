@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gan_cli.errors import tell
+from gan_cli.errors import say, tell
 from gan_cli.listing import table
 from gancore.components import Architecture
 from gancore.configuration.run_config import MAPS, SECTIONS, Optimizer, RunConfig
@@ -136,8 +136,6 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
     columns = {"option": "option", "default": "default", "values": "values", "description": "what it does"}
     table(result, {k: v for k, v in columns.items() if any(k in r for r in result)})
     if plugin == BUILTIN and not section:
-        from gan_cli.errors import say
-
         say(
             "with --plugin NAME, that plugin's components too; one component's options: gan options --plugin image architecture.dcgan"
         )

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import typer
 
+from gancore.disk import write_error
+from gancore.errors import GanError, ToldElsewhereError
 from gancore.text import shown
 
 DEBUG = False
@@ -64,8 +66,6 @@ def _show_warning(message: Warning | str, category: type[Warning], *rest: Any, *
 
 def _full_disk(error: Exception) -> Exception | None:
     """What a disk that takes no more is told as, whatever was to be written."""
-    from gancore.disk import write_error
-
     name = getattr(error, "filename", None)
     return write_error(error, f"'{name}'" if name else "a file", inside=Path(os.devnull))
 
@@ -75,8 +75,6 @@ def guarded(command: F) -> F:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        from gancore.errors import GanError, ToldElsewhereError
-
         warnings.showwarning = _show_warning
         try:
             return command(*args, **kwargs)

@@ -14,9 +14,11 @@ from rich.table import Table
 
 from gan_cli.commands import installed_commands
 from gan_cli.errors import say, tell
+from gan_cli.probe import tell_states
 from gan_cli.terminal import Terminal
+from gancore.errors import GanError, RunFolderError
 from gancore.plugins import BUILTIN, Registry
-from gancore.text import shown
+from gancore.text import check_path, shown
 
 
 def table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
@@ -35,8 +37,6 @@ def list_plugins(as_json: bool, *, load: bool = False, builtin: Collection[str] 
     plugins, commands = Registry().installed(), installed_commands(builtin)
     rows = [{"kind": "plugin", **asdict(p)} for p in plugins] + [{"kind": "command", **asdict(c)} for c in commands]
     if load:
-        from gan_cli.probe import tell_states
-
         tell_states(rows)
     if as_json:
         print(json.dumps(rows))
@@ -71,10 +71,8 @@ def show_plugin(name: str, as_json: bool) -> None:
 
 def list_runs(root: Path, as_json: bool) -> None:
     """Runs under `root`: plugin, seed, the step that is saved, whether it is being trained, and its newest change."""
-    from gancore.errors import GanError, RunFolderError
     from gancore.run import list_runs as find
     from gancore.runs import state_of
-    from gancore.text import check_path
 
     check_path(root, "the folder")
 

@@ -78,7 +78,7 @@ class SampleSpec(BaseModel):
 
     def harden(self, relaxed: Tensor) -> Tensor:
         """Generated samples made final: the inverse of `relax`, rounded for integer types, clamped to the range."""
-        import torch
+        import torch  # plugins' declarations import this module
 
         low, high = self.value_range
         values = ((relaxed.float() + 1.0) * ((high - low) / 2.0) + low).clamp(low, high)

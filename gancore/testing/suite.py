@@ -106,7 +106,7 @@ class Case:
         if result.outcome == "blocked" and result.found.startswith(MISPLACED):
             raise ContractError(f"{self.id}: {result.found}")  # no other test would fail for it
         if result.outcome != "passed":
-            import pytest
+            import pytest  # the command checks plugins without it
 
             pytest.skip(result.found)
 
@@ -166,7 +166,7 @@ def conformance(
     only: str = "*",
 ) -> Callable[[Test], Test]:
     """Decorate `def test_contract(check): check()`, which then is one test for each check; arguments as of `check_plugin`."""
-    import pytest
+    import pytest  # as above
 
     kit = Kit(name, registry=registry, host=host, data=data)
     parametrize: Callable[[Test], Test] = pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gan_audio.presets import PRESETS
 from gancore import hookimpl
 from gancore.components import Architecture, Dataset, Game, Metric, PluginInfo, Preset, Writer
 
@@ -156,6 +157,4 @@ def gan_metrics() -> Iterable[Metric]:
 
 @hookimpl
 def gan_presets() -> Iterable[Preset]:
-    from gan_audio.presets import PRESETS
-
     yield from PRESETS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gan_image.presets import PRESETS
 from gancore import hookimpl
 from gancore.components import Architecture, Dataset, PluginInfo, Preset, Writer
 
@@ -97,6 +98,4 @@ def gan_writers() -> Iterable[Writer]:
 
 @hookimpl
 def gan_presets() -> Iterable[Preset]:
-    from gan_image.presets import PRESETS
-
     yield from PRESETS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gan_music.presets import PRESETS
 from gancore import hookimpl
 from gancore.components import Architecture, Dataset, Metric, PluginInfo, Preset, Writer
 
@@ -132,6 +133,4 @@ def gan_writers() -> Iterable[Writer]:
 
 @hookimpl
 def gan_presets() -> Iterable[Preset]:
-    from gan_music.presets import PRESETS
-
     yield from PRESETS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gan_text.presets import PRESETS
 from gancore import hookimpl
 from gancore.components import Architecture, Dataset, Game, Metric, PluginInfo, Preset, Writer
 
@@ -145,6 +146,4 @@ def gan_writers() -> Iterable[Writer]:
 
 @hookimpl
 def gan_presets() -> Iterable[Preset]:
-    from gan_text.presets import PRESETS
-
     yield from PRESETS

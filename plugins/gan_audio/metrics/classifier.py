@@ -192,7 +192,7 @@ def clusters(vectors: Tensor, others: Tensor, count: int) -> tuple[Tensor, Tenso
 
     K-means, as in Caron et al. 2018, "Deep clustering for unsupervised learning of visual features".
     """
-    from sklearn.cluster import KMeans
+    from sklearn.cluster import KMeans  # slow to import
 
     different = len(np.unique(vectors.numpy(), axis=0))
     means = KMeans(min(count, different), n_init=3, random_state=0).fit(vectors.numpy())

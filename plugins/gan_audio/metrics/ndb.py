@@ -59,7 +59,7 @@ class Bins:
             train, real = train[:half], train[-half:]
         count = min(len(generated), len(real))
         ours, theirs = (one[shuffled(len(one)).numpy()[:count]] for one in (generated, real))
-        from sklearn.cluster import KMeans
+        from sklearn.cluster import KMeans  # slow to import
         from sklearn.exceptions import ConvergenceWarning
 
         bins = max(1, min(self.options.bins, len(train) // _LEAST))

@@ -106,7 +106,7 @@ class Voice:
         return levelled(waves, peak_db)
 
     def _spoken(self, waves: Waves, run: Path) -> Waves:
-        from gan_audio.vocoding import resynthesise
+        from gan_audio.vocoding import resynthesise  # a trained generator, with all that it takes to load one
 
         made = resynthesise(torch.from_numpy(waves)[:, None].clone(), self.spec, run)
         if tuple(made.shape) != (len(waves), 1, waves.shape[1]):

@@ -24,7 +24,7 @@ def open_digits(options: Options, progress: ProgressReport) -> PixelSource:
 
     Classes are "0" to "9". The original values 0..16 are spread over 0..255.
     """
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # slow to import
 
     digits = load_digits()
     pixels = np.round(digits.images * (255.0 / 16.0)).astype(np.uint8)

@@ -146,7 +146,7 @@ def pretrained(folder: Path, *, lowercase: bool = False) -> Vocabulary:
     place = Path(folder).expanduser()
     if not place.is_dir():
         raise UsageError(f"tokenizer '{folder}': there is no such folder; give one with a tokenizer.json in it")
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer  # slow to import
 
     try:
         found: Any = AutoTokenizer.from_pretrained(str(place), local_files_only=True, trust_remote_code=False)

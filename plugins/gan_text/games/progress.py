@@ -146,7 +146,7 @@ class Progress(nn.Module):
 
     def calibration(self, generator: nn.Module) -> float:
         """The number by which logits should be divided for the held-out texts to be likeliest, between 1/4 and 4."""
-        from scipy.optimize import minimize_scalar
+        from scipy.optimize import minimize_scalar  # slow to import
 
         trial = copy.deepcopy(generator)
         parameters: list[Tensor] = trial.last()  # type: ignore[operator]

@@ -146,7 +146,7 @@ class Latent:
     """Latent semantic analysis of some texts."""
 
     def __init__(self, texts: Sequence[str], dimensions: int) -> None:
-        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.feature_extraction.text import TfidfVectorizer  # slow to import
         from sklearn.utils.extmath import randomized_svd
 
         self.vectorizer: Any = TfidfVectorizer(

@@ -79,7 +79,7 @@ def ngrams(sets: Sequence[Sentences], n: int, *, padded: bool = False) -> list[t
 
 @lru_cache(maxsize=1)
 def _tokenizer() -> Any:
-    from nltk.tokenize import NLTKWordTokenizer
+    from nltk.tokenize import NLTKWordTokenizer  # slow to import
 
     return NLTKWordTokenizer()
 

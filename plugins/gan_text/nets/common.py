@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 from torch import nn
 
+from gan_text.nets import cnn, transformer
 from gan_text.nets.cnn import CnnOptions
 from gan_text.nets.generator import TextGenerator
 from gan_text.nets.reading import of_text
@@ -39,9 +40,5 @@ class TextArchitectureOptions(ArchitectureOptions):
 def build_discriminator(options: TextArchitectureOptions, spec: TextSpec) -> nn.Module:
     """The discriminator that `options` choose, for texts of `spec`."""
     if options.discriminator == "transformer":
-        from gan_text.nets import transformer
-
         return transformer.build_discriminator(options.transformer, spec)
-    from gan_text.nets import cnn
-
     return cnn.build_discriminator(options.cnn, spec)

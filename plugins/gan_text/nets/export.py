@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from tokenizers import Tokenizer, processors
+from torch.nn.utils import parametrize
 
 from gan_text.transformers_loader import load, silence
 from gancore.errors import UsageError
@@ -77,8 +79,6 @@ def _model(generator: Generator, spec: TextSpec, condition: int | None) -> Any:
 
 def plain_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """The weights of `module` under their plain names, as they are in use: normalised where they are parametrised."""
-    from torch.nn.utils import parametrize
-
     state = {k: v for k, v in module.state_dict().items() if ".parametrizations." not in f".{k}"}
     for name, layer in module.named_modules():
         if parametrize.is_parametrized(layer):
@@ -89,8 +89,6 @@ def plain_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def _tokenizer(spec: TextSpec, places: int) -> Any:
     """The tokenizer of `spec` for AutoTokenizer: it puts the token that begins a text before each."""
-    from tokenizers import Tokenizer, processors
-
     tokenizer = Tokenizer.from_str(spec.tokenizer)
     end = tokenizer.id_to_token(spec.end)
     unknown = {} if spec.unknown is None else {"unk_token": tokenizer.id_to_token(spec.unknown)}

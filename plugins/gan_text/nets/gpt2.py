@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gan_text.nets.common import TextArchitectureOptions, TextGenerator, build_discriminator, of_text
+from gan_text.nets.export import save
 from gan_text.nets.pretrained import FolderOptions, await_checkpoint, check_kind, fill
 from gan_text.nets.sampling import Sampling
 from gan_text.transformers_loader import load
@@ -128,8 +129,6 @@ class Generator(TextGenerator):
         Raises:
             UsageError: the generator has classes and none is chosen, or `folder` holds something.
         """
-        from gan_text.nets.export import save
-
         return save(self, Path(folder), spec or self.spec, condition)
 
 

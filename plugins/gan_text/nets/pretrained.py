@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
 from pydantic import Field, ValidationInfo, field_validator
+from tokenizers import Tokenizer
+from torch import Tensor, nn
 
+from gan_text.spec import TextSpec, parsed
 from gan_text.transformers_loader import silence
 from gancore.errors import DataError, UsageError
 from gancore.options import Options
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from gan_text.spec import TextSpec
 
 CONFIG = "config.json"
 FROM = "_folder"
@@ -131,15 +130,11 @@ def token_number(spec: TextSpec, token: str) -> int | None:
 
 
 def _tokenizer(spec: TextSpec) -> Any:
-    from gan_text.spec import parsed
-
     return parsed(spec.tokenizer)
 
 
 def _vocabulary(folder: Path) -> dict[str, int] | None:
     """The numbers of the tokens of the tokenizer in `folder`; None where it has none of the known forms."""
-    from tokenizers import Tokenizer
-
     try:
         if (folder / "tokenizer.json").is_file():
             return dict(Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab(with_added_tokens=True))
@@ -178,8 +173,6 @@ def fill(network: nn.Module, model: type, options: FolderOptions, spec: TextSpec
 
 def _weights(model: type, folder: Path) -> dict[str, Tensor]:
     """The weights in `folder` under the names of `model`, float32; from safetensors alone, which hold no code."""
-    import torch
-
     try:
         with silence():
             loaded, told = model.from_pretrained(  # type: ignore[attr-defined]

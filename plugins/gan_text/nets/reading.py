@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_text.spec import TextSpec
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
-
-if TYPE_CHECKING:
-    from gan_text.spec import TextSpec
 
 
 def of_text(spec: SampleSpec, name: str) -> TextSpec:
     """`spec` itself; a `UsageError` of the architecture `name` where samples are no texts."""
-    from gan_text.spec import TextSpec
-
     if not isinstance(spec, TextSpec):
         raise UsageError(
             f"{name} is for texts, and the data hold samples of shape {list(spec.shape)} without a vocabulary: "
