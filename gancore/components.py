@@ -227,8 +227,8 @@ class GeneratorNet(Protocol):
     """Called `generator(z, condition)`: `z` is `[batch, *latent_shape]`, `condition` `[batch]` int64 or None.
 
     Returns relaxed samples `[batch, *spec.shape]`. It may have powers of `gancore.powers`: `DrawsLatent` where its latents are
-    not standard normal, `TakesGiven` where a part of each sample is given (it is then called `generator(z, condition, given)`),
-    `SamplesItself`, `TellsLikelihood` and `Exports`.
+    not standard normal, `TakesGiven` where a part of each sample is its conditioning input (it is then called
+    `generator(z, condition, given)`), `SamplesItself`, `TellsLikelihood` and `Exports`.
     """
 
     latent_shape: tuple[int, ...]

@@ -37,7 +37,7 @@ class DrawsLatent(Protocol):
 
 @runtime_checkable
 class TakesGiven(Protocol):
-    """A generator that makes the rest of samples of which a part is given (`spec.given_shape` is not None).
+    """A generator with a conditioning input: it makes the rest of samples of which a part is given (`spec.given_shape` is not None).
 
     It is called `generator(z, condition, given)` with `given` `[batch, *spec.given_shape]`, and returns whole samples with that
     part in them unchanged (unless `spec.given_kept` is false: then with one that is near). The engine refuses to train a

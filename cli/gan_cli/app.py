@@ -215,7 +215,7 @@ def sample(
             "-g",
             metavar="FILE",
             parser=path_of,
-            help="The part that samples are generated around, such as a melody to accompany.",
+            help="The conditioning input that samples are generated for, such as a melody to accompany.",
         ),
     ] = None,
     prompt: Annotated[

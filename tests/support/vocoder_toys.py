@@ -25,7 +25,7 @@ NET: dict[str, Any] = {
     "least": 4,
     "kernels": [3],
     "dilations": [1],
-    "judge_width": 1,
+    "discriminator_width": 1,
     "periods": [2, 3],
     "scales": 1,
 }

@@ -32,7 +32,7 @@ EDGE = 7
 
 
 class Options(ArchitectureOptions):
-    """Options of HiFi-GAN. Its version 1 is width=512, kernels=3,7,11, dilations=1,3,5, paired=true, judge_width=32."""
+    """Options of HiFi-GAN. Its version 1 is width=512, kernels=3,7,11, dilations=1,3,5, paired=true, discriminator_width=32."""
 
     width: int = Field(
         64, ge=4, le=2048, description="Channels of the generator before the first transposed convolution."
@@ -50,7 +50,7 @@ class Options(ArchitectureOptions):
     paired: bool = Field(
         False, description="Follow each dilated convolution with one that is not, as in versions 1 and 2 of the paper."
     )
-    judge_width: int = Field(
+    discriminator_width: int = Field(
         4,
         ge=1,
         le=128,
@@ -185,7 +185,7 @@ class Generator(nn.Module):
 # --- discriminators -------------------------------------------------------------------------------------------------
 
 
-class Judge(nn.Module):
+class SubDiscriminator(nn.Module):
     """Convolutions one after another; what comes out of the last is a logit for each place in time."""
 
     def __init__(self, layers: Sequence[nn.Module], normed: bool) -> None:
@@ -208,7 +208,7 @@ class Judge(nn.Module):
         return tuple(seen)
 
 
-class PeriodJudge(Judge):
+class PeriodDiscriminator(SubDiscriminator):
     """Every `period`-th sample beside the next ones: `[batch, 1, length]` as `[batch, 1, length / period, period]`."""
 
     def __init__(self, period: int, width: int, normed: bool) -> None:
@@ -224,7 +224,7 @@ class PeriodJudge(Judge):
         return x.unflatten(-1, (-1, self.period))
 
 
-class ScaleJudge(Judge):
+class ScaleDiscriminator(SubDiscriminator):
     """The sound at one `2 ** scale`-th of its sample rate, by averages."""
 
     def __init__(self, scale: int, width: int, normed: bool) -> None:
@@ -256,7 +256,7 @@ class ScaleJudge(Judge):
 
 
 class Discriminator(nn.Module):
-    """All judges of waveforms `[batch, 1, length]`: those of periods, then those of scales, each a head."""
+    """All discriminators of waveforms `[batch, 1, length]`: those of periods, then those of scales, each a head."""
 
     def __init__(self, options: Options, spec: AudioSpec) -> None:
         super().__init__()
@@ -266,15 +266,15 @@ class Discriminator(nn.Module):
                 f"periods={max(options.periods)} is too long for clips of {spec.length} samples; take periods of at most "
                 f"{spec.length // 2}"
             )
-        width = options.judge_width
-        by_period = [PeriodJudge(period, width, normed) for period in options.periods]
-        by_scale = [ScaleJudge(scale, width, normed) for scale in range(options.scales)]
-        self.judges = nn.ModuleList([*by_period, *by_scale])
+        width = options.discriminator_width
+        by_period = [PeriodDiscriminator(period, width, normed) for period in options.periods]
+        by_scale = [ScaleDiscriminator(scale, width, normed) for scale in range(options.scales)]
+        self.parts = nn.ModuleList([*by_period, *by_scale])
 
     def activations(self, x: Tensor, condition: Tensor | None = None) -> tuple[tuple[Tensor, ...], ...]:
         """For each head what comes out of its layers, `[batch, ...]`, in order; the last are its logits, one a place."""
         del condition
-        return tuple(judge.activations(x) for judge in self.judges if isinstance(judge, Judge))
+        return tuple(one.activations(x) for one in self.parts if isinstance(one, SubDiscriminator))
 
     def features(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Means over time of what each head's logits are made of, `[batch, features]`."""

@@ -9,13 +9,21 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from gan_audio.nets.hifigan import Discriminator, Generator, Options, PeriodJudge, ScaleJudge, build, upsampling
+from gan_audio.nets.hifigan import (
+    Discriminator,
+    Generator,
+    Options,
+    PeriodDiscriminator,
+    ScaleDiscriminator,
+    build,
+    upsampling,
+)
 from gan_audio.spec import AudioSpec
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
 from gancore.losses.spectral import apply_spectral_norm
 
-SMALL = {"width": 8, "least": 4, "kernels": (3,), "dilations": (1, 3), "judge_width": 1}
+SMALL = {"width": 8, "least": 4, "kernels": (3,), "dilations": (1, 3), "discriminator_width": 1}
 
 
 def spec_of(**changes) -> AudioSpec:
@@ -82,16 +90,16 @@ def test_a_spectrogram_that_does_not_change_becomes_a_sound_that_repeats_every_h
     assert float(made[0].detach().std()) > 0
 
 
-def test_a_period_judge_sees_columns_of_samples_that_are_a_period_apart():
-    judge = PeriodJudge(3, 1, False)
+def test_a_period_discriminator_sees_columns_of_samples_that_are_a_period_apart():
+    judge = PeriodDiscriminator(3, 1, False)
     seen = judge.view(torch.arange(7.0)[None, None])
     # 7 samples and two more, mirrored at the end.
     assert seen[0, 0].tolist() == [[0, 1, 2], [3, 4, 5], [6, 5, 4]]
 
 
-def test_a_period_judge_compares_no_samples_of_different_columns():
+def test_a_period_discriminator_compares_no_samples_of_different_columns():
     torch.manual_seed(0)
-    judge = PeriodJudge(5, 1, False)
+    judge = PeriodDiscriminator(5, 1, False)
     x = torch.randn(1, 1, 400, requires_grad=True)
     logits = judge.activations(x)[-1]
     logits[..., 2].sum().backward()
@@ -100,16 +108,16 @@ def test_a_period_judge_compares_no_samples_of_different_columns():
     assert columns[[0, 1, 3, 4]].tolist() == [0, 0, 0, 0]
 
 
-def test_a_scale_judge_sees_half_the_rate_for_each_scale():
+def test_a_scale_discriminator_sees_half_the_rate_for_each_scale():
     x = torch.full((1, 1, 64), 0.5)
-    assert ScaleJudge(0, 1, False).view(x).shape[-1] == 64
-    assert ScaleJudge(2, 1, False).view(x).shape[-1] in (16, 17)
-    middle = ScaleJudge(1, 1, False).view(x)[0, 0, 1:-1]
+    assert ScaleDiscriminator(0, 1, False).view(x).shape[-1] == 64
+    assert ScaleDiscriminator(2, 1, False).view(x).shape[-1] in (16, 17)
+    middle = ScaleDiscriminator(1, 1, False).view(x)[0, 0, 1:-1]
     assert torch.equal(middle, torch.full_like(middle, 0.5))
 
 
 def test_with_the_papers_width_the_layers_are_the_papers():
-    judge = ScaleJudge(0, 32, False)
+    judge = ScaleDiscriminator(0, 32, False)
     layers = [(m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0], m.groups) for m in judge.layers]
     assert layers == [
         (1, 128, 15, 1, 1),
@@ -121,7 +129,9 @@ def test_with_the_papers_width_the_layers_are_the_papers():
         (1024, 1024, 5, 1, 1),
         (1024, 1, 3, 1, 1),
     ]
-    periods = [(m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0]) for m in PeriodJudge(2, 32, False).layers]
+    periods = [
+        (m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0]) for m in PeriodDiscriminator(2, 32, False).layers
+    ]
     assert periods == [
         (1, 32, 5, 3),
         (32, 128, 5, 3),
