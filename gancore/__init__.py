@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from gancore.evaluation import Evaluation
     from gancore.evaluator import evaluate
     from gancore.reporting import make_report
-    from gancore.sampling.generator import Generator, load
+    from gancore.sampling.generator import Generator
+    from gancore.sampling.loading import load
 
 __version__ = "0.1.0"
 
@@ -29,7 +30,8 @@ hookimpl = pluggy.HookimplMarker("gancore")
 
 _LAZY = {
     **dict.fromkeys(("Run", "plan", "resume", "train"), "gancore.api"),
-    **dict.fromkeys(("Generator", "load"), "gancore.sampling.generator"),
+    "Generator": "gancore.sampling.generator",
+    "load": "gancore.sampling.loading",
     "Evaluation": "gancore.evaluation",
     "evaluate": "gancore.evaluator",
     "make_report": "gancore.reporting",

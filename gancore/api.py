@@ -23,6 +23,7 @@ from gancore.errors import ConfigError, Mistake, UsageError
 from gancore.plugins import DISABLE_VARIABLE, Registry
 from gancore.preflight import load_listeners
 from gancore.run import RunFolder, check_free, check_place
+from gancore.sampling.sheets import SheetMaker
 from gancore.text import check_path
 
 RESUMABLE = frozenset({"device", "every", "keep", "listeners", "workers", "writers"})
@@ -95,7 +96,7 @@ def train(
             folder.write_config(settings.dump(), _header(folder))
             return folder
 
-        return Session(settings, registry, open_folder, progress, minutes, stopping).run()
+        return Session(settings, registry, open_folder, progress, SheetMaker, minutes, stopping).run()
 
 
 def plan(
@@ -184,7 +185,9 @@ def resume(
 
         distributed.on_main(check)
         _listen(registry, settings, listeners)
-        return Session(settings, registry, lambda: folder, progress, minutes, stopping, changed_data, keep).run()
+        return Session(
+            settings, registry, lambda: folder, progress, SheetMaker, minutes, stopping, changed_data, keep
+        ).run()
 
 
 def _resumed(registry: Registry, folder: RunFolder, steps: int | None, options: Mapping[str, Any] | None) -> Settings:

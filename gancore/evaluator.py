@@ -39,7 +39,8 @@ from gancore.plugins import Registry
 from gancore.powers import TellsLikelihood
 from gancore.random import Draws, derive
 from gancore.run import RunFolder, versions
-from gancore.sampling.generator import DRAWING, MOST, Generator, load
+from gancore.sampling.generator import MOST, Generator
+from gancore.sampling.loading import DRAWING, load
 from gancore.text import check_path
 
 SAMPLES = 1000

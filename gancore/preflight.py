@@ -13,8 +13,7 @@ from gancore.configuration.settings import Settings
 from gancore.data.held_out import both_parts
 from gancore.data.report import silent
 from gancore.devices import pick_device
-from gancore.engine.build import build_game
-from gancore.engine.sheets import check_writers
+from gancore.engine.build import build_game, check_writers
 from gancore.errors import UsageError
 from gancore.plugins import Registry
 from gancore.run import check_free, check_place

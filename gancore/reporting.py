@@ -9,12 +9,12 @@ from typing import Any
 from gancore import checkpoint
 from gancore.configuration.settings import Settings, configure
 from gancore.disk import cause
-from gancore.engine.sheets import films, make_films, sheets_of
 from gancore.errors import CheckpointError, GanError
 from gancore.plugins import Registry, resolve
 from gancore.report import write_report
 from gancore.run import RunFolder
 from gancore.runs import RunState, state_of
+from gancore.sampling.writing import films, make_films, sheets_of
 from gancore.text import check_path
 
 

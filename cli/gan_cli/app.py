@@ -264,7 +264,7 @@ def export(
 ) -> None:
     """Export a run's generator to another library that has its architecture, such as a GPT-2 to transformers."""
     with ending_at_once():
-        from gancore.sampling.generator import load
+        from gancore.sampling.loading import load
 
     files = load(run, device="cpu", step=step).export(out, label)
     if as_json:

@@ -43,8 +43,9 @@ def draw(
         )
     check_device(device)
     with ending_at_once():
-        from gancore.engine.sheets import check_writers
-        from gancore.sampling.generator import ANY, load
+        from gancore.engine.build import check_writers
+        from gancore.sampling.generator import ANY
+        from gancore.sampling.loading import load
 
     generator = load(run, device=device, step=step, options=options)
     roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}

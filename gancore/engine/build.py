@@ -1,4 +1,4 @@
-"""From settings to networks and a game: the one way in which training and sampling both build them."""
+"""From settings to networks and a game: the one way in which training and sampling both build them, and refuse what cannot be."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from gancore.components import Augment, DataSource, GameContext, GameRule
 from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
-from gancore.engine.candidates import judge_of
 from gancore.errors import PluginError, UsageError
 from gancore.losses.spectral import apply_spectral_norm
 from gancore.options import ArchitectureOptions, PenaltyOptions
-from gancore.powers import TakesGiven
+from gancore.powers import Judges, MixesBatch, TakesGiven
 from gancore.random import Draws, derive
 
 
@@ -99,3 +98,32 @@ def build_game(
 
 def _takes_given(generator: nn.Module | None) -> bool:
     return isinstance(generator, TakesGiven) and generator.takes_given
+
+
+def judge_of(game: GameRule, settings: Settings) -> str | None:
+    """The name of the network of `game` that chooses between candidates; None where there are none.
+
+    Raises:
+        UsageError: there is no such network, or it compares samples of a batch with each other.
+    """
+    count = settings.run.candidates.count
+    if count == 1:
+        return None
+    if not isinstance(game, Judges) or game.judge is None:
+        raise UsageError(
+            f"candidates.count={count}: game '{settings.game.found.qualified}' has no discriminator that could choose between "
+            "samples; say candidates.count=1"
+        )
+    judge = game.networks[game.judge]
+    if isinstance(judge, MixesBatch) and judge.mixes_batch:
+        raise UsageError(
+            f"candidates.count={count}: the discriminator of architecture '{settings.architecture.found.qualified}' judges whole "
+            "batches and cannot choose between samples; say candidates.count=1, or take another architecture"
+        )
+    return game.judge
+
+
+def check_writers(settings: Settings, spec: SampleSpec) -> None:
+    """Make every writer once, so that one that cannot be made, for want of a file say, is told of before any work is done."""
+    for chosen in settings.writers.values():
+        chosen.build(spec)

@@ -13,9 +13,10 @@ from torch import nn
 from gancore.configuration.settings import Settings
 from gancore.data.batch import Batch
 from gancore.data.spec import SampleSpec
-from gancore.engine.sheets import generate
 from gancore.errors import GanError
 from gancore.events import Estimate
+from gancore.games.gan import call_generator, draw_latent
+from gancore.random import Draws
 
 LONG = 3600.0
 """Seconds from which on something shorter is looked for."""
@@ -111,11 +112,12 @@ def _seconds(trial: Trial, count: int) -> float:
         module.eval()
     x, condition = trial.batch.x[:count], trial.batch.condition
     condition = None if condition is None else condition[:count]
-    given = trial.batch.given
+    given = None if trial.batch.given is None else trial.batch.given[:count]
+    draws = Draws(0, torch.arange(count, device=x.device))
     times: list[float] = []
     while len(times) < 2 or (len(times) < MOST_PASSES and sum(times) < ENOUGH):
         begun = time.thread_time()  # of this thread, which does its share of each operation like the others
-        generate(networks[0], trial.spec, count, 0, condition, None if given is None else given.__getitem__)
+        call_generator(networks[0], draw_latent(networks[0], draws), condition, given)
         for judge in networks[1:]:
             judge(x, condition)
         times.append(time.thread_time() - begun)

@@ -23,8 +23,9 @@ from gancore.data.first_look import look_at
 from gancore.data.held_out import both_parts
 from gancore.data.loader import Loader
 from gancore.data.report import silent
+from gancore.data.sampler import spread
 from gancore.devices import pick_device, pick_memory_format
-from gancore.engine.build import build_game
+from gancore.engine.build import build_game, check_writers
 from gancore.engine.cheaper import MANY, Trial, at_first_sight, with_cheaper
 from gancore.engine.clock import Clock
 from gancore.engine.ema import MovingAverage
@@ -34,13 +35,14 @@ from gancore.engine.health import HealthMonitor, spread_ratio
 from gancore.engine.loop import Outcome, TrainState, train_steps
 from gancore.engine.optimizers import build_optimizer
 from gancore.engine.restore import Expected, SavedData, restore
-from gancore.engine.sheets import SheetMaker, check_writers
+from gancore.engine.sheets import SheetsOf
 from gancore.engine.stopping import StopSignals, tell_on_stderr
 from gancore.errors import NonFiniteError, ToldElsewhereError, UsageError
 from gancore.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
 from gancore.finite import oddities
 from gancore.games.player import Phase, Player
 from gancore.plugins import Registry
+from gancore.random import Draws, derive
 from gancore.run import RunFolder, plain
 
 End = Literal["completed", "stopped", "interrupted", "failed"]
@@ -69,12 +71,14 @@ class Session:
         registry: Registry,
         open_folder: Callable[[], RunFolder],
         progress: ProgressReport,
+        sheets_of: SheetsOf,
         minutes: float | None = None,
         stopping: Callable[[str], None] = tell_on_stderr,
         changed_data: bool = False,
         going_on: Callable[[], object] = lambda: None,
     ) -> None:
         """`open_folder` is called on rank 0 once the data and the networks are known to fit, so a failure leaves nothing behind.
+        `sheets_of` makes what draws and writes samples.
 
         `minutes` after its first step has begun, this session ends, whatever has been trained before. `stopping` is called by
         a signal's handler with what will happen. `going_on` is called on rank 0 once it is known that the run can go on.
@@ -84,6 +88,7 @@ class Session:
         self.registry = registry
         self.open_folder = open_folder
         self.progress = progress
+        self.sheets_of = sheets_of
         self.minutes = minutes
         self.changed_data = changed_data
         self.going_on = going_on
@@ -169,7 +174,7 @@ class Session:
             start=self.state.step,
             stop=self.config.steps,
         )
-        self.sheets = SheetMaker(self.settings, self.spec, self.folder, self.source)
+        self.sheets = self.sheets_of(self.settings, self.spec, self.folder, self.source)
 
     def _workers(self) -> int:
         if self.config.workers >= 0:
@@ -301,7 +306,8 @@ class Session:
         """Tell before the first step about how long all will take, where steps are slow."""
         if self.device.type != "cpu" or distributed.active():
             return
-        hard, condition = self.sheets.real_samples(MANY)
+        positions = spread(len(self.source), MANY)
+        hard, condition = self.source.fetch(positions, Draws(derive(self.config.seed, "real"), positions))
         batch = Batch(hard=hard, condition=condition, positions=torch.arange(len(hard)), step=0, relax=self.spec.relax)
         trial = self._trial(batch.giving(self.spec.given_part(batch.x)))
         guess = None if trial is None else at_first_sight(self.settings, trial, self.state.step)

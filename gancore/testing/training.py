@@ -17,11 +17,12 @@ from gancore import checkpoint, hookimpl
 from gancore.configuration.settings import Settings
 from gancore.data.report import silent
 from gancore.engine.session import Session
-from gancore.engine.sheets import cycle_classes, draw, parts_of
 from gancore.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
 from gancore.plugins import Registry
 from gancore.random import derive
 from gancore.run import RunFolder
+from gancore.sampling.drawing import cycle_classes, draw, parts_of
+from gancore.sampling.sheets import SheetMaker
 from gancore.testing import points
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, check, describe
@@ -93,7 +94,11 @@ def _session(settings: Settings, path: Path, listener: object | None) -> Session
     quiet = Registry([])
     if listener is not None:
         quiet.add_listener(listener, "gan-check")
-    return Session(settings, quiet, lambda: RunFolder(path) if path.exists() else _folder(path, settings), silent)
+
+    def open_folder() -> RunFolder:
+        return RunFolder(path) if path.exists() else _folder(path, settings)
+
+    return Session(settings, quiet, open_folder, silent, SheetMaker)
 
 
 def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Trained:

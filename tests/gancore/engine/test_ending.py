@@ -134,7 +134,7 @@ def test_sheet_that_an_end_came_before_is_written_on_resumption(tmp_path, monkey
 
 def test_samples_that_cannot_be_drawn_cost_a_sheet_and_no_training(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "gancore.engine.sheets.draw", lambda *a: (_ for _ in ()).throw(RuntimeError("probabilities are negative"))
+        "gancore.sampling.sheets.draw", lambda *a: (_ for _ in ()).throw(RuntimeError("probabilities are negative"))
     )
     with pytest.warns(UserWarning, match="could not be generated: RuntimeError: probabilities are negative"):
         assert run(tmp_path / "run").outcome == "completed"

@@ -15,10 +15,10 @@ from gancore import checkpoint
 from gancore.api import resume, train
 from gancore.data.batch import Batch
 from gancore.data.spec import Given, SampleSpec
-from gancore.engine.sheets import generate, parts_of
 from gancore.errors import UsageError
 from gancore.games.gan import call_generator
 from gancore.random import Draws, derive
+from gancore.sampling.drawing import generate, parts_of
 
 PENALISED = {"loss": "rpgan", "penalties": {"r1": {"every": 2}, "r2": {"every": 3}}}
 

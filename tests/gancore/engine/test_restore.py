@@ -318,7 +318,7 @@ def test_variances_below_zero_which_would_give_nan_are_refused():
 
 
 def test_samples_that_are_not_finite_are_refused_though_the_weights_are_not(run, monkeypatch):
-    monkeypatch.setattr("gancore.engine.sheets.generate", lambda *arguments: torch.tensor([[1.0, torch.nan]]))
+    monkeypatch.setattr("gancore.sampling.drawing.generate", lambda *arguments: torch.tensor([[1.0, torch.nan]]))
     generator = gancore.load(run, registry=toys.new_registry(), device="cpu")
     assert generator.step == 7
     with pytest.raises(NonFiniteError, match="the generator makes samples that are not finite"):

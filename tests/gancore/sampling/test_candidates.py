@@ -16,11 +16,11 @@ from gancore.api import train
 from gancore.components import Architecture, Game, Metric, PluginInfo
 from gancore.configuration.run_config import Candidates
 from gancore.data.spec import SampleSpec
-from gancore.engine.candidates import Chooser
 from gancore.errors import ConfigError, UsageError
 from gancore.evaluation import Figure, Measured
 from gancore.games.gan import GanGame
 from gancore.random import Draws
+from gancore.sampling.candidates import Chooser
 
 
 class Coin(SampleSpec):

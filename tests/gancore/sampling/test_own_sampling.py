@@ -19,7 +19,7 @@ import gancore
 from gancore import hookimpl
 from gancore.api import train
 from gancore.components import Architecture, Game, Metric, OtherGenerator, PluginInfo
-from gancore.errors import ConfigError, RunFolderError, UsageError
+from gancore.errors import ConfigError, NonFiniteError, RunFolderError, UsageError
 from gancore.evaluation import Figure, Measured, faults
 from gancore.games.gan import GanGame
 from gancore.options import Options
@@ -134,6 +134,12 @@ def test_the_game_is_given_what_is_held_out_and_the_length_of_the_run(folder, ge
     assert training.steps == 4
     assert 0 < len(training.held_out) < 32
     assert loading.held_out is None
+
+
+def test_samples_of_its_own_that_are_not_finite_are_refused(generator, monkeypatch):
+    monkeypatch.setattr(Spread, "sample", lambda self, z, *_: torch.full((len(z), 1, 4, 4), torch.nan))
+    with pytest.raises(NonFiniteError, match="the generator makes samples that are not finite"):
+        generator.sample(2)
 
 
 def test_samples_are_drawn_in_the_generators_own_way_and_as_asked(generator):

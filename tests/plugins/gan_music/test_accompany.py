@@ -27,7 +27,7 @@ from gan_music.spec import MusicSpec, Track
 from gancore.errors import UsageError
 from gancore.plugins import Registry
 from gancore.random import Draws
-from gancore.sampling.generator import load
+from gancore.sampling.loading import load
 from gancore.testing.suite import check_plugin
 
 BAND = (Track(name="melody"), Track(name="chords"), Track(name="drums", drums=True))

@@ -13,7 +13,7 @@ from gan_music.roll import to_notes
 from gan_music.writers.midi import MidiOptions, MidiWriter
 from gancore.plugins import Registry
 from gancore.random import Draws
-from gancore.sampling.generator import load
+from gancore.sampling.loading import load
 
 SMALL = {"architecture.width": 8, "architecture.latent": 8}
 

@@ -7,13 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gancore.components import GameRule
 from gancore.configuration.run_config import Candidates
-from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
-from gancore.errors import UsageError
 from gancore.games.gan import heads
-from gancore.powers import Judges, MixesBatch
 from gancore.random import Draws, derive
 
 CHUNK = 64
@@ -21,29 +17,6 @@ CHUNK = 64
 
 Make = Callable[[int], Tensor]
 """A seed to hard samples `[count, *hard shape]`."""
-
-
-def judge_of(game: GameRule, settings: Settings) -> str | None:
-    """The name of the network of `game` that chooses between candidates; None where there are none.
-
-    Raises:
-        UsageError: there is no such network, or it compares samples of a batch with each other.
-    """
-    count = settings.run.candidates.count
-    if count == 1:
-        return None
-    if not isinstance(game, Judges) or game.judge is None:
-        raise UsageError(
-            f"candidates.count={count}: game '{settings.game.found.qualified}' has no discriminator that could choose between "
-            "samples; say candidates.count=1"
-        )
-    judge = game.networks[game.judge]
-    if isinstance(judge, MixesBatch) and judge.mixes_batch:
-        raise UsageError(
-            f"candidates.count={count}: the discriminator of architecture '{settings.architecture.found.qualified}' judges whole "
-            "batches and cannot choose between samples; say candidates.count=1, or take another architecture"
-        )
-    return game.judge
 
 
 class Chooser:

@@ -1,4 +1,4 @@
-"""Sheets: the same latents throughout a run, classes in turn, and classes by name or number."""
+"""Drawing: each sample from its own latent, classes in turn, and classes by name or number."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancore.data.held_out import Subset
 from gancore.data.spec import SampleSpec
-from gancore.engine.sheets import CHUNK, check_class, cycle_classes, generate, of_classes
 from gancore.errors import UnknownNameError, UsageError
+from gancore.sampling.drawing import CHUNK, check_class, cycle_classes, generate
 
 DIGITS = SampleSpec(shape=(1,), classes=("7", "1", "0"))
 
@@ -53,33 +52,3 @@ def test_as_many_samples_are_generated_as_asked_for_each_from_its_own_latent(cou
     draws = toys.Draws(5, torch.arange(count))
     expected = generator(draws.normal("z", toys.LATENT).double(), classes).float()
     torch.testing.assert_close(samples, expected.detach(), rtol=1e-6, atol=1e-6)
-
-
-class Labelled:
-    """A data set that says what is of which class, and nothing else."""
-
-    def __init__(self, labels: list[int]) -> None:
-        self.labels = torch.tensor(labels)
-        self.spec, self.report, self.in_memory = DIGITS, None, True
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-def test_real_samples_are_of_the_classes_that_are_generated_at_the_same_places():
-    source = Labelled([0] * 10 + [1] * 10 + [2] * 2)
-    classes = cycle_classes(DIGITS, 9)
-    positions = of_classes(source, classes)
-    assert source.labels[positions].tolist() == classes.tolist()
-    assert positions[classes == 0].tolist() == [0, 4, 9]  # from all over
-    assert set(positions[classes == 2].tolist()) == {20, 21}  # too few: one comes again
-
-
-def test_real_samples_of_a_part_are_of_that_part():
-    part = Subset(Labelled([0, 1, 2, 0, 1, 2, 0, 1, 2]), torch.tensor([8, 7, 6, 5, 4]))
-    assert part.rows[of_classes(part, torch.tensor([0, 1, 2]))].tolist() == [6, 7, 8]
-
-
-def test_real_samples_are_taken_as_they_come_where_a_class_is_missing_or_none_is_known():
-    assert of_classes(Labelled([0, 0, 1]), torch.tensor([0, 1, 2])) is None
-    assert of_classes(object(), torch.tensor([0, 1, 2])) is None

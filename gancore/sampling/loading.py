@@ -1,0 +1,160 @@
+"""From a run's folder to its generator: the newest checkpoint of which everything can be used, or that of a step."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from gancore import checkpoint
+from gancore.checkpoint import Checkpoint
+from gancore.components import GameRule, OtherGenerator
+from gancore.configuration.layers import nest, read_file
+from gancore.configuration.settings import Settings, configure
+from gancore.data.spec import SampleSpec
+from gancore.devices import pick_device, pick_memory_format
+from gancore.engine.build import build_game, judge_of
+from gancore.engine.optimizers import build_optimizer
+from gancore.engine.restore import SavedData, check_names, read_optimizer, read_saved
+from gancore.errors import CheckpointError, ConfigError, GanError, MisfitError, Mistake, UsageError
+from gancore.filling import check_fits
+from gancore.options import check_whole
+from gancore.plugins import Registry, resolve
+from gancore.powers import KeepsOthers
+from gancore.run import RunFolder
+from gancore.sampling.candidates import Chooser
+from gancore.sampling.generator import Generator
+from gancore.text import check_path
+
+SAMPLING = "sampling"
+"""The section of options of a trained run that belongs to its generator's own way of drawing samples."""
+DRAWING = (SAMPLING, "candidates")
+"""All sections that say how samples are drawn from a trained run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """A checkpoint, all of it checked: the game with its networks as they are built, and the tensors for them by name."""
+
+    step: int
+    data: SavedData
+    spec: SampleSpec
+    game: GameRule
+    tensors: Mapping[str, Mapping[str, Tensor]]
+
+
+def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> _Saved:
+    """What can be generated with. All is looked at, though not all is needed: a checkpoint is good or it is not.
+
+    Raises:
+        CheckpointError: it cannot be used.
+    """
+    state = read_saved(found)
+    try:
+        spec = model.model_validate(state.spec)
+    except Exception as error:  # a plugin's own checks may raise anything
+        raise MisfitError(
+            f"checkpoint '{found.path}' is of other samples than those of data set '{settings.data.name}' in config.toml"
+        ) from error
+    try:
+        # Whether samples can be chosen depends on the settings alone, and is told as such below.
+        game = build_game(settings.updated(candidates={"count": 1}), spec)
+    except UsageError as error:
+        raise MisfitError(
+            f"checkpoint '{found.path}': no networks can be made for its sample spec ({error})"
+        ) from error
+    except GanError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"checkpoint '{found.path}': no networks can be made for its sample spec ({type(error).__name__}: {error})"
+        ) from error
+    players = {name: options for name, options in settings.run.optimizers.items() if name in game.networks}
+    check_names(found, game.networks, players)
+    tensors = {name: found.tensors(name) for name in (*game.networks, "ema")}
+    for name, own in tensors.items():
+        what, network = ("moving average", "generator") if name == "ema" else (name, name)
+        check_fits(game.networks[network], own, what, found.path)
+    for name, options in players.items():
+        # Nothing here needs them to be of the kind that the configuration names.
+        with contextlib.suppress(MisfitError):
+            read_optimizer(found, name, build_optimizer(options, game.networks[name].parameters()), options)
+    return _Saved(found.step, state.data, spec, game, tensors)
+
+
+def load(
+    run: str | Path,
+    *,
+    device: str = "auto",
+    registry: Registry | None = None,
+    step: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Generator:
+    """The generator of the run in folder `run`, from its newest checkpoint that verifies, or from that of `step`.
+
+    `options` are other options of its writers and of how samples are drawn, `{"writers.grid.columns": 8,
+    "sampling.temperature": 0.8, "candidates.count": 4}`; nothing else of a trained run can be changed.
+
+    Raises:
+        RunFolderError: it is no run.
+        ConfigError: a mistake in `options`.
+        CheckpointError: nothing usable was saved, or nothing at `step`.
+        UsageError: there is no discriminator that could choose between candidates.
+    """
+    check_path(run, "the run's folder")
+    folder = RunFolder.open(Path(run))
+    if step is not None:
+        check_whole(step, "the step", 0)
+    layer = nest(options or {})
+    words = (
+        "cannot be changed any more; there are the options of writers, such as writers.NAME.option=value, and of how samples are "
+        "drawn, such as sampling.temperature=0.8 candidates.count=4"
+    )
+    if mistakes := [Mistake(key, words) for key in layer if key not in ("writers", *DRAWING)]:
+        raise ConfigError(mistakes)
+    sampling = layer.pop(SAMPLING, None)
+    if sampling is not None and not isinstance(sampling, Mapping):
+        raise ConfigError([Mistake(SAMPLING, f"must be options, such as sampling.temperature=0.8, not {sampling!r}")])
+    settings = configure(registry or Registry(), layers=[read_file(folder.config), layer])
+    model: type[SampleSpec] = resolve(settings.data.found.record.spec)
+    if step is None:
+        saved, problems = checkpoint.newest_usable(folder.checkpoints, lambda found: _open(found, settings, model))
+        for problem in problems:
+            warnings.warn(f"{problem}; taking step {saved.step:,}", stacklevel=2)
+    else:
+        saved = _open(checkpoint.at(folder.checkpoints, step), settings, model)
+    game, spec = saved.game, saved.spec
+    where = pick_device(device)
+
+    def restored(network: str, name: str) -> nn.Module:
+        module = game.networks[network]
+        module.load_state_dict(dict(saved.tensors[name]))
+        # The layout of the run, for another rounds otherwise.
+        module.to(memory_format=pick_memory_format(settings.run.memory_format, spec))  # type: ignore[call-overload]
+        return module.to(where)
+
+    kept: Mapping[str, OtherGenerator] = game.others if isinstance(game, KeepsOthers) else {}
+    modules = {name: restored(name, name) for name in {other.network for other in kept.values()}}
+    others = {
+        name: Generator(
+            modules[other.network], spec, settings, saved.step, sampling={**(sampling or {}), **other.sampling}
+        )
+        for name, other in kept.items()
+    }
+    judge = judge_of(game, settings)
+    chooser = None if judge is None else Chooser(restored(judge, judge), spec, settings.run.candidates)
+    return Generator(
+        restored("generator", "ema"),
+        spec,
+        settings,
+        saved.step,
+        others=others,
+        sampling=sampling,
+        chooser=chooser,
+        data=saved.data,
+    )

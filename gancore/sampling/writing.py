@@ -1,0 +1,77 @@
+"""Hard samples to files, by the writers of a run: a file for each, a sheet of many, or one file out of all sheets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from gancore.configuration.settings import Chosen, Settings
+from gancore.data.spec import SampleSpec
+from gancore.disk import trouble, write_error
+from gancore.errors import GanError, PluginError
+from gancore.run import RunFolder
+
+
+def write(
+    settings: Settings, spec: SampleSpec, samples: Tensor, labels: Tensor | None, folder: Path, stem: str, role: str
+) -> list[Path]:
+    """Write hard `samples` with every writer of `role`; the files written.
+
+    Raises:
+        WriteError: the disk is full, or the folder cannot be written.
+        PluginError: a writer failed for another reason.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for chosen in of_role(settings, role):
+        try:
+            written += write_with(chosen, spec, samples, labels, folder, stem)
+        except GanError:
+            raise
+        except Exception as error:
+            told = write_error(trouble(folder) or error, f"'{folder}'", folder)
+            raise told or PluginError(
+                f"writer '{chosen.found.qualified}' failed with {type(error).__name__}: {error}"
+            ) from error
+    return written
+
+
+def of_role(settings: Settings, role: str) -> list[Chosen]:
+    """The writers of `role`."""
+    return [chosen for chosen in settings.writers.values() if chosen.found.record.role == role]
+
+
+def write_with(
+    chosen: Chosen, spec: SampleSpec, samples: Tensor, labels: Tensor | None, folder: Path, stem: str
+) -> list[Path]:
+    """Write hard `samples` with one writer."""
+    files: list[Path] = chosen.build(spec).write(samples, folder, stem, None if labels is None else labels.tolist())
+    return files
+
+
+def films(settings: Settings) -> list[Chosen]:
+    """The writers that make one file out of all sheets of a run."""
+    return of_role(settings, "progress")
+
+
+def sheets_of(folder: RunFolder) -> list[Path]:
+    """The sheets of a run so far, in order: those of the kind of file of which there are most."""
+    by_suffix: dict[str, list[Path]] = {}
+    for path in sorted(folder.samples.glob("step-*")):
+        by_suffix.setdefault(path.suffix, []).append(path)
+    return max(by_suffix.values(), key=len, default=[])
+
+
+def make_films(settings: Settings, spec: SampleSpec, folder: RunFolder) -> list[Path]:
+    """One file out of all sheets so far, from every writer of role `progress`; none where there is only one sheet."""
+    sheets = sheets_of(folder)
+    if len(sheets) < 2:
+        return []
+    return [path for chosen in films(settings) for path in write_film(chosen, spec, sheets, folder)]
+
+
+def write_film(chosen: Chosen, spec: SampleSpec, sheets: list[Path], folder: RunFolder) -> list[Path]:
+    """One file out of `sheets`, from one writer."""
+    files: list[Path] = chosen.build(spec).write(sheets, folder.samples, "progress")
+    return files
