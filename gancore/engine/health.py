@@ -17,7 +17,7 @@ from gancore.events import HealthAlert
 from gancore.powers import HasFeatures
 
 SEPARATED = 0.99
-"""Share of (real, fake) pairs in the right order from which a discriminator counts as having won."""
+"""AUC of real against fake logits from which a discriminator counts as having won."""
 PATIENCE = 2
 """Looks in a row before an alert: one bad batch is no trend."""
 MEMORY = 200
@@ -75,19 +75,19 @@ class HealthMonitor:
     def look_at_scalars(self, scalars: Mapping[str, float], step: int) -> list[HealthAlert]:
         """At every tick: has the discriminator won, and does the generator still get a gradient?"""
         norm = scalars.get("generator/grad_norm")
-        separation = scalars.get("discriminator/separation")
-        if norm is None or separation is None or not self.options.vanishing:
+        auc = scalars.get("discriminator/auc")
+        if norm is None or auc is None or not self.options.vanishing:
             return []
         usual = statistics.median(self.norms) if self.norms else norm
         weak = norm < self.options.vanishing * usual or scalars.get("generator/pull", 1.0) < self.options.vanishing
-        won = separation >= SEPARATED and weak
+        won = auc >= SEPARATED and weak
         if not won:  # or a long drought would become the usual, and its end be told while it lasts
             self.norms = [*self.norms, norm][-MEMORY:]
         if not self._holds("saturated", won):
             how = "the discriminator no longer wins every time." if weak else "the generator gets a gradient again."
             return self._ended("saturated", step, how)
         message = (
-            f"the discriminator has won: it tells {separation:.0%} of pairs apart and the generator's gradient has vanished"
+            f"the discriminator has won: it tells {auc:.0%} of pairs apart and the generator's gradient has vanished"
             f" (norm {norm:.2g}, usually {usual:.2g})."
         )
         return self._began("saturated", step, message)

@@ -227,7 +227,7 @@ class DiscriminatorPhase(_LossPhase):
             "discriminator/loss": loss,
             "discriminator/real": r.mean(),
             "discriminator/fake": f.mean(),
-            "discriminator/separation": (r[:, None] > f[None, :]).float().mean(),
+            "discriminator/auc": (1.0 + (r[:, None] - f[None, :]).sign().mean()) / 2.0,
         }
 
 

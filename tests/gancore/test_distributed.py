@@ -74,9 +74,9 @@ def test_two_processes_record_one_processs_figures(ranks, case):
     expected = worker.gradients(case.replace("in 2", "in 1"))["scalars"]
     for rank in found:
         actual = rank["cases"][case]["scalars"]
-        # The separation counts pairs within a part, so it is another estimate of the same share.
+        # The AUC counts pairs within a part, so it is another estimate.
         assert actual.keys() == expected.keys()
-        for name in expected.keys() - {"discriminator/separation"}:
+        for name in expected.keys() - {"discriminator/auc"}:
             assert actual[name] == pytest.approx(expected[name], rel=1e-6, abs=1e-9), name
 
 
@@ -162,7 +162,7 @@ def test_figures_of_a_training_by_two_processes_are_those_of_one(ranks, tmp_path
     assert [row["step"] for row in two] == [4, 5, 7]
     for ours, theirs in zip(two, one, strict=True):
         assert ours.keys() == theirs.keys()
-        for name in ours.keys() - {"seconds", "samples_per_second", "discriminator/separation", "health/spread"}:
+        for name in ours.keys() - {"seconds", "samples_per_second", "discriminator/auc", "health/spread"}:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-3, abs=1e-4), name
 
 

@@ -17,8 +17,8 @@ from gancore.engine.health import HealthMonitor, spread_ratio
 from gancore.random import normal
 
 
-def figures(norm, separation, pull=0.5):
-    return {"generator/grad_norm": norm, "discriminator/separation": separation, "generator/pull": pull}
+def figures(norm, auc, pull=0.5):
+    return {"generator/grad_norm": norm, "discriminator/auc": auc, "generator/pull": pull}
 
 
 def kinds(alerts):
@@ -221,7 +221,7 @@ def test_a_training_whose_discriminator_wins_is_found_out(tmp_path):
     assert len(alerts) == 1
     assert "the discriminator has won" in alerts[0]
     assert "Usual remedies" in alerts[0]
-    assert rows[-1]["discriminator/separation"] > 0.99
+    assert rows[-1]["discriminator/auc"] > 0.99
     assert "the discriminator has won" in (tmp_path / "run" / "report.html").read_text()
 
 

@@ -106,7 +106,7 @@ def test_a_tick_carries_the_means_of_its_steps(tmp_path):
     run(tmp_path / "one", 4, one, **{"every.log": 1})
     done = run(tmp_path / "four", 4, four, **{"every.log": 4})
     each = rows(tmp_path / "one")
-    for name in ("discriminator/loss", "generator/loss", "generator/grad_norm", "discriminator/separation"):
+    for name in ("discriminator/loss", "generator/loss", "generator/grad_norm", "discriminator/auc"):
         mean = sum(row[name] for row in each) / 4
         assert four.last.scalars[name] == pytest.approx(mean, rel=1e-5)
     assert dict(done.scalars) == dict(four.last.scalars)

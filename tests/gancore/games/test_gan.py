@@ -5,6 +5,7 @@ from __future__ import annotations
 import gan_toys as toys
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from gancore.components import GameContext
@@ -314,3 +315,29 @@ def test_a_discriminator_that_mixes_its_batch_sees_real_and_fake_apart():
         judge.mixes_batch = mixes
         toys.game_gradients({**networks, "discriminator": judge}, toys.double_batch(8))
         assert {len(m) for m in judge.masks[:1]} == rows
+
+
+class Rounded(nn.Module):
+    """Logits of which many are equal, as those of the real and then the fake samples of a step; it keeps them."""
+
+    mixes_batch = True
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.seen = []
+
+    def forward(self, x, condition):
+        logits = self.inner(x, condition)
+        self.seen.append(logits.detach().div(0.1).round())
+        return logits - logits.detach() + self.seen[-1]
+
+
+def test_auc_is_that_of_scikit_learn_where_logits_are_equal_too():
+    networks, batch = toys.double_networks(), toys.double_batch(40)
+    discriminator = Rounded(networks["discriminator"])
+    _, scalars = toys.game_gradients({**networks, "discriminator": discriminator}, batch)
+    real, fake = discriminator.seen[:2]
+    assert set(real.tolist()) & set(fake.tolist())
+    expected = roc_auc_score([1] * len(real) + [0] * len(fake), torch.cat([real, fake]))
+    assert float(scalars["discriminator/auc"]) == pytest.approx(expected)
