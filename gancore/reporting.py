@@ -1,4 +1,4 @@
-"""The report and the film of a run, made when they are asked for: of one that was killed, interrupted or is still training."""
+"""The report and the animation of a run, made when they are asked for: of one that was killed, interrupted or is still training."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gancore.plugins import Registry, resolve
 from gancore.report import write_report
 from gancore.run import RunFolder
 from gancore.runs import RunState, state_of
-from gancore.sampling.writing import films, make_films, sheets_of
+from gancore.sampling.writing import animations, make_animations, sheets_of
 from gancore.text import check_path
 
 
 def make_report(run: str | Path, *, registry: Registry | None = None) -> tuple[Path, ...]:
-    """Write `report.html` of the run in folder `run` anew, and a film of its sheets where its plugin has one; both paths.
+    """Write `report.html` of the run in folder `run` anew, and an animation of its sheets where its plugin has one; both paths.
 
-    The report comes first. Neither the data nor a checkpoint are needed for it, nor the plugin; what the film wants and is not
+    The report comes first. Neither the data nor a checkpoint are needed for it, nor the plugin; what the animation wants and is not
     there is told by a warning.
 
     Raises:
@@ -34,30 +34,30 @@ def make_report(run: str | Path, *, registry: Registry | None = None) -> tuple[P
     made: list[Path] = []
     try:
         settings = configure(registry or Registry(), layers=[state.config])
-        made = _films(settings, folder)
+        made = _animations(settings, folder)
     except Exception as error:  # a plugin, or a sheet that is damaged, may raise anything
         warnings.warn(f"no new animation was made for '{run}': {cause(error, folder.path)}", stacklevel=2)
     return (write_report(folder, state.config, _reason(state)), *made)
 
 
-def film_left(run: Path, *, registry: Registry | None = None) -> bool:
-    """Whether `make_report` would make a film of the run in folder `run`."""
+def animation_left(run: Path, *, registry: Registry | None = None) -> bool:
+    """Whether `make_report` would make an animation of the run in folder `run`."""
     try:
         settings = configure(registry or Registry(), layers=[state_of(run).config])
     except GanError:
         return False
-    return bool(films(settings)) and len(sheets_of(RunFolder(run))) > 1
+    return bool(animations(settings)) and len(sheets_of(RunFolder(run))) > 1
 
 
-def _films(settings: Settings, folder: RunFolder) -> list[Path]:
-    if not films(settings) or len(sheets_of(folder)) < 2:
+def _animations(settings: Settings, folder: RunFolder) -> list[Path]:
+    if not animations(settings) or len(sheets_of(folder)) < 2:
         return []
     try:
         found: Any = checkpoint.newest(folder.checkpoints)[0]
     except CheckpointError as error:
         raise CheckpointError(f"{error}; an animation needs a saved checkpoint") from error
     spec = resolve(settings.data.found.record.spec).model_validate(found.state["spec"])
-    return make_films(settings, spec, folder)
+    return make_animations(settings, spec, folder)
 
 
 def _reason(state: RunState) -> str:

@@ -365,13 +365,13 @@ def report(
     """Rewrite a run's report.html and the animation of its sheets, even for a run that was killed or is still training."""
     from gancore.reporting import make_report
 
-    page, *films = make_report(run)
+    page, *animations = make_report(run)
     if as_json:
-        print(json.dumps({"report": str(page), "films": [str(film) for film in films]}))
+        print(json.dumps({"report": str(page), "animations": [str(animation) for animation in animations]}))
     else:
         tell(page)
-        for film in films:
-            say(f"the animation of its sheets is {film}")
+        for animation in animations:
+            say(f"the animation of its sheets is {animation}")
 
 
 @app.command("new-plugin")

@@ -57,11 +57,11 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
     else:
         tell(run.folder)
     if run.outcome == "interrupted":
-        from gancore.reporting import film_left
+        from gancore.reporting import animation_left
 
         say(f"stopped by {run.reason} at step {run.step:,}; everything is saved")
         say(f"to continue: gan resume {run.folder}")
-        if film_left(run.folder):
+        if animation_left(run.folder):
             say(f"to make the animation of the sheets, which was skipped: gan report {run.folder}")
         raise typer.Exit(EXIT_INTERRUPTED)
     say(f"done: {run.reason}. Samples are in {run.folder / 'samples'}, the report is {run.folder / 'report.html'}")

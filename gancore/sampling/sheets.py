@@ -21,7 +21,7 @@ from gancore.errors import GanError, NonFiniteError
 from gancore.random import Draws, derive
 from gancore.run import RunFolder
 from gancore.sampling.drawing import GivenParts, cycle_classes, draw, generate, parts_of
-from gancore.sampling.writing import films, of_role, sheets_of, write_film, write_with
+from gancore.sampling.writing import animations, of_role, sheets_of, write_animation, write_with
 
 
 class SheetMaker:
@@ -105,8 +105,8 @@ class SheetMaker:
         """One file out of all sheets so far, from every writer of role `progress`."""
         sheets = sheets_of(self.folder)
         written: list[Path] = []
-        for chosen in films(self.settings) if len(sheets) > 1 else ():
-            write = partial(write_film, chosen, self.spec, sheets, self.folder)
+        for chosen in animations(self.settings) if len(sheets) > 1 else ():
+            write = partial(write_animation, chosen, self.spec, sheets, self.folder)
             written += self._try(chosen, write, self.folder.samples, "progress", "the progress of the run") or []
         return written
 

@@ -50,7 +50,7 @@ def write_with(
     return files
 
 
-def films(settings: Settings) -> list[Chosen]:
+def animations(settings: Settings) -> list[Chosen]:
     """The writers that make one file out of all sheets of a run."""
     return of_role(settings, "progress")
 
@@ -63,15 +63,15 @@ def sheets_of(folder: RunFolder) -> list[Path]:
     return max(by_suffix.values(), key=len, default=[])
 
 
-def make_films(settings: Settings, spec: SampleSpec, folder: RunFolder) -> list[Path]:
+def make_animations(settings: Settings, spec: SampleSpec, folder: RunFolder) -> list[Path]:
     """One file out of all sheets so far, from every writer of role `progress`; none where there is only one sheet."""
     sheets = sheets_of(folder)
     if len(sheets) < 2:
         return []
-    return [path for chosen in films(settings) for path in write_film(chosen, spec, sheets, folder)]
+    return [path for chosen in animations(settings) for path in write_animation(chosen, spec, sheets, folder)]
 
 
-def write_film(chosen: Chosen, spec: SampleSpec, sheets: list[Path], folder: RunFolder) -> list[Path]:
+def write_animation(chosen: Chosen, spec: SampleSpec, sheets: list[Path], folder: RunFolder) -> list[Path]:
     """One file out of `sheets`, from one writer."""
     files: list[Path] = chosen.build(spec).write(sheets, folder.samples, "progress")
     return files

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 SMALLEST = 11
 """Height of letters, in pixels, below which they cannot be read ..."""
 SHARE = 40
-"""... and how many such heights a large sheet is long, so that its film, which is smaller, can be read too."""
+"""... and how many such heights a large sheet is long, so that its animation, which is smaller, can be read too."""
 LONGEST = 14
 """How many heights of its letters a name may be long."""
 SPACE = 4

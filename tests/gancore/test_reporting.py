@@ -1,4 +1,4 @@
-"""The report and the film of a run on demand, and what the files of a run tell of it."""
+"""The report and the animation of a run on demand, and what the files of a run tell of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 import gancore
 from gancore.errors import RunFolderError
-from gancore.reporting import film_left
+from gancore.reporting import animation_left
 from gancore.run_lock import FILE
 from gancore.runs import state_of
 
@@ -40,19 +40,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """A run as it lies there when its training was killed: three sheets, no report, no film."""
+    """A run as it lies there when its training was killed: three sheets, no report, no animation."""
     made = Path(shutil.copytree(trained, tmp_path / "run"))
     (made / "report.html").unlink()
     (made / "samples" / "progress.gif").unlink()
     return made
 
 
-def test_report_and_film_are_made_of_a_run_that_was_killed(run: Path) -> None:
-    assert film_left(run)
-    page, film = gancore.make_report(run)
+def test_report_and_animation_are_made_of_a_run_that_was_killed(run: Path) -> None:
+    assert animation_left(run)
+    page, animation = gancore.make_report(run)
     assert page == run / "report.html"
     assert "progress.gif" in page.read_text(encoding="utf-8")
-    with Image.open(film) as picture:
+    with Image.open(animation) as picture:
         assert picture.n_frames == 4
 
 
@@ -68,26 +68,28 @@ def test_report_tells_how_far_the_run_is(run: Path) -> None:
         assert "Still training, at step 3 of 3" in page()
 
 
-def test_report_is_made_without_a_checkpoint_and_the_film_is_told_of(run: Path) -> None:
+def test_report_is_made_without_a_checkpoint_and_the_animation_is_told_of(run: Path) -> None:
     shutil.rmtree(run / "checkpoints")
     with pytest.warns(UserWarning, match="no new animation was made for .*: there is no checkpoint in"):
         assert gancore.make_report(run) == (run / "report.html",)
 
 
-def test_nothing_is_said_of_a_film_where_there_is_one_sheet(run: Path) -> None:
+def test_nothing_is_said_of_an_animation_where_there_is_one_sheet(run: Path) -> None:
     for path in sorted((run / "samples").glob("step-*"))[1:]:
         path.unlink()
-    assert not film_left(run)
+    assert not animation_left(run)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(gancore.make_report(run)) == 1
 
 
-def test_film_that_cannot_be_made_is_told_of_and_the_report_is_made(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_animation_that_cannot_be_made_is_told_of_and_the_report_is_made(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*arguments: object) -> None:
         raise RuntimeError("the writer of another plugin failed")
 
-    monkeypatch.setattr("gancore.reporting.make_films", fail)
+    monkeypatch.setattr("gancore.reporting.make_animations", fail)
     with pytest.warns(UserWarning, match="no new animation was made for"):
         assert gancore.make_report(run) == (run / "report.html",)
 
