@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gancore import distributed
 from gancore.components import Critic, GameContext, Regulariser
 from gancore.data.batch import Batch
+from gancore.games.gradient_caching import GradientCache
 from gancore.games.player import Phase, Player
 from gancore.options import Options, PenaltyOptions
 from gancore.powers import DrawsLatent, MixesBatch
@@ -63,21 +64,10 @@ def mixes_batch(discriminator: nn.Module) -> bool:
     return says or any(isinstance(m, _BatchNorm) for m in discriminator.modules())
 
 
-def _layer_randomness(device: torch.device, state: Tensor | None = None) -> Tensor:
-    """The state that layers on `device` draw from (dropout), after setting it to `state` if one is given."""
-    if device.type == "cuda":
-        if state is not None:
-            torch.cuda.set_rng_state(state, device)
-        return torch.cuda.get_rng_state(device)
-    if state is not None:
-        torch.set_rng_state(state)
-    return torch.get_rng_state()
+class GanModel:
+    """Both networks with their loss and augmentation, how they are called, and the fakes that the phases of a step share.
 
-
-class Table:
-    """What the phases of one run share: the networks, the loss, and the fakes of the current step.
-
-    A game that is built on this one may derive its own and name it in `GanGame.table`, as it may its phases.
+    A game derives its own to call them in another way: `generate` says how fakes are made, `look` how the discriminator judges.
     """
 
     def __init__(self, options: GanOptions, context: GameContext) -> None:
@@ -141,18 +131,13 @@ class Table:
         return tuple(h[:n] for h in both), tuple(h[n:] for h in both)
 
 
-class _LossPhase(Phase):
-    """A phase that minimises one side of the loss, part by part.
+class LossPhase(Phase):
+    """A phase that minimises one side of the loss, part by part; of a loss that couples the whole batch, by gradient caching."""
 
-    Where the loss couples the whole batch, a first pass without graphs collects all logits over micro-batches and ranks and
-    the loss's gradient with respect to each; `run` then backpropagates that gradient (Gao et al. 2021, gradient caching).
-    """
-
-    def __init__(self, name: str, player: Player, table: Table, *, every: int = 1) -> None:
+    def __init__(self, name: str, player: Player, model: GanModel, *, every: int = 1) -> None:
         super().__init__(name, player, every=every)
-        self.table = table
-        self._cached: list[tuple[Heads, Tensor]] = []
-        self._states: list[Tensor] = []
+        self.model = model
+        self._cache: GradientCache | None = None
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
         """Logits of real and fake samples, with a graph where this phase's player needs one."""
@@ -163,61 +148,43 @@ class _LossPhase(Phase):
         raise NotImplementedError
 
     def _total(self, real: Heads, fake: Heads) -> Tensor:
-        if self.table.loss.couples_batch:
+        if self.model.loss.couples_batch:
             real, fake = tuple(map(distributed.gather, real)), tuple(map(distributed.gather, fake))
         first, *others = (self.objective(r, f) for r, f in zip(real, fake, strict=True))
         return sum(others, first)
 
     def prepare(self, parts: Sequence[Batch], draws: Sequence[Draws]) -> None:
-        self._cached, self._states = [], []
-        if not self.table.loss.couples_batch or len(parts) == 1:
-            return
-        seen = []
-        with torch.no_grad():
-            for part, d in zip(parts, draws, strict=True):
-                self._states.append(_layer_randomness(part.x.device))
-                seen.append(self.logits(part, d))
-        pairs = [(tuple(h.detach() for h in r), tuple(h.detach() for h in f)) for r, f in seen]
-        sizes = [len(p) for p in parts]
-        real = tuple(torch.cat(h).requires_grad_() for h in zip(*(r for r, _ in pairs), strict=True))
-        fake = tuple(torch.cat(h).requires_grad_() for h in zip(*(f for _, f in pairs), strict=True))
-        loss = self._total(real, fake)
-        grads = torch.autograd.grad(loss, [*real, *fake], allow_unused=True, materialize_grads=True)
-        split = [g.split(sizes) for g in grads]
-        self._cached = [(tuple(g[i] for g in split), loss.detach()) for i in range(len(parts))]
+        in_one = not self.model.loss.couples_batch or len(parts) == 1
+        self._cache = None if in_one else GradientCache(parts, draws, self.logits, self._total)
 
     def judged(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
         """`logits`, with the same dropout as in the pass that `prepare` made, if it made one."""
-        if self._states:
-            _layer_randomness(batch.x.device, self._states.pop(0))
+        if self._cache is not None:
+            self._cache.restore_randomness(batch.x.device)
         return self.logits(batch, draws)
 
     def backward(self, batch: Batch, real: Heads, fake: Heads, more: Tensor | None = None) -> Tensor:
         """Add this part's gradients, and those of `more`, a term of this part alone; the loss without it, for the record."""
-        if self._cached:
-            grads, loss = self._cached.pop(0)
-            pairs = [(h, g) for h, g in zip((*real, *fake), grads, strict=True) if h.requires_grad]
-            if more is not None:
-                pairs.append((more, torch.full_like(more, batch.weight)))
-            torch.autograd.backward([h for h, _ in pairs], [g for _, g in pairs])
-            return loss
+        if self._cache is not None:
+            self._cache.backward(real, fake, more, batch.weight)
+            return self._cache.loss
         loss = self._total(real, fake)
         whole = loss if more is None else loss + more
         (whole if batch.weight == 1.0 else whole * batch.weight).backward()
         return loss.detach()
 
 
-class DiscriminatorPhase(_LossPhase):
+class DiscriminatorPhase(LossPhase):
     """Tell real from fake."""
 
     generator_phase: Phase | None = None
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
-        fake = self.table.fake_for_discriminator(batch, draws, self.generator_phase)
-        return self.table.judge_both(batch, fake, draws)
+        fake = self.model.fake_for_discriminator(batch, draws, self.generator_phase)
+        return self.model.judge_both(batch, fake, draws)
 
     def objective(self, real: Tensor, fake: Tensor) -> Tensor:
-        return self.table.loss.discriminator(real, fake)
+        return self.model.loss.discriminator(real, fake)
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         real, fake = self.judged(batch, draws)
@@ -231,20 +198,20 @@ class DiscriminatorPhase(_LossPhase):
         }
 
 
-class GeneratorPhase(_LossPhase):
+class GeneratorPhase(LossPhase):
     """Be taken for real."""
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
-        fake = self.table.fake_for_generator(batch, draws)
-        fake_logits = self.table.judge(fake, batch.condition, draws, "generator")
-        if not self.table.loss.needs_real:
+        fake = self.model.fake_for_generator(batch, draws)
+        fake_logits = self.model.judge(fake, batch.condition, draws, "generator")
+        if not self.model.loss.needs_real:
             return tuple(torch.zeros_like(h) for h in fake_logits), fake_logits
         with torch.no_grad():
-            real_logits = self.table.judge(batch.x, batch.condition, draws, "real")
+            real_logits = self.model.judge(batch.x, batch.condition, draws, "real")
         return real_logits, fake_logits
 
     def objective(self, real: Tensor, fake: Tensor) -> Tensor:
-        return self.table.loss.generator(fake, real if self.table.loss.needs_real else None)
+        return self.model.loss.generator(fake, real if self.model.loss.needs_real else None)
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         real, fake = self.judged(batch, draws)
@@ -260,10 +227,10 @@ class PenaltyPhase(Phase):
     """A regulariser of the discriminator, in float32 whatever the networks run in."""
 
     def __init__(
-        self, name: str, player: Player, table: Table, regulariser: Regulariser, options: PenaltyOptions
+        self, name: str, player: Player, model: GanModel, regulariser: Regulariser, options: PenaltyOptions
     ) -> None:
         super().__init__(f"{player.name}/{name}", player, every=options.every)
-        self.table = table
+        self.model = model
         self.regulariser = regulariser
         self.factor = options.weight * options.every
 
@@ -271,13 +238,13 @@ class PenaltyPhase(Phase):
         """Samples to logits `[batch]`, heads added up, as the discriminator judges them in training."""
 
         def judge(x: Tensor) -> Tensor:
-            logits = heads(self.table.discriminator(self.table.augment(x, draws.within("penalty")), condition))
+            logits = heads(self.model.discriminator(self.model.augment(x, draws.within("penalty")), condition))
             return torch.stack(logits).sum(0)
 
         return judge
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        fake = self.table.fake_for_discriminator(batch, draws, None)
+        fake = self.model.fake_for_discriminator(batch, draws, None)
         critic = self.critic(batch.condition, draws)
         term = self.regulariser.penalty(critic, batch.x, fake, draws.within(self.name))
         if term is None:
@@ -292,12 +259,14 @@ class PenaltyPhase(Phase):
 class GanGame:
     """Discriminator (with its penalties), then generator, on every batch.
 
-    A game that differs in what a phase does names its own classes below.
+    A game that differs in how networks are called, or in what a phase does, derives from this one and names its own classes
+    below; `build_model` where its model takes more.
     """
 
-    table: type[Table] = Table
-    discriminator_phase: type[DiscriminatorPhase] = DiscriminatorPhase
-    generator_phase: type[GeneratorPhase] = GeneratorPhase
+    model_class: type[GanModel] = GanModel
+    discriminator_phase_class: type[DiscriminatorPhase] = DiscriminatorPhase
+    penalty_phase_class: type[PenaltyPhase] = PenaltyPhase
+    generator_phase_class: type[GeneratorPhase] = GeneratorPhase
     judge = "discriminator"
     """The network that candidates of samples are chosen by."""
 
@@ -307,15 +276,19 @@ class GanGame:
         # A network that is missing is the engine's to report, in words.
         self.networks = {n: context.networks[n] for n in ("discriminator", "generator") if n in context.networks}
 
+    def build_model(self) -> GanModel:
+        """What the phases of this game share."""
+        return self.model_class(self.options, self.context)
+
     def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
         """`discriminator/main`, one phase per penalty, `generator/main`."""
-        table = self.table(self.options, self.context)
+        model = self.build_model()
         judge, maker = players["discriminator"], players["generator"]
-        main = self.discriminator_phase("discriminator/main", judge, table)
-        generator = self.generator_phase("generator/main", maker, table, every=self.options.generator_every)
+        main = self.discriminator_phase_class("discriminator/main", judge, model)
+        generator = self.generator_phase_class("generator/main", maker, model, every=self.options.generator_every)
         main.generator_phase = generator
         penalties = []
         for name, (regulariser, options) in self.context.penalties.items():
             assert isinstance(options, PenaltyOptions)
-            penalties.append(PenaltyPhase(name.rpartition(":")[2], judge, table, regulariser, options))
+            penalties.append(self.penalty_phase_class(name.rpartition(":")[2], judge, model, regulariser, options))
         return [main, *penalties, generator]

@@ -16,7 +16,7 @@ from gan_audio.spec import AudioSpec
 from gancore.components import GameContext
 from gancore.data.batch import Batch
 from gancore.errors import UsageError
-from gancore.games.gan import DiscriminatorPhase, GanGame, GanOptions, GeneratorPhase, Heads, Table, heads
+from gancore.games.gan import DiscriminatorPhase, GanGame, GanModel, GanOptions, GeneratorPhase, Heads, heads
 from gancore.random import Draws
 
 Activations = Sequence[Sequence[Tensor]]
@@ -64,8 +64,8 @@ def mel_distance(spec: AudioSpec, real: Tensor, fake: Tensor) -> Tensor:
     return (spec.mel_levels(fake) - wanted).abs().mean()
 
 
-class VocoderTable(Table):
-    """The table of the game `gan`, with the discriminator's layers in sight."""
+class VocoderModel(GanModel):
+    """The model of the game `gan`, with the discriminator's layers in sight."""
 
     def __init__(self, options: GanOptions, context: GameContext) -> None:
         super().__init__(options, context)
@@ -100,27 +100,27 @@ class VocoderDiscriminator(DiscriminatorPhase):
 class VocoderGenerator(GeneratorPhase):
     """Be taken for real at every place, and be like the clip that was given, to the discriminator's layers and in its mel."""
 
-    table: VocoderTable
+    model: VocoderModel
     _terms: tuple[Tensor, Tensor]
 
     def objective(self, real: Tensor, fake: Tensor) -> Tensor:
         return super().objective(real.flatten(), fake.flatten())
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
-        table = self.table
-        fake = table.fake_for_generator(batch, draws)
+        model = self.model
+        fake = model.fake_for_generator(batch, draws)
         # Both sides are augmented in the same way, or layers would be matched that saw different things.
-        seen = table.activations(table.augment(fake, draws.within("generator")), batch.condition)
+        seen = model.activations(model.augment(fake, draws.within("generator")), batch.condition)
         with torch.no_grad():
-            known = table.activations(table.augment(batch.x, draws.within("generator")), batch.condition)
-        self._terms = feature_matching(known, seen), mel_distance(table.spec, batch.x, fake)
+            known = model.activations(model.augment(batch.x, draws.within("generator")), batch.condition)
+        self._terms = feature_matching(known, seen), mel_distance(model.spec, batch.x, fake)
         return places(known), places(seen)
 
     def backward(self, batch: Batch, real: Heads, fake: Heads, more: Tensor | None = None) -> Tensor:
         del more
         matching, mel = self._terms
         return super().backward(
-            batch, real, fake, self.table.options.matching * matching + self.table.options.mel * mel
+            batch, real, fake, self.model.options.matching * matching + self.model.options.mel * mel
         )
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
@@ -140,9 +140,9 @@ class Vocoder(GanGame):
         UsageError: the data give no mel spectrogram, or the discriminator does not show its layers.
     """
 
-    table = VocoderTable
-    discriminator_phase = VocoderDiscriminator
-    generator_phase = VocoderGenerator
+    model_class = VocoderModel
+    discriminator_phase_class = VocoderDiscriminator
+    generator_phase_class = VocoderGenerator
 
     def __init__(self, options: Options, context: GameContext) -> None:
         super().__init__(options, context)

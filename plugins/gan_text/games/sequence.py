@@ -28,16 +28,15 @@ from gancore.errors import UsageError
 from gancore.games.gan import (
     DiscriminatorPhase,
     GanGame,
+    GanModel,
     GanOptions,
     GeneratorPhase,
     PenaltyPhase,
-    Table,
     heads,
 )
 from gancore.games.player import Phase, Player
 from gancore.nets.gumbel import TemperatureSchedule
 from gancore.options import Options as Base
-from gancore.options import PenaltyOptions
 from gancore.random import Draws
 
 TEMPERATURES = (0.7, 0.8, 0.9, 1.0)
@@ -134,8 +133,8 @@ class Options(GanOptions):
     )
 
 
-class SequenceTable(Table):
-    """The table of the game `gan`, with samples drawn by the Gumbel-softmax."""
+class SequenceModel(GanModel):
+    """The model of the game `gan`, with samples drawn by the Gumbel-softmax."""
 
     def __init__(self, options: GanOptions, context: GameContext, progress: Progress) -> None:
         super().__init__(options, context)
@@ -170,15 +169,15 @@ class MlePhase(Phase):
     def __init__(
         self,
         player: Player,
-        table: SequenceTable,
+        model: SequenceModel,
         options: MleOptions,
         *,
         beside: Phase | None = None,
         noising: Noising | None = None,
     ) -> None:
         super().__init__("generator/mle", player)
-        self.table = table
-        self.progress = table.progress
+        self.model = model
+        self.progress = model.progress
         self.options = options
         self.noising = noising
         self.beside = beside
@@ -202,7 +201,7 @@ class MlePhase(Phase):
         noised = {}
         if self.noising is not None:
             noised = dict(zip(("read", "goal"), self.noising(batch.hard, draws.within(self.name)), strict=True))
-        with self.table.autocast(batch.hard.device):
+        with self.model.autocast(batch.hard.device):
             nll: Tensor = self.player.module.nll(batch.hard, batch.condition, **noised).sum(1).mean()  # type: ignore[operator]
         weight = batch.weight * (1.0 if self.beside is None else self.options.beside) / batch.hard.shape[1]
         (nll * weight).backward()
@@ -212,21 +211,21 @@ class MlePhase(Phase):
         if self.beside is not None:
             return
         self.replaced = self.progress.look(self.player, self._step + 1)
-        if self.progress.ended > 0 and isinstance(self.table.discriminator, TextDiscriminator):
-            self.table.discriminator.begin_with(self.player.module.token_weight())  # type: ignore[operator]
+        if self.progress.ended > 0 and isinstance(self.model.discriminator, TextDiscriminator):
+            self.model.discriminator.begin_with(self.player.module.token_weight())  # type: ignore[operator]
 
 
 class SequenceDiscriminator(DiscriminatorPhase):
     """Tell real from drawn texts, once maximum likelihood is over."""
 
-    table: SequenceTable
+    model: SequenceModel
 
     def due(self, step: int) -> bool:
-        return self.table.progress.over(step) and super().due(step)
+        return self.model.progress.over(step) and super().due(step)
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         """As in the game `gan`, with what the logits were divided by to be calibrated."""
-        return {**super().run(batch, draws), "generator/calibration": self.table.progress.softened.clone()}
+        return {**super().run(batch, draws), "generator/calibration": self.model.progress.softened.clone()}
 
 
 class SequencePenalty(PenaltyPhase):
@@ -236,19 +235,19 @@ class SequencePenalty(PenaltyPhase):
     points of its own out of those that it is given.
     """
 
-    table: SequenceTable
+    model: SequenceModel
 
     def due(self, step: int) -> bool:
-        return self.table.progress.over(step) and super().due(step)
+        return self.model.progress.over(step) and super().due(step)
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        if self.table.options.penalties_on == "samples":
+        if self.model.options.penalties_on == "samples":
             return super().run(batch, draws)
-        table, judge = self.table, self.table.discriminator
-        fake = table.fake_for_discriminator(batch, draws, None)
+        model, judge = self.model, self.model.discriminator
+        fake = model.fake_for_discriminator(batch, draws, None)
 
         def embedded(x: Tensor) -> Tensor:
-            x = table.augment(x, draws.within("penalty"))
+            x = model.augment(x, draws.within("penalty"))
             with torch.no_grad():
                 return torch.cat([judge.embed(x), judge.mask(x)[..., None]], dim=2)  # type: ignore[operator]
 
@@ -267,14 +266,14 @@ class SequencePenalty(PenaltyPhase):
 class SequenceGenerator(GeneratorPhase):
     """Be taken for real, once the discriminator has had its warm-up."""
 
-    table: SequenceTable
+    model: SequenceModel
 
     def due(self, step: int) -> bool:
-        return self.table.progress.over(step - self.table.options.warmup) and super().due(step)
+        return self.model.progress.over(step - self.model.options.warmup) and super().due(step)
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         """As in the game `gan`, with the temperature of the Gumbel-softmax."""
-        temperature = torch.tensor(self.table.temperature(batch.step))
+        temperature = torch.tensor(self.model.temperature(batch.step))
         return {**super().run(batch, draws), "generator/temperature": temperature}
 
 
@@ -286,6 +285,10 @@ class SequenceGame(GanGame):
     Raises:
         UsageError: the networks lack what this game asks of them.
     """
+
+    discriminator_phase_class = SequenceDiscriminator
+    penalty_phase_class = SequencePenalty
+    generator_phase_class = SequenceGenerator
 
     def __init__(self, options: Options, context: GameContext) -> None:
         super().__init__(options, context)
@@ -334,16 +337,17 @@ class SequenceGame(GanGame):
         self.progress = Progress(options.mle, best, average, context.held_out)
         self.networks["progress"] = self.progress
 
+    def build_model(self) -> SequenceModel:
+        return SequenceModel(self.options, self.context, self.progress)
+
     def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
         """`generator/mle` alone; then `discriminator/main`, a phase for each penalty, `generator/main`, and `generator/mle`."""
         options = self.options
         assert isinstance(options, Options)
         self.progress.recall()
-        table = SequenceTable(options, self.context, self.progress)
-        judge, maker = players["discriminator"], players["generator"]
-        main = SequenceDiscriminator("discriminator/main", judge, table)
-        generator = SequenceGenerator("generator/main", maker, table, every=options.generator_every)
-        main.generator_phase = generator
+        *judged, generator = super().phases(players)
+        assert isinstance(generator, SequenceGenerator)
+        maker, model = players["generator"], generator.model
         noising = None
         if options.mle.noising:
             if self.context.train is None or not isinstance(self.context.spec, TextSpec):
@@ -351,15 +355,9 @@ class SequenceGame(GanGame):
                     "game.mle.noising counts the texts that are trained on, and there are none; say game.mle.noising=0"
                 )
             noising = Noising(self.context.train, self.context.spec, options.mle.noising)
-        phases: list[Phase] = [MlePhase(maker, table, options.mle, noising=noising)] if options.mle.steps else []
-        phases.append(main)
-        for name, (regulariser, penalty) in self.context.penalties.items():
-            assert isinstance(penalty, PenaltyOptions)
-            phases.append(SequencePenalty(name.rpartition(":")[2], judge, table, regulariser, penalty))
-        phases.append(generator)
-        if options.mle.beside:
-            phases.append(MlePhase(maker, table, options.mle, beside=generator, noising=noising))
-        return phases
+        first = [MlePhase(maker, model, options.mle, noising=noising)] if options.mle.steps else []
+        beside = [MlePhase(maker, model, options.mle, beside=generator, noising=noising)] if options.mle.beside else []
+        return [*first, *judged, generator, *beside]
 
 
 def _check(network: nn.Module, needed: tuple[str, ...], name: str) -> None:
