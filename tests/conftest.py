@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -35,6 +38,31 @@ def gan_plugin_info():
     return PluginInfo(summary="For a test", api_version=1)
 """
 """How the source of a plugin may begin."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        from support.scheduling import slowest_first
+
+        slowest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from support.scheduling import FileByFile
+
+    return FileByFile(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how long the tests of each folder took, so that growth is seen; CONTRIBUTING.md has the budget."""
+    seconds: Counter[str] = Counter()
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport):
+            seconds["/".join(report.nodeid.partition("::")[0].split("/")[:-1])] += report.duration
+    if (total := sum(seconds.values())) > 60:
+        told = (f"{round(spent)} {folder}" for folder, spent in seconds.most_common() if spent >= 1)
+        terminalreporter.write_line(f"{round(total)} seconds in tests: {', '.join(told)}")
 
 
 @pytest.fixture(autouse=True)

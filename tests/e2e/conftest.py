@@ -15,7 +15,7 @@ def terminal(tmp_path: Path) -> Terminal:
     return Terminal(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def digests() -> Callable[[Path], dict[str, str]]:
     """SHA-256 of everything in a run that must not depend on how it came about: weights, optimizers, samples."""
 

@@ -40,12 +40,19 @@ def arguments(terminal: Terminal, workers: int, out: str) -> list[object]:
     ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, digests: Digests) -> dict[str, str]:
+    """What an uninterrupted run comes to."""
+    terminal = Terminal(tmp_path_factory.mktemp("uninterrupted"))
+    terminal.gan(*arguments(terminal, 0, "whole"))
+    return digests(terminal.folder / "whole")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_killed_at_any_moment_and_resumed_equals_uninterrupted(
-    terminal: Terminal, digests: Digests, workers: int
+    terminal: Terminal, digests: Digests, whole: dict[str, str], workers: int
 ) -> None:
-    terminal.gan(*arguments(terminal, 0, "whole"))
     run = terminal.folder / "killed"
 
     def reached() -> int:
@@ -64,7 +71,7 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(
     _, err = process.communicate(timeout=240)
     assert process.returncode == (2 if killed_at[-1] == STEPS else 0), err
     assert killed_at[0] < STEPS
-    whole, killed = digests(terminal.folder / "whole"), digests(run)
+    killed = digests(run)
     last = {k for k in whole if k.startswith((f"checkpoints/step-{STEPS:08d}", "samples/step-"))}
     assert len(last) >= 8
     assert {k: killed.get(k) for k in last} == {k: whole[k] for k in last}

@@ -98,7 +98,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     (dist := root / "dist").mkdir()
     sources = [write_files(root / name, files) for name, files in {**packages(PAGE), **FAULTY}.items()]
     made.install(build_wheel(ROOT, dist), *(build_wheel(source, dist) for source in sources))
-    made.gan("new-plugin", "tides", cwd=root)
+    made.run("gan", "new-plugin", "tides", cwd=root)  # by the script that is installed
     made.install(build_wheel(root / "gan-tides", dist))
     return made
 

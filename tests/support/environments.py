@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.forked import run_gan
+
 ROOT = Path(__file__).resolve().parents[2]
 _LISTING = re.compile(r'^```\w+[^\n]*title="([^"\n]+)"[^\n]*\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
@@ -100,7 +102,7 @@ class Environment:
 
     def install(self, *wheels: Path) -> None:
         """Install wheels, all at once and without looking at what they depend on, nor at what the parent has."""
-        self.run("pip", "install", "--no-deps", "--ignore-installed", *wheels, cwd=self.folder)
+        self.run("python", "-m", "pip", "install", "--no-deps", "--ignore-installed", *wheels, cwd=self.folder)
 
     def run(
         self, command: str, *arguments: object, cwd: Path, code: int = 0, **variables: str
@@ -119,13 +121,12 @@ class Environment:
             text=True,
             timeout=240,
         )
-        words = " ".join([command, *map(str, arguments)])
-        assert done.returncode == code, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        return _ended(done, code)
 
     def gan(self, *arguments: object, cwd: Path, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run `gan`, installed in this environment."""
-        return self.run("gan", *arguments, cwd=cwd, code=code, **variables)
+        """Run `gan`, installed in this environment; `run("gan", ...)` would be by its script and from the beginning, which is slow."""
+        variables = self._variables() | variables
+        return _ended(run_gan(str(self.python), [*map(str, arguments)], cwd=cwd, env=variables), code)
 
     def _variables(self) -> dict[str, str]:
         # What the tests' own interpreter was started with must not reach into the environment.
@@ -145,12 +146,20 @@ class Environment:
 
 def make_environment(folder: Path) -> Environment:
     """A fresh virtual environment, to which everything of this interpreter is visible but for what it installs itself."""
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True, timeout=120)
+    # Without a pip of its own, which takes seconds to install: that of the parent installs into whichever runs it.
+    command = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
     environment = Environment(folder)
     parents = dict.fromkeys(sysconfig.get_path(key) for key in ("purelib", "platlib"))
     lines = "".join(f"import site; site.addsitedir({parent!r})\n" for parent in parents)
     (environment.site_packages / "parent.pth").write_text(lines, encoding="utf-8")
     return environment
+
+
+def _ended(done: subprocess.CompletedProcess[str], code: int) -> subprocess.CompletedProcess[str]:
+    words = " ".join(map(str, done.args))
+    assert done.returncode == code, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
 
 
 PLUGIN_COUNT, COMMAND_COUNT = 50, 10

@@ -1,4 +1,4 @@
-"""Whole commands in fresh processes, as a user types them."""
+"""Whole commands in processes of their own, as a user types them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from support.forked import run_gan
 
 TINY = (
     "architecture.width=8",
@@ -26,16 +28,11 @@ class Terminal:
     folder: Path
 
     def start(self, *arguments: object, launcher: tuple[str, ...] = ("-m", "gan_cli")) -> subprocess.Popen[str]:
-        environment = os.environ | {
-            "OMP_NUM_THREADS": "1",
-            "GAN_CACHE_DIR": str(self.folder / "cache"),
-            "COLUMNS": "200",
-        }
-        command = [sys.executable, *launcher, *map(str, arguments)]
+        """A new process, which goes on meanwhile."""
         return subprocess.Popen(
-            command,
+            [sys.executable, *launcher, *map(str, arguments)],
             cwd=self.folder,
-            env=environment,
+            env=self._variables(),
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -43,9 +40,18 @@ class Terminal:
         )
 
     def gan(
-        self, *arguments: object, code: int = 0, launcher: tuple[str, ...] = ("-m", "gan_cli")
+        self, *arguments: object, code: int = 0, launcher: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, launcher=launcher)
-        out, err = process.communicate(timeout=240)
-        assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        """Run it to its end, by another `launcher` in new processes; it must end with `code`."""
+        if launcher:
+            process = self.start(*arguments, launcher=launcher)
+            out, err = process.communicate(timeout=240)
+            done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        else:
+            done = run_gan(sys.executable, [*map(str, arguments)], cwd=self.folder, env=self._variables())
+        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def _variables(self) -> dict[str, str]:
+        own = {"OMP_NUM_THREADS": "1", "GAN_CACHE_DIR": str(self.folder / "cache"), "COLUMNS": "200"}
+        return dict(os.environ) | own
