@@ -228,15 +228,7 @@ class FileSet:
             files=files,
         )
 
-    def nothing(
-        self,
-        what: str,
-        supported: str,
-        skips: Iterable[Skipped],
-        *,
-        kind: str = "file",
-        otherwise: str = "there are no files",
-    ) -> DataError:
+    def nothing(self, what: str, supported: str, skips: Iterable[Skipped], *, kind: str = "file") -> DataError:
         """The error that none of the files can be used, as `nothing_usable` words it; `kind` is what they are."""
         examined = f"{self.found:,} {kind}{'' if self.found == 1 else 's'}"
-        return nothing_usable(self.source, what, supported, self.skipped(skips), examined=examined, otherwise=otherwise)
+        return nothing_usable(self.source, what, supported, self.skipped(skips), examined=examined)

@@ -20,23 +20,13 @@ from gan_audio.data.resampling import Floats
 from gan_audio.data.source import FULL_SCALE
 from gan_audio.data.streams import Stream, is_for_ffmpeg
 from gancore.data.files import Entry, why_unreadable
+from gancore.data.reading import UnusableError
 from gancore.errors import DataError
 
 NEEDS_FFMPEG = (".m4a", ".aac", ".wma", ".mka", ".weba", ".amr", ".ac3", ".3gp")
 
 _BLOCK = 1 << 18
 _WHOLE = 32 * 1024 * 1024
-
-
-class UnusableError(DataError):
-    """A file without usable sound; the message completes "the file is ...".
-
-    `passing` is true where the cause may lie outside of the file (access, memory) and be gone the next time.
-    """
-
-    def __init__(self, reason: str, *, passing: bool = False) -> None:
-        super().__init__(reason)
-        self.passing = passing
 
 
 class UnknownFormatError(UnusableError):
@@ -176,21 +166,8 @@ def _from_bytes(buffers: Iterable[bytes], channels: int) -> Iterator[Floats]:
         yield frames.astype(np.float32) / np.float32(FULL_SCALE)
 
 
-@contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Decoders raise nearly anything on damaged data: all of it becomes UnusableError in plain words."""
-    try:
-        yield
-    except UnusableError:
-        raise
-    except DataError as error:
-        raise UnusableError(str(error), passing=isinstance(error.__cause__, OSError)) from error
-    except MemoryError as error:
-        raise UnusableError("too large for this machine's memory", passing=True) from error
-    except soundfile.LibsndfileError as error:
-        words = error.error_string.rstrip(".").lower().removeprefix("error : ")
-        raise UnusableError(f"damaged ({words})") from error
-    except OSError as error:
-        raise UnusableError(why_unreadable(error), passing=True) from error
-    except Exception as error:
-        raise UnusableError(f"damaged ({error or type(error).__name__})") from error
+def in_words(error: Exception) -> str:
+    """What libsndfile means."""
+    if not isinstance(error, soundfile.LibsndfileError):
+        return ""
+    return f"damaged ({error.error_string.rstrip('.').lower().removeprefix('error : ')})"

@@ -15,12 +15,12 @@ from typing import IO, Self
 import numpy as np
 
 from gan_audio.data.source import Shorts, open_samples
-from gancore.data import cache
+from gancore.data.cache import CacheItem
 from gancore.data.report import Skipped
 from gancore.errors import DataError
 from gancore.storage import cache_folder, tell_no_cache
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,67 +40,6 @@ class Reading:
     skipped: tuple[Skipped, ...]
 
 
-class CacheItem:
-    """One item of the cache. Every method tells failure by None or False: a cache that does not work is no error."""
-
-    def __init__(self, key: str) -> None:
-        self.item = cache.CacheItem("sounds", key, ".i16")
-
-    @property
-    def samples(self) -> Path | None:
-        """The file that `open` maps."""
-        return self.item.data
-
-    def reading(self, files: int) -> Reading | None:
-        """What was found out about these `files` files before."""
-        content = self.item.read()
-        if content is None:
-            return None
-        try:
-            found = Reading(
-                used=tuple(content["used"]),
-                lengths=tuple(content["lengths"]),
-                rates=tuple(content["rates"]),
-                cut=tuple((bool(bits & 1), bool(bits & 2)) for bits in content["cut"]),
-                scales=tuple(map(float, content["scales"])),
-                peaks=tuple(map(float, content["peaks"])),
-                alone=tuple(map(bool, content["alone"])),
-                remarks=tuple(map(str, content["remarks"])),
-                skipped=tuple(Skipped(*pair) for pair in content["skipped"]),
-            )
-            levels = (found.scales, found.peaks)
-            columns = (found.lengths, found.rates, found.cut, *levels, found.alone, found.remarks)
-            sane = all(len(column) == len(found.used) for column in columns) and min(found.lengths, default=0) > 0
-            return found if sane and all(0 <= number < files for number in found.used) else None
-        except (KeyError, TypeError):
-            return None
-
-    def open(self, count: int) -> Shorts | None:
-        """The samples, mapped, if there are `count` of them, as they were written."""
-        if self.samples is None or not self.item.intact():
-            return None
-        try:
-            mapped = open_samples(self.samples)
-        except (OSError, ValueError):
-            return None
-        return mapped if len(mapped) == count else None
-
-    def adopt(self, name: str, reading: Reading) -> bool:
-        """Keep the file of samples `name` and what describes it; False where that cannot be."""
-        content = {
-            "used": reading.used,
-            "lengths": reading.lengths,
-            "rates": reading.rates,
-            "cut": [first + 2 * last for first, last in reading.cut],
-            "scales": reading.scales,
-            "peaks": reading.peaks,
-            "alone": [int(alone) for alone in reading.alone],
-            "remarks": reading.remarks,
-            "skipped": [(skipped.path, skipped.reason) for skipped in reading.skipped],
-        }
-        return self.item.adopt(name, content)
-
-
 class Recorder:
     """Takes samples as they are decoded: into a new file of the cache, or into memory where that cannot be.
 
@@ -113,7 +52,7 @@ class Recorder:
         self._parts: list[Shorts] = []
         self._file: IO[bytes] | None = None
         self._name = ""
-        if item is not None and (begun := item.item.begin()):
+        if item is not None and (begun := item.begin()):
             self._file, self._name = begun
 
     def __enter__(self) -> Self:
@@ -143,10 +82,10 @@ class Recorder:
         if self._file is not None and self.item is not None and lasting and self.item.adopt(self._name, reading):
             self._file.close()
             self._file = None
-            mapped = self.item.open(self.count)
+            mapped = self.item.mapped(open_samples, (self.count,))
             if mapped is not None:
-                return mapped, self.item.samples
-            raise DataError(f"{self.source}: the cache file '{self.item.samples}' changed while it was written")
+                return mapped, self.item.data
+            raise DataError(f"{self.source}: the cache file '{self.item.data}' changed while it was written")
         if self._file is not None:
             self._to_memory()
             self._check()

@@ -12,11 +12,12 @@ from typing import IO, Literal
 
 import numpy as np
 
-from gan_audio.data.blocks import NEEDS_FFMPEG, UnknownFormatError, UnusableError, blocks_of, explained, open_file
+from gan_audio.data.blocks import NEEDS_FFMPEG, UnknownFormatError, blocks_of, in_words, open_file
 from gan_audio.data.resampling import Floats, resampled
 from gan_audio.data.source import FULL_SCALE, Shorts
 from gan_audio.data.streams import Stream, looks_like_sound, mpeg_streams, streams
 from gancore.data.files import Entry
+from gancore.data.reading import UnusableError, explained
 
 SUFFIXES = (
     *(".wav", ".wave", ".w64", ".rf64", ".bwf", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".mpga"),
@@ -100,7 +101,7 @@ def decode(entry: Entry, treatment: Treatment) -> Sound:
 
     Streams that a file holds one after the other become one recording; it ends before one that is damaged.
     """
-    with explained():
+    with explained(in_words):
         if not entry.size:
             raise UnusableError("empty")
         with open_file(entry) as file:
@@ -187,7 +188,7 @@ def _joined(entry: Entry, file: IO[bytes], treatment: Treatment, found: Sequence
     left = treatment.max_seconds
     for number, stream in enumerate(found):
         try:
-            with explained():
+            with explained(in_words):
                 part = _part(entry, file, stream, treatment, left)
         except UnusableError as error:
             if not number or error.passing:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import torch
 from torch import Tensor
 
-from gan_audio.data.blocks import UnusableError
 from gan_audio.data.decode import SUPPORTED, Treatment, decode, quiet
 from gan_audio.data.source import as_float
 from gan_audio.spec import AudioSpec
-from gancore.data.files import Entry, why_unreadable
+from gancore.data.files import single, why_unreadable
+from gancore.data.reading import UnusableError
 from gancore.data.spec import Given
 from gancore.errors import DataError, UsageError
 
@@ -25,14 +24,6 @@ MOST = 2**24
 """Samples of a sound that can be given at once: those of the longest clip that a spec allows."""
 SHARED = 8
 """A clip shares one part of so many with the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """One file by itself, as an `Entry` wants it."""
-
-    def open(self, key: str) -> IO[bytes]:
-        return open(key, "rb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +43,13 @@ class SoundReader:
         if spec.given_shape is None:
             raise UsageError(f"'{path}': nothing is given to this generator; it makes sounds out of nothing")
         try:
-            size = path.stat().st_size
+            [entry] = single(path, max_bytes=1 << 62).entries
         except FileNotFoundError:
             raise UsageError(f"'{path}' does not exist; name a file of sound ({SUPPORTED})") from None
         except OSError as error:
             raise UsageError(f"'{path}' is {why_unreadable(error)}; name a file of sound ({SUPPORTED})") from None
         if not path.is_file():
             raise UsageError(f"'{path}' is not a file; give a sound file ({SUPPORTED})")
-        entry = Entry(path.name, size, "", _File(), str(path), max(1, size))
         seconds = (MOST - spec.length) / spec.sample_rate
         try:
             with quiet():

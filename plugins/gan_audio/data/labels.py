@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from gan_audio.data.decode import SUFFIXES
+from gancore.data.files import matches
 
 LABEL = "label"
 """The field of a pattern that names the class."""
@@ -74,15 +74,8 @@ class NamePattern:
 
 
 def is_chosen(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
-    """Whether a file is matched by a glob of `include`, or there is none, and by none of `exclude`.
-
-    A glob with a slash is compared with the whole path inside the data set, another one with the file's own name.
-    """
-
-    def matched(globs: Sequence[str]) -> bool:
-        return any(fnmatchcase(name if "/" in glob else name.rpartition("/")[2], glob) for glob in globs)
-
-    return (not include or matched(include)) and not matched(exclude)
+    """Whether a file is matched by a glob of `include`, or there is none, and by none of `exclude`."""
+    return (not include or matches(name, include)) and not matches(name, exclude)
 
 
 def by_pattern(names: Sequence[str], pattern: NamePattern) -> list[str | None]:

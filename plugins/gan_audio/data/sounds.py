@@ -5,45 +5,42 @@ Every file is decoded once and the samples are kept in the user's cache, from wh
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import soundfile
 import torch
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from gan_audio.data.blocks import NEEDS_FFMPEG, UnusableError
-from gan_audio.data.cache import VERSION, CacheItem, Reading, Recorder
-from gan_audio.data.decode import SUPPORTED, Sound, Treatment, amplitude, decode, is_sound, quiet
+from gan_audio.data.blocks import NEEDS_FFMPEG
+from gan_audio.data.cache import VERSION, Reading, Recorder
+from gan_audio.data.decode import SUPPORTED, Treatment, amplitude, decode, is_sound, quiet
 from gan_audio.data.labels import LABEL, NamePattern, by_pattern, is_chosen
 from gan_audio.data.levels import Levels
 from gan_audio.data.options import SoundOptions
 from gan_audio.data.resampling import Floats
-from gan_audio.data.source import FULL_SCALE, Clips, ClipSource, Longs, Place, Shorts
+from gan_audio.data.source import FULL_SCALE, Clips, ClipSource, Longs, Place, Shorts, open_samples
 from gancore.components import ProgressReport
-from gancore.data.classes import Layout, Part, lay_out, number_classes
-from gancore.data.files import MAX_ENTRY_BYTES, Entry, FileTree, scan
-from gancore.data.report import ScanReport, Skipped
+from gancore.data.cache import CacheItem
+from gancore.data.classes import Part, number_classes
+from gancore.data.files import MAX_ENTRY_BYTES, FileTree, Glob, scan
+from gancore.data.reading import FileSet, Skips, nothing_usable, read_all
+from gancore.data.report import Skipped
 from gancore.data.sampler import spread
 from gancore.errors import DataError
 from gancore.random import Draws, derive
-from gancore.storage import cache_key
 
 MAX_FILE_BYTES = 4 * 2**30
 """Files in folders are decoded piece by piece, and may be larger than what has to be unpacked into memory."""
 FITTED, FITTED_SAMPLES = 1000, 2**26
 """At most so many clips and samples are looked at to find the range of each row of spectrograms."""
 
-Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Long = Literal["crop-start", "crop-center", "crop-random", "split", "skip"]
 CROPS: dict[Long, Place] = {"crop-start": "start", "crop-center": "center", "crop-random": "random"}
 
@@ -151,27 +148,20 @@ def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
     """
     archive = options.path.expanduser().is_file()
     tree = scan(options.path, what="recordings", max_bytes=MAX_ENTRY_BYTES if archive else MAX_FILE_BYTES)
-    sounds = [entry for entry in tree.entries if is_sound(entry)]
-    chosen = [entry for entry in sounds if is_chosen(entry.name, options.include, options.exclude)]
-    if not chosen:
-        raise DataError(_nothing(options, len(sounds), 0, tree.problems))
-    layout = _layout(chosen, tree, options)
-    entries = [chosen[number] for number in layout.taken]
-    reading, samples, file = _decoded(tree, entries, options, progress)
-    names = [entries[number].name for number in reading.used]
+    files = _files(tree, options)
+    reading, samples, file = _decoded(files, options, progress)
+    names = [files.entries[number].name for number in reading.used]
     usable, skipped = _usable(names, reading, options)
     levels = Levels.of(reading, usable, names, options.treatment)
     usable, hushed = levels.heard(usable, names)
     clips, recording, silent = _clips(reading, samples, usable, names, levels.gains, options)
-    skipped = [*tree.problems, *layout.skipped, *reading.skipped, *skipped, *hushed, *silent]
-    skipped.sort(key=lambda one: one.path)
+    skipped = [*reading.skipped, *skipped, *hushed, *silent]
     if not len(clips):
-        raise DataError(_nothing(options, len(sounds), len(entries), skipped))
+        raise files.nothing("sound", SUPPORTED, skipped, kind="sound file")
 
-    labels, classes = _labels([layout.words[reading.used[number]] for number in recording.tolist()], options)
-    notes = (*layout.notes, *levels.notes(), *_alone(reading, usable, names), *_slow(reading, options))
-    found = len(entries) + len(tree.problems) + len(layout.skipped)
-    report = ScanReport(str(options.path), found=found, used=len(clips), skipped=tuple(skipped), notes=notes)
+    labels, classes = _labels([files.words[reading.used[number]] for number in recording.tolist()], options)
+    notes = (*levels.notes(), *_alone(reading, usable, names), *_slow(reading, options))
+    report = files.report(len(clips), skipped, notes)
     gains = levels.gains[recording]
     source = ClipSource(
         options.spec(classes).changed(full_scale=levels.full_scale),
@@ -192,83 +182,68 @@ def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
     return source
 
 
-def _nothing(options: Options, sounds: int, chosen: int, skipped: Sequence[Skipped]) -> str:
-    head = f"data set '{options.path}': no sound could be read"
+def _files(tree: FileTree, options: Options) -> FileSet:
+    """The recordings that are chosen, and the class of each by its name's pattern or by its folder."""
+    sounds = [entry for entry in tree.entries if is_sound(entry)]
+    chosen = [entry for entry in sounds if is_chosen(entry.name, options.include, options.exclude)]
     if sounds and not chosen:
         globs = f"include={','.join(options.include) or 'none'}, exclude={','.join(options.exclude) or 'none'}"
-        files = "1 file is a sound" if sounds == 1 else f"{sounds:,} files are sounds"
-        return f"{head} ({files} by suffix, none is left by {globs}); change include or exclude"
-    first = f"first problem: {skipped[0].path} is {skipped[0].reason}" if skipped else "none has the suffix of a sound"
-    files = "1 sound file" if chosen == 1 else f"{chosen:,} sound files"
-    return f"{head} ({files} examined; {first}). Supported: {SUPPORTED}"
+        are = "1 file is a sound" if len(sounds) == 1 else f"{len(sounds):,} files are sounds"
+        raise DataError(
+            f"data set '{options.path}': no sound could be read ({are} by suffix, none is left by {globs}); "
+            "change include or exclude"
+        )
+    if not chosen:
+        none = {"examined": "0 sound files", "otherwise": "none has the suffix of a sound"}
+        raise nothing_usable(options.path, "sound", SUPPORTED, tree.problems, **none)
+    pattern = options.name_pattern
+    named = pattern is not None and LABEL in pattern.fields
+    files = FileSet.of(options.path, tree, chosen, part=options.part, labels=False if named else options.labels)
+    if pattern is None or not named or options.labels is False:
+        return files
+    return replace(files, words=tuple(by_pattern([entry.name for entry in files.entries], pattern)))
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _decoded(
-    tree: FileTree, entries: Sequence[Entry], options: Options, progress: ProgressReport
-) -> tuple[Reading, Shorts, Path | None]:
-    """What came of `entries`, their samples one after the other, and the file these are mapped from, if they are."""
-    item = CacheItem(_key(tree, entries, options)) if options.cache else None
-    if item and (known := item.reading(len(entries))):
-        mapped = item.open(sum(known.lengths))
+def _decoded(files: FileSet, options: Options, progress: ProgressReport) -> tuple[Reading, Shorts, Path | None]:
+    """What came of the files, their samples one after the other, and the file these are mapped from, if they are."""
+    item = CacheItem("sounds", _key(files, options), ".i16") if options.cache else None
+    if item and (known := item.load(Reading)):
+        mapped = item.mapped(open_samples, (sum(known.lengths),))
         if mapped is not None:
-            return known, mapped, item.samples
-    return _read(entries, item, options, progress)
+            return known, mapped, item.data
+    return _read(files, item, options, progress)
 
 
-def _key(tree: FileTree, entries: Sequence[Entry], options: Options) -> str:
+def _key(files: FileSet, options: Options) -> str:
     # Another version may decode or filter otherwise, and with ffmpeg there is more that can be decoded.
-    ffmpeg = any(entry.name.lower().endswith(NEEDS_FFMPEG) for entry in entries) and shutil.which("ffmpeg") is not None
-    what = [str(tree.path.resolve()), asdict(options.treatment), soundfile.__libsndfile_version__, ffmpeg]
-    return cache_key([VERSION, *what, *((entry.name, entry.fingerprint) for entry in entries)])
+    ffmpeg = (
+        any(entry.name.lower().endswith(NEEDS_FFMPEG) for entry in files.entries) and shutil.which("ffmpeg") is not None
+    )
+    return files.key(VERSION, asdict(options.treatment), soundfile.__libsndfile_version__, ffmpeg)
 
 
 def _read(
-    entries: Sequence[Entry], item: CacheItem | None, options: Options, progress: ProgressReport
+    files: FileSet, item: CacheItem | None, options: Options, progress: ProgressReport
 ) -> tuple[Reading, Shorts, Path | None]:
-    skipped: list[Skipped] = []
+    skips, treatment = Skips(), options.treatment
     used: list[tuple[int, int, int, tuple[bool, bool], float, float, bool, str]] = []
-    lasting = True
     limit = options.memory_limit_mb * 2**20
     with quiet(), Recorder(item, limit, f"data set '{options.path}'") as recorder:
-        for number, sound in _in_threads(entries, options.treatment, progress):
-            if isinstance(sound, UnusableError):
-                lasting = lasting and not sound.passing
-                skipped.append(Skipped(entries[number].name, str(sound)))
-                continue
+        # Sounds may be long, so few wait at once.
+        for number, sound in read_all(
+            files.entries, lambda e: decode(e, treatment), skips, progress, "reading sounds", workers=8, ahead=2
+        ):
             recorder.add(sound.samples)
             about = (sound.cut, sound.scale, sound.peak, sound.alone, sound.remark)
             used.append((number, len(sound.samples), sound.rate, *about))
         if not used:
-            skipped.sort(key=lambda one: one.path)
-            raise DataError(_nothing(options, len(entries), len(entries), skipped))
+            raise files.nothing("sound", SUPPORTED, skips.listed, kind="sound file")
         numbers, lengths, rates, cut, scales, peaks, alone, remarks = zip(*used, strict=True)
-        reading = Reading(numbers, lengths, rates, cut, scales, peaks, alone, remarks, tuple(skipped))
-        return reading, *recorder.keep(reading, lasting=lasting)
-
-
-def _in_threads(
-    entries: Sequence[Entry], treatment: Treatment, progress: ProgressReport
-) -> Iterator[tuple[int, Sound | UnusableError]]:
-    """What comes of every file, in order, decoded in threads: libsndfile and torch let others run while they work."""
-
-    def attempt(entry: Entry) -> Sound | UnusableError:
-        try:
-            return decode(entry, treatment)
-        except UnusableError as error:
-            return error
-
-    threads = min(8, os.cpu_count() or 1)
-    waiting: deque[Future[Sound | UnusableError]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        upcoming = iter(entries)
-        for number in range(len(entries)):
-            # Only so many are under way at once, so that neither files nor samples pile up.
-            waiting.extend(pool.submit(attempt, entry) for entry in islice(upcoming, 2 * threads - len(waiting)))
-            yield number, waiting.popleft().result()
-            progress("reading sounds", number + 1, len(entries))
+        reading = Reading(numbers, lengths, rates, cut, scales, peaks, alone, remarks, tuple(skips.listed))
+        return reading, *recorder.keep(reading, lasting=skips.lasting)
 
 
 # --- clips ------------------------------------------------------------------------------------------------------------
@@ -325,18 +300,6 @@ def _peak(samples: Shorts) -> int:
 
 
 # --- labels and notes -------------------------------------------------------------------------------------------------
-
-
-def _layout(entries: Sequence[Entry], tree: FileTree, options: Options) -> Layout:
-    """Which of `entries` are taken, and the class of each by its name's pattern or by its folder."""
-    names = [entry.name for entry in entries]
-    pattern = options.name_pattern
-    named = pattern is not None and LABEL in pattern.fields
-    labels = False if named else options.labels
-    layout = lay_out(names, source=options.path, archive=tree.is_archive, part=options.part, labels=labels)
-    if pattern is None or not named or options.labels is False:
-        return layout
-    return replace(layout, words=tuple(by_pattern([names[number] for number in layout.taken], pattern)))
 
 
 def _labels(words: Sequence[str | None], options: Options) -> tuple[Tensor | None, tuple[str, ...]]:

@@ -20,17 +20,6 @@ for wave in (NOISE, OTHER):
     wave[7] = 0.5
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "sounds").mkdir()
-    return tmp_path / "sounds"
-
-
 def save(folder, subtype="FLOAT", **files):
     for name, x in files.items():
         soundfile.write(folder / f"{name}.wav", x, RATE, subtype=subtype)

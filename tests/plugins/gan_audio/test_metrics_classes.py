@@ -22,11 +22,6 @@ STEPS = 80
 SPEC = AudioSpec.of(length=LENGTH, classes=("low", "high", "noise"))
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "cache"))
-
-
 def sounds(each, seed=0):
     """So many low tones, high tones and bursts of noise, and their classes."""
     draws = torch.Generator().manual_seed(seed)

@@ -24,18 +24,6 @@ PLAIN = {"length": LENGTH, "fade_ms": 0.0, "representation": "waveform"}
 """Clips that hold what files do, bit for bit."""
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "sounds"
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "sounds").mkdir()
-    return tmp_path / "sounds"
-
-
 def open_(path, progress=lambda *_: None, **options):
     return open_sounds(Options(path=path, **(PLAIN | options)), progress)
 

@@ -19,17 +19,11 @@ from gancore.random import Draws
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, 6000).astype(np.float32)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "cache"))
-
-
 @pytest.fixture
-def folder(tmp_path):
+def folder(folder):
     """With one good file in it."""
-    (tmp_path / "sounds").mkdir()
-    soundfile.write(tmp_path / "sounds" / "good.wav", NOISE, 8000)
-    return tmp_path / "sounds"
+    soundfile.write(folder / "good.wav", NOISE, 8000)
+    return folder
 
 
 def open_(path, **options):
@@ -218,12 +212,12 @@ def test_folder_of_nothing_usable_is_an_error_that_says_what_was_looked_for(tmp_
         open_(tmp_path / "data")
     (tmp_path / "data" / "b.wav").write_bytes(b"")
     (tmp_path / "data" / "c.wav").write_bytes(wav(bytes(100)))
-    with pytest.raises(DataError, match=r"2 sound files examined; first problem: b\.wav is empty"):
+    with pytest.raises(DataError, match=r"2 sound files examined; first problem: b\.wav: empty"):
         open_(tmp_path / "data")
 
 
 def test_files_of_which_none_has_the_right_name_are_an_error(folder):
-    with pytest.raises(DataError, match=r"first problem: good\.wav is mislabelled"):
+    with pytest.raises(DataError, match=r"first problem: good\.wav: mislabelled"):
         open_(folder, pattern="{label}_{index}")
 
 

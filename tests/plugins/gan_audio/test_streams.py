@@ -19,17 +19,6 @@ NOISE = np.random.default_rng(0).integers(-16_384, 16_384, RATE, dtype=np.int16)
 FLOATS = NOISE / np.float32(32768)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "sounds").mkdir()
-    return tmp_path / "sounds"
-
-
 def encoded(x=NOISE, rate=RATE, **options):
     buffer = io.BytesIO()
     soundfile.write(buffer, x, rate, **options)
