@@ -22,7 +22,6 @@ _OTHERS = bytes(byte for byte in range(256) if byte >> 4 != 12)
 _DELTA = rb"[\x80-\xff]{0,3}+[\x00-\x7f]"
 _EVENTS = rb"%b([\x80-\xbf\xe0-\xef])..(?:%b[\x00-\x7f].)*+" % (_DELTA, _DELTA)
 _ALIKE, _ANY = re.compile(_EVENTS, re.DOTALL), re.compile(rb"(?:%b)++" % _EVENTS, re.DOTALL)
-_WAIT = re.compile(_DELTA)
 
 
 def whole_tracks(data: bytes, *, programs: bool = True) -> bytes:
@@ -149,43 +148,69 @@ def _walk(body: bytes, track: _Track, events: re.Pattern[bytes]) -> bool:
                 if status >> 4 == 9:
                     track.played[status & 15, program[status & 15]] += at - several.start()
                 continue
-            wait = _WAIT.match(body, at)
-            if wait is None:
+            found = _event(body, at, status)
+            if found is None:
                 return False
-            at = wait.end()
-            event = body[at]
-            if event < 0x80:
-                event = status
-            else:
-                at += 1
+            _, event, begin, at = found
+            channel = event & 15
             if event == 0xFF:
-                kind, length = body[at], at + 1
-                size, at = _number(body, length)
-                if kind == 3 and at + size <= len(body):
-                    track.names.append((length, at, at + size))
-                elif kind == 0x2F:
+                if body[begin] == 3 and at <= len(body):
+                    track.names.append((begin + 1, _number(body, begin + 1)[1], at))
+                elif body[begin] == 0x2F:
                     return True
-                at += size
-            elif event in (0xF0, 0xF7):
-                size, at = _number(body, at)
-                at += size
-            elif event > 0xF0:
-                if event in (0xF4, 0xF5):
-                    return False
-                at += {0xF1: 1, 0xF2: 2, 0xF3: 1}.get(event, 0)
-            else:
-                status, channel = event, event & 15
-                if status < 0x80:
-                    return False
-                if status >> 4 == 12:
-                    program[channel] = body[at] & 127
-                    track.programs.append((at, channel))
-                elif status >> 4 == 9:
+            elif event < 0xF0:
+                status = event
+                if event >> 4 == 12:
+                    program[channel] = body[begin] & 127
+                    track.programs.append((begin, channel))
+                elif event >> 4 == 9:
                     track.played[channel, program[channel]] += 3
-                at += 1 if 12 <= status >> 4 < 14 else 2
     except IndexError:
         return False
     return True
+
+
+def last_tick(body: bytes) -> int:
+    """The tick of the last event of a track, which may be its end; 0 where the events cannot be followed."""
+    now = at = status = 0
+    try:
+        while at < len(body):
+            found = _event(body, at, status)
+            if found is None:
+                return 0
+            wait, event, begin, at = found
+            now += wait
+            if event == 0xFF and body[begin] == 0x2F:
+                break
+            status = (
+                event if event < 0xF0 else status
+            )  # what is not music does not change the status that may be left out
+    except IndexError:
+        return 0
+    return now
+
+
+def _event(body: bytes, at: int, status: int) -> tuple[int, int, int, int] | None:
+    """The event at a place: the ticks before it, its status, where its data begin and where the next event does.
+
+    Where it leaves its status out, that is `status`. None where it is no event; IndexError where the track ends before it does.
+    """
+    wait, begin = _number(body, at)
+    if begin - at > 4:
+        return None
+    event = body[begin]
+    if event < 0x80:
+        event = status
+    else:
+        begin += 1
+    if event < 0x80 or event in (0xF4, 0xF5):
+        return None
+    if event < 0xF0:
+        return wait, event, begin, begin + (1 if 12 <= event >> 4 < 14 else 2)
+    if event in (0xF0, 0xF7, 0xFF):
+        size, data = _number(body, begin + (event == 0xFF))
+        return wait, event, begin, data + size
+    return wait, event, begin, begin + {0xF1: 1, 0xF2: 2, 0xF3: 1}.get(event, 0)
 
 
 def _number(body: bytes, at: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_music.data.chunks import last_tick
 from gan_music.data.keys import KEYS, MODES, estimate_keys
 from gan_music.data.phrases import into_range
 from gan_music.data.reading import MAX_BYTES, MAX_QUARTERS, Part, Tune, read_tune
@@ -202,45 +203,9 @@ def rest_until(data: bytes) -> int:
     while at >= 0 and at + 8 <= len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "big")
         if data[at : at + 4] == b"MTrk":
-            last = max(last, _length(data[at + 8 : at + 8 + size]))
+            last = max(last, last_tick(data[at + 8 : at + 8 + size]))
         at += 8 + size
     return last if last <= MAX_QUARTERS * per_quarter else 0
-
-
-def _length(events: bytes) -> int:
-    """The tick of the last event of a track chunk."""
-    now = at = status = 0
-
-    def number() -> int:
-        nonlocal at
-        value = 0
-        while True:
-            byte = events[at]
-            at += 1
-            value = value << 7 | byte & 127
-            if byte < 128:
-                return value
-
-    try:
-        while at < len(events):
-            now += number()
-            event = events[at]
-            if event < 128:
-                event = status
-            else:
-                at += 1
-            if event == 0xFF:
-                at += 1
-            if event >= 0xF0:
-                size = number()
-                at += size
-            else:
-                # What is not music does not change the status that may be left out.
-                status = event
-                at += 1 if 0xC0 <= status < 0xE0 else 2
-    except IndexError:
-        return 0
-    return now
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------

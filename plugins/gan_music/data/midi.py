@@ -20,10 +20,10 @@ from gan_music.data.tracks import DEFAULT_NAMES, DRUMS, GROUPS, Rule, assign, si
 from gan_music.roll import Ints, to_rolls
 from gan_music.spec import MusicSpec
 from gancore.components import ProgressReport
-from gancore.data.classes import Part, lay_out, number_classes
-from gancore.data.files import Entry, scan, why_unreadable
-from gancore.data.report import ScanReport, Skipped
-from gancore.errors import DataError
+from gancore.data.classes import Part, number_classes
+from gancore.data.files import Entry, scan
+from gancore.data.reading import FileSet, Skips, read_all
+from gancore.data.report import ScanReport
 from gancore.options import Options as BaseOptions
 from gancore.random import Draws
 
@@ -127,25 +127,15 @@ def open_midi(options: Options, progress: ProgressReport) -> PhraseSource:
     their meter changes. Raises UsageError for a path or labels that cannot be, DataError when there is no phrase.
     """
     tree = scan(options.path, what="MIDI files", max_bytes=MAX_BYTES)
-    layout = lay_out(
-        [entry.name for entry in tree.entries],
-        source=options.path,
-        archive=tree.is_archive,
-        part=options.part,
-        labels=options.labels == "folder",
-        suffixes=SUFFIXES,
-    )
-    words = {tree.entries[number].name: word for number, word in zip(layout.taken, layout.words, strict=True)}
-    skipped = [*tree.problems, *layout.skipped]
-    read = list(_read([entry for entry in tree.entries if entry.name in words], options, skipped, progress))
-    skipped.sort(key=lambda one: one.path)
-    found = len(words) + len(tree.problems) + len(layout.skipped)
+    files = FileSet.of(options.path, tree, part=options.part, labels=options.labels == "folder", suffixes=SUFFIXES)
+    skips = Skips()
+    read = [chunk for chunk in _read(files.entries, options, skips, progress) if chunk.numbers]
     if not read:
-        raise DataError(_nothing(options, found, skipped))
+        raise files.nothing(f"phrase of {options.bars} bars of {options.meter}", SUPPORTED, skips.listed)
     phrases = join([chunk.phrases for chunk in read])
     keys = np.concatenate([chunk.keys for chunk in read])[phrases.tune]
-    names = [entry.name for chunk in read for entry in chunk.entries]
-    labels, classes = _labels(options, [words[name] for name in names], phrases, keys)
+    used = [number for chunk in read for number in chunk.numbers]
+    labels, classes = _labels(options, [files.words[number] for number in used], phrases, keys)
     programs = np.sum([chunk.programs for chunk in read], axis=0)
     tempo = float(np.median(np.concatenate([chunk.tempos for chunk in read])))
     grid = options.grid
@@ -167,14 +157,12 @@ def open_midi(options: Options, progress: ProgressReport) -> PhraseSource:
         classes=classes,
         given=options.given,
     )
-    report = ScanReport(
-        source=str(options.path), found=found, used=len(phrases), skipped=tuple(skipped), notes=layout.notes
-    )
+    names = tuple(files.entries[number].name for number in used)
     return PhraseSource(
         phrases,
         spec,
-        report,
-        names=tuple(names),
+        files.report(len(phrases), skips.listed),
+        names=names,
         keys=keys,
         labels=labels,
         augment=options.transpose == "augment",
@@ -248,47 +236,38 @@ class _Chunk:
     """What came of some files: `phrases.tune` numbers files that were used, from 0 through all chunks."""
 
     phrases: Phrases
-    entries: tuple[Entry, ...]
+    numbers: tuple[int, ...]
     keys: Ints
     tempos: np.ndarray
     programs: list[list[int]]
 
 
-def _read(
-    entries: Sequence[Entry], options: Options, skipped: list[Skipped], progress: ProgressReport
-) -> Iterator[_Chunk]:
-    """The phrases of all files, some files at a time; adds to `skipped`."""
-    waiting: list[tuple[Entry, Tune, list[int]]] = []
+def _read(entries: Sequence[Entry], options: Options, skips: Skips, progress: ProgressReport) -> Iterator[_Chunk]:
+    """The phrases of all files, some files at a time."""
+
+    def decode(entry: Entry) -> tuple[Tune, list[int]]:
+        tune = read_tune(entry.read(), by_program=options.tracks == "program")
+        return tune, assign(tune, options.tracks, options.track_names)
+
+    waiting: list[tuple[int, Tune, list[int]]] = []
     notes = used = 0
-    for done, entry in enumerate(entries, 1):
-        try:
-            tune = read_tune(_content(entry), by_program=options.tracks == "program")
-            waiting.append((entry, tune, assign(tune, options.tracks, options.track_names)))
-            notes += tune.note_count
-        except DataError as error:
-            skipped.append(Skipped(entry.name, str(error)))
-        if waiting and (done == len(entries) or notes >= _NOTES_AT_ONCE or len(waiting) == _FILES_AT_ONCE):
-            chunk = _cut(waiting, options, used, skipped)
-            used += len(chunk.entries)
-            if chunk.entries:
-                yield chunk
+    # The parser lets no other thread run.
+    for number, (tune, places) in read_all(entries, decode, skips, progress, "reading MIDI files", workers=1):
+        waiting.append((number, tune, places))
+        notes += tune.note_count
+        if notes >= _NOTES_AT_ONCE or len(waiting) == _FILES_AT_ONCE:
+            chunk = _cut(waiting, entries, options, used, skips)
+            used += len(chunk.numbers)
+            yield chunk
             waiting, notes = [], 0
-        if done == len(entries) or done % 256 == 0:
-            progress("reading MIDI files", done, len(entries))
+    if waiting:
+        yield _cut(waiting, entries, options, used, skips)
 
 
-def _content(entry: Entry) -> bytes:
-    """The file's bytes. `Entry.read` would ask for room for the largest file allowed, which takes longer than parsing."""
-    with entry.open() as file:
-        try:
-            data = file.read(entry.size + 1)
-        except Exception as error:
-            raise DataError(why_unreadable(error)) from error
-    return data if len(data) <= entry.size else entry.read()
-
-
-def _cut(files: Sequence[tuple[Entry, Tune, list[int]]], options: Options, used: int, skipped: list[Skipped]) -> _Chunk:
-    entries, tunes, places = zip(*files, strict=True)
+def _cut(
+    files: Sequence[tuple[int, Tune, list[int]]], entries: Sequence[Entry], options: Options, used: int, skips: Skips
+) -> _Chunk:
+    numbers, tunes, places = zip(*files, strict=True)
     names, grid = options.track_names, options.grid
     drums = np.array([name == DRUMS for name in names])
     notes = table_of(tunes, places)
@@ -305,34 +284,24 @@ def _cut(files: Sequence[tuple[Entry, Tune, list[int]]], options: Options, used:
     phrases, reasons = cut(tunes, notes, grid, drums=drums, min_notes=options.min_notes, min_tracks=options.min_tracks)
     good = np.array([not reason for reason in reasons])
     programs = [[0] * 128 for _ in names]
-    for entry, tune, own, reason in zip(entries, tunes, places, reasons, strict=True):
+    for number, tune, own, reason in zip(numbers, tunes, places, reasons, strict=True):
+        name = entries[number].name
         if reason:
-            skipped.append(Skipped(entry.name, reason))
+            skips.add(name, reason)
             continue
         for part, place in zip(tune.parts, own, strict=True):
             if place >= 0:
                 programs[place][part.program] += 1
         if tune.joined:
-            skipped.append(Skipped(entry.name, "in part: other MIDI files follow the first one in it"))
+            skips.add(name, "in part: other MIDI files follow the first one in it")
         if len(tune.meter_start) > 1 and (other := quarters_elsewhere(tune, grid)):
-            skipped.append(
-                Skipped(entry.name, f"used in part ({float(other):g} quarter notes are not in {options.meter})")
-            )
+            skips.add(name, f"used in part ({float(other):g} quarter notes are not in {options.meter})")
     return _Chunk(
         phrases=replace(phrases, tune=(good.cumsum() - 1 + used)[phrases.tune]),
-        entries=tuple(entry for entry, reason in zip(entries, reasons, strict=True) if not reason),
+        numbers=tuple(number for number, reason in zip(numbers, reasons, strict=True) if not reason),
         keys=_moved(keys, shift)[good],
         tempos=np.array([tune.tempo for tune in tunes])[good],
         programs=programs,
-    )
-
-
-def _nothing(options: Options, found: int, skipped: Sequence[Skipped]) -> str:
-    first = f"first problem: {skipped[0].path}: {skipped[0].reason}" if skipped else "there are no files"
-    files = "1 file" if found == 1 else f"{found:,} files"
-    return (
-        f"data set '{options.path}': no phrase of {options.bars} bars of {options.meter} could be read ({files} examined; "
-        f"{first}). Supported: {SUPPORTED}"
     )
 
 
