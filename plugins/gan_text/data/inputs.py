@@ -6,12 +6,12 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import IO
 
 from gancore.data.encodings import foreign_encoding, how_to_convert, likely_encoding, name_of
-from gancore.data.files import Entry, file_fingerprint, why_unreadable
+from gancore.data.files import why_unreadable
+from gancore.data.reading import Skips
 from gancore.data.report import Skipped
 from gancore.errors import DataError
 
@@ -57,20 +57,20 @@ class Texts:
     done: int
 
 
-@dataclass
-class Problems:
-    """What was left out while reading: some of it by name, all of it counted."""
+class Problems(Skips):
+    """Skipped files and lines: some of them named, all of them counted in `count`."""
 
-    listed: list[Skipped] = field(default_factory=list)
-    count: int = 0
-    per_file: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.per_file: Counter[str] = Counter()
 
-    def add(self, name: str, reason: str, line: int | None = None) -> None:
+    def add(self, path: str, reason: str | DataError, line: int | None = None) -> None:
         """A file, or a line of it, is left out for a reason, which completes "the line is ..."."""
         self.count += 1
-        self.per_file[name] += 1
-        if self.per_file[name] <= LISTED_IN_FILE and len(self.listed) < LISTED:
-            self.listed.append(Skipped(name if line is None else f"{name}:{line}", reason))
+        self.per_file[path] += 1
+        if self.per_file[path] <= LISTED_IN_FILE and len(self.listed) < LISTED:
+            super().add(path if line is None else f"{path}:{line}", reason)
 
     def report(self) -> tuple[Skipped, ...]:
         """The list for a `ScanReport`: what is not named is counted in its last line."""
@@ -79,20 +79,6 @@ class Problems:
         reason = f"more in {files:,} of these files" if files else "more"
         rest = Skipped("others", reason, max(1, more))
         return (*self.listed, *([rest] if more else []))
-
-
-def file_entry(path: Path) -> Entry:
-    """A single file as an `Entry`. Raises OSError where it cannot be looked at."""
-    status = path.stat()
-    return Entry(path.name, status.st_size, file_fingerprint(status), _Beside(path.parent), path.name, 1 << 62)
-
-
-@dataclass(frozen=True, slots=True)
-class _Beside:
-    folder: Path
-
-    def open(self, key: str) -> IO[bytes]:
-        return (self.folder / key).open("rb")
 
 
 def texts_of(texts: Sequence[str], labels: Sequence[str] | None, done: int) -> Texts:

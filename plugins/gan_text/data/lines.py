@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from gan_text.data.inputs import TABLES, Problems, Reader, Texts, file_entry
+from gan_text.data.inputs import TABLES, Problems, Reader, Texts
 from gan_text.data.reading import read
 from gan_text.data.source import TokenSource
 from gan_text.data.taking import Taken, Taking
 from gan_text.data.tokenizers import Vocabulary, make, pretrained
 from gan_text.spec import Kind
 from gancore.components import ProgressReport
-from gancore.data.classes import Part, lay_out, number_classes
-from gancore.data.files import Entry, scan, why_unreadable
+from gancore.data.classes import Part, number_classes
+from gancore.data.files import Entry, Glob, matches, scan, single, why_unreadable
+from gancore.data.reading import FileSet
 from gancore.errors import DataError
 from gancore.options import Options as BaseOptions
 
@@ -25,8 +25,6 @@ PLAIN = (".txt", ".text", ".md", ".rst")
 """Plain files that are looked for in folders unless `files` says otherwise."""
 USUAL_LENGTH = 64
 """Tokens that a text has at most where no length is given."""
-
-Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class Options(BaseOptions):
@@ -152,78 +150,63 @@ def open_lines(options: Options, progress: ProgressReport) -> TokenSource:
         UsageError: the path, the tokenizer's folder or the labels cannot be.
         DataError: there is no text.
     """
-    entries, archive, problems = _entries(options)
-    entries, folders, notes = _sorted(entries, options, problems, archive=archive)
-    vocabulary = _vocabulary(entries, options, progress)
+    files = _files(options)
+    problems = Problems()
+    for one in files.unread:
+        problems.add(one.path, one.reason)
+    by_folder = _labelled(files, options)
+    vocabulary = _vocabulary(files.entries, options, progress)
     taken = Taken(options.taking, vocabulary)
-    for entry, texts in _texts(entries, options, problems, progress, "reading texts (bytes)"):
-        taken.add(texts.texts, texts.labels if folders is None else [folders[entry.name]] * len(texts.texts))
-    return taken.source(problems, notes)
+    for number, texts in _texts(files.entries, options, problems, progress, "reading texts (bytes)"):
+        taken.add(texts.texts, [str(files.words[number])] * len(texts.texts) if by_folder else texts.labels)
+    return taken.source(problems, files.notes)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def _entries(options: Options) -> tuple[Sequence[Entry], bool, Problems]:
-    """The files to read, sorted by name, whether they are in an archive, and those that could not be looked at."""
-    problems = Problems()
+def _files(options: Options) -> FileSet:
+    """The files to read, sorted by name, and the class of each by its folder."""
     path = options.path.expanduser()
+    labels = False if options.label_column else options.labels
     try:
         if path.is_file() and path.suffix.lower() != ".zip":
-            return [file_entry(path)], False, problems
+            return FileSet.of(options.path, single(path, max_bytes=1 << 62), part=options.part, labels=labels)
     except OSError as error:
         raise DataError(
             f"data path '{path}': it is {why_unreadable(error)}; give a text file, a folder or a .zip archive"
         ) from error
     tree = scan(path, what="text files", max_bytes=1 << 62)
-    for problem in tree.problems:
-        problems.add(problem.path, problem.reason)
     wanted = options.files or tuple(
         f"*{suffix}" for suffix in PLAIN + (TABLES if options.column or options.label_column else ())
     )
-
-    def chosen(name: str) -> bool:
-        path = name if options.files else name.lower()
-        return any(fnmatchcase(path if "/" in glob else path.rpartition("/")[2], glob) for glob in wanted)
-
-    entries = [entry for entry in tree.entries if chosen(entry.name)]
-    if not entries:
-        first = f"; first problem: {tree.problems[0].path} is {tree.problems[0].reason}" if tree.problems else ""
+    chosen = [e for e in tree.entries if matches(e.name if options.files else e.name.lower(), wanted)]
+    if not chosen:
+        first = f"; first problem: {tree.problems[0].path}: {tree.problems[0].reason}" if tree.problems else ""
         there = f"{len(tree):,} other files, such as {tree.entries[0].name}" if tree.entries else f"no file{first}"
         raise DataError(
             f"data set '{options.path}': no text file was found ({there}); looked for: {' '.join(wanted)} (option files; "
             "files with columns are looked for where column is given)"
         )
-    return entries, tree.is_archive, problems
+    return FileSet.of(options.path, tree, chosen, part=options.part, labels=labels)
 
 
-def _sorted(
-    entries: Sequence[Entry], options: Options, problems: Problems, *, archive: bool
-) -> tuple[Sequence[Entry], dict[str, str] | None, tuple[str, ...]]:
-    """The files that are used, the class of each by its folder, or None where folders are no classes, and notes."""
-    by_folder = False if options.label_column else options.labels
-    layout = lay_out(
-        [entry.name for entry in entries], source=options.path, archive=archive, part=options.part, labels=by_folder
-    )
-    for skipped in layout.skipped:
-        problems.add(skipped.path, skipped.reason)
+def _labelled(files: FileSet, options: Options) -> bool:
+    """Whether the folders are classes."""
+    labels = False if options.label_column else options.labels
     todo = "sort the files into folders, give label_column, or set labels to auto or false"
-    _, numbers = number_classes(layout.words, labels=by_folder, source=options.path, todo=todo)
-    used = [entries[number] for number in layout.taken]
-    folders = None
-    if numbers is not None:
-        folders = {entry.name: str(word) for entry, word in zip(used, layout.words, strict=True)}
-    return used, folders, layout.notes
+    return number_classes(files.words, labels=labels, source=options.path, todo=todo)[1] is not None
 
 
 def _texts(
     entries: Sequence[Entry], options: Options, problems: Problems, progress: ProgressReport, words: str
-) -> Iterator[tuple[Entry, Texts]]:
+) -> Iterator[tuple[int, Texts]]:
+    """Texts, some at a time, with the number of the file that they are from."""
     total = sum(entry.size for entry in entries)
     before = 0
-    for entry in entries:
+    for number, entry in enumerate(entries):
         for texts in read(entry, options.reader, problems):
-            yield entry, texts
+            yield number, texts
             progress(words, min(before + texts.done, total), total)
         before += entry.size
         progress(words, before, total)

@@ -23,7 +23,7 @@ def read(entry: Entry, reader: Reader, problems: Problems) -> Iterator[Texts]:
                 count += len(texts.texts)
                 yield texts
     except DataError as error:
-        problems.add(entry.name, str(error))
+        problems.add(entry.name, error)
     if not count and problems.count == before:
         problems.add(entry.name, "without any text" if entry.size else "empty")
 
@@ -71,7 +71,7 @@ def _json_lines(file: Input, reader: Reader) -> Iterator[Texts]:
             try:
                 text, label = _from_json(written, reader)
             except DataError as error:
-                file.problems.add(file.name, str(error), line)
+                file.problems.add(file.name, error, line)
                 continue
             texts.append(text)
             labels.append(label)

@@ -63,7 +63,7 @@ def read_rows(file: Input, reader: Reader, *, tabs: bool) -> Iterator[Texts]:
         except _RowError as error:
             if error.width:
                 lines.go_back()
-            file.problems.add(file.name, str(error), lines.first)
+            file.problems.add(file.name, error, lines.first)
             continue
         texts.append(text)
         labels.append(label)

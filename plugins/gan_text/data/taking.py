@@ -16,6 +16,7 @@ from gan_text.data.inputs import Problems
 from gan_text.data.source import COMPACT, TokenSource
 from gan_text.data.tokenizers import Vocabulary
 from gan_text.spec import Kind, TextSpec
+from gancore.data.reading import nothing_usable
 from gancore.data.report import ScanReport
 from gancore.errors import DataError, UsageError
 
@@ -123,7 +124,7 @@ class Taken:
             UsageError: labels cannot be.
         """
         if not self.texts:
-            raise DataError(self._nothing(problems))
+            raise self._nothing(problems)
         if self.options.tokens in ("characters", "words") and self.size == 2:
             raise DataError(
                 f"data set '{self.options.source}': none of its {self.options.tokens} is there min_count={self.options.min_count} "
@@ -199,18 +200,16 @@ class Taken:
         if copies:
             yield f"{_texts_of(copies)} equal to an earlier one" + (" left out" if options.drop_copies else "")
 
-    def _nothing(self, problems: Problems) -> str:
+    def _nothing(self, problems: Problems) -> DataError:
         options = self.options
+        otherwise = "all of it is blank"
         if self.long + self.short:
-            why = (
+            otherwise = (
                 f"of {_texts_of(self.found)}, {self.long:,} have more than {options.limit:,} tokens (set length higher, or "
                 f"long=cut or split) and {self.short:,} fewer than {options.min_tokens:,} (min_tokens)"
             )
-        elif problems.listed:
-            why = f"first problem: {problems.listed[0].path}: {problems.listed[0].reason}"
-        else:
-            why = "all of it is blank"
-        return f"data set '{options.source}': no text can be used; {why}. Supported: {SUPPORTED}"
+        skipped = [] if self.long + self.short else problems.listed
+        return nothing_usable(options.source, "text", SUPPORTED, skipped, otherwise=otherwise)
 
 
 def _pieces(counts: np.ndarray, limit: int, long: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -130,7 +130,7 @@ def test_binary_files_are_used_or_refused_in_words_and_never_crash(file, name, u
 @pytest.mark.parametrize("content", [b"", b"\n\n", b" \t\r\n", b"\xef\xbb\xbf", b"\0"])
 @pytest.mark.parametrize("name", ["t.txt", "t.csv", "t.jsonl", "t.md"])
 def test_file_without_text_is_refused_by_name(file, content, name):
-    with pytest.raises(DataError, match=rf"{name}.*no text can be used"):
+    with pytest.raises(DataError, match=rf"{name}.*no text could be read"):
         open_(file(content, name))
 
 
