@@ -36,7 +36,7 @@ def split(source: DataSource, share: float) -> Split:
         return Split(torch.arange(count), torch.arange(0))
     groups, which = torch.unique(groups_of(source), return_inverse=True)
     if len(groups) < 2:
-        what = "1 sample" if count == 1 else f"{count:,} samples that belong together (one tune, one speaker)"
+        what = "1 sample" if count == 1 else f"{count:,} samples that belong together (parts or copies of one item)"
         raise DataError(
             f"{source.report.source}: held_out={share:g} cannot be kept from training, for the data are {what}; "
             "take more data, or held_out=0"

@@ -16,6 +16,7 @@ from typing import Any
 
 from gancore.components import ProgressReport
 from gancore.data.encodings import foreign_encoding, how_to_convert, likely_encoding, name_of
+from gancore.data.files import expect_file
 from gancore.data.report import Skipped
 from gancore.errors import DataError, UsageError
 
@@ -102,10 +103,7 @@ def read_cells(path: Path, delimiter: str | None, progress: ProgressReport) -> C
 
 
 def _text(path: Path, head: str) -> str:
-    place = path.expanduser()
-    if not place.is_file():
-        what = "this is a folder, not a file" if place.is_dir() else "there is no such file"
-        raise UsageError(f"{head}: {what}; a CSV file was looked for")
+    place = expect_file(path, "a CSV file")
     try:
         raw = place.read_bytes()
         if raw[:2] == b"\x1f\x8b":

@@ -17,6 +17,7 @@ from gan_image.data.npz import PICKLED, check_array
 from gan_image.data.pixels import Layout, PixelSource, open_mapped
 from gan_image.spec import ImageSpec
 from gancore.components import ProgressReport
+from gancore.data.files import expect_file
 from gancore.data.report import ScanReport, Skipped
 from gancore.errors import DataError, UsageError
 from gancore.options import Options as BaseOptions
@@ -59,10 +60,7 @@ def open_array(options: Options, progress: ProgressReport) -> PixelSource:
     Classes are the distinct label values in rising order, named by their value. Raises UsageError where another option
     would help, DataError where the file itself would have to change.
     """
-    path = options.path.expanduser()
-    if not path.is_file():
-        what = "this is a folder, not a file" if path.is_dir() else "there is no such file"
-        raise UsageError(f"data path '{options.path}': {what}; a .npz or .npy file with images was looked for")
+    path = expect_file(options.path, "a .npz or .npy file with images")
     progress("reading images", 0, 0)
     pixels, raw_labels, mapped = _read(path, options)
     layout = _layout(pixels, options)

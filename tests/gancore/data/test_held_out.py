@@ -88,7 +88,10 @@ def test_nothing_is_held_out_unless_asked_for():
     assert len(split(source, 0.0).held_out) == 0
 
 
-@pytest.mark.parametrize(("count", "groups", "words"), [(1, None, "1 sample"), (3, [7, 7, 7], "3 samples that belong")])
+@pytest.mark.parametrize(
+    ("count", "groups", "words"),
+    [(1, None, "1 sample"), (3, [7, 7, 7], r"3 samples that belong together \(parts or copies of one item\)")],
+)
 def test_data_of_one_group_cannot_be_split(count, groups, words):
     source = Numbers(count, None if groups is None else torch.tensor(groups))
     with pytest.raises(DataError, match=rf"numbers: held_out=0.1 .* {words}.*held_out=0"):
