@@ -15,8 +15,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+from torch import Tensor
+
 from gancore.components import ProgressReport
-from gancore.data.classes import Labels, lay_out
+from gancore.data.classes import Labels, lay_out, number_classes
 from gancore.data.files import Entry, FileTree, why_unreadable
 from gancore.data.report import ScanReport, Skipped
 from gancore.errors import DataError
@@ -212,6 +215,17 @@ class FileSet:
         return cache_key(
             [*what, str(self.path.resolve()), *((entry.name, entry.fingerprint) for entry in self.entries)]
         )
+
+    def labels(self, numbers: Iterable[int], wanted: Labels, todo: str) -> tuple[Tensor | None, tuple[str, ...]]:
+        """Class indices `[samples]` int64 and the classes, of samples that were made of the files `numbers`; None and none where there
+        are no two classes, or some file has none.
+
+        Raises:
+            UsageError: so it is, with labels=true; `todo` says what to do then.
+        """
+        words = [self.words[number] for number in numbers]
+        classes, found = number_classes(words, labels=wanted, source=self.source, todo=todo)
+        return None if found is None else torch.tensor(found), classes
 
     def skipped(self, skips: Iterable[Skipped]) -> tuple[Skipped, ...]:
         """`unread` and what was left out while reading, by name."""

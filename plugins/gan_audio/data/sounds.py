@@ -16,7 +16,6 @@ import numpy as np
 import soundfile
 import torch
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from gan_audio.data.blocks import NEEDS_FFMPEG
 from gan_audio.data.cache import VERSION, Reading, Recorder
@@ -28,7 +27,7 @@ from gan_audio.data.resampling import Floats
 from gan_audio.data.source import FULL_SCALE, Clips, ClipSource, Longs, Place, Shorts, open_samples
 from gancore.components import ProgressReport
 from gancore.data.cache import CacheItem
-from gancore.data.classes import Part, number_classes
+from gancore.data.classes import Part
 from gancore.data.files import MAX_ENTRY_BYTES, FileTree, Glob, scan
 from gancore.data.reading import FileSet, Skips, nothing_usable, read_all
 from gancore.data.report import Skipped
@@ -159,7 +158,11 @@ def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
     if not len(clips):
         raise files.nothing("sound", SUPPORTED, skipped, kind="sound file")
 
-    labels, classes = _labels([files.words[reading.used[number]] for number in recording.tolist()], options)
+    todo = (
+        "sort the recordings into folders named by their classes, give a pattern with {label}, or set labels to auto or"
+        " false"
+    )
+    labels, classes = files.labels([reading.used[number] for number in recording.tolist()], options.labels, todo)
     notes = (*levels.notes(), *_alone(reading, usable, names), *_slow(reading, options))
     report = files.report(len(clips), skipped, notes)
     gains = levels.gains[recording]
@@ -299,17 +302,7 @@ def _peak(samples: Shorts) -> int:
     return max(int(samples.max()), -int(samples.min()))
 
 
-# --- labels and notes -------------------------------------------------------------------------------------------------
-
-
-def _labels(words: Sequence[str | None], options: Options) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Class indices `[n]` int64 of clips, and the classes, sorted; or None and none."""
-    todo = (
-        "sort the recordings into folders named by their classes, give a pattern with {label}, or set labels to auto or"
-        " false"
-    )
-    classes, numbers = number_classes(words, labels=options.labels, source=options.path, todo=todo)
-    return None if numbers is None else torch.tensor(numbers, dtype=torch.int64), classes
+# --- notes --------------------------------------------------------------------------------------------------------------
 
 
 def _alone(reading: Reading, usable: Longs, names: Sequence[str]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from gan_image.data.pixels import PixelSource, flip_half, open_mapped
 from gan_image.spec import ImageSpec
 from gancore.components import ProgressReport
 from gancore.data.cache import CacheItem
-from gancore.data.classes import Part, number_classes
+from gancore.data.classes import Part
 from gancore.data.files import Entry, digest, scan
 from gancore.data.reading import FileSet, Skips, UnusableError, read_all
 from gancore.data.report import ScanReport, Skipped
@@ -98,7 +98,8 @@ def open_folder(options: Options, progress: ProgressReport) -> PixelSource | Str
             pixels, mapped = (pixels, None) if again is None else (again, item.data)
 
     used = [files.entries[number] for number in reading.used]
-    labels, classes = _labels([files.words[number] for number in reading.used], options)
+    todo = "sort the pictures into folders named by their classes, or set labels to auto or false"
+    labels, classes = files.labels(reading.used, options.labels, todo)
     look = _look(reading, options)
     spec = ImageSpec(shape=look.shape, classes=classes, intensities=reading.range)
     report = files.report(len(used), reading.skipped, reading.notes, files=digest(used))
@@ -244,13 +245,3 @@ def _notes(
     if several := sum(fact.several for fact in facts):
         which = "1 picture has" if several == 1 else f"{several:,} pictures have"
         yield f"{which} several frames or pages, of which only the first is used"
-
-
-# --- labels -----------------------------------------------------------------------------------------------------------
-
-
-def _labels(words: Sequence[str | None], options: Options) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Class indices `[n]` int64 and names, or None and none, out of the class of each picture."""
-    todo = "sort the pictures into folders named by their classes, or set labels to auto or false"
-    classes, numbers = number_classes(words, labels=options.labels, source=options.path, todo=todo)
-    return None if numbers is None else torch.tensor(numbers, dtype=torch.int64), classes

@@ -20,7 +20,7 @@ from gan_music.data.tracks import DEFAULT_NAMES, DRUMS, GROUPS, Rule, assign, si
 from gan_music.roll import Ints, to_rolls
 from gan_music.spec import MusicSpec
 from gancore.components import ProgressReport
-from gancore.data.classes import Part, number_classes
+from gancore.data.classes import Part
 from gancore.data.files import Entry, scan
 from gancore.data.reading import FileSet, Skips, read_all
 from gancore.data.report import ScanReport
@@ -135,7 +135,7 @@ def open_midi(options: Options, progress: ProgressReport) -> PhraseSource:
     phrases = join([chunk.phrases for chunk in read])
     keys = np.concatenate([chunk.keys for chunk in read])[phrases.tune]
     used = [number for chunk in read for number in chunk.numbers]
-    labels, classes = _labels(options, [files.words[number] for number in used], phrases, keys)
+    labels, classes = _labels(options, files, used, phrases, keys)
     programs = np.sum([chunk.programs for chunk in read], axis=0)
     tempo = float(np.median(np.concatenate([chunk.tempos for chunk in read])))
     grid = options.grid
@@ -314,15 +314,15 @@ def _moved(keys: Ints, shift: Ints) -> Ints:
 
 
 def _labels(
-    options: Options, folders: Sequence[str | None], phrases: Phrases, keys: Ints
+    options: Options, files: FileSet, used: Sequence[int], phrases: Phrases, keys: Ints
 ) -> tuple[Tensor | None, tuple[str, ...]]:
     """Class indices `[phrases]` int64 and names, or None and none. Classes without a phrase are left out."""
     if options.labels == "none":
         return None, ()
     if options.labels == "folder":
         todo = "sort the files into folders named by their classes, or choose other labels"
-        classes, numbers = number_classes(folders, labels=True, source=options.path, todo=todo)
-        return torch.tensor(numbers)[torch.from_numpy(phrases.tune)], classes
+        labels, classes = files.labels(used, True, todo)
+        return None if labels is None else labels[torch.from_numpy(phrases.tune)], classes
     if options.labels == "mode":
         modes = np.unique(keys // 12)
         return torch.from_numpy(np.searchsorted(modes, keys // 12)), tuple(MODES[mode] for mode in modes)

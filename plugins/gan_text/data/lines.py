@@ -15,7 +15,7 @@ from gan_text.data.taking import Taken, Taking
 from gan_text.data.tokenizers import Vocabulary, make, pretrained
 from gan_text.spec import Kind
 from gancore.components import ProgressReport
-from gancore.data.classes import Part, number_classes
+from gancore.data.classes import Labels, Part
 from gancore.data.files import Entry, Glob, matches, scan, single, why_unreadable
 from gancore.data.reading import FileSet
 from gancore.errors import DataError
@@ -154,7 +154,8 @@ def open_lines(options: Options, progress: ProgressReport) -> TokenSource:
     problems = Problems()
     for one in files.unread:
         problems.add(one.path, one.reason)
-    by_folder = _labelled(files, options)
+    todo = "sort the files into folders, give label_column, or set labels to auto or false"
+    by_folder = files.labels(range(len(files.entries)), _by_folder(options), todo)[0] is not None
     vocabulary = _vocabulary(files.entries, options, progress)
     taken = Taken(options.taking, vocabulary)
     for number, texts in _texts(files.entries, options, problems, progress, "reading texts (bytes)"):
@@ -168,7 +169,7 @@ def open_lines(options: Options, progress: ProgressReport) -> TokenSource:
 def _files(options: Options) -> FileSet:
     """The files to read, sorted by name, and the class of each by its folder."""
     path = options.path.expanduser()
-    labels = False if options.label_column else options.labels
+    labels = _by_folder(options)
     try:
         if path.is_file() and path.suffix.lower() != ".zip":
             return FileSet.of(options.path, single(path, max_bytes=1 << 62), part=options.part, labels=labels)
@@ -191,11 +192,8 @@ def _files(options: Options) -> FileSet:
     return FileSet.of(options.path, tree, chosen, part=options.part, labels=labels)
 
 
-def _labelled(files: FileSet, options: Options) -> bool:
-    """Whether the folders are classes."""
-    labels = False if options.label_column else options.labels
-    todo = "sort the files into folders, give label_column, or set labels to auto or false"
-    return number_classes(files.words, labels=labels, source=options.path, todo=todo)[1] is not None
+def _by_folder(options: Options) -> Labels:
+    return False if options.label_column else options.labels
 
 
 def _texts(

@@ -5,11 +5,12 @@ import threading
 import time
 
 import pytest
+import torch
 
 from gancore.data.files import scan
 from gancore.data.reading import FileSet, Skips, UnusableError, explained, nothing_usable, read_all
 from gancore.data.report import Skipped
-from gancore.errors import DataError
+from gancore.errors import DataError, UsageError
 
 
 @pytest.fixture
@@ -195,6 +196,20 @@ def test_key_is_another_for_other_files_or_another_purpose(sorted_files):
     assert key(1, "large") != before
     (sorted_files / "cats" / "1.txt").write_text("longer than it was")
     assert key(1, "small") != before
+
+
+def test_samples_have_the_class_of_their_file(sorted_files):
+    labels, classes = FileSet.of("mine", scan(sorted_files)).labels([0, 0, 2, 1], "auto", "sort them")
+    assert classes == ("cats", "dogs")
+    assert labels.dtype is torch.int64
+    assert labels.tolist() == [0, 0, 1, 0]
+
+
+def test_samples_of_one_class_have_no_labels_and_asking_for_them_says_what_to_do(sorted_files):
+    files = FileSet.of("mine", scan(sorted_files))
+    assert files.labels([0, 1], "auto", "sort them") == (None, ())
+    with pytest.raises(UsageError, match=r"data set 'mine': labels need at least two classes.*; sort them$"):
+        files.labels([0, 1], True, "sort them")
 
 
 def test_chosen_files_alone_make_the_data_set(sorted_files):
