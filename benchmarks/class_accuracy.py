@@ -1,11 +1,11 @@
-"""How well a judge trained on real images recognises what a run generates.
+"""How well a classifier trained on real images recognises what a run generates.
 
     python benchmarks/class_accuracy.py digits RUN -n 1000
-    python benchmarks/class_accuracy.py mnist RUN -n 2000 --data mnist.npz --judge-file judge.pt
+    python benchmarks/class_accuracy.py mnist RUN -n 2000 --data mnist.npz --classifier-file classifier.pt
 
 `digits`: a support vector classifier on scikit-learn's digits. `mnist`: a small CNN on the training images of an .npz in the
-form of keras' mnist.npz. The judge's own error on held-out real images is printed beside its verdict, since a verdict is worth
-no more than its judge. Conditional runs: share of samples recognised as the class asked for. Every run: share of each class.
+form of keras' mnist.npz. The classifier's own error on held-out real images is printed beside the accuracy, which is worth
+no more than the classifier. Conditional runs: share of samples recognised as the class asked for. Every run: share of each class.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from torch.nn import functional as F
 
 import gancore
 
-Judge = Callable[[Tensor], Tensor]
+Classifier = Callable[[Tensor], Tensor]
 """uint8 images [n, 1, height, width] to classes [n]."""
 
 
-def svc_judge() -> tuple[Judge, float]:
+def svc_classifier() -> tuple[Classifier, float]:
     """A classifier of 8x8 digits and its error on a quarter of them that it has not seen."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -37,10 +37,10 @@ def svc_judge() -> tuple[Judge, float]:
     error = 1.0 - SVC(gamma=0.001).fit(train_x, train_y).score(test_x, test_y)
     final = SVC(gamma=0.001).fit(x, y)
 
-    def judge(images: Tensor) -> Tensor:
+    def classifier(images: Tensor) -> Tensor:
         return torch.from_numpy(final.predict(images.flatten(1).numpy() * (16.0 / 255.0)))
 
-    return judge, error
+    return classifier, error
 
 
 class SmallCnn(nn.Sequential):
@@ -53,7 +53,7 @@ class SmallCnn(nn.Sequential):
         )  # fmt: skip
 
 
-def cnn_judge(data: Path, file: Path | None, epochs: int = 4) -> tuple[Judge, float]:
+def cnn_classifier(data: Path, file: Path | None, epochs: int = 4) -> tuple[Classifier, float]:
     """A classifier of 28x28 digits and its error on the real test images; kept in `file`."""
     with np.load(data, allow_pickle=False) as arrays:
         x, y, tx, ty = (torch.from_numpy(arrays[k].copy()) for k in ("x_train", "y_train", "x_test", "y_test"))
@@ -79,19 +79,19 @@ def cnn_judge(data: Path, file: Path | None, epochs: int = 4) -> tuple[Judge, fl
     model.eval()
 
     @torch.no_grad()
-    def judge(images: Tensor) -> Tensor:
+    def classifier(images: Tensor) -> Tensor:
         return logits(images).argmax(1)
 
-    return judge, float((judge(tx) != ty).float().mean())
+    return classifier, float((classifier(tx) != ty).float().mean())
 
 
-def verdict(run: Path, judge: Judge, error: float, count: int, seed: int) -> dict[str, object]:
-    """What `judge` says of `count` samples of `run`."""
+def verdict(run: Path, classifier: Classifier, error: float, count: int, seed: int) -> dict[str, object]:
+    """What `classifier` says of `count` samples of `run`."""
     generator = gancore.load(run)
     samples = generator.sample(count, seed=seed)
-    found = judge(samples)
+    found = classifier(samples)
     labels = generator.labels(count)
-    result: dict[str, object] = {"run": str(run), "samples": count, "judge_error_on_real": round(error, 4)}
+    result: dict[str, object] = {"run": str(run), "samples": count, "classifier_error_on_real": round(error, 4)}
     if labels is not None:
         names = torch.tensor([int(c) for c in generator.spec.classes])
         right = found == names[labels]
@@ -106,18 +106,20 @@ def verdict(run: Path, judge: Judge, error: float, count: int, seed: int) -> dic
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("judge", choices=["digits", "mnist"])
+    parser.add_argument("classifier", choices=["digits", "mnist"])
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("-n", type=int, default=1000, help="samples per run")
     parser.add_argument("--seed", type=int, default=0, help="seed of the samples")
-    parser.add_argument("--data", type=Path, help="mnist.npz, for the judge `mnist`")
-    parser.add_argument("--judge-file", type=Path, help="where the trained judge is kept")
+    parser.add_argument("--data", type=Path, help="mnist.npz, for the classifier `mnist`")
+    parser.add_argument("--classifier-file", type=Path, help="where the trained classifier is kept")
     args = parser.parse_args()
-    if args.judge == "mnist" and args.data is None:
-        parser.error("the judge `mnist` needs --data")
-    judge, error = svc_judge() if args.judge == "digits" else cnn_judge(args.data, args.judge_file)
+    if args.classifier == "mnist" and args.data is None:
+        parser.error("the classifier `mnist` needs --data")
+    classifier, error = (
+        svc_classifier() if args.classifier == "digits" else cnn_classifier(args.data, args.classifier_file)
+    )
     for run in args.runs:
-        print(json.dumps(verdict(run, judge, error, args.n, args.seed)))
+        print(json.dumps(verdict(run, classifier, error, args.n, args.seed)))
 
 
 if __name__ == "__main__":
