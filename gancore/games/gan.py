@@ -67,7 +67,7 @@ def mixes_batch(discriminator: nn.Module) -> bool:
 class GanModel:
     """Both networks with their loss and augmentation, how they are called, and the fakes that the phases of a step share.
 
-    A game derives its own to call them in another way: `generate` says how fakes are made, `look` how the discriminator judges.
+    A game derives its own to call them in another way: `generate` says how fakes are made, `logits` how the discriminator is called.
     """
 
     def __init__(self, options: GanOptions, context: GameContext) -> None:
@@ -113,20 +113,23 @@ class GanModel:
             return fake
         return self.generate(batch, draws if self.shared else draws.within("generator"))
 
-    def look(self, x: Tensor, condition: Tensor | None) -> Heads:
+    def logits(self, x: Tensor, condition: Tensor | None) -> Heads:
+        """The discriminator's logits of relaxed samples, head by head."""
         with self.autocast(x.device):
             return heads(self.discriminator(x, condition))
 
-    def judge(self, x: Tensor, condition: Tensor | None, draws: Draws, side: str) -> Heads:
-        return self.look(self.augment(x, draws.within(side)), condition)
+    def augmented_logits(self, x: Tensor, condition: Tensor | None, draws: Draws, side: str) -> Heads:
+        """Those of samples as they are augmented in this step, on the side `real`, `fake` or `generator`."""
+        return self.logits(self.augment(x, draws.within(side)), condition)
 
-    def judge_both(self, batch: Batch, fake: Tensor, draws: Draws) -> tuple[Heads, Heads]:
+    def both_logits(self, batch: Batch, fake: Tensor, draws: Draws) -> tuple[Heads, Heads]:
+        """Those of real and of fake samples, augmented; in one call where no sample's logit depends on others."""
         if not self.joint:
-            real = self.judge(batch.x, batch.condition, draws, "real")
-            return real, self.judge(fake, batch.condition, draws, "fake")
+            real = self.augmented_logits(batch.x, batch.condition, draws, "real")
+            return real, self.augmented_logits(fake, batch.condition, draws, "fake")
         x = torch.cat([self.augment(batch.x, draws.within("real")), self.augment(fake, draws.within("fake"))])
         condition = None if batch.condition is None else torch.cat([batch.condition, batch.condition])
-        both = self.look(x, condition)
+        both = self.logits(x, condition)
         n = len(fake)
         return tuple(h[:n] for h in both), tuple(h[n:] for h in both)
 
@@ -157,7 +160,7 @@ class LossPhase(Phase):
         in_one = not self.model.loss.couples_batch or len(parts) == 1
         self._cache = None if in_one else GradientCache(parts, draws, self.logits, self._total)
 
-    def judged(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
+    def replayed_logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
         """`logits`, with the same dropout as in the pass that `prepare` made, if it made one."""
         if self._cache is not None:
             self._cache.restore_randomness(batch.x.device)
@@ -181,13 +184,13 @@ class DiscriminatorPhase(LossPhase):
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
         fake = self.model.fake_for_discriminator(batch, draws, self.generator_phase)
-        return self.model.judge_both(batch, fake, draws)
+        return self.model.both_logits(batch, fake, draws)
 
     def objective(self, real: Tensor, fake: Tensor) -> Tensor:
         return self.model.loss.discriminator(real, fake)
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        real, fake = self.judged(batch, draws)
+        real, fake = self.replayed_logits(batch, draws)
         loss = self.backward(batch, real, fake)
         r, f = real[0].detach(), fake[0].detach()
         return {
@@ -203,18 +206,18 @@ class GeneratorPhase(LossPhase):
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
         fake = self.model.fake_for_generator(batch, draws)
-        fake_logits = self.model.judge(fake, batch.condition, draws, "generator")
+        fake_logits = self.model.augmented_logits(fake, batch.condition, draws, "generator")
         if not self.model.loss.needs_real:
             return tuple(torch.zeros_like(h) for h in fake_logits), fake_logits
         with torch.no_grad():
-            real_logits = self.model.judge(batch.x, batch.condition, draws, "real")
+            real_logits = self.model.augmented_logits(batch.x, batch.condition, draws, "real")
         return real_logits, fake_logits
 
     def objective(self, real: Tensor, fake: Tensor) -> Tensor:
         return self.model.loss.generator(fake, real if self.model.loss.needs_real else None)
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        real, fake = self.judged(batch, draws)
+        real, fake = self.replayed_logits(batch, draws)
         for head in fake:
             head.retain_grad()
         loss = self.backward(batch, real, fake)
@@ -235,13 +238,13 @@ class PenaltyPhase(Phase):
         self.factor = options.weight * options.every
 
     def critic(self, condition: Tensor | None, draws: Draws) -> Critic:
-        """Samples to logits `[batch]`, heads added up, as the discriminator judges them in training."""
+        """Samples to logits `[batch]`, heads added up, as the discriminator sees them in training."""
 
-        def judge(x: Tensor) -> Tensor:
+        def critic(x: Tensor) -> Tensor:
             logits = heads(self.model.discriminator(self.model.augment(x, draws.within("penalty")), condition))
             return torch.stack(logits).sum(0)
 
-        return judge
+        return critic
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         fake = self.model.fake_for_discriminator(batch, draws, None)
@@ -283,12 +286,14 @@ class GanGame:
     def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
         """`discriminator/main`, one phase per penalty, `generator/main`."""
         model = self.build_model()
-        judge, maker = players["discriminator"], players["generator"]
-        main = self.discriminator_phase_class("discriminator/main", judge, model)
-        generator = self.generator_phase_class("generator/main", maker, model, every=self.options.generator_every)
+        discriminator, every = players["discriminator"], self.options.generator_every
+        main = self.discriminator_phase_class("discriminator/main", discriminator, model)
+        generator = self.generator_phase_class("generator/main", players["generator"], model, every=every)
         main.generator_phase = generator
         penalties = []
         for name, (regulariser, options) in self.context.penalties.items():
             assert isinstance(options, PenaltyOptions)
-            penalties.append(self.penalty_phase_class(name.rpartition(":")[2], judge, model, regulariser, options))
+            penalties.append(
+                self.penalty_phase_class(name.rpartition(":")[2], discriminator, model, regulariser, options)
+            )
         return [main, *penalties, generator]

@@ -6,7 +6,7 @@ from typing import Any
 
 from gancore.components import Preset
 
-JUDGE: dict[str, Any] = {"representations": 1, "embedding": 64, "dropout": 0.4}
+DISCRIMINATOR: dict[str, Any] = {"representations": 1, "embedding": 64, "dropout": 0.4}
 """The discriminator that learnt most on 10,000 captions before it knew them by heart."""
 
 
@@ -44,7 +44,7 @@ PRESETS = [
                 "width": 256,
                 "tied": False,
                 "dropout": 0.0,
-                "cnn": JUDGE,
+                "cnn": DISCRIMINATOR,
             },
             "batch_size": 64,
             "steps": 4500,
@@ -84,7 +84,7 @@ PRESETS = [
                 "locked": True,
                 "recurrent_dropout": 0.4,
                 "token_dropout": 0.1,
-                "cnn": JUDGE,
+                "cnn": DISCRIMINATOR,
                 "sampling": {"temperature": 0.918},
             },
             "batch_size": 64,
@@ -101,7 +101,7 @@ PRESETS = [
             **adversarial(0.05),
             "game": {"name": "sequence", "mle": {"steps": 4000, "lr": 2e-3, "beside": 0.3}, "warmup": 150},
             "data": {"name": "lines", "tokens": "characters"},
-            "architecture": {"name": "relational-memory", "cnn": JUDGE},
+            "architecture": {"name": "relational-memory", "cnn": DISCRIMINATOR},
             "batch_size": 64,
             "steps": 4600,
             "samples": 32,

@@ -76,11 +76,11 @@ class VocoderModel(GanModel):
 
     def activations(self, x: Tensor, condition: Tensor | None) -> Activations:
         """What the discriminator's layers make of relaxed samples."""
-        look: Callable[[Tensor, Tensor | None], Activations] = self.discriminator.activations  # type: ignore[assignment]
+        layers: Callable[[Tensor, Tensor | None], Activations] = self.discriminator.activations  # type: ignore[assignment]
         with self.autocast(x.device):
-            return look(x, condition)
+            return layers(x, condition)
 
-    def look(self, x: Tensor, condition: Tensor | None) -> Heads:
+    def logits(self, x: Tensor, condition: Tensor | None) -> Heads:
         """Logits `[batch, places]` of each head."""
         return places(self.activations(x, condition))
 
@@ -151,10 +151,10 @@ class Vocoder(GanGame):
                 "game 'vocoder' trains a generator that is given mel spectrograms, and is given none of these data; say "
                 "data.representation=waveform data.given=mel, or choose another game"
             )
-        judge = self.networks.get("discriminator")
-        if judge is not None and not callable(getattr(judge, "activations", None)):
+        discriminator = self.networks.get("discriminator")
+        if discriminator is not None and not callable(getattr(discriminator, "activations", None)):
             raise UsageError(
                 "game 'vocoder' compares what the discriminator's layers make of real and made clips, and this "
-                f"{type(judge).__name__} has no method activations(x, condition) that shows them; take architecture=hifigan, "
+                f"{type(discriminator).__name__} has no method activations(x, condition) that shows them; take architecture=hifigan, "
                 "or another game"
             )

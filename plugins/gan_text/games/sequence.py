@@ -243,17 +243,17 @@ class SequencePenalty(PenaltyPhase):
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         if self.model.options.penalties_on == "samples":
             return super().run(batch, draws)
-        model, judge = self.model, self.model.discriminator
+        model, discriminator = self.model, self.model.discriminator
         fake = model.fake_for_discriminator(batch, draws, None)
 
         def embedded(x: Tensor) -> Tensor:
             x = model.augment(x, draws.within("penalty"))
             with torch.no_grad():
-                return torch.cat([judge.embed(x), judge.mask(x)[..., None]], dim=2)  # type: ignore[operator]
+                return torch.cat([discriminator.embed(x), discriminator.mask(x)[..., None]], dim=2)  # type: ignore[operator]
 
         def critic(e: Tensor) -> Tensor:
             mask = (e[..., -1].detach() > 0.5).float()  # whatever the regulariser has added to it
-            logits = heads(judge.judge(e[..., :-1], batch.condition, mask))  # type: ignore[operator]
+            logits = heads(discriminator.logits(e[..., :-1], batch.condition, mask))  # type: ignore[operator]
             return torch.stack(logits).sum(0)
 
         term = self.regulariser.penalty(critic, embedded(batch.x), embedded(fake), draws.within(self.name))
@@ -292,7 +292,7 @@ class SequenceGame(GanGame):
 
     def __init__(self, options: Options, context: GameContext) -> None:
         super().__init__(options, context)
-        generator, judge = self.networks.get("generator"), self.networks.get("discriminator")
+        generator, discriminator = self.networks.get("generator"), self.networks.get("discriminator")
         if options.mle.steps and context.train is not None and context.held_out is None:
             for name, value, off in (
                 ("calibrate", options.mle.calibrate, "false"),
@@ -332,8 +332,8 @@ class SequenceGame(GanGame):
                     f"mle {t:g}": OtherGenerator(network="mle", sampling={"temperature": t, **plain})
                     for t in TEMPERATURES
                 }
-        if judge is not None and context.penalties and options.penalties_on == "embeddings":
-            _check(judge, ("embed", "judge", "mask"), "discriminator")
+        if discriminator is not None and context.penalties and options.penalties_on == "embeddings":
+            _check(discriminator, ("embed", "logits", "mask"), "discriminator")
         self.progress = Progress(options.mle, best, average, context.held_out)
         self.networks["progress"] = self.progress
 
@@ -345,9 +345,9 @@ class SequenceGame(GanGame):
         options = self.options
         assert isinstance(options, Options)
         self.progress.recall()
-        *judged, generator = super().phases(players)
+        *adversarial, generator = super().phases(players)
         assert isinstance(generator, SequenceGenerator)
-        maker, model = players["generator"], generator.model
+        player, model = players["generator"], generator.model
         noising = None
         if options.mle.noising:
             if self.context.train is None or not isinstance(self.context.spec, TextSpec):
@@ -355,9 +355,9 @@ class SequenceGame(GanGame):
                     "game.mle.noising counts the texts that are trained on, and there are none; say game.mle.noising=0"
                 )
             noising = Noising(self.context.train, self.context.spec, options.mle.noising)
-        first = [MlePhase(maker, model, options.mle, noising=noising)] if options.mle.steps else []
-        beside = [MlePhase(maker, model, options.mle, beside=generator, noising=noising)] if options.mle.beside else []
-        return [*first, *judged, generator, *beside]
+        first = [MlePhase(player, model, options.mle, noising=noising)] if options.mle.steps else []
+        beside = [MlePhase(player, model, options.mle, beside=generator, noising=noising)] if options.mle.beside else []
+        return [*first, *adversarial, generator, *beside]
 
 
 def _check(network: nn.Module, needed: tuple[str, ...], name: str) -> None:

@@ -30,7 +30,9 @@ class TextArchitectureOptions(ArchitectureOptions):
         " or what the discriminator sees of it, with one (soft).",
     )
     sampling: Sampling = Field(Sampling(), description="How final texts are drawn.")
-    discriminator: Literal["cnn", "transformer"] = Field("cnn", description="Which network judges texts.")
+    discriminator: Literal["cnn", "transformer"] = Field(
+        "cnn", description="Which network tells generated texts from real ones."
+    )
     cnn: CnnOptions = Field(CnnOptions(), description="Options of the discriminator cnn.")
     transformer: TransformerOptions = Field(
         TransformerOptions(), description="Options of the discriminator transformer."

@@ -63,7 +63,7 @@ def _times(rows: Tensor, matrix: Tensor) -> Tensor:
 
 
 class TextDiscriminator(nn.Module):
-    """What discriminators of texts have in common: `forward(x, c) = judge(embed(x), c, mask(x))`.
+    """What discriminators of texts have in common: `forward(x, c) = logits(embed(x), c, mask(x))`.
 
     Subclasses give `read(embedded, condition, mask) -> [batch, features]`, in which places outside of the mask must make no
     difference, and `head(features, condition)`: logits.
@@ -104,7 +104,7 @@ class TextDiscriminator(nn.Module):
         """Features `[batch, features]` of embedded texts `[batch, length, dim]`; `mask` is `[batch, length]`."""
         raise NotImplementedError
 
-    def judge(self, embedded: Tensor, condition: Tensor | None, mask: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def logits(self, embedded: Tensor, condition: Tensor | None, mask: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Logits `[batch]`, or one such tensor a head, of embedded texts `[batch, length, dim]`."""
         logits: Tensor | tuple[Tensor, ...] = self.head(self.read(embedded, condition, mask), condition)
         return logits
@@ -114,7 +114,7 @@ class TextDiscriminator(nn.Module):
         return self.read(*self._seen(x, condition))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
-        return self.judge(*self._seen(x, condition))
+        return self.logits(*self._seen(x, condition))
 
     def _seen(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:
         x = x[:, : self._longest(x.detach())]

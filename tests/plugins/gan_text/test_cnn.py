@@ -61,7 +61,7 @@ def test_representations_are_judged_by_the_same_weights():
 def test_a_call_is_embedding_mask_and_judgement():
     judge, y = judge_of(CLASSES), classes_for(CLASSES, 6)
     for x in (soft_texts(6, CLASSES), CLASSES.relax(texts(7, 0, 1, 5, 3, 2, spec=CLASSES))):
-        torch.testing.assert_close(judge(x, y), judge.judge(judge.embed(x), y, judge.mask(x)))
+        torch.testing.assert_close(judge(x, y), judge.logits(judge.embed(x), y, judge.mask(x)))
         assert judge.embed(x).shape == (6, CLASSES.length, 6)
 
 
@@ -159,7 +159,7 @@ def test_a_gradient_penalty_on_embedded_texts_is_right():
     def penalty() -> Tensor:
         embedded = judge.embed(x).detach().requires_grad_()
         (g,) = torch.autograd.grad(
-            judge.judge(embedded, None, judge.mask(x).double()).sum(), embedded, create_graph=True
+            judge.logits(embedded, None, judge.mask(x).double()).sum(), embedded, create_graph=True
         )
         return g.square().sum()
 

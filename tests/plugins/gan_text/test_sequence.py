@@ -302,7 +302,7 @@ def test_a_penalty_on_embeddings_differentiates_by_them():
     x = batch_of().x
     judge = table.discriminator
     e = judge.embed(x).detach().requires_grad_()
-    (slope,) = torch.autograd.grad(judge.judge(e, None, judge.mask(x)).sum(), e, create_graph=True)
+    (slope,) = torch.autograd.grad(judge.logits(e, None, judge.mask(x)).sum(), e, create_graph=True)
     term = slope.square().sum((1, 2)).mean() / 2
     assert scalars["discriminator/r1"] == pytest.approx(float(term.detach()), rel=1e-4)
     named = dict(judge.named_parameters())

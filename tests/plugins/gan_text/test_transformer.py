@@ -55,7 +55,7 @@ def test_order_of_tokens_matters_and_both_directions_are_read(pooling: str) -> N
 def test_forward_is_judge_of_embed_and_mask() -> None:
     discriminator = judge(classes=("x", "y"))
     x, condition = texts(("x", "y")), torch.tensor([0, 1, 1, 0])
-    parts = discriminator.judge(discriminator.embed(x), condition, discriminator.mask(x))
+    parts = discriminator.logits(discriminator.embed(x), condition, discriminator.mask(x))
     torch.testing.assert_close(discriminator(x, condition), parts)
     features = discriminator.features(x, condition)
     assert features.shape == (4, 16)
@@ -91,7 +91,7 @@ def test_second_derivatives_are_right() -> None:
     discriminator = build_discriminator(TransformerOptions(width=8, heads=2, layers=1, dropout=0.0), spec).double()
     x = torch.softmax(torch.randn(1, 3, spec.vocabulary, dtype=torch.float64), dim=2)
     embedded, mask = discriminator.embed(x).detach().requires_grad_(), torch.ones(1, 3, dtype=torch.float64)
-    assert torch.autograd.gradgradcheck(lambda e: discriminator.judge(e, None, mask), (embedded,))
+    assert torch.autograd.gradgradcheck(lambda e: discriminator.logits(e, None, mask), (embedded,))
 
 
 def test_class_changes_the_logit() -> None:
