@@ -14,7 +14,7 @@ import gancore
 import gancore.run
 from gancore import checkpoint
 from gancore.api import resume, train
-from gancore.engine import session
+from gancore.engine import parts, session
 from gancore.errors import ConfigError, NonFiniteError, PluginError, UsageError
 
 
@@ -147,7 +147,7 @@ def test_a_writer_that_cannot_be_made_is_told_before_there_is_a_folder(tmp_path,
     def no_font(*arguments):
         raise UsageError("no such sound font")
 
-    monkeypatch.setattr("gancore.engine.session.check_writers", no_font)
+    monkeypatch.setattr("gancore.engine.parts.check_writers", no_font)
     with pytest.raises(UsageError, match="no such sound font"):
         run(tmp_path / "run", 4)
     assert not (tmp_path / "run").exists()
@@ -280,13 +280,13 @@ def test_giving_up_before_the_first_checkpoint_says_so(tmp_path):
 @pytest.fixture
 def no_denominator(monkeypatch):
     """Optimizers as they are where `eps` is too small for float32: a parameter without a gradient becomes NaN."""
-    build = session.build_optimizer
-    monkeypatch.setattr(session, "build_optimizer", lambda o, ps: build(o.model_copy(update={"eps": 1e-50}), ps))
+    build = parts.build_optimizer
+    monkeypatch.setattr(parts, "build_optimizer", lambda o, ps: build(o.model_copy(update={"eps": 1e-50}), ps))
 
 
 def test_an_update_that_is_not_finite_ends_the_run_before_anything_bad_is_kept(tmp_path, no_denominator, monkeypatch):
     averaged = []
-    monkeypatch.setattr(session.MovingAverage, "update", lambda self, *_: averaged.append(1))
+    monkeypatch.setattr(parts.MovingAverage, "update", lambda self, *_: averaged.append(1))
     monkeypatch.setattr(toys, "ToyGenerator", Idle)
     heard = Listener()
     with pytest.raises(NonFiniteError) as caught:
@@ -320,7 +320,7 @@ def test_what_is_not_finite_is_not_saved(tmp_path, monkeypatch, place):
             tensor = {
                 "ema": lambda: next(average.parameters()),
                 "buffer": lambda: next(average.buffers()),
-                "optimizer": lambda: running.players["generator"].optimizer.state_dict()["state"][0]["exp_avg"],
+                "optimizer": lambda: running.state.players["generator"].optimizer.state_dict()["state"][0]["exp_avg"],
             }[place]()
             tensor.view(-1)[0] = torch.nan
         return save(running)

@@ -1,0 +1,97 @@
+"""What a training is made of, built from its settings: data, networks, players, and the state that changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import torch
+
+from gancore import distributed
+from gancore.components import DataSource, GameRule, ProgressReport
+from gancore.configuration.run_config import RunConfig
+from gancore.configuration.settings import Settings
+from gancore.data.fingerprint import Fingerprint, fingerprint
+from gancore.data.held_out import both_parts
+from gancore.data.loader import Loader
+from gancore.data.report import silent
+from gancore.data.spec import SampleSpec
+from gancore.devices import pick_memory_format
+from gancore.engine.build import build_game, check_writers
+from gancore.engine.ema import MovingAverage
+from gancore.engine.health import HealthMonitor
+from gancore.engine.loop import TrainState
+from gancore.engine.optimizers import build_optimizer
+from gancore.engine.restore import SavedData
+from gancore.finite import Oddities, oddities
+from gancore.games.player import Player
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one training on one device, the same on every rank."""
+
+    source: DataSource
+    """What is trained on, without what is held out."""
+    spec: SampleSpec
+    game: GameRule
+    state: TrainState
+    data: SavedData
+    """Tells all data from others."""
+    oddities: Mapping[str, Oddities]
+    """What of each network, and of the average, is not finite from the beginning."""
+    device: torch.device
+    memory_format: torch.memory_format
+
+
+def build_parts(settings: Settings, device: torch.device, progress: ProgressReport) -> Parts:
+    """Read the data and build everything for them; `progress` is called on rank 0 while data are read.
+
+    Raises:
+        DataError: nothing usable in the data.
+        UsageError: something that was asked for cannot be; PluginError where a component does not keep its contract.
+    """
+    config = settings.run
+    whole: DataSource = settings.data.build(progress if distributed.is_main() else silent)
+    source, held_out = both_parts(whole, config.held_out)
+    check_writers(settings, source.spec)
+    game = build_game(settings, source.spec, source, held_out)
+    memory_format = pick_memory_format(config.memory_format, source.spec)
+    for module in game.networks.values():
+        module.to(device).train()
+        if memory_format == torch.channels_last:
+            module.to(memory_format=memory_format)  # type: ignore[call-overload]
+        distributed.broadcast_module(module)
+    odd = {name: oddities(module) for name, module in game.networks.items()}
+    odd["ema"] = odd["generator"]
+    players = {
+        name: Player(name, module, build_optimizer(config.optimizers[name], module.parameters()))
+        for name, module in game.networks.items()
+        if name in config.optimizers
+    }
+    for player in players.values():
+        player.set_rivals(players)
+    ema = MovingAverage(game.networks["generator"], config.ema)
+    state = TrainState(players, ema, HealthMonitor(config.health))
+    # Rank 0 looks for all: they were given the same data.
+    seen = distributed.on_main(lambda: asdict(fingerprint(whole)))
+    data = SavedData.of(Fingerprint(**seen), config)
+    return Parts(source, source.spec, game, state, data, odd, device, memory_format)
+
+
+def loader_of(parts: Parts, config: RunConfig) -> Loader:
+    """This rank's batches, from the step that has been reached to the last."""
+    workers = config.workers
+    if workers < 0:
+        workers = 0 if parts.source.in_memory else min(4, os.cpu_count() or 1)
+    return Loader(
+        parts.source,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        workers=workers,
+        rank=distributed.rank(),
+        world=distributed.world_size(),
+        start=parts.state.step,
+        stop=config.steps,
+    )
