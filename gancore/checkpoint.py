@@ -7,30 +7,24 @@ A checkpoint is a folder `step-00000123/` of safetensors files, optimizer states
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
-import inspect
 import json
 import math
-import operator
 import os
 import re
 import shutil
 import stat
-import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from gancore.disk import write_error
+from gancore import optimizer_file
+from gancore.disk import in_one_line, write_error
 from gancore.errors import ChangedError, CheckpointError, GanError, MisfitError
-from gancore.finite import not_finite_in
 from gancore.storage import new_file_mode, sync
 
 MANIFEST = "manifest.json"
@@ -41,7 +35,6 @@ FORMAT = 1
 MOST_JSON = 64 * 1024 * 1024
 """Bytes of a manifest or a state, at most; they have some thousands."""
 _NAME = re.compile(r"step-([0-9]{8,})")
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -73,7 +66,9 @@ class Checkpoint:
         try:
             return load_file(file)
         except Exception as error:  # damaged bytes make the reader raise anything
-            raise CheckpointError(f"checkpoint '{self.path}': {file.name} cannot be read ({_line(error)})") from error
+            raise CheckpointError(
+                f"checkpoint '{self.path}': {file.name} cannot be read ({in_one_line(error)})"
+            ) from error
 
     def optimizer(self, name: str) -> dict[str, Any]:
         """The optimizer state of player `name`, all its numbers finite.
@@ -81,53 +76,9 @@ class Checkpoint:
         Raises:
             CheckpointError: the file holds anything but tensors and plain values, or not as many as it says.
         """
-        file = self.path / f"{name}{OPTIMIZER}"
-        try:
-            # What is packed could unfold to any size, and we pack nothing.
-            with zipfile.ZipFile(file) as archive:
-                if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                    raise ValueError("it is compressed")
-            with warnings.catch_warnings():  # torch 2.14 remarks on sparse tensors, which are refused below
-                warnings.simplefilter("ignore")
-                state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-            tensors = list(_tensors_in(state))
-            if any(t.layout is not torch.strided for t in tensors):
-                raise ValueError("it holds sparse tensors")
-            # Tensors may also claim to be larger than the numbers that they have, repeating these.
-            sizes = [t.numel() * t.element_size() for t in tensors]
-            own = [t.untyped_storage().nbytes() for t in tensors]
-            if any(map(operator.gt, sizes, own)) or sum(sizes) > file.stat().st_size:
-                raise ValueError("its tensors claim more numbers than it holds")
-        except Exception as error:
-            raise CheckpointError(
-                f"checkpoint '{self.path}': {file.name} was refused; it must hold tensors and plain values only ({_line(error)})"
-            ) from error
-        if not isinstance(state, dict):
-            raise CheckpointError(f"checkpoint '{self.path}': {file.name} holds a {type(state).__name__}, not a state")
-        if bad := next(not_finite_in(state), ""):
-            raise CheckpointError(f"checkpoint '{self.path}': {file.name} has numbers that are not finite, in {bad}")
-        return state
+        return optimizer_file.read(self.path / f"{name}{OPTIMIZER}")
 
 
-def _or_nothing(write: Callable[P, Path]) -> Callable[P, Path]:
-    """Have `write(folder, step, ...)` leave nothing unfinished behind when it fails: that would keep a full disk full."""
-
-    @functools.wraps(write)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Path:
-        try:
-            return write(*args, **kwargs)
-        except (Exception, KeyboardInterrupt) as error:
-            bound = inspect.signature(write).bind(*args, **kwargs).arguments
-            clean(bound["folder"])
-            told = write_error(error, f"the checkpoint of step {bound['step']:,} in '{bound['folder']}'")
-            if told is None:
-                raise
-            raise told from error
-
-    return wrapper
-
-
-@_or_nothing
 def save(
     folder: Path,
     step: int,
@@ -143,6 +94,24 @@ def save(
     Raises:
         WriteError: the disk is full or cannot be written; what was there before still is.
     """
+    try:
+        return _save(folder, step, modules, optimizers, state, keep)
+    except (Exception, KeyboardInterrupt) as error:
+        clean(folder)  # what is unfinished would keep a full disk full
+        told = write_error(error, f"the checkpoint of step {step:,} in '{folder}'")
+        if told is None:
+            raise
+        raise told from error
+
+
+def _save(
+    folder: Path,
+    step: int,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, Mapping[str, Any]],
+    state: Mapping[str, Any],
+    keep: int,
+) -> Path:
     final = folder / f"step-{step:08d}"
     temporary = folder / f"{final.name}.tmp"
     _delete(temporary)
@@ -154,7 +123,7 @@ def save(
         save_file(tensors, temporary / f"{name}{TENSORS}")
         (temporary / f"{name}{TENSORS}").chmod(mode)  # it makes files that nobody else can read
     for name, value in optimizers.items():
-        _torch_save(value, temporary / f"{name}{OPTIMIZER}")
+        optimizer_file.write(value, temporary / f"{name}{OPTIMIZER}")
     (temporary / STATE).write_text(json.dumps({"step": step, **state}, indent=1, allow_nan=False), encoding="utf-8")
     files = {p.name: _digest(p) for p in sorted(temporary.iterdir())}
     if _holds(final, files):
@@ -176,33 +145,6 @@ def save(
     for old in [path for number, path in _steps(folder) if number <= step][keep:]:
         _remove(old)
     return final
-
-
-class _Patient:
-    """A file whose errors wait: torch's writer of archives would tell them in words of its own, without the cause."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        try:
-            if self.error is None:
-                self.file.write(data)
-        except OSError as error:
-            self.error = error
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing: closing the file does it."""
-
-
-def _torch_save(value: object, path: Path) -> None:
-    with path.open("wb") as file:
-        patient = _Patient(file)
-        torch.save(value, patient)  # type: ignore[arg-type]
-        if patient.error is not None:
-            raise patient.error
 
 
 def verify(path: Path) -> Checkpoint:
@@ -267,7 +209,7 @@ def _read_json(path: Path, name: str, trouble: str) -> dict[str, Any]:
         value = json.loads((path / name).read_bytes().decode("utf-8"))
         _check_numbers(value)
     except (OSError, ValueError, RecursionError, MemoryError) as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else _line(error)
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else in_one_line(error)
         raise CheckpointError(f"{words} ({reason})") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{words} (it holds a {type(value).__name__}, not names with values)")
@@ -332,7 +274,9 @@ def newest_usable(folder: Path, use: Callable[[Checkpoint], T]) -> tuple[T, list
         except GanError:
             raise
         except Exception as error:  # whatever keeps one from being read, there may be another
-            trouble = CheckpointError(f"checkpoint '{path}' cannot be used ({type(error).__name__}: {_line(error)})")
+            trouble = CheckpointError(
+                f"checkpoint '{path}' cannot be used ({type(error).__name__}: {in_one_line(error)})"
+            )
             trouble.__cause__ = error
             problems.append(trouble)
     if problems and all(isinstance(problem, MisfitError) for problem in problems):
@@ -390,14 +334,6 @@ def _delete(path: Path) -> None:
             path.unlink()
 
 
-def _tensors_in(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict | list | tuple):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _tensors_in(inner)
-
-
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -415,14 +351,6 @@ def _is_file(path: Path) -> bool:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _line(error: Exception) -> str:
-    """What an exception says, in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _digest(path: Path) -> str:

@@ -69,6 +69,14 @@ def trouble(folder: Path) -> OSError | None:
     return None
 
 
+def in_one_line(error: Exception) -> str:
+    """What an exception says, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def _os_error(error: BaseException) -> OSError | None:
     """The error of the system that `error` is or came of."""
     current: BaseException | None = error

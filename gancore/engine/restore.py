@@ -26,6 +26,7 @@ from gancore.errors import ChangedError, CheckpointError, MisfitError, UsageErro
 from gancore.events import HealthAlert
 from gancore.filling import check_fits
 from gancore.finite import not_finite
+from gancore.optimizer_file import remembered
 from gancore.run import RunFolder
 
 # --- what state.json holds --------------------------------------------------------------------------------------------
@@ -87,6 +88,8 @@ class SavedState(_Saved):
     health: SavedHealth
     means: dict[str, tuple[float | Literal["nan", "inf", "-inf"], Annotated[float, Field(gt=0.0)]]]
     alerts: list[SavedAlert]
+    optimizers: dict[str, _Count]
+    """How many values each player's optimizer remembers: none before its first step, and after it has been begun anew."""
     seconds: Annotated[float, Field(ge=0.0, lt=1e15)]
     unwritten: dict[str, Any] | None = None
 
@@ -118,14 +121,14 @@ def look_through(found: Checkpoint) -> int:
     Raises:
         CheckpointError: something cannot, or is not finite.
     """
-    read_saved(found)
+    saved = read_saved(found)
     for name in found.networks:
         tensors = found.tensors(name)
         # What is kept without being trained may hold "no value yet" in words of its own, and no network is here to ask.
         if name in {*found.players, "ema"} and (bad := not_finite(tensors, {})):
             raise CheckpointError(f"checkpoint '{found.path}': {name} has numbers that are not finite, in {bad[0]}")
     for name in found.players:
-        found.optimizer(name)
+        _check_remembered(found, saved, name, found.optimizer(name))
     return found.step
 
 
@@ -233,21 +236,35 @@ def _read(found: Checkpoint, expected: Expected, folder: RunFolder) -> _Contents
         check_fits(module, tensors[name], name, found.path)
     check_fits(state.ema.module, average, "moving average", found.path)
     own = {name: (player.optimizer, expected.config.optimizers[name]) for name, player in state.players.items()}
-    read = {name: read_optimizer(found, name, optimizer, options) for name, (optimizer, options) in own.items()}
+    read = {name: read_optimizer(found, saved, name, optimizer, options) for name, (optimizer, options) in own.items()}
     return _Contents(found.step, saved, tensors, average, read, tuple(changes))
 
 
-def read_optimizer(found: Checkpoint, player: str, optimizer: Optimizer, options: OptimizerOptions) -> dict[str, Any]:
+def read_optimizer(
+    found: Checkpoint, saved: SavedState, player: str, optimizer: Optimizer, options: OptimizerOptions
+) -> dict[str, Any]:
     """What `optimizer` may load of a checkpoint.
 
     Raises:
         CheckpointError: it makes no sense; MisfitError where it is of another kind of optimizer.
     """
-    saved = found.optimizer(player)
+    state = found.optimizer(player)
     try:
-        return read_state(options, optimizer, saved, found.step, player)
+        read = read_state(options, optimizer, state, found.step, player)
     except CheckpointError as error:
         raise type(error)(f"checkpoint '{found.path}': {error}") from error
+    _check_remembered(found, saved, player, read)
+    return read
+
+
+def _check_remembered(found: Checkpoint, saved: SavedState, player: str, state: Mapping[str, Any]) -> None:
+    """CheckpointError where an optimizer's state has lost moments, with which it would silently begin anew, or gained some."""
+    now, then = remembered(state), saved.optimizers.get(player, 0)
+    if now != then:
+        raise CheckpointError(
+            f"checkpoint '{found.path}': the optimizer of the {player} remembers {now:,} values of its parameters, and had {then:,} "
+            "when it was saved"
+        )
 
 
 def check_names(found: Checkpoint, networks: Iterable[str], players: Iterable[str]) -> None:

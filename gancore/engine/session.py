@@ -25,6 +25,7 @@ from gancore.engine.sheets import SheetsOf
 from gancore.engine.stopping import StopSignals, tell_on_stderr
 from gancore.errors import NonFiniteError, ToldElsewhereError, UsageError
 from gancore.games.player import Phase
+from gancore.optimizer_file import remembered
 from gancore.plugins import Registry
 from gancore.run import RunFolder
 
@@ -245,6 +246,7 @@ class Session:
             "health": self.state.health.state(),
             "means": self.state.means.state(),
             "alerts": [asdict(alert) for alert in self.announcer.alerts],
+            "optimizers": {name: remembered(state) for name, state in optimizers.items()},
             "seconds": self.announcer.seconds,
             "unwritten": self.announcer.unwritten,
         }

@@ -83,7 +83,7 @@ def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> _Sa
     for name, options in players.items():
         # Nothing here needs them to be of the kind that the configuration names.
         with contextlib.suppress(MisfitError):
-            read_optimizer(found, name, build_optimizer(options, game.networks[name].parameters()), options)
+            read_optimizer(found, state, name, build_optimizer(options, game.networks[name].parameters()), options)
     return _Saved(found.step, state.data, spec, game, tensors)
 
 
