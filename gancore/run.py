@@ -341,14 +341,6 @@ def replace_text(path: Path, text: str) -> None:
         raise told from error
 
 
-def list_runs(root: Path) -> list[Path]:
-    """Run folders directly under `root`, oldest first."""
-    if not root.is_dir():
-        return []
-    found = [p for p in root.iterdir() if (p / "config.toml").is_file()]
-    return sorted(found, key=lambda p: (p / "config.toml").stat().st_mtime)
-
-
 def versions() -> dict[str, str | None]:
     """The versions of the packages that decide what a run computes; None for one that is not installed."""
     return {name: _version(name) for name in PACKAGES}

@@ -33,6 +33,14 @@ class RunState:
     """Whether a process trains in it now."""
 
 
+def list_runs(root: Path) -> list[Path]:
+    """Run folders directly under `root`, oldest first."""
+    if not root.is_dir():
+        return []
+    found = [p for p in root.iterdir() if (p / "config.toml").is_file()]
+    return sorted(found, key=lambda p: (p / "config.toml").stat().st_mtime)
+
+
 def state_of(path: Path) -> RunState:
     """How far the run in the folder `path` has come.
 

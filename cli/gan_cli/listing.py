@@ -71,7 +71,7 @@ def show_plugin(name: str, as_json: bool) -> None:
 
 def list_runs(root: Path, as_json: bool) -> None:
     """Runs under `root`: plugin, seed, the step that is saved, whether it is being trained, and its newest change."""
-    from gancore.run import list_runs as find
+    from gancore.runs import list_runs as find
     from gancore.runs import state_of
 
     check_path(root, "the folder")

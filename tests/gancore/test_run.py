@@ -14,7 +14,8 @@ import pytest
 from gancore.data.fingerprint import Fingerprint
 from gancore.data.report import ScanReport, Skipped
 from gancore.errors import RunFolderError
-from gancore.run import RunFolder, check_place, list_runs, replace_text
+from gancore.run import RunFolder, check_place, replace_text
+from gancore.runs import list_runs
 
 PRINT = Fingerprint(samples=2, content="c0ffee")
 
