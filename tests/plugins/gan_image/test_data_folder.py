@@ -22,18 +22,6 @@ from gancore.random import Draws
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "images"
-
-
-@pytest.fixture
-def photos(tmp_path):
-    (tmp_path / "photos").mkdir()
-    return tmp_path / "photos"
-
-
 def open_(path, progress=lambda *_: None, **options):
     return open_folder(Options(path=path, **({"size": 16} | options)), progress)
 

@@ -22,13 +22,6 @@ from gancore.random import Draws
 RAMP = np.tile(np.arange(16) / 15, (16, 1))
 
 
-@pytest.fixture(autouse=True)
-def photos(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "cache"))
-    (tmp_path / "photos").mkdir()
-    return tmp_path / "photos"
-
-
 def open_(path, **options):
     return open_folder(Options(path=path, **({"size": 16} | options)), lambda *_: None)
 

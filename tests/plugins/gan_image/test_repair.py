@@ -19,13 +19,6 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), d
 LONG = "a comment " * 200_000
 
 
-@pytest.fixture(autouse=True)
-def photos(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "cache"))
-    (tmp_path / "photos").mkdir()
-    return tmp_path / "photos"
-
-
 def open_(path):
     return open_folder(Options(path=path, size=16), lambda *_: None)
 
