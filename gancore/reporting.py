@@ -14,7 +14,7 @@ from gancore.plugins import Registry, resolve
 from gancore.report import write_report
 from gancore.run import RunFolder
 from gancore.runs import RunState, state_of
-from gancore.sampling.writing import animations, make_animations, sheets_of
+from gancore.sampling.writing import animations, sheets_of, write_animation
 from gancore.text import check_path
 
 
@@ -50,14 +50,15 @@ def animation_left(run: Path, *, registry: Registry | None = None) -> bool:
 
 
 def _animations(settings: Settings, folder: RunFolder) -> list[Path]:
-    if not animations(settings) or len(sheets_of(folder)) < 2:
+    writers, sheets = animations(settings), sheets_of(folder)
+    if not writers or len(sheets) < 2:
         return []
     try:
         found: Any = checkpoint.newest(folder.checkpoints)[0]
     except CheckpointError as error:
         raise CheckpointError(f"{error}; an animation needs a saved checkpoint") from error
     spec = resolve(settings.data.found.record.spec).model_validate(found.state["spec"])
-    return make_animations(settings, spec, folder)
+    return [path for writer in writers for path in write_animation(writer, spec, sheets, folder)]
 
 
 def _reason(state: RunState) -> str:

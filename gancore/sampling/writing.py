@@ -63,14 +63,6 @@ def sheets_of(folder: RunFolder) -> list[Path]:
     return max(by_suffix.values(), key=len, default=[])
 
 
-def make_animations(settings: Settings, spec: SampleSpec, folder: RunFolder) -> list[Path]:
-    """One file out of all sheets so far, from every writer of role `progress`; none where there is only one sheet."""
-    sheets = sheets_of(folder)
-    if len(sheets) < 2:
-        return []
-    return [path for chosen in animations(settings) for path in write_animation(chosen, spec, sheets, folder)]
-
-
 def write_animation(chosen: Chosen, spec: SampleSpec, sheets: list[Path], folder: RunFolder) -> list[Path]:
     """One file out of `sheets`, from one writer."""
     files: list[Path] = chosen.build(spec).write(sheets, folder.samples, "progress")

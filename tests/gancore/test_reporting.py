@@ -89,7 +89,7 @@ def test_animation_that_cannot_be_made_is_told_of_and_the_report_is_made(
     def fail(*arguments: object) -> None:
         raise RuntimeError("the writer of another plugin failed")
 
-    monkeypatch.setattr("gancore.reporting.make_animations", fail)
+    monkeypatch.setattr("gancore.reporting.write_animation", fail)
     with pytest.warns(UserWarning, match="no new animation was made for"):
         assert gancore.make_report(run) == (run / "report.html",)
 
