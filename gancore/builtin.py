@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gancore import hookimpl
-from gancore.components import Augmentation, Game, Loss, Penalty, PluginInfo
+from gancore.components import Game, Loss, Penalty, PluginInfo
 
 
 @hookimpl
 def gan_plugin_info() -> PluginInfo:
-    return PluginInfo(summary="Losses, penalties, augmentation and the standard game of the engine", api_version=1)
+    return PluginInfo(summary="Losses, penalties and the standard game of the engine", api_version=1)
 
 
 @hookimpl
@@ -84,16 +84,6 @@ def gan_penalties() -> Iterator[Penalty]:
         summary="Keep the critic's weights in a small box (Arjovsky et al. 2017)",
         target="gancore.losses.penalties:WeightClip",
         options="gancore.losses.penalties:WeightClipOptions",
-    )
-
-
-@hookimpl
-def gan_augmentations() -> Iterator[Augmentation]:
-    yield Augmentation(
-        name="diffaugment",
-        summary="DiffAugment: colour, translation and cutout of images (Zhao et al. 2020)",
-        target="gancore.losses.augment:DiffAugment",
-        options="gancore.losses.augment:DiffAugmentOptions",
     )
 
 

@@ -49,15 +49,21 @@ class Component:
     """Something usable by name.
 
     `options` names a pydantic model; `target` is called with the validated options first, or without them where a component
-    has no model. Where kinds below say `(options, ...)`, this is meant.
+    has no model. Where kinds below say `(options, ...)`, this is meant. What may depend on the samples is given their spec.
+
+    `spec` names the class of specs that it is made for, `"gan_text.spec:TextSpec"`: the engine refuses it for other data before
+    any are read. Without, it is offered whatever comes, and its target raises a `UsageError` for a spec that it cannot work on.
     """
 
     kind: ClassVar[str] = "component"
+    returns: ClassVar[tuple[str, ...]] = ()
+    """Attributes of what a target of this kind returns, as its Protocol below has them; `__call__` where it is called."""
 
     name: str
     summary: str
     target: str
     options: str = ""
+    spec: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +76,7 @@ class Dataset(Component):
     """
 
     kind: ClassVar[str] = "dataset"
+    returns: ClassVar[tuple[str, ...]] = ("spec", "report", "in_memory", "fetch", "__len__")
 
     spec: str
     given: str = ""
@@ -89,26 +96,29 @@ class Architecture(Component):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loss(Component):
-    """An adversarial loss on logits. Target: `(options) -> AdversarialLoss`."""
+    """An adversarial loss on logits. Target: `(options, spec) -> AdversarialLoss`."""
 
     kind: ClassVar[str] = "loss"
+    returns: ClassVar[tuple[str, ...]] = ("discriminator", "generator", "needs_real", "couples_batch")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Penalty(Component):
-    """A regulariser of the discriminator. Target: `(options) -> Regulariser`.
+    """A regulariser of the discriminator. Target: `(options, spec) -> Regulariser`.
 
     The options model derives from `gancore.options.PenaltyOptions`, which brings `weight` and `every`.
     """
 
     kind: ClassVar[str] = "penalty"
+    returns: ClassVar[tuple[str, ...]] = ("penalty", "constrain")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Augmentation(Component):
-    """A differentiable change of what the discriminator sees, real and fake alike. Target: `(options) -> Augment`."""
+    """A differentiable change of what the discriminator sees, real and fake alike. Target: `(options, spec) -> Augment`."""
 
     kind: ClassVar[str] = "augmentation"
+    returns: ClassVar[tuple[str, ...]] = ("__call__",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +129,7 @@ class Game(Component):
     """
 
     kind: ClassVar[str] = "game"
+    returns: ClassVar[tuple[str, ...]] = ("networks", "phases")
 
     players: tuple[str, ...]
 
@@ -133,6 +144,7 @@ class Metric(Component):
     """
 
     kind: ClassVar[str] = "metric"
+    returns: ClassVar[tuple[str, ...]] = ("__call__",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,6 +156,7 @@ class Writer(Component):
     """
 
     kind: ClassVar[str] = "writer"
+    returns: ClassVar[tuple[str, ...]] = ("write",)
 
     role: Literal["each", "sheet", "progress"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from gancore.components import DataSource, ProgressReport
 from gancore.configuration.layers import METRICS, nest, read_file
-from gancore.configuration.settings import Chosen, Settings, choose_metrics, configure
+from gancore.configuration.settings import Chosen, Settings, check_samples, choose_metrics, configure
 from gancore.data.fingerprint import fingerprint
 from gancore.data.held_out import split
 from gancore.data.report import silent
@@ -101,8 +102,10 @@ def evaluate(
     layers = nest(options or {})
     sampling = {k: layers.pop(k) for k in DRAWING if k in layers}
     chosen = _metrics(registry, settings.run.plugin, folder, metrics, layers)
+    check_samples(settings.data, {f"{METRICS}.{name}": metric for name, metric in chosen.items()})
     other = None if data is None else _settings_of(registry, data, layer, settings)
     generator = load(run, device=device, registry=registry, step=step, options=sampling)
+    built, failures = _built(chosen, generator.spec, settings.run.plugin, seed)
     train_source = _training_data(settings, generator.spec, folder, progress)
     parts = split(train_source, settings.run.held_out)
     shown = min(len(parts.train), _affordable(train_source))
@@ -150,7 +153,8 @@ def evaluate(
         others=others,
         others_log_likelihood={n: own for n, g in generator.others.items() if (own := _log_likelihood(g)) is not None},
     )
-    figures, pictures, failures = _measure(chosen, generator.spec, material, seed, progress)
+    figures, pictures, more = _measure(built, material, seed, progress)
+    failures = {name: (failures | more)[name] for name in chosen if name in failures | more}
     if metrics is None:  # whoever asks for one by name is told that there is none
         for name in [n for n, failure in failures.items() if failure.missing_package]:
             notes.append(f"left out: {failures.pop(name).cause}")
@@ -310,25 +314,55 @@ def _log_likelihood(generator: Generator) -> LogLikelihood | None:
     return lambda samples: generator.log_likelihood(samples.x, samples.condition)
 
 
+_Call = Callable[[Material], Any]
+
+
+@contextmanager
+def _kept(failures: dict[str, Failure], name: str, seed: int, *but: type[Exception]) -> Iterator[None]:
+    """Keep a failure of the metric `name` in `failures`, all `but` some: it takes no other down."""
+    # Metrics should draw from seeds of their own. One that does not is still the same for the same seed.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "evaluate", name))
+        try:
+            yield
+        except but:
+            raise
+        except (Exception, SystemExit) as error:
+            cause = str(error) if isinstance(error, GanError) else f"{type(error).__name__}: {error}"
+            missing = isinstance(error, MissingPackageError)
+            failures[name] = Failure(cause, traceback.format_exc(), missing_package=missing)
+
+
+def _built(
+    chosen: Mapping[str, Chosen], spec: SampleSpec, plugin: str, seed: int
+) -> tuple[dict[str, _Call], dict[str, Failure]]:
+    """Every metric, ready to be called, and why others are not.
+
+    Raises:
+        UsageError: one of another plugin refuses these samples, which is better told before any are drawn.
+    """
+    built: dict[str, _Call] = {}
+    failures: dict[str, Failure] = {}
+    for name, metric in chosen.items():
+        with _kept(failures, name, seed, *([] if metric.found.plugin == plugin else [UsageError])):
+            built[name] = metric.build(spec)
+    return built, failures
+
+
 def _measure(
-    chosen: Mapping[str, Chosen], spec: SampleSpec, material: Material, seed: int, progress: ProgressReport
+    built: Mapping[str, _Call], material: Material, seed: int, progress: ProgressReport
 ) -> tuple[dict[str, Mapping[str, Figure]], dict[str, bytes], dict[str, Failure]]:
     """Call each metric; one that fails is told and takes no other down."""
     figures: dict[str, Mapping[str, Figure]] = {}
     pictures: dict[str, bytes] = {}
     failures: dict[str, Failure] = {}
-    for number, (name, metric) in enumerate(chosen.items(), 1):
-        progress(f"computing {name}", number, len(chosen))
-        # Metrics should draw from seeds of their own. One that does not is still the same for the same seed.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(seed, "evaluate", name))
-            try:
-                answer = metric.build(spec)(material)
-            except (Exception, SystemExit) as error:
-                cause = str(error) if isinstance(error, GanError) else f"{type(error).__name__}: {error}"
-                missing = isinstance(error, MissingPackageError)
-                failures[name] = Failure(cause, traceback.format_exc(), missing_package=missing)
-                continue
+    for number, (name, metric) in enumerate(built.items(), 1):
+        progress(f"computing {name}", number, len(built))
+        answer = None
+        with _kept(failures, name, seed):
+            answer = metric(material)
+        if name in failures:
+            continue
         if wrong := faults(answer):
             failures[name] = Failure("; ".join(wrong))
         if isinstance(answer, Measured):

@@ -25,9 +25,10 @@ from gancore.components import (
 from gancore.configuration.by_device import suit
 from gancore.configuration.layers import METRICS, NONE, REST, merge, section_of
 from gancore.configuration.run_config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
-from gancore.errors import ConfigError, GanError, Mistake, UnknownNameError, UsageError, nearest
+from gancore.data.spec import SampleSpec, misfit, require
+from gancore.errors import ConfigError, GanError, Mistake, PluginError, UnknownNameError, UsageError, nearest
 from gancore.options import LARGEST, RefusedValueError
-from gancore.plugins import Found, Registry, build, options_model
+from gancore.plugins import Found, Registry, build, options_model, resolve
 from gancore.text import brief, check_path
 
 KIND_OF: dict[str, type[Component]] = {
@@ -52,8 +53,30 @@ class Chosen:
     options: BaseModel | None
 
     def build(self, *arguments: Any) -> Any:
-        """Call the component's target."""
-        return build(self.found.record, self.options, *arguments)
+        """Call the component's target.
+
+        Raises:
+            UsageError: it is made for other samples than those of the spec among `arguments`.
+            PluginError: it returned something that is no component of its kind.
+        """
+        record = self.found.record
+        for spec in (getattr(argument, "spec", argument) for argument in arguments if record.spec):
+            if isinstance(spec, SampleSpec):
+                require(spec, resolve(record.spec), f"{record.kind} '{self.found.qualified}'")
+        answer = build(record, self.options, *arguments)
+        if missing := [name for name in record.returns if not hasattr(answer, name)]:
+            what = (
+                "None; is a `return` missing?"
+                if answer is None
+                else f"a {type(answer).__name__} without {', '.join(missing)}"
+            )
+            raise PluginError(f"{record.kind} '{self.found.qualified}': its target returned {what}")
+        return answer
+
+    def misfit(self, data: Chosen) -> str:
+        """Why it cannot work on the samples of the data set `data`, without reading any; empty where it can."""
+        own, given = self.found.record.spec, data.found.record.spec
+        return misfit(resolve(own), resolve(given)) if own not in ("", given) else ""
 
     def with_unset(self, values: Mapping[str, Any]) -> Chosen:
         """The same with `values` for those of its options that are None."""
@@ -82,6 +105,11 @@ class Settings:
     removed_writers: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Sentences on what was chosen for the device."""
+
+    def components(self) -> dict[str, Chosen]:
+        """Everything that is chosen, by its path in a configuration: `loss`, `penalties.r1`."""
+        several = {f"{section}.{n}": c for section in MAPS for n, c in getattr(self, section).items()}
+        return {section: getattr(self, section) for section in SECTIONS} | several
 
     def dump(self) -> dict[str, Any]:
         """The whole configuration as nested plain values: what `config.toml` holds, and enough to run again."""
@@ -197,6 +225,26 @@ def choose_metrics(registry: Registry, plugin: str, layers: Sequence[Mapping[str
     return chosen
 
 
+def check_samples(data: Chosen, chosen: Mapping[str, Chosen]) -> None:
+    """Refuse components, by their path in a configuration, that are made for other samples than those of `data`.
+
+    Raises:
+        ConfigError: all of them at once.
+    """
+    mistakes = []
+    for path, one in chosen.items():
+        if words := one.misfit(data):
+            way = f"leave it out ({path}={NONE})" if "." in path else "choose one that is made for them"
+            mistakes.append(Mistake(path, f"{one.found.record.kind} '{one.found.qualified}' {words}; {way}"))
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def usable(registry: Registry, kind: type[Component], plugin: str, data: Chosen) -> list[str]:
+    """Names of the components of a kind that a run of `plugin` can have for `data` without naming another plugin."""
+    return [n for n, found in registry.known(kind, plugin).items() if not Chosen(n, found, None).misfit(data)]
+
+
 def _without_absent_players(
     registry: Registry, plugin: str, base: dict[str, Any], top: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -250,6 +298,7 @@ class _Validator:
         removed = tuple(n for n, v in merged.get("writers", {}).items() if v == NONE and n != REST)
         chosen = {f.name: (single | several)[f.name] for f in fields(Settings) if f.name in KIND_OF}
         settings = Settings(run=run, removed_writers=removed, **chosen)  # type: ignore[arg-type]
+        check_samples(settings.data, settings.components())
         architecture = settings.architecture
         if architecture.options is None:
             return settings

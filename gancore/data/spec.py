@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -39,6 +39,9 @@ class SampleSpec(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    called: ClassVar[str] = ""
+    """What its samples are in the words of messages, in the plural: `pictures`."""
 
     measured: ClassVar[tuple[str, ...]] = ()
     """Fields that are measured on the data themselves, by which two data sets of one kind may differ."""
@@ -124,3 +127,25 @@ class SampleSpec(BaseModel):
         """What the generator is given of relaxed samples `[batch, *shape]`: `[batch, *given_shape]`, or None."""
         del relaxed
         return None
+
+
+Kind = TypeVar("Kind", bound=SampleSpec)
+
+
+def misfit(kind: type[SampleSpec], given: type[SampleSpec]) -> str:
+    """Why nothing that is made for specs of `kind` can work on one of `given`, after the thing's name; empty where it can."""
+    if issubclass(given, kind):
+        return ""
+    wanted, found = (each.called or f"samples of {each.__name__}" for each in (kind, given))
+    return f"is for {wanted}, and these data are {found}"
+
+
+def require(spec: SampleSpec, kind: type[Kind], component: str) -> Kind:
+    """`spec` itself, for a component (`"metric 'bleu'"`) that works on specs of `kind` alone.
+
+    Raises:
+        UsageError: it is a spec of another kind.
+    """
+    if not isinstance(spec, kind):
+        raise UsageError(f"{component} {misfit(kind, type(spec))}; leave it out, or choose one that is made for them")
+    return spec

@@ -57,13 +57,13 @@ def build_game(
         for name, chosen in settings.penalties.items():
             if not isinstance(chosen.options, PenaltyOptions):
                 raise PluginError(f"penalty '{chosen.found.qualified}': its options must derive from PenaltyOptions")
-            penalties[name] = (chosen.build(), chosen.options)
+            penalties[name] = (chosen.build(spec), chosen.options)
         context = GameContext(
             networks=networks,
             spec=spec,
-            loss=settings.loss.build(),
+            loss=settings.loss.build(spec),
             penalties=penalties,
-            augment=Chain(tuple(chosen.build() for chosen in settings.augmentations.values())),
+            augment=Chain(tuple(chosen.build(spec) for chosen in settings.augmentations.values())),
             autocast=torch.bfloat16 if run.precision == "bf16" else None,
             micro_batches=run.micro_batches,
             steps=run.steps,

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from gancore.data.spec import SampleSpec
 from gancore.errors import GanError
 from gancore.options import Options
 
@@ -21,14 +22,20 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-class _Separate:
-    """Losses in which each logit stands alone."""
+class LogitLoss:
+    """Base of losses. They look at logits alone, whatever the samples are, so the spec may be left out.
+
+    As it stands, each logit counts for itself.
+    """
 
     needs_real = False
     couples_batch = False
 
+    def __init__(self, spec: SampleSpec | None = None) -> None:
+        """Keep nothing."""
 
-class NonSaturating(_Separate):
+
+class NonSaturating(LogitLoss):
     """The loss used in practice: the generator maximises log D(G(z)) (Goodfellow et al. 2014, section 3).
 
     L_D = -E[log D(x)] - E[log(1 - D(G(z)))] and L_G = -E[log D(G(z))].
@@ -42,7 +49,7 @@ class NonSaturating(_Separate):
         return F.softplus(-at_least_float32(fake)).mean()
 
 
-class Minimax(_Separate):
+class Minimax(LogitLoss):
     """The zero-sum game: the generator minimises what the discriminator maximises (Goodfellow et al. 2014, equation 1).
 
     L_D = -E[log D(x)] - E[log(1 - D(G(z)))] and L_G = E[log(1 - D(G(z)))], which is at most 0 and whose gradient
@@ -57,7 +64,7 @@ class Minimax(_Separate):
         return -F.softplus(at_least_float32(fake)).mean()
 
 
-class Hinge(_Separate):
+class Hinge(LogitLoss):
     """Margins of one on each side (Lim and Ye 2017).
 
     L_D = E[max(0, 1 - f(x))] + E[max(0, 1 + f(G(z)))] and L_G = -E[f(G(z))].
@@ -85,13 +92,13 @@ class LeastSquaresOptions(Options):
         return self
 
 
-class LeastSquares(_Separate):
+class LeastSquares(LogitLoss):
     """Squared distances from labels (LSGAN, Mao et al. 2017, equation 2).
 
     L_D = 1/2 E[(f(x) - b)^2] + 1/2 E[(f(G(z)) - a)^2] and L_G = 1/2 E[(f(G(z)) - c)^2].
     """
 
-    def __init__(self, options: LeastSquaresOptions) -> None:
+    def __init__(self, options: LeastSquaresOptions, spec: SampleSpec | None = None) -> None:
         self.options = options
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -103,7 +110,7 @@ class LeastSquares(_Separate):
         return 0.5 * (at_least_float32(fake) - self.options.c).square().mean()
 
 
-class Wasserstein(_Separate):
+class Wasserstein(LogitLoss):
     """The critic's estimate of the earth mover's distance (Arjovsky et al. 2017).
 
     L_D = E[f(G(z))] - E[f(x)] and L_G = -E[f(G(z))]. It needs a Lipschitz critic: use it with `gradient-penalty`,
@@ -118,7 +125,7 @@ class Wasserstein(_Separate):
         return -at_least_float32(fake).mean()
 
 
-class RelativisticPairing:
+class RelativisticPairing(LogitLoss):
     """Is this real sample more real than that fake one? (RpGAN, Jolicoeur-Martineau 2018; Huang et al. 2024).
 
     L_D = E[softplus(-(f(x) - f(G(z))))] and L_G = E[softplus(-(f(G(z)) - f(x)))], over pairs of one real and one fake
@@ -126,7 +133,6 @@ class RelativisticPairing:
     """
 
     needs_real = True
-    couples_batch = False
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         real, fake = _paired(real, fake)
@@ -137,7 +143,7 @@ class RelativisticPairing:
         return F.softplus(-(fake - real)).mean()
 
 
-class RelativisticAverage:
+class RelativisticAverage(LogitLoss):
     """Is this sample more real than the average of the other kind? (RaGAN, Jolicoeur-Martineau 2018).
 
     With d_x = f(x) - E[f(G(z))] and d_z = f(G(z)) - E[f(x)],

@@ -8,7 +8,7 @@ computed lazily.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,14 +16,20 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gancore.components import Critic
+from gancore.data.spec import SampleSpec
 from gancore.errors import GanError
 from gancore.losses.adversarial import at_least_float32
 from gancore.options import PenaltyOptions
 from gancore.random import Draws
 
+Own = TypeVar("Own", bound=PenaltyOptions)
 
-class PenaltyTerm:
-    """Base of penalties that leave the weights alone."""
+
+class PenaltyTerm(Generic[Own]):
+    """Base of penalties: it leaves the weights alone. They work on samples of any kind, so the spec may be left out."""
+
+    def __init__(self, options: Own, spec: SampleSpec | None = None) -> None:
+        self.options = options
 
     def constrain(self, module: nn.Module) -> None:
         """Do nothing."""
@@ -65,15 +71,12 @@ class GradientPenaltyOptions(PenaltyOptions):
     )
 
 
-class GradientPenalty(PenaltyTerm):
+class GradientPenalty(PenaltyTerm[GradientPenaltyOptions]):
     """E[(||grad f(u)|| - 1)^2] at u between a real and a fake sample (WGAN-GP, Gulrajani et al. 2017).
 
     u = x + t (G(z) - x) with t uniform in [0, 1), one per sample. With `sides="one"` it is E[max(0, ||grad f(u)|| -
     1)^2], the variant of the paper's section 4 (see also Petzka et al. 2018).
     """
-
-    def __init__(self, options: GradientPenaltyOptions) -> None:
-        self.options = options
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
         """`real` and `fake` are `[batch, ...]` of one shape; raises `GanError` if they are not."""
@@ -98,16 +101,13 @@ class DraganOptions(PenaltyOptions):
     )
 
 
-class Dragan(PenaltyTerm):
+class Dragan(PenaltyTerm[DraganOptions]):
     """E[(||grad f(u)|| - 1)^2] at u near a real sample (DRAGAN, Kodali et al. 2017).
 
     As the authors do it, u = x + t (scale * std * n) with n uniform in [0, 1) for each value and t uniform in [0, 1)
     for each sample. Unlike theirs, std is the standard deviation of the sample's own values rather than of the whole
     batch's, so that the penalty of one sample does not depend on which others are in its micro-batch or on its rank.
     """
-
-    def __init__(self, options: DraganOptions) -> None:
-        self.options = options
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
         """`real` is `[batch, ...]`; `fake` is not used."""
@@ -125,22 +125,16 @@ class R1Options(PenaltyOptions):
     )
 
 
-class R1(PenaltyTerm):
+class R1(PenaltyTerm[R1Options]):
     """1/2 E[||grad f(x)||^2] on real samples; its weight is the paper's gamma (Mescheder et al. 2018)."""
-
-    def __init__(self, options: R1Options) -> None:
-        self.options = options
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
         """`real` is `[batch, ...]`; nothing else is used."""
         return 0.5 * input_gradients(critic, real).square().sum(dim=1).mean()
 
 
-class R2(PenaltyTerm):
+class R2(PenaltyTerm[R1Options]):
     """1/2 E[||grad f(G(z))||^2] on fake samples; its weight is the paper's gamma (Mescheder et al. 2018)."""
-
-    def __init__(self, options: R1Options) -> None:
-        self.options = options
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
         """`fake` is `[batch, ...]`; nothing else is used."""
@@ -155,11 +149,8 @@ class WeightClipOptions(PenaltyOptions):
     clip: float = Field(0.01, gt=0.0, le=100.0, description="Weights are kept in [-clip, clip].")
 
 
-class WeightClip:
+class WeightClip(PenaltyTerm[WeightClipOptions]):
     """Keep every parameter of the discriminator in [-clip, clip], biases too (Arjovsky et al. 2017, algorithm 1)."""
-
-    def __init__(self, options: WeightClipOptions) -> None:
-        self.options = options
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draws: Draws) -> None:
         """None: there is no term."""

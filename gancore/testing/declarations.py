@@ -175,7 +175,7 @@ def component_resolves(kit: Kit, subject: str) -> None:
         raise Mismatch(
             f"it has no options; every {record.kind} has a model derived from {BASES[type(record)].__name__}"
         )
-    if isinstance(record, Dataset):
+    if record.spec:
         spec = resolve(record.spec)
         if not (isinstance(spec, type) and issubclass(spec, SampleSpec)):
             raise Mismatch(f"spec '{record.spec}' is {spec!r}, not a class derived from gancore.data.spec.SampleSpec")

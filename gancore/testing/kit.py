@@ -171,6 +171,12 @@ class Kit(Bench):
         key = repr((settings.data.found.qualified, settings.data.dump()))
         return self.once("source", key, make=lambda: settings.data.build(silent))
 
+    def tried(self, subject: str) -> Any:
+        """A loss, a penalty or an augmentation with default options, for the samples of the stage."""
+        stage = self.stage()
+        with tried_on(stage):
+            return self.built(subject, self.source(self.settings(stage)).spec)
+
     def game(self, settings: Settings) -> GameRule:
         """The game of `settings`, built anew: networks are changed by training. Raises Mismatch where it is no game to play."""
         source = self.source(settings)

@@ -35,7 +35,7 @@ def _stage(kit: Kit) -> Scene:
 
 def _loss(kit: Kit, subject: str) -> Any:
     kit.passed("loss.contract", subject)
-    return kit.built(subject)
+    return kit.tried(subject)
 
 
 def _logits(seed: int, scale: float = 1.0) -> Tensor:
@@ -57,7 +57,7 @@ def _sides(loss: Any, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     lambda kit: kit.subjects(Loss),
 )
 def loss_contract(kit: Kit, subject: str) -> None:
-    loss = kit.built(subject)
+    loss = kit.tried(subject)
     for name in ("needs_real", "couples_batch"):
         if not isinstance(getattr(loss, name, None), bool):
             raise Mismatch(f"{name} is {getattr(loss, name, 'missing')!r}")
@@ -163,7 +163,7 @@ def loss_device(kit: Kit, subject: str) -> None:
 )
 def penalty_contract(kit: Kit, subject: str) -> None:
     stage, judge, real, fake, labels = _critic(kit)
-    penalty = kit.built(subject)
+    penalty = kit.tried(subject)
     missing = [n for n in ("penalty", "constrain") if not callable(getattr(penalty, n, None))]
     if missing:
         raise Mismatch(f"{type(penalty).__name__} has no method {', '.join(missing)}")
@@ -227,7 +227,7 @@ def penalty_device(kit: Kit, subject: str) -> None:
     stage, judge, real, fake, labels = _critic(kit)
     judge.to("meta")
     classes = None if labels is None else labels.to("meta")
-    penalty = kit.built(subject)
+    penalty = kit.tried(subject)
     with tried_on(stage), elsewhere("the penalty"):
         penalty.penalty(
             lambda x: torch.stack(heads(judge(x, classes))).sum(0),
@@ -250,7 +250,7 @@ def augmentation_contract(kit: Kit, subject: str) -> None:
     stage = _stage(kit)
     settings, spec, _ = kit.ready(stage)
     real = spec.relax(kit.batch(kit.source(settings))[0]).requires_grad_()
-    augment = kit.built(subject)
+    augment = kit.tried(subject)
     with tried_on(stage):
         _look_at_augmentation(augment, real)
 
@@ -292,7 +292,7 @@ def augmentation_device(kit: Kit, subject: str) -> None:
     settings, spec, _ = kit.ready(kit.stage())
     real = spec.relax(kit.batch(kit.source(settings))[0])
     with elsewhere("the augmentation"):
-        kit.built(subject)(real.to("meta"), Draws(5, POSITIONS.to("meta")))
+        kit.tried(subject)(real.to("meta"), Draws(5, POSITIONS.to("meta")))
 
 
 # --- metrics --------------------------------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ def gan_architectures() -> Iterable[Architecture]:
         summary="Mel spectrograms to waveforms, for the game `vocoder` (Kong et al. 2020)",
         target="gan_audio.nets.hifigan:build",
         options="gan_audio.nets.hifigan:Options",
+        spec=SPEC,
     )
 
 
@@ -80,6 +81,7 @@ def gan_games() -> Iterable[Game]:
         target="gan_audio.games.vocoder:Vocoder",
         options="gan_audio.games.vocoder:Options",
         players=("discriminator", "generator"),
+        spec=SPEC,
     )
 
 
@@ -91,6 +93,7 @@ def gan_writers() -> Iterable[Writer]:
         target="gan_audio.writers.wav:WavWriter",
         options="gan_audio.writers.wav:WavOptions",
         role="each",
+        spec=SPEC,
     )
     yield Writer(
         name="spectrogram",
@@ -98,6 +101,7 @@ def gan_writers() -> Iterable[Writer]:
         target="gan_audio.writers.spectrogram:SpectrogramWriter",
         options="gan_audio.writers.spectrogram:SpectrogramOptions",
         role="each",
+        spec=SPEC,
     )
     yield Writer(
         name="sheet",
@@ -105,6 +109,7 @@ def gan_writers() -> Iterable[Writer]:
         target="gan_audio.writers.sheet:SheetWriter",
         options="gan_audio.writers.sheet:SheetOptions",
         role="sheet",
+        spec=SPEC,
     )
     yield Writer(
         name="sequence",
@@ -112,6 +117,7 @@ def gan_writers() -> Iterable[Writer]:
         target="gan_audio.writers.sequence:SequenceWriter",
         options="gan_audio.writers.sequence:SequenceOptions",
         role="sheet",
+        spec=SPEC,
     )
 
 
@@ -122,36 +128,42 @@ def gan_metrics() -> Iterable[Metric]:
         summary="What a classifier hears: accuracy of what was asked for, inception score, Frechet distance",
         target="gan_audio.metrics.classes:build",
         options="gan_audio.metrics.classes:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="pitch",
         summary="Notes within a quarter tone of the pitch that was asked for",
         target="gan_audio.metrics.pitch:build",
         options="gan_audio.metrics.pitch:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="ndb",
         summary="Bins of real sounds that are filled otherwise (Richardson and Weiss 2018)",
         target="gan_audio.metrics.ndb:build",
         options="gan_audio.metrics.ndb:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="spectrum",
         summary="Long-term spectrum, loudness and brightness, as distributions",
         target="gan_audio.metrics.spectrum:build",
         options="gan_audio.metrics.spectrum:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="copying",
         summary="Distances to the nearest sounds trained on, and between samples",
         target="gan_audio.metrics.copying:build",
         options="gan_audio.metrics.copying:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="alarms",
         summary="Silent, clipped, noisy, humming and repeated samples",
         target="gan_audio.metrics.alarms:build",
         options="gan_audio.metrics.alarms:Options",
+        spec=SPEC,
     )
 
 

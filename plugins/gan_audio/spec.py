@@ -28,6 +28,8 @@ class AudioSpec(SampleSpec):
     instantaneous frequency over pi as a second plane, 0 where the magnitude is at its floor. The Nyquist bin is left out.
     """
 
+    called: ClassVar[str] = "sounds"
+
     measured: ClassVar[tuple[str, ...]] = ("mean", "scale", "full_scale")
     dtype: str = "float32"
     value_range: tuple[float, float] = (-1.0, 1.0)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gan_image.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Augmentation, Dataset, PluginInfo, Preset, Writer
 
 SPEC = "gan_image.spec:ImageSpec"
 
@@ -68,6 +68,17 @@ def gan_architectures() -> Iterable[Architecture]:
         summary="Grouped residual blocks without normalisation (Huang et al. 2024), for rpgan with r1 and r2",
         target="gan_image.nets.r3gan:build",
         options="gan_image.nets.r3gan:Options",
+    )
+
+
+@hookimpl
+def gan_augmentations() -> Iterable[Augmentation]:
+    yield Augmentation(
+        name="diffaugment",
+        summary="DiffAugment: colour, translation and cutout of images (Zhao et al. 2020)",
+        target="gan_image.augment:DiffAugment",
+        options="gan_image.augment:DiffAugmentOptions",
+        spec=SPEC,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,8 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 class ImageSpec(SampleSpec):
     """Images `[batch, channels, height, width]`: uint8 in 0..255 when hard, float32 in [-1, 1] when relaxed."""
+
+    called: ClassVar[str] = "images"
 
     shape: tuple[int, ...] = Field(description="Channels, height and width.", min_length=3, max_length=3)
     dtype: str = Field(default="uint8", description="Always uint8.")

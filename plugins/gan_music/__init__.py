@@ -51,12 +51,14 @@ def gan_architectures() -> Iterable[Architecture]:
         summary="Shared structure in time, private tracks, binary neurons (Dong et al. 2018; Dong and Yang 2018)",
         target="gan_music.nets.musegan:build",
         options="gan_music.nets.musegan:Options",
+        spec=SPEC,
     )
     yield Architecture(
         name="roll-transformer",
         summary="Attention over time within tracks and across tracks at each time, binary neurons",
         target="gan_music.nets.roll_transformer:build",
         options="gan_music.nets.roll_transformer:Options",
+        spec=SPEC,
     )
 
 
@@ -67,42 +69,49 @@ def gan_metrics() -> Iterable[Metric]:
         summary="Empty bars, notes, their lengths, polyphony and pitch classes of each track",
         target="gan_music.metrics.phrases:build",
         options="gan_music.metrics.phrases:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="harmony",
         summary="Tonal distance between tracks, scale consistency, pitch-class entropy",
         target="gan_music.metrics.harmony:build",
         options="gan_music.metrics.harmony:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="rhythm",
         summary="Groove consistency, notes on the beat, drum pattern",
         target="gan_music.metrics.rhythm:build",
         options="gan_music.metrics.rhythm:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="histograms",
         summary="Overlap with the real distributions of pitches, intervals, lengths and onsets",
         target="gan_music.metrics.histograms:build",
         options="gan_music.metrics.histograms:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="similarity",
         summary="How much of a bar comes again in later bars",
         target="gan_music.metrics.similarity:build",
         options="gan_music.metrics.similarity:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="key",
         summary="Notes in the key asked for, and phrases that end in a cadence",
         target="gan_music.metrics.key:build",
         options="gan_music.metrics.key:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="copying",
         summary="Distance to the nearest phrase that was trained on, and among the generated",
         target="gan_music.metrics.copying:build",
         options="gan_music.metrics.copying:Options",
+        spec=SPEC,
     )
 
 
@@ -114,6 +123,7 @@ def gan_writers() -> Iterable[Writer]:
         target="gan_music.writers.roll:RollWriter",
         options="gan_music.writers.roll:RollOptions",
         role="sheet",
+        spec=SPEC,
     )
     yield Writer(
         name="midi",
@@ -121,6 +131,7 @@ def gan_writers() -> Iterable[Writer]:
         target="gan_music.writers.midi:MidiWriter",
         options="gan_music.writers.midi:MidiOptions",
         role="each",
+        spec=SPEC,
     )
     yield Writer(
         name="wav",
@@ -128,6 +139,7 @@ def gan_writers() -> Iterable[Writer]:
         target="gan_music.writers.wav:WavWriter",
         options="gan_music.writers.wav:WavOptions",
         role="sheet",
+        spec=SPEC,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -46,6 +46,8 @@ class MusicSpec(SampleSpec):
 
     Tracks that are `given` are not made but heard: a generator accompanies them.
     """
+
+    called: ClassVar[str] = "phrases of music"
 
     dtype: str = Field(default="uint8", description="Always uint8.")
     tracks: tuple[Track, ...] = Field(min_length=1, max_length=64, description="The tracks, in order.")

@@ -48,18 +48,21 @@ def gan_architectures() -> Iterable[Architecture]:
         summary="Long short-term memory (Hochreiter and Schmidhuber 1997), tied to its embedding",
         target="gan_text.nets.lstm:build",
         options="gan_text.nets.lstm:Options",
+        spec=SPEC,
     )
     yield Architecture(
         name="relational-memory",
         summary="Memory slots that attend to each other (Santoro et al. 2018), as in RelGAN (Nie et al. 2019)",
         target="gan_text.nets.relational_memory:build",
         options="gan_text.nets.relational_memory:Options",
+        spec=SPEC,
     )
     yield Architecture(
         name="gpt2",
         summary="GPT-2 of the library transformers (Radford et al. 2019), from a configuration or a folder on disk",
         target="gan_text.nets.gpt2:build",
         options="gan_text.nets.gpt2:Options",
+        spec=SPEC,
     )
 
 
@@ -71,6 +74,7 @@ def gan_games() -> Iterable[Game]:
         target="gan_text.games.sequence:SequenceGame",
         options="gan_text.games.sequence:Options",
         players=("discriminator", "generator"),
+        spec=SPEC,
     )
 
 
@@ -81,48 +85,56 @@ def gan_metrics() -> Iterable[Metric]:
         summary="Sentences of the built-in grammar: how many parse, and their true likelihood",
         target="gan_text.metrics.grammar:build",
         options="gan_text.metrics.grammar:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="bleu",
         summary="BLEU, self-BLEU and backward BLEU by Texygen's protocol (Zhu et al. 2018), and quality against diversity",
         target="gan_text.metrics.quality:build",
         options="gan_text.metrics.quality:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="variety",
         summary="Different texts, and those that are not among the training texts",
         target="gan_text.metrics.variety:build",
         options="gan_text.metrics.variety:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="lengths",
         summary="How long texts are, beside the real ones",
         target="gan_text.metrics.lengths:build",
         options="gan_text.metrics.lengths:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="ngrams",
         summary="Distributions of words and of pairs of them, beside the real ones",
         target="gan_text.metrics.ngrams:build",
         options="gan_text.metrics.ngrams:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="likelihood",
         summary="Likelihood of held-out texts, of training texts and of the generator's own",
         target="gan_text.metrics.likelihood:build",
         options="gan_text.metrics.likelihood:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="embeddings",
         summary="Frechet distance of sentence embeddings, by an encoder on disk or by latent semantic analysis",
         target="gan_text.metrics.embeddings:build",
         options="gan_text.metrics.embeddings:Options",
+        spec=SPEC,
     )
     yield Metric(
         name="copying",
         summary="Copies and near copies of the training texts",
         target="gan_text.metrics.copying:build",
         options="gan_text.metrics.copying:Options",
+        spec=SPEC,
     )
 
 
@@ -134,6 +146,7 @@ def gan_writers() -> Iterable[Writer]:
         target="gan_text.writers.lines:LinesWriter",
         options="gan_text.writers.lines:LinesOptions",
         role="sheet",
+        spec=SPEC,
     )
     yield Writer(
         name="txt",
@@ -141,6 +154,7 @@ def gan_writers() -> Iterable[Writer]:
         target="gan_text.writers.txt:TxtWriter",
         options="gan_text.writers.txt:TxtOptions",
         role="each",
+        spec=SPEC,
     )
 
 

@@ -25,6 +25,8 @@ class TextSpec(SampleSpec):
     The id `end` ends a text, and every place after the first `end` is `end` too; a text that fills all places has none.
     """
 
+    called: ClassVar[str] = "texts"
+
     measured: ClassVar[tuple[str, ...]] = ("tokenizer", "end", "unknown")
 
     dtype: str = Field(default="int32", description="Always int32.")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from support.stars import CHOSEN, STARS
 from typer.testing import Result
 
 from gan_cli import errors
@@ -44,6 +45,11 @@ def test_arguments_that_cannot_be_parsed_exit_with_2(gan: Gan, arguments: tuple[
         (("run",), "no plugin was named; choose one with --plugin NAME"),
         (("run", "-p", "tyo"), "unknown plugin 'tyo'; did you mean 'toy'"),
         (("run", "-p", "toy", "steps"), "'steps' is not of the form key=value"),
+        (
+            ("run", "-p", "text", "augmentations=image:diffaugment"),
+            "is for images, and these data are texts; leave it out",
+        ),
+        (("run", "-p", "toy", "listeners=image"), "plugin 'image' has no lifecycle hook, so it would hear nothing"),
         (("run", "-p", "toy", "stepz=5"), "stepz: no such option (did you mean 'steps'?)"),
         (("run", "-p", "toy", "loss=hing"), "loss.name: unknown loss 'hing' (did you mean 'hinge'?)"),
         (("run", "-p", "toy", "loss=os:system"), "unknown plugin 'os'"),
@@ -119,6 +125,20 @@ def test_existing_folder_is_not_overwritten(refused: Refused, tmp_path: Path) ->
 
 def test_finished_run_is_resumed_only_with_more_steps(refused: Refused, trained: Path) -> None:
     assert "trained for 4 steps; to train it further, add --steps 8" in refused("resume", trained, code=2)
+
+
+def test_error_in_a_plugins_code_is_told_as_that_plugins(
+    refused: Refused, fake_dist: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_dist("stars", STARS)
+    chosen = [f"{section}={name}" for section, name in CHOSEN.items()]
+    for place, component in (("architecture", "architecture 'net'"), ("loss", "loss 'logit'")):
+        monkeypatch.setenv("STARS", place)
+        said = refused("run", "-p", "toy", "--out", tmp_path / "run", *chosen, code=1)
+        assert said.startswith(
+            f"error: ZeroDivisionError: it fell; in {component} of plugin 'stars', at fake_stars.py:"
+        )
+        assert "not gancore's: tell the author of gan-stars" in said
 
 
 # --- the guard itself -------------------------------------------------------------------------------------------------

@@ -134,6 +134,21 @@ def rows(x):
     return {tuple(row) for row in x.tolist()}
 
 
+# --- what metrics work on ----------------------------------------------------------------------------------------------
+
+
+def test_metric_of_another_plugin_is_refused_before_anything_is_generated(run, toy, fake_dist, monkeypatch):
+    refusing = SPIES.replace(
+        'raise ValueError("it broke")', 'from gancore.errors import UsageError; raise UsageError("only for waves")'
+    )
+    fake_dist("spies", refusing)
+    monkeypatch.setattr(gancore.Generator, "sample", lambda *_, **__: pytest.fail("it was sampled from"))
+    with pytest.raises(ConfigError, match="metric 'text:bleu' is for texts, and these data are samples of SampleSpec"):
+        gancore.evaluate(run(), metrics=["text:bleu", "gap"])
+    with pytest.raises(UsageError, match="only for waves"):
+        gancore.evaluate(run("held"), metrics=["spies:raises"])
+
+
 # --- what is compared -------------------------------------------------------------------------------------------------
 
 

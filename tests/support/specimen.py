@@ -89,6 +89,9 @@ class Logistic:
     needs_real = False
     couples_batch = False
 
+    def __init__(self, spec):
+        pass
+
     def discriminator(self, real, fake):
         return F.softplus(-real).mean() + F.softplus(fake).mean()
 
@@ -103,7 +106,7 @@ class SlopeOptions(PenaltyOptions):
 
 
 class Slope:
-    def __init__(self, options):
+    def __init__(self, options, spec):
         self.options = options
 
     def penalty(self, critic, real, fake, draws):
@@ -115,7 +118,7 @@ class Slope:
         pass
 
 
-def shift_by():
+def shift_by(spec):
     def shift(x, draws):
         return x + 0.1 * draws.normal("shift", *x.shape[1:])
 

@@ -48,6 +48,7 @@ def gan_architectures() -> Iterable[Architecture]:
         summary="Residual perceptrons with tanh for numbers and straight-through Gumbel-softmax for choices",
         target="gan_tabular.nets:build",
         options="gan_tabular.nets:Options",
+        spec=SPEC,
     )
 
 
@@ -58,17 +59,21 @@ def gan_metrics() -> Iterable[Metric]:
         summary="How well boosted trees tell generated from real rows: 0.5 is perfect",
         target="gan_tabular.metrics:TwoSample",
         options="gan_tabular.metrics:TwoSampleOptions",
+        spec=SPEC,
     )
     yield Metric(
         name="columns",
         summary="Distance of each column's distribution, and of the association of each pair",
         target="gan_tabular.metrics:Columns",
+        spec=SPEC,
     )
 
 
 @hookimpl
 def gan_writers() -> Iterable[Writer]:
-    yield Writer(name="csv", summary="All rows in one CSV file", target="gan_tabular.writers:CsvSheet", role="sheet")
+    yield Writer(
+        name="csv", summary="All rows in one CSV file", target="gan_tabular.writers:CsvSheet", role="sheet", spec=SPEC
+    )
 
 
 @hookimpl

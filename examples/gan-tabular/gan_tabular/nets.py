@@ -7,8 +7,7 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from gancore.data.spec import SampleSpec
-from gancore.errors import UsageError
+from gancore.data.spec import SampleSpec, require
 from gancore.nets.conditioning import LatentWithClass, ProjectionHead
 from gancore.nets.norm import BatchNorm
 from gancore.options import ArchitectureOptions
@@ -170,8 +169,5 @@ class Discriminator(nn.Module):
 
 def build(options: Options, spec: SampleSpec) -> dict[str, nn.Module]:
     """Both networks; raises UsageError for samples that are no rows of a table."""
-    if not isinstance(spec, TableSpec):
-        raise UsageError(
-            f"architecture 'mlp' of the plugin for tables makes rows, not samples of {type(spec).__name__}; choose another"
-        )
+    spec = require(spec, TableSpec, "architecture 'mlp'")
     return {"generator": Generator(options, spec), "discriminator": Discriminator(options, spec)}

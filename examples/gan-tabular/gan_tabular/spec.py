@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from gancore.data.spec import SampleSpec
@@ -127,6 +127,8 @@ class TableSpec(SampleSpec):
     The relaxed columns stand one after another: a category as a one-hot vector; a number as its place alpha within a mode of
     its mixture and a one-hot vector that says which mode (mode-specific normalisation, Xu et al. 2019, section 4.2).
     """
+
+    called: ClassVar[str] = "rows of a table"
 
     dtype: str = Field("int32", description="Always int32.")
     columns: tuple[Column, ...] = Field(min_length=1, description="The columns, in the order of the file.")

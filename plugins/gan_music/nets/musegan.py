@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from gan_music.nets.cells import OCTAVE, Grid, PerTrack, PerTrackColumns, PerTrackPlanes, chroma, rhythm
 from gan_music.nets.given import Weave, check_given, made_and_given
-from gan_music.nets.notes import NoteNeurons, NoteOptions, of_music
+from gan_music.nets.notes import NoteNeurons, NoteOptions
 from gan_music.spec import MusicSpec
-from gancore.data.spec import SampleSpec
+from gancore.data.spec import SampleSpec, require
 from gancore.nets.conditioning import LatentWithClass, ProjectionHead
 from gancore.nets.norm import BatchNorm
 
@@ -36,7 +36,7 @@ class Options(NoteOptions):
 
 def build(options: Options, spec: SampleSpec) -> dict[str, nn.Module]:
     """Generator and discriminator for phrases; conditional where `spec` has classes. UsageError for other samples."""
-    spec = of_music(spec, "musegan")
+    spec = require(spec, MusicSpec, "architecture 'musegan'")
     return {"generator": Generator(options, spec), "discriminator": Discriminator(options, spec)}
 
 

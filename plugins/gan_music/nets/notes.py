@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from gan_music.nets.binary import BinaryNeurons, Kind, level, noise_of
 from gan_music.spec import MusicSpec
-from gancore.data.spec import SampleSpec
-from gancore.errors import UsageError
 from gancore.options import ArchitectureOptions
 
 
@@ -42,16 +40,6 @@ class NoteOptions(ArchitectureOptions):
         description="How much smaller fine divisions of a beat begin: patterns of beats divided by n are scaled by"
         " 2^(-metre * log2(n)^2). At 2 that is 1/4 for halves and 1/256 for quarters. More gives notes that hold, less faster ones.",
     )
-
-
-def of_music(spec: SampleSpec, name: str) -> MusicSpec:
-    """`spec` itself; a `UsageError` of the architecture `name` where samples are no phrases of music."""
-    if not isinstance(spec, MusicSpec):
-        raise UsageError(
-            f"{name} makes phrases of music, and the data hold samples of shape {list(spec.shape)} without tracks: "
-            "choose an architecture of the data's own plugin"
-        )
-    return spec
 
 
 class NoteNeurons(nn.Module):

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from gan_music.nets.cells import Grid, PerTrack, chroma, rhythm
 from gan_music.nets.given import Weave, check_given, made_and_given
-from gan_music.nets.notes import NoteNeurons, NoteOptions, of_music
+from gan_music.nets.notes import NoteNeurons, NoteOptions
 from gan_music.spec import MusicSpec
-from gancore.data.spec import SampleSpec
+from gancore.data.spec import SampleSpec, require
 from gancore.errors import UsageError
 from gancore.nets.conditioning import LatentWithClass, ProjectionHead
 
@@ -58,7 +58,7 @@ def build(options: Options, spec: SampleSpec) -> dict[str, nn.Module]:
 
     UsageError for other samples, for tokens that do not fill a bar, and for a width that its heads do not divide.
     """
-    spec = of_music(spec, "roll-transformer")
+    spec = require(spec, MusicSpec, "architecture 'roll-transformer'")
     if options.width % options.heads:
         raise UsageError(
             f"tokens of width {options.width} cannot be shared by {options.heads} heads: "

@@ -10,7 +10,6 @@ from torch import nn
 from gan_text.nets import cnn, transformer
 from gan_text.nets.cnn import CnnOptions
 from gan_text.nets.generator import TextGenerator
-from gan_text.nets.reading import of_text
 from gan_text.nets.sampling import Sampling
 from gan_text.nets.transformer import TransformerOptions
 from gancore.options import ArchitectureOptions
@@ -18,7 +17,7 @@ from gancore.options import ArchitectureOptions
 if TYPE_CHECKING:
     from gan_text.spec import TextSpec
 
-__all__ = ["TextArchitectureOptions", "TextGenerator", "build_discriminator", "of_text"]
+__all__ = ["TextArchitectureOptions", "TextGenerator", "build_discriminator"]
 
 
 class TextArchitectureOptions(ArchitectureOptions):

@@ -11,18 +11,17 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_text.nets.common import TextArchitectureOptions, TextGenerator, build_discriminator, of_text
+from gan_text.nets.common import TextArchitectureOptions, TextGenerator, build_discriminator
 from gan_text.nets.export import save
 from gan_text.nets.pretrained import FolderOptions, await_checkpoint, check_kind, fill
 from gan_text.nets.sampling import Sampling
+from gan_text.spec import TextSpec
 from gan_text.transformers_loader import load
-from gancore.data.spec import SampleSpec
+from gancore.data.spec import SampleSpec, require
 from gancore.errors import UsageError
 
 if TYPE_CHECKING:
     from transformers import Cache, GPT2Config
-
-    from gan_text.spec import TextSpec
 
 
 class Options(TextArchitectureOptions, FolderOptions):
@@ -134,7 +133,7 @@ class Generator(TextGenerator):
 
 def build(options: Options, spec: SampleSpec) -> dict[str, nn.Module]:
     """Generator and discriminator for texts; conditional where `spec` has classes. UsageError for other samples."""
-    text = of_text(spec, "gpt2")
+    text = require(spec, TextSpec, "architecture 'gpt2'")
     return {"generator": Generator(options, text), "discriminator": build_discriminator(options, text)}
 
 

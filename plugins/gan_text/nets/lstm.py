@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_text.nets.common import build_discriminator, of_text
+from gan_text.nets.common import build_discriminator
 from gan_text.nets.words import WordGenerator, WordOptions
-from gancore.data.spec import SampleSpec
-
-if TYPE_CHECKING:
-    from gan_text.spec import TextSpec
+from gan_text.spec import TextSpec
+from gancore.data.spec import SampleSpec, require
 
 State = list[tuple[Tensor, Tensor]]
 
@@ -83,5 +81,5 @@ class Generator(WordGenerator):
 
 def build(options: Options, spec: SampleSpec) -> Mapping[str, nn.Module]:
     """Generator and discriminator for texts of `spec`; conditional where it has classes."""
-    text = of_text(spec, "lstm")
+    text = require(spec, TextSpec, "architecture 'lstm'")
     return {"generator": Generator(options, text), "discriminator": build_discriminator(options, text)}

@@ -9,18 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_text.spec import TextSpec
-from gancore.data.spec import SampleSpec
-from gancore.errors import UsageError
-
-
-def of_text(spec: SampleSpec, name: str) -> TextSpec:
-    """`spec` itself; a `UsageError` of the architecture `name` where samples are no texts."""
-    if not isinstance(spec, TextSpec):
-        raise UsageError(
-            f"{name} is for texts, and the data hold samples of shape {list(spec.shape)} without a vocabulary: "
-            "choose an architecture of the data's own plugin"
-        )
-    return spec
 
 
 def up_to_end(ids: Tensor, end: int) -> Tensor:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_text.nets.common import build_discriminator, of_text
+from gan_text.nets.common import build_discriminator
 from gan_text.nets.words import WordGenerator, WordOptions
-from gancore.data.spec import SampleSpec
-
-if TYPE_CHECKING:
-    from gan_text.spec import TextSpec
+from gan_text.spec import TextSpec
+from gancore.data.spec import SampleSpec, require
 
 
 class Options(WordOptions):
@@ -108,5 +106,5 @@ class Generator(WordGenerator):
 
 def build(options: Options, spec: SampleSpec) -> Mapping[str, nn.Module]:
     """Generator and discriminator for texts of `spec`; conditional where it has classes."""
-    text = of_text(spec, "relational-memory")
+    text = require(spec, TextSpec, "architecture 'relational-memory'")
     return {"generator": Generator(options, text), "discriminator": build_discriminator(options, text)}

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from gancore.components import Preset
+from gancore.components import Augmentation, Preset
 from gancore.configuration.layers import parse_assignments
 from gancore.configuration.run_config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
-from gancore.configuration.settings import KIND_OF, Settings, configure
+from gancore.configuration.settings import KIND_OF, Settings, configure, usable
 from gancore.errors import ConfigError, PluginError, UnknownNameError, UsageError
 from gancore.plugins import Registry
 
@@ -499,3 +499,30 @@ def test_another_game_is_not_refused_for_the_presets_optimizers(
     asked = {"game": {"name": "alone"}, "optimizers": {"discriminator": {"lr": 0.1}}}
     with pytest.raises(ConfigError, match="the game has no such player"):
         configure(installed, plugin="mine", preset="two", layers=[asked])
+
+
+# --- what components work on ------------------------------------------------------------------------------------------
+
+
+def test_components_for_other_samples_are_refused_together_before_any_data_are_read(
+    toy_settings: Make, points: Path
+) -> None:
+    points.write_bytes(b"not even points")
+    told = mistakes(toy_settings, "augmentations=image:diffaugment", "game=text:sequence", data=points)
+    assert told == {
+        "game": (
+            "game 'text:sequence' is for texts, and these data are samples of SampleSpec; choose one that is made for them",
+            "",
+        ),
+        "augmentations.image:diffaugment": (
+            "augmentation 'image:diffaugment' is for images, and these data are samples of SampleSpec; leave it out "
+            "(augmentations.image:diffaugment=none)",
+            "",
+        ),
+    }
+
+
+def test_component_is_usable_for_data_of_its_own_kind_without_naming_another_plugin(installed: Registry) -> None:
+    assert usable(installed, Augmentation, "image", image().data) == ["diffaugment"]
+    assert usable(installed, Augmentation, "image", configure(installed, plugin="text").data) == []
+    assert usable(installed, Augmentation, "text", image().data) == []

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, composite
 from pydantic import ValidationError
 
-from gancore.data.spec import SampleSpec
+from gancore.data.spec import SampleSpec, require
+from gancore.errors import UsageError
 
 INTEGERS = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}
 
@@ -89,3 +90,23 @@ def test_a_spec_survives_json(shape, low, width, classes):
 def test_an_impossible_spec_is_refused(wrong):
     with pytest.raises(ValidationError):
         SampleSpec(**{"shape": (2,), **wrong})
+
+
+class Waves(SampleSpec):
+    called = "waves"
+
+
+class Ripples(Waves):
+    """A kind of waves."""
+
+
+def test_component_for_one_kind_of_samples_takes_that_kind_and_kinds_of_it():
+    for spec in (Waves(shape=(2,)), Ripples(shape=(2,))):
+        assert require(spec, Waves, "metric 'swell'") is spec
+
+
+def test_component_for_one_kind_of_samples_refuses_another_by_the_names_of_both():
+    with pytest.raises(
+        UsageError, match=r"^metric 'swell' is for waves, and these data are samples of SampleSpec; leave it out"
+    ):
+        require(SampleSpec(shape=(2,)), Waves, "metric 'swell'")

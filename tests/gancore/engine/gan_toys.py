@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, Game, GameContext, PluginInfo, Writer
+from gancore.components import Architecture, Augment, Augmentation, Dataset, Game, GameContext, PluginInfo, Writer
 from gancore.data.batch import Batch
 from gancore.data.report import ScanReport
 from gancore.data.spec import SampleSpec
@@ -228,6 +228,19 @@ class Trio:
         ]
 
 
+# --- an augmentation --------------------------------------------------------------------------------------------------
+
+
+def wobble(spec: SampleSpec) -> Augment:
+    """Each sample brighter or darker, and stretched or squeezed."""
+    sides = [1] * len(spec.shape)
+
+    def augment(x: Tensor, draws: Draws) -> Tensor:
+        return x * (0.5 + draws.uniform("scale", *sides).to(x)) + (draws.uniform("shift", *sides).to(x) - 0.5)
+
+    return augment
+
+
 # --- writers ----------------------------------------------------------------------------------------------------------
 
 
@@ -278,6 +291,13 @@ def gan_architectures() -> Iterator[Architecture]:
 
 
 @hookimpl
+def gan_augmentations() -> Iterator[Augmentation]:
+    yield Augmentation(
+        name="wobble", summary="Brightness and contrast", target="gan_toys:wobble", spec="gan_toys:ToySpec"
+    )
+
+
+@hookimpl
 def gan_games() -> Iterator[Game]:
     yield Game(
         name="trio", summary="Three players", target="gan_toys:Trio", players=("generator", "discriminator", "encoder")
@@ -315,7 +335,7 @@ def components(kind: str, chosen: Mapping[str, Mapping[str, Any]]) -> list[tuple
         record = registry.load("gancore").records[kind][name]
         options = resolve(record.options)(**values) if record.options else None
         target = resolve(record.target)
-        built.append((name, target(options) if record.options else target(), options))
+        built.append((name, target(options, ToySpec()) if record.options else target(ToySpec()), options))
     return built
 
 
@@ -358,13 +378,12 @@ def game_gradients(
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
     """One step of the standard game without the optimizers: gradients by player and name, and mean scalars of this rank."""
     ((_, built_loss, _),) = components("loss", {loss: {}})
-    augmentations = components("augmentation", {"diffaugment": {}} if augment else {})
     context = GameContext(
         networks=networks,
         spec=ToySpec(),
         loss=built_loss,
         penalties={n: (r, o) for n, r, o in components("penalty", penalties or {})},
-        augment=augmentations[0][1] if augmentations else lambda x, draws: x,
+        augment=wobble(ToySpec()) if augment else lambda x, draws: x,
         micro_batches=micro_batches,
     )
     players = {n: Player(n, m, torch.optim.SGD(m.parameters(), lr=0.1)) for n, m in networks.items()}

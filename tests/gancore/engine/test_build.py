@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import sys
+from textwrap import dedent
+from types import ModuleType
+
 import gan_toys as toys
 import pytest
 import torch
 from torch import nn
 
+from gancore.api import train
 from gancore.configuration.settings import configure
 from gancore.data.spec import SampleSpec
 from gancore.devices import pick_memory_format
 from gancore.engine.build import Chain, build_game
-from gancore.errors import PluginError
+from gancore.errors import PluginError, UsageError
 from gancore.random import Draws
+
+CHOSEN = {"loss": "mine:l", "penalties": "mine:p", "augmentations": "mine:a"}
+
+
+def settings_of(registry, **options):
+    layer = {"data": {"name": "toy"}, "architecture": {"name": "pair"}, **options}
+    return configure(registry, plugin="toy", layers=[layer])
 
 
 def built(registry, **options):
-    layer = {"data": {"name": "toy"}, "architecture": {"name": "pair"}, **options}
-    return build_game(configure(registry, plugin="toy", layers=[layer]), toys.ToySpec())
+    return build_game(settings_of(registry, **options), toys.ToySpec())
 
 
 def weights(game):
@@ -92,3 +103,107 @@ def test_augmentations_follow_one_another_with_draws_of_their_own():
 )  # fmt: skip
 def test_large_images_are_laid_out_channels_last_unless_told_otherwise(name, shape, expected):
     assert pick_memory_format(name, SampleSpec(shape=shape)) == expected
+
+
+# --- what components work on ------------------------------------------------------------------------------------------
+
+
+def plugin_of(source):
+    """A registry with the toys and a plugin `mine` out of `source`, whose parts are in the module itself."""
+    module = ModuleType("my_parts")
+    sys.modules["my_parts"] = module  # taken out by the fixture
+    exec(dedent(source), vars(module))
+    registry = toys.new_registry()
+    registry.register(module, "mine")
+    return registry
+
+
+@pytest.fixture
+def mine(monkeypatch):
+    monkeypatch.setitem(sys.modules, "my_parts", None)
+    return plugin_of
+
+
+PARTS = """
+    from gancore import hookimpl
+    from gancore.components import *
+    from gancore.errors import UsageError
+    from gancore.losses.adversarial import LogitLoss
+    from gancore.losses.penalties import PenaltyTerm
+
+    SEEN = []
+
+    @hookimpl
+    def gan_plugin_info():
+        return PluginInfo(summary="Mine", api_version=1)
+
+    @hookimpl
+    def gan_losses():
+        yield Loss(name="l", summary="L", target="my_parts:loss")
+
+    @hookimpl
+    def gan_penalties():
+        yield Penalty(name="p", summary="P", target="my_parts:penalty", options="gancore.options:PenaltyOptions")
+
+    @hookimpl
+    def gan_augmentations():
+        yield Augmentation(name="a", summary="A", target="my_parts:augment")
+
+    class Half(LogitLoss):
+        def discriminator(self, real, fake): ...
+        def generator(self, fake, real): ...
+
+    def loss(spec):
+        SEEN.append(spec)
+        return Half(spec)
+
+    class Term(PenaltyTerm):
+        def penalty(self, critic, real, fake, draws): ...
+
+    def penalty(options, spec):
+        SEEN.append(spec)
+        return Term(options, spec)
+
+    def augment(spec):
+        SEEN.append(spec)
+        if spec.note == "flat":
+            raise UsageError("augmentation 'a' needs relief, and these are flat")
+        return lambda x, draws: x
+"""
+
+
+def test_loss_penalty_and_augmentation_are_given_the_spec_of_the_samples(mine):
+    registry = mine(PARTS)
+    spec = toys.ToySpec(note="hilly")
+    build_game(settings_of(registry, **CHOSEN), spec)
+    assert [spec] * 3 == sys.modules["my_parts"].SEEN
+
+
+def test_component_that_refuses_the_samples_does_so_before_the_run_has_a_folder(mine, tmp_path):
+    registry = mine(PARTS)
+    with pytest.raises(UsageError, match="needs relief"):
+        train(
+            plugin="toy", out=tmp_path / "run", registry=registry, options={**toys.SMALL, **CHOSEN, "data.note": "flat"}
+        )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "words"),
+    [
+        ("return Half(spec)", "loss 'mine:l': its target returned None; is a `return` missing"),
+        ("return Term(options, spec)", "penalty 'mine:p': its target returned None"),
+        ("return lambda x, draws: x", "augmentation 'mine:a': its target returned None"),
+    ],
+)
+def test_target_without_a_return_is_named(mine, old, words):
+    with pytest.raises(PluginError, match=words):
+        build_game(settings_of(mine(PARTS.replace(old, "pass")), **CHOSEN), toys.ToySpec())
+
+
+def test_target_that_returns_something_else_is_told_what_it_lacks(mine):
+    registry = mine(PARTS.replace("return Half(spec)", "return spec"))
+    with pytest.raises(
+        PluginError, match="returned a ToySpec without discriminator, generator, needs_real, couples_batch"
+    ):
+        build_game(settings_of(registry, **CHOSEN), toys.ToySpec())

@@ -423,7 +423,7 @@ def test_optimizers_of_unknown_players_are_refused_and_missing_networks_named(tm
         {"precision": "bf16", "loss": "rpgan", "penalties": {"r1": {}, "r2": {}}},
         {"precision": "bf16", "architecture": {"name": "pair", "norm": "batch", "spectral_norm": "both"}},
         {"memory_format": "channels_last"},
-        {"micro_batches": 3, "loss": "ragan", "penalties": {"gradient-penalty": {}}, "augmentations": {"diffaugment": {}}},
+        {"micro_batches": 3, "loss": "ragan", "penalties": {"gradient-penalty": {}}, "augmentations": {"wobble": {}}},
         {"ema.half_life": 0},
         {"loss": "wasserstein", "penalties": {"weight-clip": {"clip": 0.05}}, "game": {"generator_every": 3}},
     ],

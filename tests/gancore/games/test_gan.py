@@ -24,7 +24,7 @@ def plain_gradients(networks, batch, *, loss, penalty="", augment=False):
     """The same step by torch.autograd.grad on the whole batch, written out without the game."""
     generator, discriminator = networks["generator"], networks["discriminator"]
     draws = toys.phase_draws(batch)
-    change = toys.components("augmentation", {"diffaugment": {}})[0][1] if augment else lambda x, d: x
+    change = toys.wobble(toys.ToySpec()) if augment else lambda x, d: x
     ((_, objective, _),) = toys.components("loss", {loss: {}})
 
     def judge(x, part):

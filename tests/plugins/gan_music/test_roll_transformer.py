@@ -410,5 +410,5 @@ def test_a_width_that_heads_do_not_divide_is_refused_in_words() -> None:
 
 
 def test_other_samples_are_refused_in_words() -> None:
-    with pytest.raises(UsageError, match=r"roll-transformer makes phrases of music.*\[3, 8, 8\] without tracks"):
+    with pytest.raises(UsageError, match="'roll-transformer' is for phrases of music"):
         build(SampleSpec(shape=(3, 8, 8)))

@@ -267,7 +267,7 @@ def test_spectral_normalisation_can_be_put_on(architecture: ModuleType):
 
 @both
 def test_samples_that_are_no_texts_are_refused(architecture: ModuleType):
-    with pytest.raises(UsageError, match="vocabulary"):
+    with pytest.raises(UsageError, match="is for texts"):
         architecture.build(architecture.Options(), SampleSpec(shape=(3, 8, 8)))
 
 

@@ -237,5 +237,5 @@ def test_width_that_heads_do_not_divide_is_refused() -> None:
 
 
 def test_other_samples_are_refused() -> None:
-    with pytest.raises(UsageError, match="gpt2 is for texts"):
+    with pytest.raises(UsageError, match="'gpt2' is for texts"):
         gpt2.build(small(), SampleSpec(shape=(3, 4)))

@@ -12,7 +12,8 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from gancore.errors import UsageError
+from gan_image.spec import ImageSpec
+from gancore.data.spec import SampleSpec, require
 from gancore.losses.adversarial import at_least_float32
 from gancore.options import Options
 from gancore.random import Draws
@@ -41,19 +42,15 @@ class DiffAugment:
     """Called `augment(x, draws)` on relaxed images `[batch, channels, height, width]` in [-1, 1], of any channel count.
 
     Returns the same shape and type. Values may leave [-1, 1] after `colour`; what `translation` and `cutout` uncover
-    is 0, mid-grey. Affine in `x` for given draws, so gradient penalties pass through it. Raises `UsageError` unless
-    `x` has four dimensions.
+    is 0, mid-grey. Affine in `x` for given draws, so gradient penalties pass through it. Raises `UsageError` where the
+    samples are no images.
     """
 
-    def __init__(self, options: DiffAugmentOptions) -> None:
+    def __init__(self, options: DiffAugmentOptions, spec: SampleSpec) -> None:
+        require(spec, ImageSpec, "augmentation 'diffaugment'")
         self.options = options
 
     def __call__(self, x: Tensor, draws: Draws) -> Tensor:
-        if x.dim() != 4:
-            raise UsageError(
-                "augmentation 'diffaugment' works on images [batch, channels, height, width], but got samples of shape "
-                f"{list(x.shape)}; leave it out for this kind of data"
-            )
         y = at_least_float32(x)
         for step in self.options.policy:
             if step == "colour":

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gancore import builtin
+import gan_image
+from gan_image.augment import DiffAugment, DiffAugmentOptions
+from gan_image.spec import ImageSpec
+from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
-from gancore.losses.augment import DiffAugment, DiffAugmentOptions
 from gancore.losses.penalties import R1, R1Options
 from gancore.random import Draws
 
@@ -18,7 +20,7 @@ STEPS = ["colour", "translation", "cutout"]
 
 
 def augment(*policy, **options):
-    return DiffAugment(DiffAugmentOptions(policy=policy or tuple(STEPS), **options))
+    return DiffAugment(DiffAugmentOptions(policy=policy or tuple(STEPS), **options), ImageSpec(shape=(3, 8, 8)))
 
 
 def draws(n, seed=5, start=0):
@@ -206,7 +208,7 @@ def test_channels_last_images_give_the_same_result():
 @pytest.mark.parametrize("shape", [(4, 8), (4, 1, 16), (4, 3, 2, 8, 8)], ids=str)
 def test_samples_that_are_not_images_are_an_error_in_words(shape):
     with pytest.raises(UsageError, match=r"diffaugment.*images.*leave it out"):
-        augment()(torch.zeros(shape), draws(4))
+        DiffAugment(DiffAugmentOptions(), SampleSpec(shape=shape[1:]))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ def test_impossible_options_are_refused(values):
 
 
 def test_declared_augmentation_points_here():
-    (record,) = builtin.gan_augmentations()
+    (record,) = gan_image.gan_augmentations()
     assert record.name == "diffaugment"
     assert record.target == f"{DiffAugment.__module__}:DiffAugment"
     assert record.options == f"{DiffAugmentOptions.__module__}:DiffAugmentOptions"
