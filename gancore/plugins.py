@@ -7,6 +7,7 @@ imported when it is used. A plugin that cannot be loaded is an error for who ask
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import warnings
@@ -20,7 +21,7 @@ import pluggy
 
 from gancore import hookspecs
 from gancore.components import API_VERSION, KINDS, Component, PluginInfo, Preset
-from gancore.errors import PluginError, UnknownNameError
+from gancore.errors import PluginError, UnknownNameError, nearest
 
 GROUP = "gancore"
 BUILTIN = "gancore"
@@ -28,6 +29,9 @@ BUILTIN = "gancore"
 DISABLE_VARIABLE = "GAN_DISABLE_PLUGINS"
 CLAIMED_TWICE = "name claimed twice: uninstall one"
 DISABLED = "disabled"
+
+LIFECYCLE = tuple(n for n, f in vars(hookspecs).items() if n.startswith("gan_") and f.__code__.co_argcount)
+"""The hooks that tell of a run."""
 
 _COMPONENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 Record = TypeVar("Record", bound="Component | Preset")
@@ -214,6 +218,8 @@ class Registry:
                     raise PluginError(
                         f"plugin '{name}' calls a {kind.kind} '{record.name}'; names are letters, digits, '-' and '_', and not 'none'"
                     )
+                if fault := _fault(record):
+                    raise PluginError(f"plugin '{name}': the {kind.kind} '{record.name}' {fault}")
                 if record.name in mine:
                     raise PluginError(f"plugin '{name}' yields two {kind.kind} components called '{record.name}'")
                 mine[record.name] = record
@@ -271,15 +277,33 @@ class Registry:
         """Have `listener`'s lifecycle hooks called: an object with methods marked `@hookimpl`.
 
         Raises:
-            PluginError: one of them is no hook, or takes other arguments.
+            PluginError: one of them is no hook, or takes other arguments; or it would hear nothing.
         """
         try:
             self._manager.register(listener, name=name)
             self._manager.check_pending()
+            if why := self._deaf(listener, name):
+                raise ValueError(why)
         except (pluggy.PluginValidationError, ValueError) as error:
             if self._manager.get_plugin(name) is listener:
                 self._manager.unregister(name=name)
             raise PluginError(f"'{name}' cannot listen: {' '.join(str(error).split())}") from error
+
+    def hears(self, name: str) -> list[str]:
+        """The lifecycle hooks of a loaded plugin or a listener."""
+        return [hook for hook in LIFECYCLE if self.implementations(hook, name)]
+
+    def _deaf(self, listener: object, name: str) -> str:
+        """What of a listener would never be called; empty where all of it is."""
+        heard = self.hears(name)
+        named = [n for n in dir(listener) if not n.startswith("_") and callable(inspect.getattr_static(listener, n))]
+        if unmarked := [n for n in named if n in LIFECYCLE and n not in heard]:
+            return f"its {' and '.join(unmarked)} would never be called; mark it with @hookimpl (from gancore import hookimpl)"
+        if heard:
+            return ""
+        near = [f"{hit[0]} instead of {n}" for n in named if (hit := nearest(n, LIFECYCLE, 1))]
+        hint = f"did you mean {' and '.join(near)}? " if near else ""
+        return f"it has no lifecycle hook; {hint}Hooks are methods marked with @hookimpl: {', '.join(LIFECYCLE)}"
 
     def remove_listener(self, name: str) -> None:
         """Undo `add_listener`."""
@@ -312,6 +336,18 @@ class Registry:
                 if answer is not None:
                     answers.append(answer)
         return answers
+
+
+def _fault(record: Component | Preset) -> str:
+    """What is wrong with where a record says its parts are; empty where nothing is."""
+    for field in ("target", "options", "spec"):
+        value = getattr(record, field, "")
+        if not isinstance(value, str):
+            place = f"{getattr(value, '__module__', 'package.module')}:{getattr(value, '__qualname__', 'attribute')}"
+            return (
+                f'has {field}={value!r}, which must be text, so that it is imported when it is used: {field}="{place}"'
+            )
+    return ""
 
 
 def resolve(target: str) -> Any:

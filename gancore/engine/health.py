@@ -6,7 +6,7 @@ The state is plain numbers, saved with every checkpoint, so a resumed run warns 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,17 +25,20 @@ MEMORY = 200
 ADVICE = {
     "non-finite": "Usual remedies: a lower learning rate, precision=fp32, a smaller penalty weight; look for broken data.",
     "saturated": "Usual remedies: loss=rpgan or loss=non-saturating with penalties r1 and r2, a lower learning rate for the"
-    " discriminator, spectral_norm=discriminator, augmentations=diffaugment when data are few.",
-    "collapse": "Usual remedies: loss=rpgan with penalties r1 and r2, a larger batch, a lower learning rate, augmentations="
-    "diffaugment; an earlier checkpoint may still be varied.",
+    " discriminator, architecture.spectral_norm=discriminator{augmentations}.",
+    "collapse": "Usual remedies: loss=rpgan with penalties r1 and r2, a larger batch, a lower learning rate{augmentations}; an"
+    " earlier checkpoint may still be varied.",
 }
+"""What usually helps; `{augmentations}` are those that the run could have."""
 
 
 class HealthMonitor:
-    """Turns figures into alerts."""
+    """Turns figures into alerts; their advice names `augmentations` that work on the run's data and are not in use."""
 
-    def __init__(self, options: Health) -> None:
+    def __init__(self, options: Health, augmentations: Sequence[str] = ()) -> None:
         self.options = options
+        names = " or ".join(f"augmentations={name}" for name in augmentations)
+        self.augmentations = f", {names} when data are few" if names else ""
         self.bad_in_a_row = 0
         self.bad_total = 0
         self.norms: list[float] = []
@@ -114,7 +117,8 @@ class HealthMonitor:
         if kind in self.active:
             return []
         self.active.append(kind)
-        return [HealthAlert(kind=kind, step=step, message=message, advice=ADVICE[kind])]
+        advice = ADVICE[kind].format(augmentations=self.augmentations)
+        return [HealthAlert(kind=kind, step=step, message=message, advice=advice)]
 
     def _ended(self, kind: str, step: int, message: str) -> list[HealthAlert]:
         if kind not in self.active:

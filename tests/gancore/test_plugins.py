@@ -436,3 +436,34 @@ def test_records_are_frozen() -> None:
     info = PluginInfo(summary="A", api_version=1)
     with pytest.raises(AttributeError):
         info.summary = "B"  # type: ignore[misc]
+
+
+def test_record_with_the_target_itself_instead_of_its_name_is_told_the_name(plugin_module: Make) -> None:
+    module = plugin_module(
+        "def logistic(spec): ...\n@hookimpl\ndef gan_losses():\n    yield Loss(name='l', summary='L', target=logistic)\n"
+    )
+    with pytest.raises(PluginError, match=r"the loss 'l' has target=<function logistic.* must be text.*:logistic\"$"):
+        Registry([]).register(module, "mine")
+
+
+class Unmarked:
+    def gan_tick(self, event: object) -> None: ...
+
+
+class Misnamed:
+    def on_tick(self, event: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("listener", "words"),
+    [
+        (Unmarked(), "its gan_tick would never be called; mark it with @hookimpl"),
+        (Misnamed(), "it has no lifecycle hook; did you mean gan_tick instead of on_tick"),
+        (print, "it has no lifecycle hook; Hooks are methods marked with @hookimpl: gan_run_started"),
+    ],
+)
+def test_listener_that_would_hear_nothing_is_refused_and_not_kept(listener: object, words: str) -> None:
+    registry = Registry([])
+    with pytest.raises(PluginError, match=words):
+        registry.add_listener(listener, "mine")
+    registry.add_listener(Heard(), "mine")

@@ -239,3 +239,13 @@ def test_a_healthy_training_is_not_disturbed(tmp_path):
     )  # fmt: skip
     assert alerts == []
     assert 0.2 < rows[-1]["health/spread"] < 3.0
+
+
+def test_advice_names_augmentations_that_the_run_could_have_and_no_others():
+    for augmentations, words in (
+        ((), ""),
+        (("flip", "crop"), ", augmentations=flip or augmentations=crop when data are few"),
+    ):
+        monitor = HealthMonitor(Health(), augmentations)
+        (alert,) = [a for step in (1, 2) for a in monitor.look_at_spread(0.01, step)]
+        assert f"a lower learning rate{words}; an earlier checkpoint" in alert.advice
