@@ -14,6 +14,7 @@ from gancore.data.held_out import both_parts
 from gancore.data.report import silent
 from gancore.devices import pick_device
 from gancore.engine.build import build_game, check_writers
+from gancore.engine.contract import try_game
 from gancore.errors import UsageError
 from gancore.plugins import Registry
 from gancore.run import check_free, check_place
@@ -37,12 +38,21 @@ def check_run(settings: Settings, registry: Registry, out: str | Path | None = N
         return
     train, held_out = both_parts(settings.data.build(silent), settings.run.held_out)
     check_writers(settings, train.spec)
-    build_game(settings, train.spec, train, held_out)
+    try_game(settings, build_game(settings, train.spec, train, held_out), train)
 
 
 def load_listeners(registry: Registry, names: Sequence[str]) -> list[str]:
-    """Load the plugins that listen to a run; the names of those that are disabled and will hear nothing."""
+    """Load the plugins that listen to a run; the names of those that are disabled and will hear nothing.
+
+    Raises:
+        UsageError: one has no lifecycle hook.
+    """
     for name in names:
-        if name not in registry.disabled:
-            registry.load(name)
+        if name in registry.disabled:
+            continue
+        registry.load(name)
+        if not registry.hears(name):
+            raise UsageError(
+                f"listeners: plugin '{name}' has no lifecycle hook, so it would hear nothing; leave it out"
+            )
     return [name for name in names if name in registry.disabled]

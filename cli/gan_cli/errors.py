@@ -70,6 +70,18 @@ def _full_disk(error: Exception) -> Exception | None:
     return write_error(error, f"'{name}'" if name else "a file", inside=Path(os.devnull))
 
 
+def _whose(error: Exception) -> str:
+    """Whom to tell of what was not foreseen."""
+    from gancore.blame import explain
+
+    where = explain(error)
+    return (
+        f"; {where} (add --debug to see more)"
+        if where
+        else "; this was not foreseen: add --debug to see where, and report it"
+    )
+
+
 def guarded(command: F) -> F:
     """A command whose failures are told as promised."""
 
@@ -97,9 +109,8 @@ def guarded(command: F) -> F:
             if (full := _full_disk(error)) is not None:
                 say(f"error: {full}")
                 raise typer.Exit(1) from None
-            say(
-                f"error: {type(error).__name__}: {error}; this was not foreseen: add --debug to see where, and report it"
-            )
+            told = "".join(f"; {note}" for note in getattr(error, "__notes__", ())) or _whose(error)
+            say(f"error: {type(error).__name__}: {error}{told}")
             raise typer.Exit(1) from None
 
     return wrapper  # type: ignore[return-value]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from gancore.blame import describe
 from gancore.components import DataSource
 from gancore.data.batch import Batch
 from gancore.data.sampler import Sampler
@@ -36,7 +37,8 @@ class _Failure:
 class _Steps(Dataset[_Item | _Failure]):
     """One item for each step: samples, labels and positions of this rank's part of the batch."""
 
-    def __init__(self, source: DataSource, batch_size: int, seed: int, rank: int, world: int) -> None:
+    def __init__(self, source: DataSource, batch_size: int, seed: int, rank: int, world: int, name: str) -> None:
+        self.name = name
         self.source = source
         self.sampler = Sampler(len(source), seed)
         self.seed = derive(seed, "data")
@@ -54,12 +56,12 @@ class _Steps(Dataset[_Item | _Failure]):
         try:
             return self.fetch(step)
         except Exception as error:
-            return _Failure(_sentence(step, error), traceback.format_exc())
+            return _Failure(self.sentence(step, error), traceback.format_exc())
 
-
-def _sentence(step: int, error: Exception) -> str:
-    cause = str(error) if isinstance(error, GanError) else f"{type(error).__name__}: {error}"
-    return f"the batch of step {step} could not be read: {cause}"
+    def sentence(self, step: int, error: Exception) -> str:
+        cause = str(error) if isinstance(error, GanError) else describe(error)
+        head = f"dataset '{self.name}': " if self.name else ""
+        return f"{head}the batch of step {step} could not be read: {cause}"
 
 
 def _start_worker(_worker: int) -> None:
@@ -79,7 +81,8 @@ class Loader:
 
     Of them rank r of `world` gets the r-th contiguous part. With `workers` > 0 as many processes read ahead, from the
     first step that is asked for (`start`, usually) to `stop`; asking for any other than the next step starts them anew
-    there. Raises UsageError for sizes that do not fit together, DataError when samples cannot be read.
+    there. `name` is what errors call the data set. Raises UsageError for sizes that do not fit together, DataError when samples
+    cannot be read.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Loader:
         world: int = 1,
         start: int = 0,
         stop: int = 0,
+        name: str = "",
     ) -> None:
         if batch_size < 1 or workers < 0 or not 0 <= rank < world:
             raise UsageError(
@@ -106,7 +110,7 @@ class Loader:
             )
         self.workers = workers
         self.stop = stop
-        self._steps = _Steps(source, batch_size, seed, rank, world)
+        self._steps = _Steps(source, batch_size, seed, rank, world, name)
         self._next = start
         self._iterator: Iterator[_Item | _Failure] | None = None
 
@@ -119,7 +123,7 @@ class Loader:
         try:
             return self._steps.fetch(step)
         except Exception as error:
-            raise DataError(_sentence(step, error)) from error
+            raise DataError(self._steps.sentence(step, error)) from error
 
     def _read_ahead(self, step: int) -> _Item:
         if step != self._next:

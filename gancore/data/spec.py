@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gancore.errors import UsageError
+
 if TYPE_CHECKING:
     from torch import Tensor
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gancore.components import Augment, DataSource, GameContext, GameRule
 from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
+from gancore.engine.contract import of_networks, owner
 from gancore.errors import PluginError, UsageError
 from gancore.losses.spectral import apply_spectral_norm
 from gancore.options import ArchitectureOptions, PenaltyOptions
@@ -90,6 +91,8 @@ def build_game(
             f"{what} cannot make the rest of samples of which a part is given, as it is of these data: choose another, or "
             "let nothing be given"
         )
+    if fault := of_networks(game.networks, settings.game.found.record.players):
+        raise PluginError(f"{owner(settings, game.networks[fault[0]])}: {fault[1]}")
     if "ema" in game.networks:  # checkpoints keep the moving average under this name
         raise PluginError(f"game '{settings.game.found.qualified}' calls a network 'ema'; call it something else")
     judge_of(game, settings)  # rather than after days of training

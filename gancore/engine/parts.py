@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
 
 from gancore import distributed
 from gancore.components import DataSource, GameRule, ProgressReport
-from gancore.configuration.run_config import RunConfig
 from gancore.configuration.settings import Settings
 from gancore.data.fingerprint import Fingerprint, fingerprint
 from gancore.data.held_out import both_parts
@@ -19,6 +18,7 @@ from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.devices import pick_memory_format
 from gancore.engine.build import build_game, check_writers
+from gancore.engine.contract import try_game
 from gancore.engine.ema import MovingAverage
 from gancore.engine.health import HealthMonitor
 from gancore.engine.loop import TrainState
@@ -45,8 +45,12 @@ class Parts:
     memory_format: torch.memory_format
 
 
-def build_parts(settings: Settings, device: torch.device, progress: ProgressReport) -> Parts:
+def build_parts(
+    settings: Settings, device: torch.device, progress: ProgressReport, augmentations: Sequence[str] = ()
+) -> Parts:
     """Read the data and build everything for them; `progress` is called on rank 0 while data are read.
+
+    `augmentations` are those that advice may name.
 
     Raises:
         DataError: nothing usable in the data.
@@ -57,6 +61,7 @@ def build_parts(settings: Settings, device: torch.device, progress: ProgressRepo
     source, held_out = both_parts(whole, config.held_out)
     check_writers(settings, source.spec)
     game = build_game(settings, source.spec, source, held_out)
+    try_game(settings, game, source)
     memory_format = pick_memory_format(config.memory_format, source.spec)
     for module in game.networks.values():
         module.to(device).train()
@@ -73,15 +78,16 @@ def build_parts(settings: Settings, device: torch.device, progress: ProgressRepo
     for player in players.values():
         player.set_rivals(players)
     ema = MovingAverage(game.networks["generator"], config.ema)
-    state = TrainState(players, ema, HealthMonitor(config.health))
+    state = TrainState(players, ema, HealthMonitor(config.health, augmentations))
     # Rank 0 looks for all: they were given the same data.
     seen = distributed.on_main(lambda: asdict(fingerprint(whole)))
     data = SavedData.of(Fingerprint(**seen), config)
     return Parts(source, source.spec, game, state, data, odd, device, memory_format)
 
 
-def loader_of(parts: Parts, config: RunConfig) -> Loader:
+def loader_of(parts: Parts, settings: Settings) -> Loader:
     """This rank's batches, from the step that has been reached to the last."""
+    config = settings.run
     workers = config.workers
     if workers < 0:
         workers = 0 if parts.source.in_memory else min(4, os.cpu_count() or 1)
@@ -94,4 +100,5 @@ def loader_of(parts: Parts, config: RunConfig) -> Loader:
         world=distributed.world_size(),
         start=parts.state.step,
         stop=config.steps,
+        name=settings.data.found.qualified,
     )

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from gancore import checkpoint, distributed
-from gancore.components import ProgressReport
-from gancore.configuration.settings import Settings
+from gancore.blame import explain, explaining
+from gancore.components import Augmentation, ProgressReport
+from gancore.configuration.settings import Settings, usable
 from gancore.devices import pick_device
 from gancore.engine.clock import Clock
 from gancore.engine.ending import in_words, report_of, with_the_rest
@@ -23,7 +24,7 @@ from gancore.engine.progress import Announcer, End
 from gancore.engine.restore import Expected, Restored, restore
 from gancore.engine.sheets import SheetsOf
 from gancore.engine.stopping import StopSignals, tell_on_stderr
-from gancore.errors import NonFiniteError, ToldElsewhereError, UsageError
+from gancore.errors import NonFiniteError, PluginError, ToldElsewhereError, UsageError
 from gancore.games.player import Phase
 from gancore.optimizer_file import remembered
 from gancore.plugins import Registry
@@ -86,6 +87,7 @@ class Session:
             NonFiniteError: too many non-finite steps in a row; the last good checkpoint is intact.
         """
         with ExitStack() as stack:
+            stack.enter_context(explaining(self.registry, self._used()))
             stack.enter_context(distributed.process_group(self.device))
             if self.config.batch_size % distributed.world_size():
                 raise UsageError(
@@ -97,13 +99,15 @@ class Session:
             # Layers that draw for themselves are seeded step by step; the caller's random numbers stay what they were.
             cards = [self.device] if self.device.type == "cuda" else []
             stack.enter_context(torch.random.fork_rng(devices=cards))
-            self.parts = build_parts(self.settings, self.device, self.progress)
+            known = usable(self.registry, Augmentation, self.config.plugin, self.settings.data)
+            unused = [name for name in known if name not in self.settings.augmentations]
+            self.parts = build_parts(self.settings, self.device, self.progress, unused)
             self.spec, self.game, self.state = self.parts.spec, self.parts.game, self.parts.state
             # Only now: while data are read there is nothing to save, and Ctrl-C should end it at once.
             stack.enter_context(self.signals.listening())
             self.folder = RunFolder(Path(distributed.on_main(lambda: str(self.open_folder().path))))
             before = self._restored()
-            self.loader = loader_of(self.parts, self.config)
+            self.loader = loader_of(self.parts, self.settings)
             self.sheets = self.sheets_of(self.settings, self.spec, self.folder, self.parts.source)
             stack.callback(self.loader.close)
             distributed.on_main(lambda: self.going_on() and None)
@@ -164,7 +168,12 @@ class Session:
             with suppress(Exception):  # the first failure is the one to tell
                 self._write_checkpoint()
         told = in_words(error, self.folder)
+        if told is None and (why := explain(error, self.registry, self._used())):
+            error.add_note(str(with_the_rest(PluginError(why), self.folder)))
         return error if told is None else with_the_rest(told, self.folder)
+
+    def _used(self) -> set[str]:
+        return {chosen.found.qualified for chosen in self.settings.components().values()}
 
     def _steps(self, phases: Sequence[Phase]) -> Iterator[Outcome]:
         layout = self.parts.memory_format

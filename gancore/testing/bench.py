@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from gancore.blame import describe
 from gancore.components import KINDS, Component, Preset
 from gancore.errors import UsageError
 from gancore.plugins import BUILTIN, GROUP, Plugin, Registry, build, options_model
 from gancore.testing import points
-from gancore.testing.check import CHECKS, Blocked, Mismatch, NotApplicable, describe
+from gancore.testing.check import CHECKS, Blocked, Mismatch, NotApplicable
 
 T = TypeVar("T")
 Record = TypeVar("Record", bound="Component | Preset")

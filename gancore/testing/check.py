@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sysconfig
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
@@ -115,28 +112,3 @@ def check(name: str, hook: str, expected: str, subjects: Subjects) -> Callable[[
         return CHECKS[name]
 
     return register
-
-
-def describe(error: BaseException) -> str:
-    """An exception in one line, with the last place outside of gancore that it came through: the author's own code."""
-    try:
-        text = " ".join(str(error).split()) or "no message"
-    except Exception:  # authors may write exceptions too
-        text = "a message that cannot be read"
-    here = Path(__file__).parents[1]
-    root, seen = error, {id(error)}
-    while root.__cause__ is not None and id(root.__cause__) not in seen:  # an exception may be its own cause
-        root = root.__cause__
-        seen.add(id(root))
-    frames = [f for f in traceback.extract_tb(root.__traceback__) if not f.filename.startswith("<")]
-    own = [f for f in frames if not Path(f.filename).is_relative_to(here) and not _is_library(f.filename)]
-    place = f", at {Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}" if own else ""
-    return f"{type(error).__name__}: {text[:600]}{place}"
-
-
-def _is_library(filename: str) -> bool:
-    path = Path(filename)
-    installed = "site-packages" in path.parts
-    if path.is_relative_to(sysconfig.get_path("stdlib")) and not installed:
-        return True
-    return installed and any(p in path.parts for p in ("torch", "pydantic", "pluggy", "numpy", "tomli_w"))

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from gancore import hookspecs
+from gancore.blame import describe
 from gancore.components import Architecture, Component, Dataset, Penalty, Preset
 from gancore.configuration.run_config import SECTIONS
 from gancore.configuration.settings import KIND_OF, configure
@@ -29,7 +30,7 @@ from gancore.errors import GanError
 from gancore.options import ArchitectureOptions, Options, PenaltyOptions
 from gancore.plugins import GROUP, options_model, resolve
 from gancore.testing import points
-from gancore.testing.check import Mismatch, NotApplicable, check, describe
+from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.kit import Kit, scenes
 
 HEAVY = ("torch", "torchaudio", "transformers", "librosa", "numba", "scipy", "sklearn", "pandas", "tensorflow", "jax")

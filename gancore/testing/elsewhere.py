@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gancore.testing.check import Mismatch, NotApplicable, describe
+from gancore.blame import describe
+from gancore.testing.check import Mismatch, NotApplicable
 
 
 @contextmanager

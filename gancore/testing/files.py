@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gancore.blame import describe
 from gancore.components import Dataset, DataSource, Writer
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.games.gan import call_generator
 from gancore.plugins import build
 from gancore.random import Draws
-from gancore.testing.check import Mismatch, NotApplicable, check, describe
+from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.kit import BATCH, Kit, latents, reads, tried_on
 
 STEM = "sample"

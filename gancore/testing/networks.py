@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gancore.components import GameRule
 from gancore.data.spec import SampleSpec
+from gancore.engine.contract import of_samples
 from gancore.games.gan import call_generator, draw_latent, heads, mixes_batch
 from gancore.random import Draws
 from gancore.testing.check import Mismatch, NotApplicable, check
@@ -54,35 +55,13 @@ def networks_shapes(kit: Kit, subject: str) -> None:
 
 
 def _look_at_shapes(spec: SampleSpec, game: GameRule, real: Tensor, labels: Tensor | None) -> None:
-    generator, judge = game.networks["generator"], game.networks.get("discriminator")
     for count in (BATCH, 3, 1):
         # Batch statistics need more than one sample; one alone is drawn in evaluation, as for `gan sample -n 1`.
         for network in game.networks.values():
             network.train(count > 1)
-        classes = None if labels is None else labels[:count]
-        fake = call_generator(generator, latents(generator, count), classes, spec.given_part(real[:count]))
-        if not isinstance(fake, Tensor) or fake.shape != (count, *spec.shape):
-            raise Mismatch(
-                f"for {count} latents the generator made {_form(fake)}, the spec says {[count, *spec.shape]}"
-            )
-        if not fake.is_floating_point() or not bool(torch.isfinite(fake).all()):
-            raise Mismatch(
-                f"the generator's samples are {fake.dtype} or not all finite; relaxed samples are finite numbers"
-            )
-        hard = spec.harden(fake.detach())
-        if hard.dtype is not getattr(torch, spec.dtype) or len(hard) != count:
-            raise Mismatch(f"spec.harden made {_form(hard)} of the generator's samples, the spec says {spec.dtype}")
-        if judge is None:
-            continue
-        for what, x in (("real", real[:count]), ("generated", fake)):
-            output = judge(x, classes)
-            for head in (output,) if isinstance(output, Tensor) else tuple(output):
-                if not isinstance(head, Tensor) or head.shape != (count,):
-                    raise Mismatch(
-                        f"for {count} {what} samples the discriminator gave logits {_form(head)}, not [{count}]"
-                    )
-                if not bool(torch.isfinite(head).all()):
-                    raise Mismatch(f"the discriminator's logits of {what} samples are not all finite")
+        z, classes = latents(game.networks["generator"], count), None if labels is None else labels[:count]
+        if fault := of_samples(game.networks, spec, z, real[:count], classes, values=True):
+            raise Mismatch(fault[1])
 
 
 @check(
@@ -261,9 +240,3 @@ def networks_device(kit: Kit, subject: str) -> None:
 
 def _distance(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().max() / b.abs().max().clamp_min(1e-6))
-
-
-def _form(x: object) -> str:
-    return (
-        f"{str(x.dtype).removeprefix('torch.')} {list(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
-    )

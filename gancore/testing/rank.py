@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from gancore import distributed
-from gancore.testing.check import CHECKS, describe
+from gancore.blame import describe
+from gancore.testing.check import CHECKS
 from gancore.testing.kit import Kit
 from gancore.testing.sharing import gradients
 

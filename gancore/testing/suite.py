@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gancore.blame import describe
 from gancore.components import API_VERSION
 from gancore.errors import PluginError
 from gancore.plugins import Registry
@@ -31,7 +32,6 @@ from gancore.testing.check import (
     Outcome,
     Report,
     Result,
-    describe,
 )
 from gancore.testing.kit import MISPLACED, Kit
 from gancore.testing.process import process_kept

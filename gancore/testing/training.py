@@ -14,6 +14,7 @@ from torch import Tensor
 
 import gancore
 from gancore import checkpoint, hookimpl
+from gancore.blame import describe
 from gancore.configuration.settings import Settings
 from gancore.data.report import silent
 from gancore.engine.session import Session
@@ -25,7 +26,7 @@ from gancore.sampling.drawing import cycle_classes, draw, parts_of
 from gancore.sampling.sheets import SheetMaker
 from gancore.testing import points
 from gancore.testing.bench import seed_all
-from gancore.testing.check import Mismatch, check, describe
+from gancore.testing.check import Mismatch, check
 from gancore.testing.kit import STEPS, Kit, Scene, scenes, tried_on
 from gancore.testing.steps import block, parts_and_scenes, setting
 

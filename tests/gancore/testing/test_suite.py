@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from gancore.blame import describe
 from gancore.components import API_VERSION
 from gancore.errors import UnknownNameError
 from gancore.plugins import Registry
 from gancore.testing import ContractError, check_plugin
-from gancore.testing.check import CHECKS, Mismatch, describe
+from gancore.testing.check import CHECKS, Mismatch
 from gancore.testing.kit import Kit
 from gancore.testing.suite import cases
 

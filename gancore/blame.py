@@ -1,0 +1,166 @@
+"""Whose code an error came from that nobody foresaw: which plugin's, which component of it, and where in its source."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import sysconfig
+import traceback
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from gancore.components import Component
+from gancore.errors import GanError
+from gancore.plugins import BUILTIN, InstalledPlugin, Plugin, Registry
+
+LIBRARIES = ("torch", "pydantic", "pluggy", "numpy", "tomli_w")
+OURS = "gancore"
+"""The distribution whose faults are reported to this project; the plugins that come with it are of it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a plugin's code that was running: `file:line in function`."""
+
+    frame: FrameType
+    line: int
+
+    def __str__(self) -> str:
+        code = self.frame.f_code
+        return f"{Path(code.co_filename).name}:{self.line} in {code.co_name}"
+
+    @property
+    def module(self) -> str:
+        """The name of its module."""
+        return str(self.frame.f_globals.get("__name__", ""))
+
+
+def places(error: BaseException) -> list[Place]:
+    """Where `error` came through, from the outside to where it was raised, without gancore itself and libraries."""
+    here = Path(__file__).parent
+    found = [Place(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    files = [Path(place.frame.f_code.co_filename) for place in found]
+    return [
+        place
+        for place, file in zip(found, files, strict=True)
+        if not str(file).startswith("<frozen ") and not file.is_relative_to(here) and not _is_library(file)
+    ]
+
+
+def root(error: BaseException) -> BaseException:
+    """The exception that began it all."""
+    seen = {id(error)}
+    while error.__cause__ is not None and id(error.__cause__) not in seen:  # an exception may be its own cause
+        error = error.__cause__
+        seen.add(id(error))
+    return error
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line, with the last place outside of gancore that it came through: the author's own code."""
+    try:
+        text = " ".join(str(error).split()) or "no message"
+    except Exception:  # authors may write exceptions too
+        text = "a message that cannot be read"
+    own = places(root(error))
+    return f"{type(error).__name__}: {text[:600]}" + (f", at {own[-1]}" if own else "")
+
+
+def explain(error: BaseException, registry: Registry | None = None, used: Collection[str] = ()) -> str:
+    """In whose code `error` was raised, and whom to tell of it; empty where it was in no plugin's.
+
+    Plugins are those that `registry` has loaded; without, those installed that this process has imported. `used` are the
+    components that can have been running, `"plugin:name"`; any of them, without.
+    """
+    if isinstance(error, GanError | MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return ""
+    plugins = list(_loaded(registry))
+    for each in dict.fromkeys((error, root(error))):
+        own = places(each)
+        for place in reversed(own):
+            for plugin, installed in plugins:
+                if _is_of(place.module, plugin):
+                    component = _component(plugin, own, used)
+                    what = f"{component} of plugin '{plugin.name}'" if component else f"plugin '{plugin.name}'"
+                    dist = "" if installed is None else installed.distribution
+                    author = (
+                        "gancore's own: report it"
+                        if dist == OURS
+                        else f"not gancore's: tell the author of {dist or what}"
+                    )
+                    return f"in {what}, at {place}, which is {author}"
+    return ""
+
+
+@contextmanager
+def explaining(registry: Registry, used: Collection[str]) -> Iterator[None]:
+    """Add to an error from within, as a note, in whose code it was raised, unless it has been told already."""
+    try:
+        yield
+    except Exception as error:
+        if not getattr(error, "__notes__", ()) and (why := explain(error, registry, used)):
+            error.add_note(why)
+        raise
+
+
+def _loaded(registry: Registry | None) -> Iterator[tuple[Plugin, InstalledPlugin | None]]:
+    known = registry or Registry()
+    installed = {p.name: p for p in known.installed()}
+    names = known.registered() if registry else [n for n, p in installed.items() if p.module in sys.modules]
+    for name in names:
+        if name == BUILTIN:
+            continue
+        try:
+            yield known.load(name), installed.get(name)
+        except GanError:
+            continue  # a broken one is told where it is asked for
+
+
+def _is_of(module: str, plugin: Plugin) -> bool:
+    name = plugin.module.__name__
+    return module == name or module.startswith(f"{name}.") or module in {m for m, _, _ in _targets(plugin)}
+
+
+def _targets(plugin: Plugin) -> Iterator[tuple[str, str, Component]]:
+    """Module, attribute and record of every component that has a target."""
+    for records in plugin.records.values():
+        for record in records.values():
+            if isinstance(record, Component):
+                module, _, attribute = record.target.partition(":")
+                yield module, attribute, record
+
+
+def _component(plugin: Plugin, own: Sequence[Place], used: Collection[str]) -> str:
+    """The component whose code was running, if that can be told.
+
+    By its target's name, by what the object is whose method ran, or by being alone in its module.
+    """
+    targets = [t for t in _targets(plugin) if not used or f"{plugin.name}:{t[2].name}" in used]
+    for place in reversed(own):
+        here = [(attribute, record) for module, attribute, record in targets if module == place.module]
+        named = [r for attribute, r in here if place.frame.f_code.co_qualname.split(".")[0] == attribute]
+        itself = place.frame.f_locals.get("self")
+        network = _has(itself, "named_parameters")  # which can be called, and is no augmentation
+        alike = [r for _, r in here if (r.kind == "architecture" if network else _meets(itself, r.returns))]
+        if len(found := named or alike or [r for _, r in here]) == 1:
+            return f"{found[0].kind} '{found[0].name}'"
+    return ""
+
+
+def _meets(thing: object, names: Sequence[str]) -> bool:
+    return bool(names) and all(_has(thing, name) for name in names)
+
+
+def _has(thing: object, name: str) -> bool:
+    """`hasattr` that runs no code of `thing`, which is in trouble already."""
+    return inspect.getattr_static(thing, name, None) is not None
+
+
+def _is_library(file: Path) -> bool:
+    installed = "site-packages" in file.parts
+    if file.is_relative_to(sysconfig.get_path("stdlib")) and not installed:
+        return True
+    return installed and any(part in file.parts for part in LIBRARIES)

@@ -1,0 +1,144 @@
+"""What networks must be and do: looked at before a training begins, and by the kit, in the same words."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from gancore.components import DataSource, GameRule
+from gancore.configuration.settings import Settings
+from gancore.data.spec import SampleSpec
+from gancore.engine.buffers import Buffers
+from gancore.errors import PluginError
+from gancore.games.gan import call_generator, draw_latent
+from gancore.powers import DrawsLatent
+from gancore.random import Draws, derive
+
+FEW = 2
+"""Samples on which a game is tried before its training."""
+
+
+def of_networks(networks: Mapping[str, nn.Module], players: Sequence[str]) -> tuple[str, str] | None:
+    """The network, by name, that cannot take part in a game with `players`, and why; None where all can."""
+    for name, network in networks.items():
+        if any(is_lazy(p) for p in network.parameters()):
+            return name, f"the {name} has layers that do not know their sizes yet; run a batch through it in the target"
+        if name in (*players, "generator") and not any(p.requires_grad for p in network.parameters()):
+            return name, f"the {name} has no trainable parameter; keep layers in nn.ModuleList, not in a list"
+    shape = getattr(networks["generator"], "latent_shape", None)
+    shaped = isinstance(shape, tuple) and shape and all(isinstance(n, int) and n > 0 for n in shape)
+    if not shaped and not isinstance(networks["generator"], DrawsLatent):
+        words = "give a tuple of positive numbers, or a method draw_latent(draws)"
+        return "generator", f"generator.latent_shape is {shape!r}; {words}"
+    return None
+
+
+def of_samples(
+    networks: Mapping[str, nn.Module],
+    spec: SampleSpec,
+    z: Tensor,
+    real: Tensor,
+    classes: Tensor | None,
+    *,
+    values: bool = False,
+) -> tuple[str, str] | None:
+    """The network, by name, that makes or says of as many samples as `real` has what does not fit `spec`, and how.
+
+    `real` are relaxed samples `[count, ...]`, of `classes` `[count]` int64 or None; `z` are latents for as many. With `values`,
+    these must be finite too, and such as can be made final.
+    """
+    count, given = len(real), spec.given_part(real)
+    generator, judge = networks["generator"], networks.get("discriminator")
+    if wrong := _uncallable(generator, "generator(z, condition" + (")" if given is None else ", given)")):
+        return "generator", wrong
+    fake = call_generator(generator, z, classes, given)
+    if not isinstance(fake, Tensor) or fake.shape != (count, *spec.shape):
+        words = f"for {count} latents the generator made {form(fake)}, the spec says {[count, *spec.shape]}"
+        return "generator", words
+    if not fake.is_floating_point() or (values and not bool(torch.isfinite(fake).all())):
+        words = f"the generator's samples are {fake.dtype} or not all finite; relaxed samples are finite numbers"
+        return "generator", words
+    hard = spec.harden(fake.detach()) if values else None
+    if hard is not None and (hard.dtype is not getattr(torch, spec.dtype) or len(hard) != count):
+        return "generator", f"spec.harden made {form(hard)} of the generator's samples, the spec says {spec.dtype}"
+    if judge is None:
+        return None
+    if wrong := _uncallable(judge, "discriminator(x, condition)"):
+        return "discriminator", wrong
+    for what, x in (("real", real), ("generated", fake)):
+        output = judge(x, classes)
+        for head in (output,) if isinstance(output, Tensor) or not isinstance(output, Sequence) else output:
+            if not isinstance(head, Tensor) or head.shape != (count,):
+                words = f"for {count} {what} samples the discriminator gave logits {form(head)}, not [{count}]"
+                return "discriminator", words
+            if values and not bool(torch.isfinite(head).all()):
+                return "discriminator", f"the discriminator's logits of {what} samples are not all finite"
+    return None
+
+
+def owner(settings: Settings, network: nn.Module) -> str:
+    """What brought a network: the game where it is made in the game's own module, else the architecture."""
+    game = settings.game.found
+    if type(network).__module__ == game.record.target.partition(":")[0]:
+        return f"game '{game.qualified}'"
+    return f"architecture '{settings.architecture.found.qualified}'"
+
+
+def try_game(settings: Settings, game: GameRule, train: DataSource) -> None:
+    """Have a new game's networks make and judge two samples, which leaves them and all random numbers as they were.
+
+    Raises:
+        PluginError: what they give does not meet the contract of networks.
+    """
+    rows = torch.arange(FEW).clamp(max=len(train) - 1)
+    draws = Draws(derive(settings.run.seed, "trial"), torch.arange(FEW))
+    hard, classes = train.fetch(rows, draws)
+    with _undisturbed(game.networks):
+        z = draw_latent(game.networks["generator"], draws)
+        fault = of_samples(game.networks, train.spec, z, train.spec.relax(hard), classes)
+    if fault is not None:
+        raise PluginError(f"{owner(settings, game.networks[fault[0]])}: {fault[1]}")
+
+
+@contextmanager
+def _undisturbed(networks: Mapping[str, nn.Module]) -> Iterator[None]:
+    """Networks in evaluation, without graphs; afterwards they and torch's random numbers are as they were before."""
+    parts = [(part, part.training) for network in networks.values() for part in network.modules()]
+    buffers = Buffers(networks.values())
+    kept = [buffer.clone() for buffer in buffers.now()]
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        try:
+            for network in networks.values():
+                network.eval()
+            yield
+        finally:
+            for part, training in parts:
+                part.training = training
+            for buffer, before in zip(buffers.now(), kept, strict=True):
+                buffer.copy_(before)
+
+
+def _uncallable(network: nn.Module, call: str) -> str:
+    """Why `network` cannot be called as `call` says; empty where it can, as far as its signature tells."""
+    name, _, arguments = call.rstrip(")").partition("(")
+    try:
+        signature = inspect.signature(network.forward)
+    except (TypeError, ValueError):
+        return ""
+    try:
+        signature.bind(*arguments.split(", "))
+    except TypeError:
+        return f"the {name}'s forward takes {signature}, and is called as {call}"
+    return ""
+
+
+def form(x: object) -> str:
+    """The type and the shape of a tensor, or what it is instead."""
+    if isinstance(x, Tensor):
+        return f"{str(x.dtype).removeprefix('torch.')} {list(x.shape)}"
+    return f"a {type(x).__name__}"

@@ -1,0 +1,115 @@
+"""What networks do against the contract is told before a training begins, and to be looked at changes nothing in them."""
+
+from __future__ import annotations
+
+import gan_toys as toys
+import pytest
+import torch
+from torch import nn
+
+from gancore.api import train
+from gancore.configuration.settings import configure
+from gancore.engine.build import build_game
+from gancore.engine.contract import try_game
+from gancore.errors import PluginError
+
+
+class Network(nn.Module):
+    """One weight, `forward` as a test wants it, and attributes."""
+
+    def __init__(self, forward, *, trained=True, **attributes):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1), requires_grad=trained)
+        self.forward = forward
+        vars(self).update(attributes)
+
+
+def generator(forward=lambda z, condition: z.new_zeros(len(z), 1, 4, 4), **attributes):
+    return Network(forward, **({"latent_shape": (3,)} | attributes))
+
+
+def discriminator(forward=lambda x, condition: x.flatten(1).sum(1), **attributes):
+    return Network(forward, **attributes)
+
+
+def pair(**changed):
+    return {"generator": generator(), "discriminator": discriminator()} | changed
+
+
+def train_on(networks, folder, monkeypatch, **options):
+    monkeypatch.setattr(toys, "build_pair", lambda options, spec: networks)
+    return train(plugin="toy", out=folder, registry=toys.new_registry(), options={**toys.SMALL, **options})
+
+
+@pytest.mark.parametrize(
+    ("networks", "words"),
+    [
+        (pair(generator=generator(latent_shape=None)), r"generator.latent_shape is None; give a tuple"),
+        (pair(generator=generator(latent_shape=(0,))), r"generator.latent_shape is \(0,\)"),
+        (pair(generator=generator(trained=False)), "the generator has no trainable parameter"),
+        (pair(discriminator=discriminator(trained=False)), "the discriminator has no trainable parameter"),
+        (pair(discriminator=nn.LazyLinear(1)), "the discriminator has layers that do not know their sizes yet"),
+        (
+            pair(generator=generator(lambda z: z)),
+            r"the generator's forward takes \(z\), and is called as generator\(z, condition\)",
+        ),
+        (
+            pair(discriminator=discriminator(lambda x: x)),
+            r"the discriminator's forward takes \(x\), and is called as discriminator\(x, condition\)",
+        ),
+        (
+            pair(generator=generator(lambda z, condition: z)),
+            r"for 2 latents the generator made float32 \[2, 3\], the spec says \[2, 1, 4, 4\]",
+        ),
+        (
+            pair(generator=generator(lambda z, condition: z.new_zeros(len(z), 1, 4, 4).long())),
+            r"samples are torch.int64 or not all finite",
+        ),
+        (
+            pair(discriminator=discriminator(lambda x, condition: x.flatten(1).sum(1, keepdim=True))),
+            r"for 2 real samples the discriminator gave logits float32 \[2, 1\], not \[2\]",
+        ),
+        (
+            pair(discriminator=discriminator(lambda x, condition: [x.flatten(1).sum(1), None])),
+            r"for 2 real samples the discriminator gave logits a NoneType, not \[2\]",
+        ),
+    ],
+)
+def test_network_against_the_contract_is_told_with_its_architecture_before_there_is_a_run(
+    networks, words, tmp_path, monkeypatch
+):
+    with pytest.raises(PluginError, match=f"^architecture 'toy:pair': .*{words}"):
+        train_on(networks, tmp_path / "run", monkeypatch)
+    assert not (tmp_path / "run").exists()
+
+
+def test_trial_leaves_networks_and_random_numbers_as_they_were(toys_registry):
+    layer = {"data": "toy", "architecture": {"name": "pair", "norm": "plain", "spectral_norm": "both"}}
+    settings = configure(toys_registry, plugin="toy", layers=[layer])
+    source = settings.data.build(lambda *_: None)
+    game = build_game(settings, source.spec, source)
+    game.networks["generator"].layers[0].eval()
+    modes = [part.training for network in game.networks.values() for part in network.modules()]
+    before = {(n, k): v.clone() for n, m in game.networks.items() for k, v in m.state_dict().items()}
+    state = torch.get_rng_state()
+    try_game(settings, game, source)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [part.training for network in game.networks.values() for part in network.modules()] == modes
+    for (name, key), value in before.items():
+        assert torch.equal(game.networks[name].state_dict()[key], value)
+
+
+@pytest.mark.parametrize("kind", ["generator", "discriminator"])
+def test_buffers_that_a_network_moves_in_evaluation_are_put_back(kind, toys_registry, monkeypatch):
+    def count(x, condition):
+        network.calls += 1
+        return usual.forward(x, condition)
+
+    usual = pair()[kind]
+    network = {"generator": generator, "discriminator": discriminator}[kind](count)
+    network.register_buffer("calls", torch.zeros(()))
+    monkeypatch.setattr(toys, "build_pair", lambda options, spec: pair(**{kind: network}))
+    settings = configure(toys_registry, plugin="toy", layers=[{"data": "toy", "architecture": "pair"}])
+    source = settings.data.build(lambda *_: None)
+    try_game(settings, build_game(settings, source.spec, source), source)
+    assert network.calls == 0
