@@ -174,8 +174,9 @@ class Kit(Bench):
     def tried(self, subject: str) -> Any:
         """A loss, a penalty or an augmentation with default options, for the samples of the stage."""
         stage = self.stage()
+        settings = self._at_hand(stage)
         with tried_on(stage):
-            return self.built(subject, self.source(self.settings(stage)).spec)
+            return self.built(subject, self.source(settings).spec)
 
     def game(self, settings: Settings) -> GameRule:
         """The game of `settings`, built anew: networks are changed by training. Raises Mismatch where it is no game to play."""
@@ -195,18 +196,22 @@ class Kit(Bench):
 
     def ready(self, scene: Scene, **changes: Any) -> tuple[Settings, SampleSpec, GameRule]:
         """Settings, spec and a new game, for checks that are not about building them."""
-        own = scene.name in self.scenes()
-        if own:
+        settings = self._at_hand(scene, **changes)
+        if scene.name in self.scenes():
+            self.passed("networks.build", scene.name)
+        with tried_on(scene):
+            return settings, self.source(settings).spec, self.game(settings)
+
+    def _at_hand(self, scene: Scene, **changes: Any) -> Settings:
+        """The settings of a scene whose preset and data are sound."""
+        if scene.name in self.scenes():
             self.passed("preset.complete", scene.name)
         settings = self.settings(scene, **changes)
         if settings.data.found.plugin == self.name:
             subject = f"dataset {settings.data.found.record.name}"
             for name in ("data.opens", "data.samples", "data.relaxes"):
                 self.passed(name, subject)
-        if own:
-            self.passed("networks.build", scene.name)
-        with tried_on(scene):
-            return settings, self.source(settings).spec, self.game(settings)
+        return settings
 
     def batch(self, source: DataSource, count: int = BATCH) -> tuple[torch.Tensor, torch.Tensor | None]:
         """`count` hard samples with labels, from all over the data set."""
