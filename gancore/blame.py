@@ -84,13 +84,12 @@ def explain(error: BaseException, registry: Registry | None = None, used: Collec
             for plugin, installed in plugins:
                 if _is_of(place.module, plugin):
                     component = _component(plugin, own, used)
-                    what = f"{component} of plugin '{plugin.name}'" if component else f"plugin '{plugin.name}'"
+                    whole = f"plugin '{plugin.name}'"
+                    what = f"{component} of {whole}" if component else whole
                     dist = "" if installed is None else installed.distribution
-                    author = (
-                        "gancore's own: report it"
-                        if dist == OURS
-                        else f"not gancore's: tell the author of {dist or what}"
-                    )
+                    author = "not gancore's: tell the author of " + (dist or whole)
+                    if dist == OURS:
+                        author = "gancore's own: report it"
                     return f"in {what}, at {place}, which is {author}"
     return ""
 

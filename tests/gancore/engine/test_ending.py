@@ -306,8 +306,9 @@ def test_finished_run_is_not_changed_by_options(tmp_path):
 
 def test_error_of_a_plugin_has_a_note_on_whose_it_is_what_is_saved_and_how_to_go_on(tmp_path):
     toys.FAULTS["crash"] = {4}
-    with pytest.raises(RuntimeError, match=r"^the toy generator broke down$") as caught:
+    with pytest.raises(RuntimeError, match="broke down") as caught:
         run(tmp_path / "run")
+    assert str(caught.value) == "the toy generator broke down"
     (note,) = caught.value.__notes__
     assert note.startswith("in architecture 'pair' of plugin 'toy', at gan_toys.py:")
     assert note.endswith(f"Step 3 is saved; mend that, then go on with: gan resume {tmp_path / 'run'}")
