@@ -17,9 +17,10 @@ from PIL import Image
 import gancore
 from gancore import evaluator
 from gancore.data.held_out import split
-from gancore.data.report import silent
+from gancore.data.report import ScanReport, silent
 from gancore.errors import CheckpointError, ConfigError, DataError, MissingPackageError, RunFolderError, UsageError
 from gancore.evaluation import Figure
+from gancore.testing.points_parts import CirclesOptions, Points, open_circles
 
 TOY = Path(__file__).parents[1] / "toy"
 SPIES = """
@@ -125,9 +126,7 @@ def write_points(path, count, centre=0.0):
 
 
 def circles(labels=True):
-    import gan_toy_parts
-
-    return gan_toy_parts.circles(gan_toy_parts.CirclesOptions(labels=labels), silent)
+    return open_circles(CirclesOptions(labels=labels), silent)
 
 
 def rows(x):
@@ -215,7 +214,7 @@ def test_classes_of_other_data_are_matched_by_name(run, look, tmp_path, monkeypa
 
     def opened(options, progress):
         points = torch.tensor([[0.1, 0.0], [0.0, 0.9], [0.9, 0.0]])
-        return gan_toy_parts.Points(points, torch.tensor([1, 0, 0]), ("outer", "inner"), str(options.path))
+        return Points(points, torch.tensor([1, 0, 0]), ("outer", "inner"), ScanReport(str(options.path), 3, 3))
 
     monkeypatch.setattr(gan_toy_parts, "points", opened)
     (tmp_path / "other.txt").touch()

@@ -19,8 +19,8 @@ def gan_datasets() -> Iterable[Dataset]:
     yield Dataset(
         name="circles",
         summary="Points on two circles",
-        target="gan_toy_parts:circles",
-        options="gan_toy_parts:CirclesOptions",
+        target="gancore.testing.points_parts:open_circles",
+        options="gancore.testing.points_parts:CirclesOptions",
         spec=spec,
     )
     yield Dataset(
@@ -36,7 +36,10 @@ def gan_datasets() -> Iterable[Dataset]:
 @hookimpl
 def gan_architectures() -> Iterable[Architecture]:
     yield Architecture(
-        name="mlp", summary="Two perceptrons", target="gan_toy_parts:build", options="gan_toy_parts:MlpOptions"
+        name="mlp",
+        summary="Two perceptrons",
+        target="gancore.testing.points_parts:build",
+        options="gancore.testing.points_parts:MlpOptions",
     )
 
 

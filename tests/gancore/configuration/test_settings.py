@@ -344,7 +344,7 @@ def test_contradicting_assignments_are_no_crash(toy_settings: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["os:system", "builtins:eval", "gan_toy_parts:build", "gancore.losses.adversarial:Hinge"]
+    "name", ["os:system", "builtins:eval", "gan_toy_parts:gap", "gancore.losses.adversarial:Hinge"]
 )
 @pytest.mark.parametrize("section", [*SECTIONS])
 def test_no_import_path_can_come_in_through_a_configuration(toy_settings: Make, section: str, name: str) -> None:
