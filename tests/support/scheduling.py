@@ -16,7 +16,10 @@ SLOWEST = (
     "docs/test_docs.py",
     "cli/test_new_plugin.py",
     "plugins/gan_audio/test_metrics_real.py",
+    "plugins/gan_music/test_midi_real.py",
     "plugins/gan_audio/test_metrics_pitch.py",
+    "plugins/gan_music/test_accompany.py",
+    "plugins/gan_audio/test_vocoder.py",
 )
 """Files that take longest, in that order, so that at the end no process waits for another that has just begun with one."""
 SHARING_NOTHING = ("gancore/testing/test_builtins.py",)
