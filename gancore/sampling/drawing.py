@@ -118,7 +118,7 @@ def _chunks(
     """What `make` makes of the latents of all samples, with their classes and what is given of them, chunk by chunk."""
     if spec.given_shape is not None and given is None:
         raise UsageError(
-            "this generator makes the rest of a sample of which a part is given; pass --given FILE (from Python, given=...)"
+            "this generator needs a conditioning input, a part of each sample; pass --given FILE (from Python, given=...)"
         )
     if spec.given_shape is None and given is not None:
         raise UsageError(NOTHING_GIVEN)

@@ -75,10 +75,11 @@ class Generator:
     ) -> Tensor:
         """`n` hard samples `[n, *shape]` on the CPU, such as uint8 images `[n, channels, height, width]`.
 
-        `condition` is one class for all (index or name), or one per sample; without it classes take turns. `given`, where the
-        data have a part that is given: a file, what `read_given` made of it, or hard samples `[m, *shape]` of which the part
-        is used; sample i gets that of i % m. Without `n` there is 1 sample, or one for each that is given. `sampling` are changes
-        of `self.sampling`, `{"temperature": 0.8}`. Sample i depends on `seed`, i, its class, what it is given and these alone.
+        `condition` is one class for all (index or name), or one per sample; without it classes take turns. `given` is the
+        conditioning input, where the data have one: a file, what `read_given` made of it, or hard samples `[m, *shape]` of
+        which a part is used; sample i gets that of i % m. Without `n` there is 1 sample, or one for each that is given.
+        `sampling` are changes of `self.sampling`, `{"temperature": 0.8}`. Sample i depends on `seed`, i, its class, what it is
+        given and these alone.
 
         Raises:
             UsageError: a class that does not exist, or not as many as samples; something is given that cannot be, or nothing
