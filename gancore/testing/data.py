@@ -43,6 +43,10 @@ def _with_files(kit: Kit) -> list[str]:
     return [f"dataset {n}" for n, r in kit.records(Dataset).items() if r.suffixes or r.directories]
 
 
+def _with_reader(kit: Kit) -> list[str]:
+    return [f"dataset {n}" for n, r in kit.records(Dataset).items() if r.given]
+
+
 def _source(kit: Kit, subject: str) -> DataSource:
     kit.passed("data.opens", subject)
     return kit.dataset(subject)
@@ -118,13 +122,11 @@ def data_samples(kit: Kit, subject: str) -> None:
 @check(
     "data.given",
     "gan_datasets",
-    "where the record names `given`, it makes a GivenReader of the spec, which refuses a file that does not exist",
-    _datasets,
+    "what the record names as `given` makes a GivenReader of the spec, which refuses a file that does not exist",
+    _with_reader,
 )
 def data_given(kit: Kit, subject: str) -> None:
     target = kit.record(subject).given
-    if not target:
-        raise NotApplicable("nothing is given in files")
     reader = resolve(target)(_source(kit, subject).spec)
     if not isinstance(reader, GivenReader):
         raise Mismatch(f"'{target}' makes a {type(reader).__name__}, which has no methods read and join")

@@ -321,8 +321,10 @@ def test_plugin_of_the_hook_pages_passes_every_check(tmp_path: Path, monkeypatch
             del sys.modules[name]
     others = [r for r in report.results if r.outcome != "passed"]
     assert [str(r) for r in others if r.outcome != "skipped" or r.check != "networks.given"] == []
-    # But for files of a writer for a run's progress, and for listeners, every promise has something to look at there.
-    assert {c for c in CHECKS if c not in {r.check for r in report.results}} == {"writer.progress", "listener.hears"}
+    # But for files of a writer for a run's progress, for listeners and for a reader of conditioning inputs, every promise has
+    # something to look at there.
+    unseen = {c for c in CHECKS if c not in {r.check for r in report.results}}
+    assert unseen == {"writer.progress", "listener.hears", "data.given"}
 
 
 @pytest.mark.parametrize("name", LISTENERS)
