@@ -12,6 +12,7 @@ from gan_cli.listing import table
 from gancore.components import Architecture
 from gancore.configuration.run_config import MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.configuration.settings import ALL_KINDS, KIND_OF
+from gancore.configuration.words import plain, values_of
 from gancore.errors import UnknownNameError
 from gancore.options import cpu_default
 from gancore.plugins import BUILTIN, Registry, options_model
@@ -33,57 +34,12 @@ def rows_of(model: type[BaseModel], prefix: str = "") -> list[dict[str, Any]]:
         rows.append(
             {
                 "option": prefix + name,
-                "default": _plain(default),
-                "values": _values(field, shared),
+                "default": plain(default),
+                "values": values_of(field, shared),
                 "description": (info.description or "") + ("" if slow is None else f" Default on a CPU: {slow}."),
             }
         )
     return rows
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, (tuple, list)):
-        return ",".join(map(_plain, value)) or "none"
-    return str(value).lower() if isinstance(value, bool) else "" if value == {} else str(value)
-
-
-def _values(field: dict[str, Any], shared: dict[str, Any]) -> str:
-    """Type and bounds in words: `1 to 4096`, `fp32 | bf16`."""
-    if "$ref" in field:
-        field = shared.get(field["$ref"].rpartition("/")[2], {})
-    if "anyOf" in field:
-        return " | ".join(dict.fromkeys(_values(f, shared) for f in field["anyOf"]))
-    if "enum" in field:
-        return " | ".join(map(_plain, field["enum"]))
-    if "const" in field:
-        return _plain(field["const"])
-    kind = field.get("type", "")
-    if kind == "array":
-        return "list of " + _values(field["items"], shared) if "items" in field else "list"
-    if kind == "object":
-        return "sections by name"
-    if "pattern" in field:
-        return field["pattern"].strip("^$()").replace(r"(:\d+)?", "[:N]").replace("|", " | ")
-    low = field.get("minimum", field.get("exclusiveMinimum"))
-    high = field.get("maximum", field.get("exclusiveMaximum"))
-    if isinstance(high, int | float) and high >= 2**53:
-        high = None
-    words = {"integer": "whole number", "number": "number", "boolean": "true | false", "string": "text", "null": "none"}
-    name = words.get(kind, kind)
-    if low is not None and high is not None:
-        above = "above " if "exclusiveMinimum" in field else ""
-        below = "below " if "exclusiveMaximum" in field else ""
-        return f"{above}{_number(low)} to {below}{_number(high)}"
-    if low is not None:
-        return f"{name} {'>' if 'exclusiveMinimum' in field else '>='} {_number(low)}"
-    return f"{name} <= {_number(high)}" if high is not None else name
-
-
-def _number(bound: float) -> str:
-    """`1,048,576`, `0.01`, `1e+12`."""
-    return f"{int(bound):,}" if bound == int(bound) and abs(bound) < 1e9 else f"{bound:g}"
 
 
 def _sampling(registry: Registry, plugin: str) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -24,10 +23,11 @@ from gancore.components import (
 )
 from gancore.configuration.by_device import suit
 from gancore.configuration.layers import METRICS, NONE, REST, merge, section_of
+from gancore.configuration.mistakes import explain
 from gancore.configuration.run_config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.data.spec import SampleSpec, misfit, require
 from gancore.errors import ConfigError, GanError, Mistake, PluginError, UnknownNameError, UsageError, nearest
-from gancore.options import LARGEST, RefusedValueError
+from gancore.options import LARGEST
 from gancore.plugins import Found, Registry, build, options_model, resolve
 from gancore.text import brief, check_path
 
@@ -162,7 +162,9 @@ def configure(
         raise ConfigError([Mistake("data.path", f"must be text, not {brief(path)}")])
     name = plugin or top.get("plugin")
     if not name:
-        names = ", ".join(p.name for p in registry.installed()) or "none is installed"
+        # Which of them bring something to train is told without importing any: these only listen.
+        listening = RunConfig.model_fields["listeners"].default
+        names = ", ".join(p.name for p in registry.installed() if p.name not in listening) or "none is installed"
         raise UsageError(f"no plugin was named; choose one with --plugin NAME ({names})")
     info = registry.load(str(name)).info
     source = section_of(top.get("data"))
@@ -364,51 +366,3 @@ class _Validator:
         except ValidationError as error:
             self.mistakes += explain(error, model, path)
             return None
-
-
-def explain(error: ValidationError, model: type[BaseModel], path: str, extra: Sequence[str] = ()) -> list[Mistake]:
-    """pydantic's errors in this project's words."""
-    mistakes = []
-    for item in error.errors(include_url=False):
-        loc = [str(part) for part in item["loc"]]
-        where = ".".join(([path] if path else []) + loc)
-        given = item.get("input")
-        hint = ""
-        if item["type"] == "extra_forbidden":
-            known = [*_fields_at(model, loc[:-1]), *(extra if len(loc) == 1 else ())]
-            hint = (nearest(loc[-1], known) or [""])[0]
-            words = "no such option" if hint else f"no such option; there are {', '.join(sorted(known))}"
-        elif item["type"] == "missing":
-            words = "is required"
-        elif item["type"] == "literal_error":
-            expected = str(item.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
-            hint = (nearest(str(given), expected.split(", ")) or [""])[0]
-            words = f"must be one of {expected}, not {brief(given)}"
-        elif item["type"] in ("model_type", "dict_type"):
-            words = f"must be a section, with options of its own, not {brief(given)}"
-        elif item["type"] in ("too_long", "too_short") and isinstance(given, (list, tuple)):
-            most = item["type"] == "too_long"
-            count = item.get("ctx", {})["max_length" if most else "min_length"]
-            words = f"must be at {'most' if most else 'least'} {count} of them, not {len(given)}"
-        else:
-            message = item["msg"].removeprefix("Value error, ")
-            message = re.sub(r"0\.0{4,}\d+", lambda found: f"{float(found[0]):.2g}", message)  # not 38 digits
-            told = isinstance(item.get("ctx", {}).get("error"), RefusedValueError) or isinstance(given, Mapping)
-            words = message[:1].lower() + message[1:] + ("" if told else f", not {brief(given)}")
-        mistakes.append(Mistake(where, words, hint))
-    return mistakes
-
-
-def _fields_at(model: type[BaseModel], loc: Sequence[str]) -> list[str]:
-    """Names of the options in the sub-model that `loc` leads to."""
-    current: type[BaseModel] = model
-    for part in loc:
-        field = current.model_fields.get(part)
-        if field is None:
-            continue  # a key of a mapping: the model of its values is already current
-        inner = [t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)]
-        found = next((t for t in inner if issubclass(t, BaseModel)), None)
-        if found is None:
-            return []
-        current = found
-    return list(current.model_fields)

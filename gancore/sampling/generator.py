@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from gancore.components import GivenReader
-from gancore.configuration.settings import Settings, explain
+from gancore.configuration.mistakes import explain
+from gancore.configuration.settings import Settings
 from gancore.data.spec import Given, SampleSpec
 from gancore.disk import write_error
 from gancore.engine.restore import SavedData

@@ -158,16 +158,16 @@ class Sample(Options):
 def test_values_and_defaults_are_told_in_words() -> None:
     rows = {row["option"]: (row["default"], row["values"]) for row in rows_of(Sample)}
     assert rows == {
-        "count": ("3", "1 to 9"),
-        "large": ("1", "1 to 1,048,576"),
-        "rate": ("0.5", "number > 0"),
-        "most": ("0.5", "number <= 2"),
-        "kind": ("a", "a | b"),
-        "flag": ("true", "true | false"),
+        "count": ("3", "whole number, 1 to 9"),
+        "large": ("1", "whole number, 1 to 1,048,576"),
+        "rate": ("0.5", "number, above 0"),
+        "most": ("0.5", "number, at most 2"),
+        "kind": ("a", "a or b"),
+        "flag": ("true", "true or false"),
         "name": ("required", "text"),
-        "maybe": ("none", "whole number >= 1 | none"),
-        "either": ("auto", "auto | true | false"),
-        "names": ("none", "list of text"),
+        "maybe": ("none", "whole number, at least 1, or none"),
+        "either": ("auto", "auto, true or false"),
+        "names": ("none", "list of texts"),
     }
 
 

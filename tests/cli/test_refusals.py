@@ -103,6 +103,17 @@ def test_folder_that_is_no_run_is_a_failure(refused: Refused, tmp_path: Path, co
     assert "is not a run: it has no config.toml" in refused(command, tmp_path, code=1)
 
 
+@pytest.mark.parametrize(("text", "words"), [("", "is empty"), ("steps = 5", "names no plugin, so it is incomplete")])
+@pytest.mark.parametrize("command", ["sample", "resume", "evaluate", "report"])
+def test_run_with_an_incomplete_configuration_is_told_what_to_put_back(
+    refused: Refused, tmp_path: Path, command: str, text: str, words: str
+) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    said = refused(command, tmp_path, code=1)
+    assert f"its config.toml {words}" in said
+    assert "put back the one that the run was trained with" in said
+
+
 @pytest.mark.parametrize("command", ["sample", "resume"])
 def test_run_without_a_checkpoint_is_a_failure(refused: Refused, trained: Path, command: str) -> None:
     for path in (trained / "checkpoints").iterdir():
@@ -206,8 +217,14 @@ LONG = "9" * 400
         ((f"steps={LONG}",), "steps: must be a number of 64 bits at most"),
         (("--steps", LONG), "steps: must be a number of 64 bits at most"),
         (("--seed", LONG), "seed: must be a number of 64 bits at most"),
-        ((f"optimizers.generator.lr={LONG}.5",), "optimizers.generator.lr: input should be a finite number"),
-        (("optimizers.generator.lr=nan",), "optimizers.generator.lr: input should be a finite number"),
+        (
+            (f"optimizers.generator.lr={LONG}.5",),
+            "optimizers.generator.lr: must be a number, above 0 and at most 10, not inf",
+        ),
+        (
+            ("optimizers.generator.lr=nan",),
+            "optimizers.generator.lr: must be a number, above 0 and at most 10, not nan",
+        ),
         (("every=3",), "every: must be a section, with options of its own, not 3"),
         (("plugin=musik",), "--plugin toy and plugin=musik contradict each other; leave one of them out"),
         (("--preset", "demo", "preset=file"), "--preset demo and preset=file contradict each other"),
