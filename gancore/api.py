@@ -180,7 +180,7 @@ def resume(
                 raise finished(folder, reached)
 
         def keep() -> None:
-            if settings.dump() != configure(registry, layers=[read_file(folder.config)]).dump():
+            if settings.dump() != configure(registry, layers=[folder.read_config()]).dump():
                 folder.write_config(settings.dump(), _header(folder))
 
         distributed.on_main(check)
@@ -198,7 +198,7 @@ def _resumed(registry: Registry, folder: RunFolder, steps: int | None, options: 
     if steps is not None:
         changes["steps"] = steps
     try:
-        settings = configure(registry, layers=[read_file(folder.config), changes])
+        settings = configure(registry, layers=[folder.read_config(), changes])
     except ConfigError as error:
         raise ConfigError([*mistakes, *error.mistakes]) from error
     if mistakes:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gancore.components import DataSource, ProgressReport
-from gancore.configuration.layers import METRICS, nest, read_file
+from gancore.configuration.layers import METRICS, nest
 from gancore.configuration.settings import Chosen, Settings, check_samples, choose_metrics, configure
 from gancore.data.fingerprint import fingerprint
 from gancore.data.held_out import split
@@ -97,7 +97,7 @@ def evaluate(
     check_whole(seed, "the seed", 0)
     if data is not None:
         check_path(data, "data")
-    layer = read_file(folder.config)
+    layer = folder.read_config()
     settings = configure(registry, layers=[layer]).updated(device=device)
     layers = nest(options or {})
     sampling = {k: layers.pop(k) for k in DRAWING if k in layers}

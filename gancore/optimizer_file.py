@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import pickle
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -41,9 +42,12 @@ def read(file: Path) -> dict[str, Any]:
         if any(map(operator.gt, sizes, own)) or sum(sizes) > file.stat().st_size:
             raise ValueError("its tensors claim more numbers than it holds")
     except Exception as error:
-        raise CheckpointError(
-            f"{where} was refused; it must hold tensors and plain values only ({in_one_line(error)})"
-        ) from error
+        # Here torch would advise to read it in the way that runs whatever code it holds.
+        foreign = isinstance(error, pickle.UnpicklingError)
+        why = (
+            "it holds something else, which is never read because it could run code" if foreign else in_one_line(error)
+        )
+        raise CheckpointError(f"{where} was refused; it must hold tensors and plain values only ({why})") from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{where} holds a {type(state).__name__}, not a state")
     if bad := next(not_finite_in(state), ""):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from gancore import run_lock
+from gancore.configuration.layers import read_file
 from gancore.data.report import ScanReport, Skipped, by_reason
 from gancore.disk import write_error
 from gancore.errors import RunFolderError, WriteError
@@ -106,6 +107,22 @@ class RunFolder:
     @property
     def config(self) -> Path:
         return self.path / "config.toml"
+
+    def read_config(self) -> dict[str, Any]:
+        """The layer of settings in `config.toml`.
+
+        Raises:
+            UsageError: it is not TOML.
+            RunFolderError: it names no plugin, as that of every run does.
+        """
+        layer = read_file(self.config)
+        if not layer.get("plugin"):
+            state = "names no plugin, so it is incomplete or belongs to another program" if layer else "is empty"
+            raise RunFolderError(
+                f"'{self.path}' cannot be used as a run: its config.toml {state}; put back the one that the run was trained with, "
+                "or write its settings into it as `gan run ... --dry-run` prints them"
+            )
+        return layer
 
     @property
     def checkpoints(self) -> Path:

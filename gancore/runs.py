@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gancore.configuration.layers import read_file
 from gancore.errors import RunFolderError
 from gancore.run import RunFolder
 from gancore.run_lock import FILE
@@ -45,11 +44,11 @@ def state_of(path: Path) -> RunState:
     """How far the run in the folder `path` has come.
 
     Raises:
-        RunFolderError: it is no run.
+        RunFolderError: it is no run, or its configuration is not one.
         UsageError: its configuration cannot be read.
     """
     folder = RunFolder.open(path)
-    config = read_file(folder.config)
+    config = folder.read_config()
     steps = config.get("steps")
     if not isinstance(config.get("plugin"), str) or not isinstance(steps, int):
         raise RunFolderError(f"'{path}' is not a run: its config.toml belongs to another program")

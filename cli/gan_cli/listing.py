@@ -45,8 +45,12 @@ def list_plugins(as_json: bool, *, load: bool = False, builtin: Collection[str] 
         mine = [r | {"package": f"{r['distribution']} {r['version']}"} for r in rows if r["kind"] == kind]
         if kind != rows[0]["kind"]:
             print()
-        table(mine, {"name": kind, "package": "package", "module": "module", "state": "state" if load else ""})
-    say("what one brings: gan plugins show NAME")
+        more = {"brings": "brings"} if load and kind == "plugin" else {}
+        table(mine, {"name": kind, "package": "package", "module": "module", "state": "state" if load else "", **more})
+    say(
+        "what one brings: gan plugins show NAME"
+        + ("" if load else "; which of them bring data to train on: gan plugins --load")
+    )
 
 
 def show_plugin(name: str, as_json: bool) -> None:

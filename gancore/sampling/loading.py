@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gancore import checkpoint
 from gancore.checkpoint import Checkpoint
 from gancore.components import GameRule, OtherGenerator
-from gancore.configuration.layers import nest, read_file
+from gancore.configuration.layers import nest
 from gancore.configuration.settings import Settings, configure
 from gancore.data.spec import SampleSpec
 from gancore.devices import pick_device, pick_memory_format
@@ -120,7 +120,7 @@ def load(
     sampling = layer.pop(SAMPLING, None)
     if sampling is not None and not isinstance(sampling, Mapping):
         raise ConfigError([Mistake(SAMPLING, f"must be options, such as sampling.temperature=0.8, not {sampling!r}")])
-    settings = configure(registry or Registry(), layers=[read_file(folder.config), layer])
+    settings = configure(registry or Registry(), layers=[folder.read_config(), layer])
     model: type[SampleSpec] = resolve(settings.data.found.record.spec)
     if step is None:
         saved, problems = checkpoint.newest_usable(folder.checkpoints, lambda found: _open(found, settings, model))

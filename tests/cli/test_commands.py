@@ -13,7 +13,7 @@ import pytest
 from typer.testing import Result
 
 from gan_cli import errors
-from gan_cli.probe import state
+from gan_cli.probe import look
 
 Gan = Callable[..., Result]
 Refused = Callable[..., str]
@@ -341,6 +341,8 @@ def test_loading_tells_what_works_and_what_does_not_and_succeeds(
         }.items()
     )
     assert bad in text
+    brings = {name: row["brings"] for (_, name), row in rows(gan, "--load").items() if row["state"] == "ok"}
+    assert {"image": "data to train on", "tensorboard": "listeners", "hello": ""}.items() <= brings.items()
     assert not {"fake_hello", "fake_bad", "fake_odd", "fake_new", "fake_off"} & set(sys.modules)
 
 
@@ -358,4 +360,7 @@ def test_nothing_that_a_package_does_on_import_reaches_the_command(
 ) -> None:
     package("gan-wild", {"fake_wild": source}, plugins={"wild": "fake_wild"})
     patience = 1.0 if words.endswith("seconds") else 30.0
-    assert state("plugin", "wild", "fake_wild", "gan-wild", seconds=patience) == words
+    assert look("plugin", "wild", "fake_wild", "gan-wild", seconds=patience) == (
+        words,
+        "listeners" if words == "ok" else "",
+    )

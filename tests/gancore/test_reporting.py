@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import warnings
@@ -144,3 +145,9 @@ def test_report_command_prints_the_path(run: Path, capsys: pytest.CaptureFixture
     said = capsys.readouterr()
     assert said.out == f"{run / 'report.html'}\n"
     assert "progress.gif" in said.err
+    with pytest.raises(SystemExit):
+        command(["report", str(run), "--json"])
+    assert json.loads(capsys.readouterr().out) == {
+        "report": str(run / "report.html"),
+        "animations": [str(run / "samples" / "progress.gif")],
+    }

@@ -78,8 +78,9 @@ class Generator(TextGenerator):
         return load().DynamicCache(config=self.body.config)
 
     def step(self, embedded: Tensor, state: Cache) -> tuple[Tensor, Cache]:
-        out = self.body(inputs_embeds=embedded[:, None], past_key_values=state, use_cache=True)
-        return self.project(out.last_hidden_state[:, 0]), out.past_key_values
+        # The cache goes by position, and is filled in place: releases of transformers differ in what they call it.
+        out = self.body(None, state, inputs_embeds=embedded[:, None], use_cache=True)
+        return self.project(out.last_hidden_state[:, 0]), state
 
     def hidden(self, embedded: Tensor, condition: Tensor | None) -> Tensor:
         """`[batch, places, width]`, all places at once."""

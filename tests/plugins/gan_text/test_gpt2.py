@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import pytest
@@ -36,6 +37,15 @@ def test_logits_with_a_cache_are_those_of_all_places_at_once(classes: tuple[str,
         for place in range(LENGTH):
             logits, state = generator.step(read[:, place], state)
             torch.testing.assert_close(logits, whole[:, place], atol=1e-4, rtol=1e-4)
+
+
+def test_drawing_uses_nothing_that_the_library_calls_outdated(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(logging.Logger, "warning_once", lambda _, words, *args: told.append(words), raising=False)
+    generator = writer(spec_of())
+    with torch.no_grad():
+        generator.sample(generator.draw_latent(draws(2)))
+    assert told == []
 
 
 def test_logits_are_those_of_the_library_given_the_same_vectors() -> None:
