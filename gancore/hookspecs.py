@@ -58,8 +58,13 @@ def gan_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
         @hookimpl
         def gan_datasets():
             yield Dataset(
-                name="csv", summary="Rows of a CSV file", target="gan_rows.data:open_csv", options="gan_rows.data:Options",
-                spec="gancore.data.spec:SampleSpec", suffixes=(".csv",))
+                name="csv",
+                summary="Rows of a CSV file",
+                target="gan_rows.data:open_csv",
+                options="gan_rows.data:Options",
+                spec="gancore.data.spec:SampleSpec",
+                suffixes=(".csv",),
+            )
     """
 
 
@@ -73,7 +78,8 @@ def gan_architectures() -> Iterable[Architecture]:  # type: ignore[empty-body]
         @hookimpl
         def gan_architectures():
             yield Architecture(
-                name="mlp", summary="Two small perceptrons", target="gan_rows.nets:build", options="gan_rows.nets:Options")
+                name="mlp", summary="Two small perceptrons", target="gan_rows.nets:build", options="gan_rows.nets:Options"
+            )
     """
 
 
@@ -100,7 +106,8 @@ def gan_penalties() -> Iterable[Penalty]:  # type: ignore[empty-body]
         @hookimpl
         def gan_penalties():
             yield Penalty(
-                name="slope", summary="Mean slope", target="gan_rows.losses:Slope", options="gan_rows.losses:SlopeOptions")
+                name="slope", summary="Mean slope", target="gan_rows.losses:Slope", options="gan_rows.losses:SlopeOptions"
+            )
     """
 
 
@@ -127,8 +134,11 @@ def gan_games() -> Iterable[Game]:  # type: ignore[empty-body]
         @hookimpl
         def gan_games():
             yield Game(
-                name="jury", summary="Two judges, one generator", target="gan_rows.games:Jury",
-                players=("left", "right", "generator"))
+                name="jury",
+                summary="Two judges, one generator",
+                target="gan_rows.games:Jury",
+                players=("left", "right", "generator"),
+            )
     """
 
 

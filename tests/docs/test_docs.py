@@ -165,12 +165,12 @@ def test_python_compiles() -> None:
             compile(block.text, block.page, "exec")
 
 
-# --- parts that are filled in when the site is built ------------------------------------------------------------------
+# --- parts that the code itself knows ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def hooks() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs/_scripts/hooks.py")
+    spec = importlib.util.spec_from_file_location("docs_pages", ROOT / "docs/_scripts/pages.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -178,13 +178,69 @@ def hooks() -> ModuleType:
     return module
 
 
-def test_every_mark_is_filled_in(hooks: ModuleType) -> None:
+def test_generated_parts_are_up_to_date(hooks: ModuleType) -> None:
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    old = [page.relative_to(ROOT).as_posix() for page, text in texts.items() if hooks.renewed(text) != text]
+    assert old == [], "write them anew: python docs/_scripts/pages.py"
+
+
+def test_site_shows_what_is_of_code_by_its_own_means_and_no_mark(hooks: ModuleType) -> None:
     for page in PAGES:
         assert "<!--" not in hooks.on_page_markdown(page.read_text(encoding="utf-8")), page
 
 
+def test_outline_has_signatures_and_first_paragraphs_and_nothing_private(
+    hooks: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = '''
+        """A module."""
+        LIMIT = 3
+        """At most."""
+        _hidden = 4
+        """Nobody's concern."""
+
+        class Wave(Base):
+            """A wave.
+
+            More of it.
+            """
+
+            rate: int = Field(8, ge=1, description="Per second.")
+            _state: int = 0
+
+            def __init__(self, rate: int = 8, *, loud=True) -> None:
+                self.rate = rate
+
+            @property
+            def silent(self) -> bool:
+                """Whether none is heard."""
+
+            def play(self, *times: float, **how: str) -> None:
+                """Play it.
+
+                Raises:
+                    ValueError: it is out.
+                """
+    '''
+    (tmp_path / "waves_for_a_page.py").write_text(dedent(source), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    limit = "### LIMIT\n\n```python\nLIMIT = 3\n```\n\nAt most.\n\n"
+    wave = (
+        "```python\nclass Wave(Base):\n    def __init__(rate: int = 8, *, loud=True) -> None: ...\n```\n\nA wave.\n\n"
+    )
+    members = "- `rate: int = 8`: Per second.\n- `silent: bool`: Whether none is heard.\n"
+    assert hooks.module_of("waves_for_a_page") == (
+        f"{limit}### Wave\n\n{wave}{members}- `play(*times: float, **how: str) -> None`: Play it."
+    )
+    whole = hooks.object_of("waves_for_a_page.Wave whole")
+    assert "A wave.\n\nMore of it." in whole
+    assert whole.endswith("Play it.\n\n  Raises:\n\n  - ValueError: it is out.")
+    with pytest.raises(ValueError, match="has nothing called _hidden"):
+        hooks.object_of("waves_for_a_page._hidden")
+
+
 def test_options_page_has_every_option_of_every_component(registry: Registry, hooks: ModuleType) -> None:
-    text = hooks.on_page_markdown((ROOT / "docs/reference/options.md").read_text(encoding="utf-8"))
+    text = (ROOT / "docs/reference/options.md").read_text(encoding="utf-8")
     parts = dict(re.findall(r"^## ([^\n]+)$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
     headings = {"data": "Data sets", "architecture": "Architectures", "game": "The game", "loss": "Losses"}
     for section, kind in ALL_KINDS.items():
@@ -252,7 +308,7 @@ def _listings(page: Path) -> dict[str, str]:
     return {m[1]: b.text for b in BLOCKS if b.page == path and (m := re.search(r'title="(.+?\.py)"', b.title))}
 
 
-def test_every_hook_has_a_page_that_the_site_and_its_overview_lead_to() -> None:
+def test_every_hook_has_a_page_that_the_site_and_its_overview_lead_to(hooks: ModuleType) -> None:
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     overview = (ROOT / "docs/reference/hooks/index.md").read_text(encoding="utf-8")
     pages = {p.stem for p in (ROOT / "docs/reference/hooks").glob("*.md")}
@@ -260,20 +316,20 @@ def test_every_hook_has_a_page_that_the_site_and_its_overview_lead_to() -> None:
     for name, page in HOOK_PAGES.items():
         assert f"      - {name}: reference/hooks/{name}.md\n" in nav
         assert f"]({name}.md)" in overview
-        assert f"\n::: gancore.hookspecs.{name}\n" in page.read_text(encoding="utf-8")
+        assert f"\n::: gancore.hookspecs.{name}\n" in hooks.on_page_markdown(page.read_text(encoding="utf-8"))
 
 
-def test_every_check_of_the_kit_is_in_the_table_of_its_hook_and_of_no_other(hooks: ModuleType) -> None:
+def test_every_check_of_the_kit_is_in_the_table_of_its_hook_and_of_no_other() -> None:
     found: Counter[tuple[str, str]] = Counter()
     for name, page in HOOK_PAGES.items():
-        text = hooks.on_page_markdown(page.read_text(encoding="utf-8"))
+        text = page.read_text(encoding="utf-8")
         assert "\n## Checks\n" in text
         found.update((row, name) for row in re.findall(r"^\| `([\w.-]+)` \|", text, re.MULTILINE) if row in CHECKS)
     assert found == Counter((check.name, check.hook) for check in CHECKS.values())
 
 
-def test_table_of_all_checks_has_each_of_them_once(hooks: ModuleType) -> None:
-    text = hooks.on_page_markdown((ROOT / "docs/reference/testing.md").read_text(encoding="utf-8"))
+def test_table_of_all_checks_has_each_of_them_once() -> None:
+    text = (ROOT / "docs/reference/testing.md").read_text(encoding="utf-8")
     assert [row for row in re.findall(r"^\| `([\w.-]+)` \|", text, re.MULTILINE) if row in CHECKS] == list(CHECKS)
 
 

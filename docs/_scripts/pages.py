@@ -1,16 +1,27 @@
-"""Fills in the parts of the reference that the code itself knows, when the site is built, so that they cannot go stale.
+"""Writes the parts of the reference that the code itself knows, so that pages are whole wherever they are read.
 
-A line `<!-- options: SECTION -->` becomes the table that `gan options SECTION` prints (`engine` for the engine's own
-settings), `<!-- section: PLUGIN KIND -->` a heading and such a table for every component of that kind that a plugin brings
-(`engine` for the engine's), `<!-- components: KIND -->` a list of all components of one kind, `<!-- help: COMMAND -->` what
-`gan COMMAND --help` prints, `<!-- sizes -->` the sides of square images that the architectures take, and
-`<!-- checks: HOOK -->` what the conformance kit checks of a hook (`all` for every check).
+Such a part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- end -->`, and what is between is written anew by
+
+    python docs/_scripts/pages.py
+
+A test fails when a page is out of date. The kinds are
+
+- `options SECTION`: the table that `gan options SECTION` prints (`engine` for the engine's own settings);
+- `section PLUGIN KIND`: a heading and such a table for every component of that kind that a plugin brings (`engine` for the engine's);
+- `components KIND`: a list of all components of one kind;
+- `help COMMAND`: what `gan COMMAND --help` prints;
+- `sizes`: the sides of square images that the architectures take;
+- `checks HOOK`: what the conformance kit checks of a hook (`all` for every check);
+- `object NAME` and `module NAME`: signatures and docstrings. The built site shows these in full, by mkdocstrings.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,12 +29,70 @@ if TYPE_CHECKING:
 
 PLUGINS = ("image", "music", "audio", "text")
 """Those that come with the engine and bring components."""
-_MARK = re.compile(r"^<!-- (options|section|components|help|sizes|checks)(?:: ([^>]+?))? -->$", re.MULTILINE)
+DOCS = Path(__file__).resolve().parents[1]
+_PART = re.compile(r"^<!-- generated: (\w+)(?: ([^\n>]+))? -->\n(.*?)^<!-- end -->\n", re.MULTILINE | re.DOTALL)
+_REPEATED = ("gancore.components.", "gancore.evaluation.")
+"""What stands here is on another page, too, to which links lead."""
+
+
+def renewed(markdown: str) -> str:
+    """A page with its generated parts as they should be."""
+
+    def part(found: re.Match[str]) -> str:
+        mark = found[0].partition("\n")[0]
+        text = _RENDERERS[found[1]](found[2] or "")
+        return f"{mark}\n\n{text}\n\n<!-- end -->\n"
+
+    return _PART.sub(part, markdown)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Called by mkdocs for every page."""
-    return _MARK.sub(lambda mark: _RENDERERS[mark[1]](mark[2] or ""), markdown)
+    """Called by mkdocs for every page: what is of code becomes a directive of mkdocstrings, the rest stays."""
+
+    def part(found: re.Match[str]) -> str:
+        if found[1] not in ("object", "module"):
+            return found[3]
+        name = found[2].partition(" ")[0]
+        options = {"show_root_heading": "false", "show_root_toc_entry": "false"}
+        if found[1] == "object":
+            options = {"heading_level": "2" if ".hookspecs." in name else "3"}
+            options |= {"show_root_full_path": "false"} if _in_hooks(found[2]) else {}
+            options |= {"skip_local_inventory": "true"} if _in_hooks(found[2]) and name.startswith(_REPEATED) else {}
+        lines = "".join(f"      {key}: {value}\n" for key, value in options.items())
+        return f"::: {name}\n    options:\n{lines}"
+
+    return _PART.sub(part, markdown)
+
+
+def _in_hooks(argument: str) -> bool:
+    """Whether something of the contract is shown in whole, on the page of a hook."""
+    return argument.endswith(" whole")
+
+
+def object_of(argument: str) -> str:
+    """A class or function; with `whole` behind its name, all that its docstrings say."""
+    name, _, whole = argument.partition(" ")
+    heading = "" if ".hookspecs." in name else f"### {name.rpartition('.')[2] if whole else name}"
+    return _outlines().object_outline(name, whole=bool(whole), heading=heading)  # type: ignore[no-any-return]
+
+
+def module_of(argument: str) -> str:
+    """All that is public in a module."""
+    name, _, whole = argument.partition(" ")
+    return _outlines().module_outline(name, whole=bool(whole))  # type: ignore[no-any-return]
+
+
+@cache
+def _outlines() -> Any:
+    """The module beside this file, which belongs to no package."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("docs_outlines", Path(__file__).with_name("outlines.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -132,4 +201,20 @@ _RENDERERS = {
     "help": command_help,
     "sizes": sizes,
     "checks": checks,
+    "object": object_of,
+    "module": module_of,
 }
+
+
+def main() -> int:
+    """Write all pages anew and name those that have changed."""
+    for page in sorted(DOCS.rglob("*.md")):
+        before = page.read_text(encoding="utf-8")
+        if (after := renewed(before)) != before:
+            page.write_text(after, encoding="utf-8")
+            print(page.relative_to(DOCS.parent))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
