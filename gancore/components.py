@@ -206,7 +206,9 @@ class DataSource(Protocol):
     def __len__(self) -> int: ...
 
     def fetch(self, indices: Tensor, draws: Draws) -> tuple[Tensor, Tensor | None]:
-        """Samples `[batch, ...]` and class indices `[batch]` int64 (or None) at `indices` `[batch]` int64.
+        """Hard samples `[batch, ...]` and class indices `[batch]` int64 (or None) at `indices` `[batch]` int64.
+
+        Their shape need not be that of relaxed samples, `spec.shape`: `spec.relax` leads from one to the other.
 
         Every random choice (a flip, a crop) comes from `draws`, so that the n-th sample of a run is always the same.
         """

@@ -46,7 +46,11 @@ LogLikelihood = Callable[[Samples], "Tensor"]
 class Material:
     """What a metric looks at: generated samples, real ones to hold them against, and those that the generator learnt from.
 
-    `held_out` says whether none of `real` was trained on; where it is false, `real` are drawn from `train`. `others` are samples
+    Where there are classes, generated sample i has the class of real sample i % len(real), and where a part is given, it was made
+    around that of the same one; otherwise their orders have nothing to do with each other. Samples of `others` are in the order of
+    `generated`, made of the same latents. Real samples come in random order.
+
+    `held_out` says whether none of `real` was trained on; where it is false, `real` are the first of `train`. `others` are samples
     of other generators that the run keeps, such as the one that it began with, as many as `generated`, by the name to show.
     `log_likelihood` is that of the generator, `others_log_likelihood` those of the others, as far as they can tell.
     """

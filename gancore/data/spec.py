@@ -77,12 +77,19 @@ class SampleSpec(BaseModel):
         return True
 
     def relax(self, hard: Tensor) -> Tensor:
-        """Hard samples `[batch, *shape]` as a discriminator sees them: float32 in [-1, 1]."""
+        """Hard samples `[batch, ...]` as a discriminator sees them: float32 `[batch, *shape]` in [-1, 1].
+
+        Here both have one shape. In a spec that overrides this, hard samples may have another: token ids `[batch, time]` become
+        points on a simplex `[batch, time, vocabulary]`.
+        """
         low, high = self.value_range
         return hard.float().mul(2.0 / (high - low)).sub((high + low) / (high - low))
 
     def harden(self, relaxed: Tensor) -> Tensor:
-        """Generated samples made final: the inverse of `relax`, rounded for integer types, clamped to the range."""
+        """Generated samples `[batch, *shape]` made final, as `fetch` returns them: the inverse of `relax`.
+
+        Here they are rounded for integer types and clamped to the range.
+        """
         import torch  # plugins' declarations import this module
 
         low, high = self.value_range
