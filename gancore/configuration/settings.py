@@ -105,6 +105,8 @@ class Settings:
     removed_writers: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Sentences on what was chosen for the device."""
+    unused_augmentations: tuple[str, ...] = field(default=(), compare=False)
+    """Names of the augmentations that the run could have and has not."""
 
     def components(self) -> dict[str, Chosen]:
         """Everything that is chosen, by its path in a configuration: `loss`, `penalties.r1`."""
@@ -301,6 +303,8 @@ class _Validator:
         chosen = {f.name: (single | several)[f.name] for f in fields(Settings) if f.name in KIND_OF}
         settings = Settings(run=run, removed_writers=removed, **chosen)  # type: ignore[arg-type]
         check_samples(settings.data, settings.components())
+        known = usable(self.registry, Augmentation, self.plugin, settings.data)
+        settings = replace(settings, unused_augmentations=tuple(n for n in known if n not in settings.augmentations))
         architecture = settings.architecture
         if architecture.options is None:
             return settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import torch
@@ -45,12 +45,8 @@ class Parts:
     memory_format: torch.memory_format
 
 
-def build_parts(
-    settings: Settings, device: torch.device, progress: ProgressReport, augmentations: Sequence[str] = ()
-) -> Parts:
+def build_parts(settings: Settings, device: torch.device, progress: ProgressReport) -> Parts:
     """Read the data and build everything for them; `progress` is called on rank 0 while data are read.
-
-    `augmentations` are those that advice may name.
 
     Raises:
         DataError: nothing usable in the data.
@@ -78,7 +74,7 @@ def build_parts(
     for player in players.values():
         player.set_rivals(players)
     ema = MovingAverage(game.networks["generator"], config.ema)
-    state = TrainState(players, ema, HealthMonitor(config.health, augmentations))
+    state = TrainState(players, ema, HealthMonitor(config.health, settings.unused_augmentations))
     # Rank 0 looks for all: they were given the same data.
     seen = distributed.on_main(lambda: asdict(fingerprint(whole)))
     data = SavedData.of(Fingerprint(**seen), config)

@@ -11,8 +11,8 @@ import torch
 
 from gancore import checkpoint, distributed
 from gancore.blame import explain, explaining
-from gancore.components import Augmentation, ProgressReport
-from gancore.configuration.settings import Settings, usable
+from gancore.components import ProgressReport
+from gancore.configuration.settings import Settings
 from gancore.devices import pick_device
 from gancore.engine.clock import Clock
 from gancore.engine.ending import in_words, report_of, with_the_rest
@@ -99,9 +99,7 @@ class Session:
             # Layers that draw for themselves are seeded step by step; the caller's random numbers stay what they were.
             cards = [self.device] if self.device.type == "cuda" else []
             stack.enter_context(torch.random.fork_rng(devices=cards))
-            known = usable(self.registry, Augmentation, self.config.plugin, self.settings.data)
-            unused = [name for name in known if name not in self.settings.augmentations]
-            self.parts = build_parts(self.settings, self.device, self.progress, unused)
+            self.parts = build_parts(self.settings, self.device, self.progress)
             self.spec, self.game, self.state = self.parts.spec, self.parts.game, self.parts.state
             # Only now: while data are read there is nothing to save, and Ctrl-C should end it at once.
             stack.enter_context(self.signals.listening())
