@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -88,6 +89,14 @@ def vocoder_spec(generator: Generator, name: str) -> AudioSpec:
     return spec
 
 
+@runtime_checkable
+class LooksAround(Protocol):
+    """A generator that makes each frame of few around it, so that long inputs can be cut."""
+
+    context: int
+    """How many frames before and after one it looks at."""
+
+
 def _in_pieces(module: nn.Module, mel: Tensor, hop: int) -> Tensor:
     """Log-mels `[batch, mels, frames]` to waveforms `[batch, 1, frames * hop]`, piece by piece where they are long.
 
@@ -99,11 +108,10 @@ def _in_pieces(module: nn.Module, mel: Tensor, hop: int) -> Tensor:
         waves: Tensor = module(torch.zeros(len(part), 1, device=part.device), None, part)
         return waves
 
-    frames, context = mel.shape[-1], getattr(module, "context", None)
-    piece = max(1, MOST // hop)
-    if frames <= piece or context is None:
+    frames, piece = mel.shape[-1], max(1, MOST // hop)
+    if frames <= piece or not isinstance(module, LooksAround):
         return made(mel)
-    pieces = []
+    pieces, context = [], module.context
     for start in range(0, frames, piece):
         first, stop = max(0, start - context), min(frames, start + piece)
         waves = made(mel[..., first : min(frames, stop + context)])

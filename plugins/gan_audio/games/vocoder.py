@@ -6,7 +6,8 @@ are added that compare each clip with the real one whose mel spectrogram it was 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from pydantic import Field
@@ -64,6 +65,15 @@ def mel_distance(spec: AudioSpec, real: Tensor, fake: Tensor) -> Tensor:
     return (spec.mel_levels(fake) - wanted).abs().mean()
 
 
+@runtime_checkable
+class ShowsLayers(Protocol):
+    """A discriminator that shows what its layers make of waveforms."""
+
+    def activations(self, x: Tensor, condition: Tensor | None) -> Activations:
+        """Of relaxed samples `[batch, 1, length]`: for each head what its layers give, the logits last."""
+        ...
+
+
 class VocoderModel(GanModel):
     """The model of the game `gan`, with the discriminator's layers in sight."""
 
@@ -76,9 +86,9 @@ class VocoderModel(GanModel):
 
     def activations(self, x: Tensor, condition: Tensor | None) -> Activations:
         """What the discriminator's layers make of relaxed samples."""
-        layers: Callable[[Tensor, Tensor | None], Activations] = self.discriminator.activations  # type: ignore[assignment]
+        assert isinstance(self.discriminator, ShowsLayers)  # as the game has made sure
         with self.autocast(x.device):
-            return layers(x, condition)
+            return self.discriminator.activations(x, condition)
 
     def logits(self, x: Tensor, condition: Tensor | None) -> Heads:
         """Logits `[batch, places]` of each head."""
@@ -152,7 +162,7 @@ class Vocoder(GanGame):
                 "data.representation=waveform data.given=mel, or choose another game"
             )
         discriminator = self.networks.get("discriminator")
-        if discriminator is not None and not callable(getattr(discriminator, "activations", None)):
+        if discriminator is not None and not isinstance(discriminator, ShowsLayers):
             raise UsageError(
                 "game 'vocoder' compares what the discriminator's layers make of real and made clips, and this "
                 f"{type(discriminator).__name__} has no method activations(x, condition) that shows them; take architecture=hifigan, "

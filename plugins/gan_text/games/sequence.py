@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from gan_text.games.noising import Noising
+from gan_text.games.powers import Calibrates, JudgesEmbeddings, Writes
 from gan_text.games.progress import Progress
 from gan_text.nets.reading import TextDiscriminator
 from gan_text.nets.sampling import Sampling
@@ -37,6 +38,7 @@ from gancore.games.gan import (
 from gancore.games.player import Phase, Player
 from gancore.nets.gumbel import TemperatureSchedule
 from gancore.options import Options as Base
+from gancore.powers import SamplesItself
 from gancore.random import Draws
 
 TEMPERATURES = (0.7, 0.8, 0.9, 1.0)
@@ -305,9 +307,9 @@ class SequenceGame(GanGame):
         self.others: dict[str, OtherGenerator] = {}
         best, average = None, None
         if generator is not None:
-            _check(generator, ("nll", "gumbel", "draw_latent"), "generator")
+            _check(generator, Writes, "generator")
             if options.mle.calibrate:
-                _check(generator, ("last", "soften"), "generator")
+                _check(generator, Calibrates, "generator")
                 if any(parametrize.is_parametrized(m) for m in generator.modules()):
                     raise UsageError(
                         "game.mle.calibrate scales the generator's last layer, which spectral normalisation would undo; say "
@@ -325,15 +327,14 @@ class SequenceGame(GanGame):
                     average = copy.deepcopy(best)
                     self.networks["average"] = average
                 # The baseline is one temperature at all places, whatever the run samples with.
-                plain = (
-                    {"temperature_per_nat": 0.0} if isinstance(getattr(generator, "sampling", None), Sampling) else {}
-                )
+                chosen = isinstance(generator, SamplesItself) and isinstance(generator.sampling, Sampling)
+                plain = {"temperature_per_nat": 0.0} if chosen else {}
                 self.others = {
                     f"mle {t:g}": OtherGenerator(network="mle", sampling={"temperature": t, **plain})
                     for t in TEMPERATURES
                 }
         if discriminator is not None and context.penalties and options.penalties_on == "embeddings":
-            _check(discriminator, ("embed", "logits", "mask"), "discriminator")
+            _check(discriminator, JudgesEmbeddings, "discriminator")
         self.progress = Progress(options.mle, best, average, context.held_out)
         self.networks["progress"] = self.progress
 
@@ -360,8 +361,11 @@ class SequenceGame(GanGame):
         return [*first, *adversarial, generator, *beside]
 
 
-def _check(network: nn.Module, needed: tuple[str, ...], name: str) -> None:
-    if missing := [n for n in needed if not callable(getattr(network, n, None))]:
+def _check(network: nn.Module, power: type, name: str) -> None:
+    if not isinstance(network, power):
+        missing = [
+            n for n, f in vars(power).items() if inspect.isfunction(f) and n[0] != "_" and not hasattr(network, n)
+        ]
         raise UsageError(
             f"game 'sequence' needs a {name} with {' and '.join(missing)}, and {type(network).__name__} has none; take an "
             "architecture of the plugin text, or another game"
