@@ -61,12 +61,17 @@ def root(error: BaseException) -> BaseException:
 
 def describe(error: BaseException) -> str:
     """An exception in one line, with the last place outside of gancore that it came through: the author's own code."""
+    own = places(root(error))
+    return said(error) + (f", at {own[-1]}" if own else "")
+
+
+def said(error: BaseException) -> str:
+    """An exception in one line: its type and its message."""
     try:
         text = " ".join(str(error).split()) or "no message"
     except Exception:  # authors may write exceptions too
         text = "a message that cannot be read"
-    own = places(root(error))
-    return f"{type(error).__name__}: {text[:600]}" + (f", at {own[-1]}" if own else "")
+    return f"{type(error).__name__}: {text[:600]}"
 
 
 def explain(error: BaseException, registry: Registry | None = None, used: Collection[str] = ()) -> str:

@@ -90,7 +90,7 @@ def check(name: str, host: str | None, data: Path | None, only: str, as_json: bo
                 told.add((result.check, result.found))
                 tell(f"{replace(result, subject=', '.join(same))}\n")
         for found, names in _by_reason(report.of("blocked")):
-            tell(f"could not be checked: {names}\n  because {found}\n")
+            tell(f"could not be checked, {found}: {names}\n")
         for found, names in _by_reason(report.of("skipped")):
             say(f"skipped {names}: {found}")
         tell(report.summary())

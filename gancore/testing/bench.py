@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from gancore.blame import describe
 from gancore.components import KINDS, Component, Preset
-from gancore.errors import UsageError
+from gancore.errors import PluginError, UsageError
 from gancore.plugins import BUILTIN, GROUP, Plugin, Registry, build, options_model
 from gancore.testing import points
-from gancore.testing.check import CHECKS, Blocked, Mismatch, NotApplicable
+from gancore.testing.check import CHECKS, Blocked, NotApplicable
+from gancore.testing.places import Own, own_files
 
 T = TypeVar("T")
 Record = TypeVar("Record", bound="Component | Preset")
@@ -91,8 +91,7 @@ class Bench:
         except (Blocked, NotApplicable):
             raise
         except (Exception, SystemExit) as error:
-            why = error.found if isinstance(error, Mismatch) else describe(error)
-            raise Blocked(f"{name} ({subject}) failed: {why}") from error
+            raise Blocked(f"blocked by {name} ({subject})") from error
 
     # --- declarations -----------------------------------------------------------------------------------------------
 
@@ -100,6 +99,18 @@ class Bench:
     def plugin(self) -> Plugin:
         """The plugin, loaded. Raises PluginError."""
         return self.once("plugin", make=lambda: self.registry.load(self.name))
+
+    @property
+    def own(self) -> Own:
+        """Which files are the plugin's own."""
+
+        def files() -> Own:
+            try:
+                return own_files(self.name, self.plugin.module)
+            except PluginError:  # then by its metadata
+                return own_files(self.name, None)
+
+        return self.once("own", make=files)
 
     @property
     def installed(self) -> bool:

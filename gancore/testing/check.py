@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from gancore.blame import said
+from gancore.testing.places import place
+
 if TYPE_CHECKING:
     from gancore.testing.kit import Kit
 
@@ -112,3 +115,8 @@ def check(name: str, hook: str, expected: str, subjects: Subjects) -> Callable[[
         return CHECKS[name]
 
     return register
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line, with the last place in the author's own files that it came through."""
+    return f"{said(error)}{place(error)}"

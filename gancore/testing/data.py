@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancore.blame import describe
 from gancore.components import Dataset, DataSource, GivenReader
 from gancore.data.held_out import groups_of
 from gancore.data.report import ScanReport, silent
@@ -22,7 +21,7 @@ from gancore.errors import GanError, PluginError
 from gancore.plugins import build, resolve
 from gancore.random import Draws, derive
 from gancore.testing.bench import seed_all
-from gancore.testing.check import Blocked, Mismatch, NotApplicable, check
+from gancore.testing.check import Blocked, Mismatch, NotApplicable, check, describe
 from gancore.testing.elsewhere import elsewhere
 from gancore.testing.kit import Kit
 

@@ -11,7 +11,17 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import (
+    Collection,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+    Sequence,
+    Set,
+)
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -21,7 +31,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from gancore import hookspecs
-from gancore.blame import describe
 from gancore.components import Architecture, Component, Dataset, Penalty, Preset
 from gancore.configuration.run_config import SECTIONS
 from gancore.configuration.settings import KIND_OF, configure
@@ -30,14 +39,19 @@ from gancore.errors import GanError
 from gancore.options import ArchitectureOptions, Options, PenaltyOptions
 from gancore.plugins import GROUP, options_model, resolve
 from gancore.testing import points
-from gancore.testing.check import Mismatch, NotApplicable, check
+from gancore.testing.check import Mismatch, NotApplicable, check, describe
 from gancore.testing.kit import Kit, scenes
+from gancore.testing.places import defined
 
 HEAVY = ("torch", "torchaudio", "transformers", "librosa", "numba", "scipy", "sklearn", "pandas", "tensorflow", "jax")
 """What nobody should wait for who only lists plugins."""
 
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 """What JSON Schema calls ge, le, gt and lt."""
+
+_CHANGEABLE = (list, dict, set, bytearray, deque, MutableSequence, MutableMapping, MutableSet)
+_ABSTRACT = (Sequence, Collection, Mapping, Set)
+"""Of these pydantic makes lists, dicts and sets."""
 
 BASES: dict[type[Component], type[Options]] = {Architecture: ArchitectureOptions, Penalty: PenaltyOptions}
 
@@ -196,6 +210,37 @@ def component_options(kit: Kit, subject: str) -> None:
     faults = list(_faults(schema, schema.get("$defs", {}), ""))
     if faults:
         raise Mismatch(f"{model.__name__}: {'; '.join(faults)}")
+
+
+@check(
+    "options.immutable",
+    "gan_plugin_info",
+    "no option holds what can be changed in place: tuples rather than lists, frozen models rather than dicts",
+    _with_options,
+)
+def options_immutable(kit: Kit, subject: str) -> None:
+    model = _model(kit, subject)
+    mutable = [f"{n} holds a {kind}" for n, f in model.model_fields.items() for kind in _mutable(f.annotation)]
+    if mutable:
+        raise Mismatch(
+            f"of {model.__name__}, {'; '.join(mutable)}: whoever is given the options could change them for all others; "
+            f"take a tuple or a frozen model{defined(model)}"
+        )
+
+
+def _mutable(annotation: Any) -> Iterator[str]:
+    """The types in an annotation whose values can be changed in place."""
+    kind = get_origin(annotation) or annotation
+    if isinstance(kind, type):
+        if issubclass(kind, _CHANGEABLE) or kind in _ABSTRACT:
+            yield kind.__name__
+        elif issubclass(kind, BaseModel) and not kind.model_config.get("frozen"):
+            yield f"{kind.__name__}, which is not frozen"
+        elif issubclass(kind, BaseModel):
+            for name, field in kind.model_fields.items():
+                yield from (f"{kind.__name__}.{name}: {inner}" for inner in _mutable(field.annotation))
+    for argument in get_args(annotation):
+        yield from _mutable(argument)
 
 
 def _faults(schema: Mapping[str, Any], shared: Mapping[str, Any], prefix: str) -> Iterator[str]:

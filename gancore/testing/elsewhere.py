@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gancore.blame import describe
-from gancore.testing.check import Mismatch, NotApplicable
+from gancore.testing.check import Mismatch, NotApplicable, describe
 
 
 @contextmanager

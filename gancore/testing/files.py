@@ -11,21 +11,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancore.blame import describe
 from gancore.components import Dataset, DataSource, Writer
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.games.gan import call_generator
 from gancore.plugins import build
 from gancore.random import Draws
-from gancore.testing.check import Mismatch, NotApplicable, check
+from gancore.testing.check import Blocked, Mismatch, NotApplicable, check, describe
 from gancore.testing.kit import BATCH, Kit, latents, reads, tried_on
 
 STEM = "sample"
 
 
 def _samples(kit: Kit) -> tuple[SampleSpec, Tensor, Tensor, list[int] | None]:
-    """Spec, hard samples real and generated, and their labels."""
+    """Spec, hard samples real and generated, and their labels; made once."""
+    spec, real, fake, labels = kit.once("samples to write", make=lambda: _made(kit))
+    return spec, real.clone(), fake.clone(), labels
+
+
+def _made(kit: Kit) -> tuple[SampleSpec, Tensor, Tensor, list[int] | None]:
     stage = kit.stage()
     settings, spec, game = kit.ready(stage)
     if stage.name in kit.scenes():
@@ -86,6 +90,37 @@ def writer_writes(kit: Kit, subject: str) -> None:
         raise Mismatch("it changes the samples that it is given")
 
 
+@check(
+    "writer.odd",
+    "gan_writers",
+    "it also writes samples that nobody would expect: silent, constant, at the ends of their range, and noise, alone and together",
+    lambda kit: _sheets(kit, "samples"),
+)
+def writer_odd(kit: Kit, subject: str) -> None:
+    kit.passed("writer.writes", subject)
+    spec, real, _, labels = _samples(kit)
+    relaxed = spec.relax(real[:1])
+    low, high = relaxed.min(), relaxed.max()
+    noise = torch.rand(relaxed.shape, generator=torch.Generator().manual_seed(1))
+    odd = {
+        "a sample of zeros": torch.zeros_like(relaxed),
+        "a sample that is the lowest value throughout": torch.full_like(relaxed, float(low)),
+        "a sample that is the highest value throughout": torch.full_like(relaxed, float(high)),
+        "a sample of noise": low + (high - low) * noise,
+    }
+    hard = {what: spec.harden(x) for what, x in odd.items()}
+    hard["odd samples beside a real one"] = torch.cat([real[:1], *hard.values()])
+    for what, samples in hard.items():
+        classes = None if labels is None else labels[:1] * len(samples)
+        try:
+            folder, files = _write(kit, subject, spec, samples, classes)
+        except (Mismatch, Blocked, NotApplicable):
+            raise
+        except (Exception, SystemExit) as error:
+            raise Mismatch(f"given {what}, it raised {describe(error)}") from error
+        _in_place(folder, files, what)
+
+
 def _in_place(folder: Path, files: Any, what: str) -> None:
     if not isinstance(files, list) or not files:
         raise Mismatch(f"given {what} samples it returned {files!r}; return the list of files written")
@@ -122,7 +157,7 @@ def writer_reads_back(kit: Kit, subject: str) -> None:
         try:
             source = _read(kit, name, place)
         except Mismatch:
-            if place.is_dir() and _reads_another(kit, name, subject, real):
+            if place.is_dir() and _reads_another(kit, name, subject, spec, real):
                 raise NotApplicable(f"data set '{name}' reads a folder of what another writer makes") from None
             raise
         if len(source) != BATCH:
@@ -162,12 +197,12 @@ def _read(kit: Kit, name: str, place: Path, changes: Mapping[str, Any] | None = 
         raise Mismatch(f"data set '{name}' does not read it: {describe(error)}") from error
 
 
-def _reads_another(kit: Kit, name: str, subject: str, real: Tensor) -> bool:
+def _reads_another(kit: Kit, name: str, subject: str, spec: SampleSpec, real: Tensor) -> bool:
     """Whether the data set `name` reads a folder written by another writer than `subject`: pictures of sounds are no sounds."""
     for other in _sheets(kit, "samples"):
         if other != subject and kit.record(other).role == "each":
             with contextlib.suppress(Mismatch):
-                _read(kit, name, _write(kit, other, _samples(kit)[0], real, None)[0])
+                _read(kit, name, _write(kit, other, spec, real, None)[0])
                 return True
     return False
 

@@ -11,22 +11,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from gancore.blame import describe
 from gancore.components import Architecture, Dataset, DataSource, GameRule, Preset, Writer
 from gancore.configuration.settings import Settings, configure
 from gancore.data.held_out import both_parts
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.engine.build import build_game
+from gancore.errors import PluginError
 from gancore.games.gan import draw_latent
 from gancore.plugins import build
 from gancore.random import Draws, derive
 from gancore.testing import points
 from gancore.testing.bench import Bench, seed_all
-from gancore.testing.check import Blocked, Mismatch, NotApplicable
+from gancore.testing.check import Blocked, Mismatch, NotApplicable, describe
+from gancore.testing.names import misspelt
 
 BATCH = 8
-STEPS = 4
+STEPS = 2
 SMALL: dict[str, Any] = {
     "batch_size": BATCH,
     "micro_batches": 1,
@@ -37,7 +38,7 @@ SMALL: dict[str, Any] = {
     "steps": STEPS,
     "keep": 2,
     "listeners": [],
-    "every": {"log": 1, "sample": 2, "checkpoint": 2, "health": 2},
+    "every": {"log": 1, "sample": 1, "checkpoint": 1, "health": 1},
 }
 """What a training of the kit uses of the engine, whatever a preset says."""
 
@@ -181,7 +182,14 @@ class Kit(Bench):
     def game(self, settings: Settings) -> GameRule:
         """The game of `settings`, built anew: networks are changed by training. Raises Mismatch where it is no game to play."""
         source = self.source(settings)
-        game = build_game(settings, source.spec, *both_parts(source, settings.run.held_out))
+        try:
+            game = build_game(settings, source.spec, *both_parts(source, settings.run.held_out))
+        except PluginError as error:
+            networks = settings.architecture.build(source.spec)
+            made = networks.get("generator") if isinstance(networks, Mapping) else None
+            if made is None or hasattr(made, "latent_shape") or not (near := misspelt(made, "latent_shape", True)):
+                raise
+            raise Mismatch(f"{error}; it has {near}, which nobody looks for: call it latent_shape") from error
         generator = game.networks["generator"]
         z = latents(generator)
         if len(z) != BATCH or not (z.is_floating_point() or z.dtype is torch.int64):

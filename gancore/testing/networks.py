@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,16 +13,22 @@ from gancore.data.spec import SampleSpec
 from gancore.engine.contract import of_samples
 from gancore.games.gan import call_generator, draw_latent, heads, mixes_batch
 from gancore.random import Draws
+from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.elsewhere import elsewhere
 from gancore.testing.kit import BATCH, Kit, latents, scenes, tried_on
+from gancore.testing.places import defined
 
 
 def _built(kit: Kit, subject: str, **changes: Any) -> tuple[SampleSpec, GameRule, Tensor, Tensor | None]:
-    """Spec, networks, and a relaxed batch with its classes."""
-    settings, spec, game = kit.ready(kit.scenes()[subject], **changes)
-    x, labels = kit.batch(kit.source(settings))
-    return spec, game, spec.relax(x), labels
+    """Spec, networks, and a relaxed batch with its classes; the networks as they stand are built once, for nobody trains them here."""
+
+    def built() -> tuple[SampleSpec, GameRule, Tensor, Tensor | None]:
+        settings, spec, game = kit.ready(kit.scenes()[subject], **changes)
+        x, labels = kit.batch(kit.source(settings))
+        return spec, game, spec.relax(x), labels
+
+    return built() if changes else kit.once("networks", subject, make=built)
 
 
 @check(
@@ -161,22 +168,78 @@ def networks_seeded(kit: Kit, subject: str) -> None:
 
 
 @check(
+    "networks.noise",
+    "gan_architectures",
+    "in evaluation the same latents and classes give the same samples: a generator draws no noise of its own",
+    scenes,
+)
+def networks_noise(kit: Kit, subject: str) -> None:
+    kit.passed("networks.state", subject)
+    spec, game, real, labels = _built(kit, subject)
+    generator, given = game.networks["generator"].eval(), spec.given_part(real)
+    with torch.no_grad():
+        z, state = latents(generator), torch.get_rng_state()
+        one, other = (call_generator(generator, z, labels, given) for _ in range(2))
+    if not torch.equal(one, other) or not torch.equal(state, torch.get_rng_state()):
+        raise Mismatch(
+            "in evaluation the generator draws random numbers of its own: noise belongs into draw_latent, or under "
+            f"`if self.training`{defined(type(generator))}"
+        )
+
+
+@check(
+    "networks.state",
+    "gan_architectures",
+    "what a network gives follows from its arguments, weights and buffers, and not from what it was called with before",
+    scenes,
+)
+def networks_state(kit: Kit, subject: str) -> None:
+    kit.passed("networks.shapes", subject)
+    spec, game, real, labels = _built(kit, subject)
+    generator, judge = game.networks["generator"], game.networks.get("discriminator")
+    z, given, every = latents(generator), spec.given_part(real), torch.arange(BATCH)
+
+    def make(rows: Tensor) -> Tensor:
+        classes, part = (None if x is None else x[rows] for x in (labels, given))
+        return call_generator(generator, z[rows], classes, part)
+
+    def look(rows: Tensor) -> Tensor:
+        assert judge is not None
+        return torch.stack(heads(judge(real[rows], None if labels is None else labels[rows])))
+
+    calls: list[tuple[nn.Module, Callable[[Tensor], Tensor]]] = [(generator, make)]
+    for network, call in calls if judge is None else [*calls, (judge, look)]:
+        for training in (False, True):
+            network.train(training)
+            weights = {k: v.clone() for k, v in network.state_dict().items()}
+            outputs = []
+            with torch.no_grad():
+                for rows in (every, every // 2, every):
+                    network.load_state_dict(weights)
+                    seed_all(1)
+                    outputs.append(call(rows))
+            if not torch.equal(outputs[0], outputs[2]):
+                name = "generator" if network is generator else "discriminator"
+                raise Mismatch(
+                    f"called again with the same, after a call with something else, the {name} gives something else: it keeps "
+                    f"something between calls that is neither parameter nor buffer, and in no checkpoint{defined(type(network))}"
+                )
+
+
+@check(
     "networks.apart",
     "gan_architectures",
     "in evaluation a sample depends on its own latent and class alone; a discriminator that mixes a batch says mixes_batch",
     scenes,
 )
 def networks_apart(kit: Kit, subject: str) -> None:
-    kit.passed("networks.shapes", subject)
+    kit.passed("networks.noise", subject)
     spec, game, real, labels = _built(kit, subject)
     generator, judge = game.networks["generator"].eval(), game.networks.get("discriminator")
     with torch.no_grad():
         z, given = latents(generator), spec.given_part(real)
         first = None if labels is None else labels[:2]
         whole = call_generator(generator, z, labels, given)
-        if not torch.equal(whole, call_generator(generator, z, labels, given)):
-            raise Mismatch("in evaluation the generator makes another sample of the same latent each time: noise belongs into "
-                           "draw_latent, or under `if self.training`")  # fmt: skip
         if _distance(whole[:2], call_generator(generator, z[:2], first, spec.given_part(real[:2]))) > 1e-3:
             raise Mismatch(
                 "in evaluation the generator makes other samples of the same latents when more are made at once"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -298,40 +299,83 @@ def augmentation_device(kit: Kit, subject: str) -> None:
 # --- metrics --------------------------------------------------------------------------------------------------------
 
 
-@check(
-    "metric.contract",
-    "gan_metrics",
-    "Material becomes named figures: finite numbers, overlaps in [0, 1], the same for the same samples, which stay as they are",
-    lambda kit: kit.subjects(Metric),
-)
-def metric_contract(kit: Kit, subject: str) -> None:
-    stage = _stage(kit)
-    settings, spec, game = kit.ready(stage)
+@dataclass(frozen=True, slots=True)
+class _Called:
+    """What became of one call of a metric."""
+
+    answer: Any
+    drew: bool
+    """Whether torch's global random numbers were moved."""
+    changed: bool
+    """Whether the samples were."""
+
+
+def _samples(kit: Kit) -> tuple[Samples, Samples]:
+    """Generated samples on the stage, and twice as many real ones."""
+    settings, spec, game = kit.ready(_stage(kit))
     x, labels = kit.batch(kit.source(settings), 2 * COMPARED)
-    train = Samples(x, labels)
-    real = train.part(slice(None, None, 2))
+    real = Samples(x, labels).part(slice(None, None, 2))
     generator: nn.Module = game.networks["generator"].eval()
     with torch.no_grad():
         given = spec.given_part(spec.relax(real.x))
         fake = spec.harden(call_generator(generator, latents(generator, COMPARED), real.condition, given))
-    generated = Samples(fake, real.condition)
-    before = [s.x.clone() for s in (generated, real, train)]
-    answers = []
-    with tried_on(stage):
-        metric = kit.built(subject, spec)
-        for noise, held_out in ((1, False), (2, False), (1, True)):
+    return Samples(fake, real.condition), Samples(x, labels)
+
+
+def _called(kit: Kit, subject: str, noise: int, held_out: bool = False) -> _Called:
+    """A metric, called with samples that are the same each time and its alone; each call is made once."""
+
+    def call() -> _Called:
+        stage = _stage(kit)
+        made, all_real = kit.once("samples for metrics", make=lambda: _samples(kit))
+        generated, train = (Samples(s.x.clone(), s.condition) for s in (made, all_real))
+        real = Samples(train.x[::2].clone(), train.part(slice(None, None, 2)).condition)
+        before = [s.x.clone() for s in (generated, real, train)]
+        with tried_on(stage):
+            metric = kit.once("metric", subject, make=lambda: kit.built(subject, kit.ready(stage)[1]))
             seed_all(noise)
             state = torch.get_rng_state()
             answer = metric(Material(generated=generated, real=real, train=train, held_out=held_out))
-            if wrong := faults(answer):
-                raise Mismatch("; ".join(wrong))
-            if not torch.equal(state, torch.get_rng_state()):
-                raise Mismatch(
-                    "it moves torch's global random numbers; draw from a generator of its own, with its own seed"
-                )
-            answers.append(dict(answer.figures if isinstance(answer, Measured) else answer))
-    if any(not torch.equal(a, s.x) for a, s in zip(before, (generated, real, train), strict=True)):
-        raise Mismatch("it changes the samples in place, which other metrics are given after it; clone them")
+        changed = any(not torch.equal(a, s.x) for a, s in zip(before, (generated, real, train), strict=True))
+        return _Called(answer, not torch.equal(state, torch.get_rng_state()), changed)
+
+    return kit.once("metric called", subject, noise, held_out, make=call)
+
+
+@check(
+    "metric.in-place",
+    "gan_metrics",
+    "the samples that it is given are afterwards as they were: other metrics get the same",
+    lambda kit: kit.subjects(Metric),
+)
+def metric_in_place(kit: Kit, subject: str) -> None:
+    try:
+        called = _called(kit, subject, 1)
+    except Exception as error:
+        raise NotApplicable("it gives no figures, which metric.contract tells") from error
+    if called.changed:
+        raise Mismatch("it changes the samples in place; clone them")
+
+
+@check(
+    "metric.contract",
+    "gan_metrics",
+    "Material becomes named figures: finite numbers, overlaps in [0, 1], the same for the same samples",
+    lambda kit: kit.subjects(Metric),
+)
+def metric_contract(kit: Kit, subject: str) -> None:
+    if _called(kit, subject, 1).changed:
+        kit.passed("metric.in-place", subject)
+    answers = []
+    for noise, held_out in ((1, False), (2, False), (1, True)):
+        called = _called(kit, subject, noise, held_out)
+        if wrong := faults(called.answer):
+            raise Mismatch("; ".join(wrong))
+        if called.drew:
+            raise Mismatch(
+                "it moves torch's global random numbers; draw from a generator of its own, with its own seed"
+            )
+        answers.append(dict(called.answer.figures if isinstance(called.answer, Measured) else called.answer))
     if answers[0] != answers[1]:
         raise Mismatch(
             "called twice with the same samples it gives other figures: it draws without a seed, or keeps something between calls"

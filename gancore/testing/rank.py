@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from gancore import distributed
-from gancore.blame import describe
-from gancore.testing.check import CHECKS
+from gancore.testing.check import CHECKS, describe
 from gancore.testing.kit import Kit
+from gancore.testing.places import authored
 from gancore.testing.sharing import gradients
 
 
@@ -23,7 +23,11 @@ def main(name: str, file: str, host: str = "", data: str = "") -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
-    with distributed.process_group(torch.device("cpu")), Kit(name, host=host, data=data or None) as kit:
+    with (
+        distributed.process_group(torch.device("cpu")),
+        Kit(name, host=host, data=data or None) as kit,
+        authored(kit.own),
+    ):
         for subject in CHECKS["step.processes"].subjects(kit):
             try:
                 found[subject] = gradients(kit, subject)

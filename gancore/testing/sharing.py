@@ -6,17 +6,18 @@ import os
 import socket
 import subprocess
 import sys
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn, optim
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gancore.engine.loop import update
+from gancore.games.player import Player
 from gancore.powers import MixesBatch
 from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.kit import Kit
-from gancore.testing.steps import block, parts_and_scenes, parts_of, players_of, setting
+from gancore.testing.steps import block, parts_and_scenes, parts_of, same, setting
 
 TOLERANCE = 1e-3
 """Of the largest gradient: sums are rounded otherwise in another order."""
@@ -25,18 +26,18 @@ TOLERANCE = 1e-3
 def _alone(kit: Kit, subject: str) -> Gradients:
     """Gradients of one process on the whole batch, where they can be compared with others."""
     block(kit, subject)
-    alone = kit.once("gradients", subject, make=lambda: gradients(kit, subject))
-    if difference(alone, kit.once("gradients", subject, 2, make=lambda: gradients(kit, subject, seed=2)))[0] > 1e-6:
+    alone = gradients(kit, subject)
+    if difference(alone, gradients(kit, subject, seed=2))[0] > 1e-6:
         raise NotApplicable("random numbers are drawn on the way (dropout), and each part has its own")
     return alone
 
 
-def _networks(kit: Kit, subject: str) -> list[torch.nn.Module]:
+def _networks(kit: Kit, subject: str) -> list[nn.Module]:
     scene, changes = setting(kit, subject)
     return list(kit.game(kit.settings(scene, **changes)).networks.values())
 
 
-def _mixes(network: torch.nn.Module) -> bool:
+def _mixes(network: nn.Module) -> bool:
     return isinstance(network, MixesBatch) and network.mixes_batch
 
 
@@ -86,14 +87,38 @@ def step_processes(kit: Kit, subject: str) -> None:
         )
 
 
+class _Still:
+    """In the place of an optimizer, where nothing is to move: importing torch's takes longer than all the gradients."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.param_groups: list[dict[str, Any]] = []
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        self.module.zero_grad(set_to_none)
+
+
+def _still(module: nn.Module) -> optim.Optimizer:
+    return cast("optim.Optimizer", _Still(module))
+
+
 Gradients = dict[str, dict[str, Tensor]]
 
 
 def gradients(kit: Kit, subject: str, seed: int = 1, micro_batches: int = 1) -> Gradients:
     """Gradients of every player after the phases of the first step, of this process's part of it, averaged over processes."""
+    key = (*same(kit, subject), seed, micro_batches)
+    return kit.once("gradients", *key, make=lambda: _gradients(kit, subject, seed, micro_batches))
+
+
+def _gradients(kit: Kit, subject: str, seed: int, micro_batches: int) -> Gradients:
     scene, changes = setting(kit, subject)
     settings = kit.settings(scene, **changes, micro_batches=micro_batches)
-    _, phases = players_of(settings, kit.game(settings))
+    game = kit.game(settings)
+    players = {n: Player(n, m.train(), _still(m)) for n, m in game.networks.items() if n in settings.run.optimizers}
+    for player in players.values():
+        player.set_rivals(players)
+    phases = game.phases(players)
     parts, draws = parts_of(kit, settings)
     result: Gradients = {}
     for player in {id(p.player): p.player for p in phases}.values():

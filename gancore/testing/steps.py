@@ -26,6 +26,10 @@ ENGINE_PENALTIES = ("r1", "r2", "gradient-penalty", "dragan")
 """Those of the engine that differentiate twice; an architecture must bear them all."""
 
 
+FEW = 4
+"""A batch where it only has to run with another part."""
+
+
 def players_of(settings: Settings, game: GameRule) -> tuple[dict[str, Player], list[Phase]]:
     """Players in training, and the phases of their game."""
     optimizers = settings.run.optimizers
@@ -39,11 +43,11 @@ def players_of(settings: Settings, game: GameRule) -> tuple[dict[str, Player], l
     return players, list(game.phases(players))
 
 
-def relaxed_batch(kit: Kit, settings: Settings, step: int = 0) -> Batch:
+def relaxed_batch(kit: Kit, settings: Settings, step: int = 0, count: int = BATCH) -> Batch:
     """This process's part of the batch of a step, relaxed."""
     loader = Loader(
         kit.source(settings),
-        batch_size=BATCH,
+        batch_size=count,
         seed=settings.run.seed,
         rank=distributed.rank(),
         world=distributed.world_size(),
@@ -54,14 +58,17 @@ def relaxed_batch(kit: Kit, settings: Settings, step: int = 0) -> Batch:
     return batch.giving(spec.given_part(batch.x))
 
 
-def parts_of(kit: Kit, settings: Settings, step: int = 0) -> tuple[list[Batch], list[Draws]]:
+def parts_of(kit: Kit, settings: Settings, step: int = 0, count: int = BATCH) -> tuple[list[Batch], list[Draws]]:
     """The batch of a step in as many parts as the settings say, with their random numbers."""
-    parts = list(relaxed_batch(kit, settings, step).split(settings.run.micro_batches))
+    parts = list(relaxed_batch(kit, settings, step, count).split(settings.run.micro_batches))
     return parts, [Draws(derive(settings.run.seed, "phases"), part.positions) for part in parts]
 
 
-def _one_step(kit: Kit, settings: Settings, game: GameRule) -> None:
-    """Run every phase once, in a step in which it is due, and look at all gradients after each."""
+def _one_step(kit: Kit, settings: Settings, game: GameRule, count: int = BATCH) -> None:
+    """Run every phase once, in a step in which it is due, and look at all gradients after each.
+
+    Two more steps tell whether gradients die out: not where `count` is FEW and only a part of the engine is put in.
+    """
     players, phases = players_of(settings, game)
     idle = [n for n in players if not any(p.player is players[n] for p in phases)]
     if idle:
@@ -72,7 +79,7 @@ def _one_step(kit: Kit, settings: Settings, game: GameRule) -> None:
         owner = phase.player.name
         for _, _, p in everybody:
             p.grad = None
-        parts, draws = parts_of(kit, settings, phase.start)
+        parts, draws = parts_of(kit, settings, phase.start, count)
         seed_layers(settings.run.seed, phase.start, phase.name)
         norm, scalars = update(phase.player, [phase], parts, draws)
         _scalars(phase, [values for values, _ in scalars])
@@ -98,7 +105,8 @@ def _one_step(kit: Kit, settings: Settings, game: GameRule) -> None:
                 f"no phase gives a gradient to {', '.join(without[:3])}{' ...' if len(without) > 3 else ''} of the {name}; "
                 "use it in forward, or do not make it a parameter"
             )
-    _alive(kit, settings, players, phases)
+    if count == BATCH:
+        _alive(kit, settings, players, phases)
 
 
 def _alive(kit: Kit, settings: Settings, players: Mapping[str, Player], phases: Sequence[Phase]) -> None:
@@ -132,12 +140,12 @@ def sound(kit: Kit, scene: Scene) -> None:
         kit.passed("step.scene", scene.name)
 
 
-def _try(kit: Kit, scene: Scene, after: bool = True, /, **changes: Any) -> None:
+def _try(kit: Kit, scene: Scene, after: bool = True, count: int = BATCH, /, **changes: Any) -> None:
     if changes and after:
         sound(kit, scene)
     settings, _, game = kit.ready(scene, **changes)
     with tried_on(scene):
-        _one_step(kit, settings, game)
+        _one_step(kit, settings, game, count)
 
 
 def setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
@@ -156,6 +164,12 @@ def setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
     if kind == "augmentation":
         return kit.stage(), {"augmentations": {"*": "none", name: {}}}
     return kit.stage(), {kind: {"name": name}}
+
+
+def same(kit: Kit, subject: str) -> tuple[str, str]:
+    """What is equal for subjects that are tried in the same way, such as a game and the preset that chooses it."""
+    scene, changes = setting(kit, subject)
+    return scene.name, repr(changes)
 
 
 def _try_part(kit: Kit, subject: str, **changes: Any) -> None:
@@ -187,9 +201,30 @@ def step_scene(kit: Kit, subject: str) -> None:
     scene = kit.scenes()[subject]
     kit.passed("networks.shapes", subject)
     _try(kit, scene)
-    own = {k: v for k in ("precision", "micro_batches") if (v := _preset(kit, scene).get(k)) is not None}
-    if own.get("precision", "fp32") != "fp32" or own.get("micro_batches", 1) > 1:
-        _try(kit, scene, False, **{**own, "micro_batches": min(BATCH, own.get("micro_batches", 1))})
+    if (parts := _preset(kit, scene).get("micro_batches", 1)) > 1:
+        _try(kit, scene, False, FEW, micro_batches=min(FEW, parts))
+
+
+@check(
+    "networks.bf16",
+    "gan_architectures",
+    "networks run under autocast to bfloat16, and losses and gradients are finite there, whether or not a preset asks for it",
+    scenes,
+)
+def networks_bf16(kit: Kit, subject: str) -> None:
+    scene = kit.scenes()[subject]
+    kit.passed("step.scene", subject)
+    # Penalties are in float32 whatever the networks run in, and have been tried there.
+    settings, _, game = kit.ready(scene, precision="bf16", penalties="none")
+    _, phases = players_of(settings, game)
+    parts, draws = parts_of(kit, settings, count=FEW)
+    for phase in phases:
+        seed_layers(settings.run.seed, 0, phase.name)
+        with tried_on(scene):
+            norm, scalars = update(phase.player, [phase], parts, draws)
+        bad = [n for values, _ in scalars for n, v in values.items() if not bool(torch.isfinite(v))]
+        if bad or not bool(torch.isfinite(norm)):
+            raise Mismatch(f"in bf16 {bad[0] if bad else f'the gradient of phase {phase.name}'} is not finite")
 
 
 def _preset(kit: Kit, scene: Scene) -> Mapping[str, Any]:
@@ -217,11 +252,13 @@ def step_engine(kit: Kit, subject: str) -> None:
     kind, _, name = part.partition(" ")
     engine = f"{BUILTIN}:{name}"
     if kind == "loss":
-        _try(kit, kit.scenes()[scene], loss={"name": engine}, penalties="none")
+        _try(kit, kit.scenes()[scene], True, FEW, loss={"name": engine}, penalties="none")
     else:
         _try(
             kit,
             kit.scenes()[scene],
+            True,
+            FEW,
             loss={"name": f"{BUILTIN}:non-saturating"},
             penalties={"*": "none", engine: {"every": 1}},
         )
@@ -274,4 +311,5 @@ def step_game(kit: Kit, subject: str) -> None:
     extra = [n for n in trainable if n not in record.players]
     if extra:
         raise Mismatch(f"it brings networks for {', '.join(extra)} and declares players {', '.join(record.players)}")
-    _try(kit, scene, **changes)
+    if changes:  # else that is the scene's own step
+        _try(kit, scene, **changes)

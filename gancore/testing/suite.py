@@ -10,15 +10,16 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gancore.blame import describe
 from gancore.components import API_VERSION
 from gancore.errors import PluginError
 from gancore.plugins import Registry
 from gancore.testing import data as _data  # noqa: F401
 from gancore.testing import declarations as _declarations  # noqa: F401 - these modules define the checks
 from gancore.testing import files as _files  # noqa: F401
+from gancore.testing import leaks as _leaks  # noqa: F401
 from gancore.testing import networks as _networks  # noqa: F401
 from gancore.testing import objectives as _objectives  # noqa: F401
+from gancore.testing import powers as _powers  # noqa: F401
 from gancore.testing import sharing as _sharing  # noqa: F401
 from gancore.testing import steps as _steps  # noqa: F401
 from gancore.testing import training as _training  # noqa: F401
@@ -32,26 +33,31 @@ from gancore.testing.check import (
     Outcome,
     Report,
     Result,
+    describe,
 )
 from gancore.testing.kit import MISPLACED, Kit
+from gancore.testing.places import authored, place
 from gancore.testing.process import process_kept
 
 TOPICS = (
     "plugin",
     "component",
+    "options",
     "preset",
     "data",
     "networks",
+    "powers",
     "loss",
     "penalty",
     "augmentation",
     "metric",
     "step",
+    "networks.bf16",
     "writer",
     "run",
     "listener",
 )
-"""The first parts of checks' names, in the order in which they are looked at: what others build on comes first."""
+"""The first parts of checks' names, and whole names, in the order in which they are looked at: what others build on comes first."""
 Test = TypeVar("Test", bound=Callable[..., Any])
 LOAD = "plugin.loads"
 """The check without which there is nothing else to look at."""
@@ -72,6 +78,10 @@ class Case:
 
     def result(self) -> Result:
         """Run it and say what became of it; nothing is raised."""
+        with authored(self.kit.own):
+            return self._result()
+
+    def _result(self) -> Result:
         began = time.perf_counter()
         outcome: Outcome = "passed"
         found, expected = "", self.check.expected
@@ -81,6 +91,8 @@ class Case:
                 self.kit.run(self.check.name, self.subject)
         except Mismatch as error:
             outcome, found, expected = "failed", error.found, error.expected or expected
+            if (where := place(error)) not in found:
+                found += where
         except Blocked as error:
             outcome, found = "blocked", str(error)
         except NotApplicable as error:
@@ -111,6 +123,10 @@ class Case:
             pytest.skip(result.found)
 
 
+def _order(check: Check) -> int:
+    return TOPICS.index(check.name if check.name in TOPICS else check.name.partition(".")[0])
+
+
 def cases(kit: Kit, only: str = "*") -> Iterator[Case]:
     """Every case whose check's name or whose id fits the pattern `only`."""
     try:
@@ -118,7 +134,7 @@ def cases(kit: Kit, only: str = "*") -> Iterator[Case]:
     except PluginError:
         yield Case(CHECKS[LOAD], kit.name, kit)
         return
-    for check in sorted(CHECKS.values(), key=lambda check: TOPICS.index(check.name.partition(".")[0])):
+    for check in sorted(CHECKS.values(), key=_order):
         for subject in check.subjects(kit):
             case = Case(check, subject, kit)
             if fnmatchcase(check.name, only) or fnmatchcase(case.id, only):

@@ -14,7 +14,6 @@ from torch import Tensor
 
 import gancore
 from gancore import checkpoint, hookimpl
-from gancore.blame import describe
 from gancore.configuration.settings import Settings
 from gancore.data.report import silent
 from gancore.engine.session import Session
@@ -26,9 +25,9 @@ from gancore.sampling.drawing import cycle_classes, draw, parts_of
 from gancore.sampling.sheets import SheetMaker
 from gancore.testing import points
 from gancore.testing.bench import seed_all
-from gancore.testing.check import Mismatch, check
+from gancore.testing.check import Mismatch, check, describe
 from gancore.testing.kit import STEPS, Kit, Scene, scenes, tried_on
-from gancore.testing.steps import block, parts_and_scenes, setting
+from gancore.testing.steps import block, parts_and_scenes, same, setting
 
 LIFECYCLE = (
     "gan_run_started",
@@ -104,7 +103,6 @@ def _session(settings: Settings, path: Path, listener: object | None) -> Session
 
 def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Trained:
     """Train a subject, from whatever global random numbers; `stop` ends it there and resumes it."""
-    block(kit, subject)
     scene, changes = setting(kit, subject)
     settings, path = kit.settings(scene, **changes), kit.folder("run") / "run"
     seed_all(noise)
@@ -133,11 +131,13 @@ def _folder(path: Path, settings: Settings) -> RunFolder:
 
 
 def _whole(kit: Kit, subject: str) -> Trained:
-    return kit.once("whole run", subject, make=lambda: _train(kit, subject, 1))
+    block(kit, subject)
+    return kit.once("whole run", *same(kit, subject), make=lambda: _train(kit, subject, 1))
 
 
 def _halves(kit: Kit, subject: str) -> Trained:
-    return kit.once("run in halves", subject, make=lambda: _train(kit, subject, 2, stop=STEPS // 2))
+    block(kit, subject)
+    return kit.once("run in halves", *same(kit, subject), make=lambda: _train(kit, subject, 2, stop=STEPS // 2))
 
 
 @check(
@@ -154,7 +154,7 @@ def run_trains(kit: Kit, subject: str) -> None:
     "run.seeded", "gan_architectures", "two runs from the same seed have the same weights bit for bit", parts_and_scenes
 )
 def run_seeded(kit: Kit, subject: str) -> None:
-    _compare(kit, subject, STEPS // 2, "trained twice from one seed for 2 steps")
+    _compare(kit, subject, STEPS // 2, f"trained twice from one seed, after step {STEPS // 2}")
 
 
 @check(
@@ -165,7 +165,7 @@ def run_seeded(kit: Kit, subject: str) -> None:
 )
 def run_resumes(kit: Kit, subject: str) -> None:
     kit.passed("run.seeded", subject)
-    _compare(kit, subject, STEPS, "stopped after 2 steps and resumed")
+    _compare(kit, subject, STEPS, f"stopped after step {STEPS // 2} and resumed")
 
 
 def _compare(kit: Kit, subject: str, step: int, what: str) -> None:

@@ -36,6 +36,10 @@ FIGURES = (
     'return {"gap": float((fake.mean(0) - real.mean(0)).norm()), "spread": Figure(value=1.0, real=1.0, overlap=1.0)}'
 )
 NOT_EXACT = "    @property\n    def exact(self):\n        return False\n\n    def harden(self, relaxed):"
+FORWARD = (
+    "    def forward(self, z: Tensor, condition: Tensor | None) -> Tensor:\n"
+    "        if self.classes is not None and condition is not None:\n            z = z"
+)
 WITNESS = "fake = self.generator(draw_latent(self.generator, draws), batch.condition)"
 
 
@@ -50,6 +54,11 @@ def validator(mode: str, arguments: str, *body: str) -> tuple[Change, ...]:
     ]
     code = "\n".join([WIDTH, *lines[1:], *(f"        {line}" for line in body)])
     return (*part(WIDTH, code), *part("from pydantic import Field", "from pydantic import Field, field_validator"))
+
+
+def method(signature: str, body: str) -> tuple[Change, ...]:
+    """A method of the generator, before its `forward`."""
+    return part(FORWARD, f"    def {signature}:\n        {body}\n\n{FORWARD}")
 
 
 ONCE = """class Once(torch.autograd.Function):
@@ -87,6 +96,14 @@ COMPONENTS = {
     "the options of a penalty lack weight": ("component.resolves", part("(PenaltyOptions)", "(Options)")),
     "the spec is no spec": ("component.resolves", declared(":PointSpec", ":Points")),
     "an option has no description": ("component.options", part(', description="Hidden units."', "")),
+    "options hold a list": (
+        "options.immutable",
+        part(WIDTH, f'{WIDTH}\n    sides: list[str] = Field([], description="Of something.")'),
+    ),
+    "options hold a dict in a tuple": (
+        "options.immutable",
+        part(WIDTH, f'{WIDTH}\n    sides: tuple[dict[str, str], ...] = Field((), description="Of something.")'),
+    ),
     "a number has no bounds": ("component.options", part("16, ge=1, le=4096, ", "16, ")),
     "infinity is taken": (
         "component.nonsense",
@@ -169,6 +186,10 @@ DATA = {
         "data.counted",
         part(FETCH, "return self.points[indices] * 0.5 - 0.1 * self.points[indices].mean(0), None"),
     ),
+    "fetch mixes in a neighbour": (
+        "data.held_out",
+        part(FETCH, "return 0.8 * self.points[indices] + 0.2 * self.points[(indices + 1) % len(self.points)], None"),
+    ),
     "the data set cannot be pickled": (
         "data.travels",
         part("self.points = points", "self.points = points\n        self.hook = lambda: 0"),
@@ -214,12 +235,27 @@ NETWORKS = {
     ),
     "latents are drawn from torch": (
         "networks.build",
+        method("draw_latent(self, draws)", "return torch.randn(len(draws), *self.latent_shape)"),
+    ),
+    "the generator draws noise of its own": (
+        "networks.noise",
+        part(MAKE, f"{MAKE}\n        points = points + 0.01 * torch.randn_like(points)"),
+    ),
+    "the generator remembers the last batch": (
+        "networks.state",
+        part(LATENT, f"{LATENT}\n        self.kept = None")
+        + part(
+            MAKE,
+            f"{MAKE}\n        kept, self.kept = self.kept, points.detach().mean(0)\n"
+            "        points = points if kept is None else points + 0.1 * kept",
+        ),
+    ),
+    "the generator fails in bf16": (
+        "networks.bf16",
         part(
-            "    def forward(self, z: Tensor, condition: Tensor | None) -> Tensor:\n        if self.classes is not None and "
-            "condition is not None:\n            z = z",
-            "    def draw_latent(self, draws):\n        return torch.randn(len(draws), "
-            "*self.latent_shape)\n\n    def forward(self, z, condition):\n        if self.classes is not None and condition is not "
-            "None:\n            z = z",
+            MAKE,
+            "points = torch.zeros(len(z), 2, device=z.device)\n        points[torch.arange(len(z), device=z.device)] = "
+            "self.last(self.first(z).relu()).tanh()",
         ),
     ),
     "noise is made on the CPU": (
@@ -229,6 +265,29 @@ NETWORKS = {
         ),
     ),
     "a constant is no buffer": ("networks.device", part(MAKE, f"{MAKE} * torch.tensor([1.0, 1.0])")),
+}
+
+POWERS = {
+    "a power is misspelt": ("powers.spelled", method("draw_latents(self, draws)", 'return draws.normal("z", 4)')),
+    "a power is half there": (
+        "powers.spelled",
+        method("sample(self, z, condition, sampling)", "return self(z, condition)"),
+    ),
+    "a power is a layer": ("powers.spelled", part(LAST, f"{LAST}\n        self.features = self.first")),
+    "groups are misspelt": (
+        "powers.spelled",
+        part("self.report = report", "self.report = report\n        self.group = torch.arange(len(points))"),
+    ),
+    "a power lacks an argument": ("powers.signature", method("log_likelihood(self, hard)", "return -hard.norm(dim=1)")),
+    "a power that is a value is a method": ("powers.signature", method("takes_given(self)", "return False")),
+    "labels are in a list": (
+        "powers.signature",
+        part(
+            "return self.points[indices], None if self.labels is None else self.labels[indices]",
+            "return self.points[indices], None if self.labels is None else torch.tensor(self.labels)[indices]",
+        )
+        + part("self.labels = labels", "self.labels = None if labels is None else labels.tolist()"),
+    ),
 }
 
 STEPS = {
@@ -314,7 +373,7 @@ OBJECTIVES = {
         "metric.contract",
         part('{"gap": float(', '{"gap": __import__("random").random() + float('),
     ),
-    "the metric changes its samples": ("metric.contract", part(METRIC, f"{METRIC}\n        material.real.x.mul_(0.5)")),
+    "the metric changes its samples": ("metric.in-place", part(METRIC, f"{METRIC}\n        material.real.x.mul_(0.5)")),
 }
 
 FILES = {
@@ -326,6 +385,10 @@ FILES = {
     ),
     "a file is not returned": ("writer.writes", part("        return paths\n", "        return paths[1:]\n")),
     "samples are changed": ("writer.writes", part(CSV_PATH, f"samples.mul_(0.5)\n        {CSV_PATH}")),
+    "a flat sample cannot be written": (
+        "writer.odd",
+        part(CSV_PATH, f"{CSV_PATH}\n        assert all(x != y for x, y in samples.tolist()), 'flat'"),
+    ),
     "values are lost": ("writer.reads-back", part(ROWS, "writerows(samples.round().tolist())")),
     "a row is lost": ("writer.reads-back", part(ROWS, "writerows(samples[len(samples) > 1 :].tolist())")),
     "there is no progress": ("writer.progress", part(NAMES, "return []")),
@@ -393,4 +456,4 @@ GIVEN = {
 
 FAULTS: dict[str, tuple[str, tuple[Change, ...]]] = {
     name: (check, WITH_GIVEN + changes) for name, (check, changes) in GIVEN.items()
-} | (PLUGIN | COMPONENTS | DATA | NETWORKS | STEPS | OBJECTIVES | FILES | RUNS)
+} | (PLUGIN | COMPONENTS | DATA | NETWORKS | POWERS | STEPS | OBJECTIVES | FILES | RUNS)

@@ -304,4 +304,5 @@ def install(site: Path, changes: Iterable[Change] = ()) -> None:
     info = site / "gan_specimen-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(texts["metadata"], encoding="utf-8")
+    (info / "RECORD").write_text(f"{DECLARATIONS}.py,,\n{PARTS}.py,,\n", encoding="utf-8")
     (info / "entry_points.txt").write_text(f"[gancore]\nspecimen = {DECLARATIONS}\n", encoding="utf-8")

@@ -13,19 +13,19 @@ from gancore.random import Draws
 class Writes(Protocol):
     """A generator that writes token by token: it can be taught by likelihood, and relaxed as the game says."""
 
-    def draw_latent(self, draws: Draws) -> Tensor:
-        """Latents `[batch, length]` int64."""
+    def nll(self, hard: Tensor, condition: Tensor | None) -> Tensor:
+        """Negative log-likelihoods `[batch, length]` in nats of texts `[batch, length]`.
+
+        Where the game noises texts, it also takes by name what is read and what is to be foreseen, `read` and `goal`.
+        """
         ...
 
     def gumbel(self, z: Tensor, condition: Tensor | None) -> Tensor:
         """Relaxed texts `[batch, length, vocabulary]`; takes `temperature`, `hard`, `noise` and `noise_per_nat` by name."""
         ...
 
-    def nll(self, hard: Tensor, condition: Tensor | None) -> Tensor:
-        """Negative log-likelihoods `[batch, length]` in nats of texts `[batch, length]`.
-
-        Where the game noises texts, it also takes by name what is read and what is to be foreseen, `read` and `goal`.
-        """
+    def draw_latent(self, draws: Draws) -> Tensor:
+        """Latents `[batch, length]` int64."""
         ...
 
 
@@ -50,10 +50,10 @@ class JudgesEmbeddings(Protocol):
         """Relaxed texts `[batch, length, vocabulary]` to vectors `[batch, length, dim]`."""
         ...
 
-    def mask(self, x: Tensor) -> Tensor:
-        """1 at places `[batch, length]` that count, else 0; float32."""
-        ...
-
     def logits(self, embedded: Tensor, condition: Tensor | None, mask: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Logits `[batch]`, or one such tensor a head, of embedded texts."""
+        ...
+
+    def mask(self, x: Tensor) -> Tensor:
+        """1 at places `[batch, length]` that count, else 0; float32."""
         ...

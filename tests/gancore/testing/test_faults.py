@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
@@ -66,6 +67,35 @@ def test_each_fault_is_found_by_name(fault: str, look: Look) -> None:
     [result, *_] = [r for r in results if r.check == check and r.outcome == "failed"]
     assert result.found
     assert result.expected
+
+
+PLACED = {
+    "options hold a list": "fake_specimen_parts.py:",
+    "fetch mixes in a neighbour": "fake_specimen_parts.py:",
+    "the generator fails in bf16": "in forward",
+    "a flat sample cannot be written": "in write",
+    "the generator remembers the last batch": "fake_specimen_parts.py:",
+    "the generator draws noise of its own": "fake_specimen_parts.py:",
+    "a power is misspelt": "fake_specimen_parts.py:",
+    "a power lacks an argument": "fake_specimen_parts.py:",
+    "a listener raises": "in gan_tick",
+}
+"""Faults with what must be told of their place."""
+
+
+@pytest.mark.parametrize("fault", PLACED)
+def test_a_fault_is_told_with_its_place_in_the_authors_own_file(fault: str, look: Look) -> None:
+    check, changes = FAULTS[fault]
+    [found, *_] = [r.found for r in look(*changes, without=SLOW) if r.check == check and r.outcome == "failed"]
+    assert re.search(r"at fake_specimen(_parts)?\.py:[0-9]+", found), found
+    assert PLACED[fault] in found
+
+
+def test_what_is_blocked_names_the_check_that_blocks_it_and_no_more(look: Look) -> None:
+    results = look(*FAULTS["there is no latent_shape"][1], without=SLOW)
+    found = {r.found for r in results if r.outcome == "blocked"}
+    assert "blocked by networks.build (preset demo)" in found
+    assert all(re.fullmatch(r"blocked by [a-z.]+ \([^()]+\)", words) for words in found)
 
 
 def test_every_check_has_a_fault_that_it_finds() -> None:
