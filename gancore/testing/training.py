@@ -18,7 +18,7 @@ from gancore.configuration.settings import Settings
 from gancore.data.report import silent
 from gancore.engine.session import Session
 from gancore.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
-from gancore.plugins import Registry
+from gancore.plugins import Plugin, Registry
 from gancore.random import derive
 from gancore.run import RunFolder
 from gancore.sampling.drawing import cycle_classes, draw, parts_of
@@ -89,9 +89,20 @@ def _alone() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def _session(settings: Settings, path: Path, listener: object | None) -> Session:
+class _Quiet(Registry):
+    """Knows the plugins of another, and calls no hooks but those of listeners."""
+
+    def __init__(self, other: Registry) -> None:
+        self.other = other
+        super().__init__([])
+
+    def load(self, name: str) -> Plugin:
+        return self.other.load(name)
+
+
+def _session(kit: Kit, settings: Settings, path: Path, listener: object | None) -> Session:
     """A training into `path`, new or resumed, that nobody hears but `listener`: to the plugin's own hooks it is none."""
-    quiet = Registry([])
+    quiet = _Quiet(kit.registry)
     if listener is not None:
         quiet.add_listener(listener, "gan-check")
 
@@ -107,13 +118,13 @@ def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Train
     settings, path = kit.settings(scene, **changes), kit.folder("run") / "run"
     seed_all(noise)
     with _alone(), tried_on(scene):
-        first = _session(settings, path, _StopAt(stop) if stop else None)
+        first = _session(kit, settings, path, _StopAt(stop) if stop else None)
         run = first.run()
         if stop:
             if run.step != stop:
                 raise Mismatch(f"told to stop at step {stop}, it stopped at {run.step}: {run.reason}")
             seed_all(noise + 10)
-            _session(settings, path, None).run()
+            _session(kit, settings, path, None).run()
     labels = cycle_classes(first.spec, COUNT)
     spec, given = first.spec, None
     if spec.given_shape is not None:
@@ -231,7 +242,7 @@ def _story(kit: Kit) -> list[tuple[str, Any]]:
     scene = Scene("listened to", points.NAME, "demo", borrowed=True)
     settings, recorder = kit.settings(scene), _Recorder()
     with _alone():
-        _session(settings, kit.folder("events") / "run", recorder).run()
+        _session(kit, settings, kit.folder("events") / "run", recorder).run()
     alert = HealthAlert(kind="collapse", step=1, message="mode collapse.", advice="More data.")
     return [(h, replace(e, alerts=(alert,)) if isinstance(e, Tick) else e) for h, e in recorder.heard]
 
