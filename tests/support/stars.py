@@ -5,7 +5,7 @@ from __future__ import annotations
 STARS = """
 import os
 
-import gan_toy_parts as toy
+import gancore.testing.points_parts as toy
 from gancore import hookimpl
 from gancore.components import *
 from gancore.games.gan import DiscriminatorPhase, GanGame, GanOptions
@@ -25,13 +25,13 @@ def gan_plugin_info():
 
 @hookimpl
 def gan_datasets():
-    yield Dataset(name="sky", summary="S", target="fake_stars:sky", options="gan_toy_parts:CirclesOptions",
+    yield Dataset(name="sky", summary="S", target="fake_stars:sky", options="gancore.testing.points_parts:CirclesOptions",
                   spec="gancore.data.spec:SampleSpec")
 
 
 @hookimpl
 def gan_architectures():
-    yield Architecture(name="net", summary="N", target="fake_stars:net", options="gan_toy_parts:MlpOptions")
+    yield Architecture(name="net", summary="N", target="fake_stars:net", options="gancore.testing.points_parts:MlpOptions")
 
 
 @hookimpl
@@ -60,7 +60,7 @@ class Sky(toy.Points):
 
 def sky(options, progress):
     fall("dataset")
-    return toy.circles(options, progress)
+    return toy.open_circles(options, progress)
 
 
 class Generator(toy.Generator):
