@@ -13,8 +13,8 @@ from PIL import Image
 from support.terminal import TINY, Terminal
 
 Digests = Callable[[Path], dict[str, str]]
-STEPS = 120
-BUSY = (*TINY, "every.checkpoint=4", "every.sample=40", "every.log=7")
+STEPS = 60
+BUSY = (*TINY, "every.checkpoint=4", "every.sample=20", "every.log=7")
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
@@ -105,7 +105,7 @@ def test_a_stopped_run_saves_and_says_how_to_go_on(
 
 
 def test_reader_of_the_progress_that_leaves_does_not_end_the_training(terminal: Terminal) -> None:
-    process = terminal.start("run", "--plugin", "image", "--steps", 10, *TINY, "--out", "alone")
+    process = terminal.launch("run", "--plugin", "image", "--steps", 10, *TINY, "--out", "alone")
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()

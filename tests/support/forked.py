@@ -19,34 +19,71 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 IMPORTED = ("torch._dynamo", "torch.utils.tensorboard", "sklearn.datasets", "PIL.Image")
 """What takes long, and what nearly every training needs."""
 
 
-def run_gan(
-    python: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 240.0
-) -> subprocess.CompletedProcess[str]:
+class Forked:
+    """A running `gan`, in the words of `subprocess.Popen`. Its parent is another process, the keeper, which outlives it."""
+
+    def __init__(self, pid: int, keeper: int, folder: tempfile.TemporaryDirectory[str]) -> None:
+        self.pid = pid
+        self._keeper = os.pidfd_open(keeper)
+        self._folder = folder
+
+    def __del__(self) -> None:
+        os.close(self._keeper)
+
+    @property
+    def returncode(self) -> int:
+        return int(self._text("code"))
+
+    def poll(self) -> int | None:
+        return self.returncode if select.select([self._keeper], [], [], 0)[0] else None
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def communicate(self, timeout: float = 240.0) -> tuple[str, str]:
+        """Wait for its end; what it wrote to stdout and stderr."""
+        if not select.select([self._keeper], [], [], timeout)[0]:
+            self.send_signal(signal.SIGKILL)
+            raise subprocess.TimeoutExpired("gan", timeout)
+        return self._text("out"), self._text("err")
+
+    def _text(self, name: str) -> str:
+        return Path(self._folder.name, name).read_text(encoding="utf-8", errors="replace")
+
+
+def start_gan(
+    python: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str]
+) -> Forked | subprocess.Popen[str]:
     """`gan` with `arguments`, by an interpreter that has gancore, in folder `cwd` with the environment variables `env`."""
     if sys.platform != "linux":  # elsewhere, what torch has loaded may not outlast a fork
-        command = [python, "-m", "gan_cli", *arguments]
-        return subprocess.run(command, cwd=cwd, env=env, timeout=timeout, capture_output=True, text=True)
+        command, pipe = [python, "-m", "gan_cli", *arguments], subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+        )
     server = _server(python, env.get("PYTHONPATH", ""))
     assert server.stdin is not None
     assert server.stdout is not None
-    with tempfile.TemporaryDirectory() as folder:
-        files = [str(Path(folder, name)) for name in ("out", "err")]
-        order = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env), "files": files}
-        server.stdin.write(json.dumps(order) + "\n")
-        server.stdin.flush()
-        ended, _, _ = select.select([server.stdout], [], [], timeout)
-        if not ended:
-            os.killpg(server.pid, signal.SIGKILL)
-            _server.cache_clear()
-            raise subprocess.TimeoutExpired(["gan", *arguments], timeout)
-        code = int(server.stdout.readline())
-        out, err = (Path(file).read_text(encoding="utf-8", errors="replace") for file in files)
-    return subprocess.CompletedProcess(["gan", *arguments], code, out, err)
+    folder = tempfile.TemporaryDirectory()
+    order = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env), "folder": folder.name}
+    server.stdin.write(json.dumps(order) + "\n")
+    server.stdin.flush()
+    pid, keeper = map(int, server.stdout.readline().split())
+    return Forked(pid, keeper, folder)
+
+
+def run_gan(
+    python: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 240.0
+) -> subprocess.CompletedProcess[str]:
+    """The same, to its end."""
+    process = start_gan(python, arguments, cwd=cwd, env=env)
+    out, err = process.communicate(timeout=timeout)
+    return subprocess.CompletedProcess(["gan", *arguments], process.returncode, out, err)
 
 
 @cache
@@ -67,19 +104,27 @@ def _serve() -> None:
         importlib.import_module(name)
     gc.freeze()  # so that children neither look through all of it nor copy it
     for line in sys.stdin:
-        child = multiprocessing.get_context("fork").Process(target=_gan, kwargs=json.loads(line))
-        child.start()
-        child.join()
-        print(child.exitcode, flush=True)
+        # `start` lets go of keepers that have ended; whoever ordered them has opened them by then.
+        keeper = multiprocessing.get_context("fork").Process(target=_keep, args=(json.loads(line),))
+        keeper.start()
 
 
-def _gan(arguments: list[str], cwd: str, env: dict[str, str], files: list[str]) -> None:
+def _keep(order: dict[str, Any]) -> None:
+    """In a child: start one of its own, say who they are, and write down how that ended."""
+    child = multiprocessing.get_context("fork").Process(target=_gan, kwargs=order)
+    child.start()
+    print(child.pid, os.getpid(), flush=True)
+    child.join()
+    Path(order["folder"], "code").write_text(str(child.exitcode))
+
+
+def _gan(arguments: list[str], cwd: str, env: dict[str, str], folder: str) -> None:
     """In the child: take on what a new process would have been started with, and be `gan`."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    for number, file in enumerate(files, start=1):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+    for number, name in enumerate(("out", "err"), start=1):
+        os.dup2(os.open(Path(folder, name), os.O_WRONLY | os.O_CREAT), number)
     sys.argv = ["gan", *arguments]
     from gan_cli import main
 

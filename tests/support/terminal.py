@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.forked import run_gan
+from support.forked import Forked, start_gan
 
 TINY = (
     "architecture.width=8",
@@ -27,8 +27,12 @@ class Terminal:
 
     folder: Path
 
-    def start(self, *arguments: object, launcher: tuple[str, ...] = ("-m", "gan_cli")) -> subprocess.Popen[str]:
-        """A new process, which goes on meanwhile."""
+    def start(self, *arguments: object) -> Forked | subprocess.Popen[str]:
+        """A process of its own, which goes on meanwhile."""
+        return start_gan(sys.executable, [*map(str, arguments)], cwd=self.folder, env=self._variables())
+
+    def launch(self, *arguments: object, launcher: tuple[str, ...] = ("-m", "gan_cli")) -> subprocess.Popen[str]:
+        """The same by a new interpreter, from the beginning, with pipes for what it prints: slow."""
         return subprocess.Popen(
             [sys.executable, *launcher, *map(str, arguments)],
             cwd=self.folder,
@@ -43,14 +47,10 @@ class Terminal:
         self, *arguments: object, code: int = 0, launcher: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
         """Run it to its end, by another `launcher` in new processes; it must end with `code`."""
-        if launcher:
-            process = self.start(*arguments, launcher=launcher)
-            out, err = process.communicate(timeout=240)
-            done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
-        else:
-            done = run_gan(sys.executable, [*map(str, arguments)], cwd=self.folder, env=self._variables())
-        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        process = self.launch(*arguments, launcher=launcher) if launcher else self.start(*arguments)
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
+        return subprocess.CompletedProcess(["gan", *map(str, arguments)], process.returncode, out, err)
 
     def _variables(self) -> dict[str, str]:
         own = {"OMP_NUM_THREADS": "1", "GAN_CACHE_DIR": str(self.folder / "cache"), "COLUMNS": "200"}
