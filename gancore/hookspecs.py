@@ -57,14 +57,8 @@ def gan_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
     Example:
         @hookimpl
         def gan_datasets():
-            yield Dataset(
-                name="csv",
-                summary="Rows of a CSV file",
-                target="gan_rows.data:open_csv",
-                options="gan_rows.data:Options",
-                spec="gancore.data.spec:SampleSpec",
-                suffixes=(".csv",),
-            )
+            target, options, spec = "gan_rows.data:open_csv", "gan_rows.data:Options", "gancore.data.spec:SampleSpec"
+            yield Dataset(name="csv", summary="A CSV file", target=target, options=options, spec=spec, suffixes=(".csv",))
     """
 
 
@@ -133,12 +127,8 @@ def gan_games() -> Iterable[Game]:  # type: ignore[empty-body]
     Example:
         @hookimpl
         def gan_games():
-            yield Game(
-                name="jury",
-                summary="Two judges, one generator",
-                target="gan_rows.games:Jury",
-                players=("left", "right", "generator"),
-            )
+            players = ("left", "right", "generator")
+            yield Game(name="jury", summary="Two judges, one generator", target="gan_rows.games:Jury", players=players)
     """
 
 

@@ -50,7 +50,7 @@ class Ema(Options):
     )
 
 
-SMALLEST = 2.0**-126
+SMALLEST = 1.2e-38
 """Numbers below this are zero or lose digits in float32: an `eps` of 1e-50 let optimizers divide by zero."""
 
 

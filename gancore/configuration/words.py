@@ -103,8 +103,6 @@ def _list(field: Schema, shared: Schema) -> str:
 def _bounds(field: Schema) -> str:
     low, high = (_chosen(field.get(bound)) for bound in ("minimum", "maximum"))
     above, below = (_chosen(field.get(bound)) for bound in ("exclusiveMinimum", "exclusiveMaximum"))
-    if low is not None and 0 < low < 1e-30:  # as near to 0 as a number comes
-        low, above = None, 0
     words = _range(low, high)
     if above is not None or below is not None:
         lower = f"above {_number(above)}" if above is not None else _range(low, None)

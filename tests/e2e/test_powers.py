@@ -156,7 +156,8 @@ def test_loss_of_the_page_is_the_formula_of_its_paper(environment: Environment, 
     source = """
 import math, torch
 from gan_hellinger.loss import Hellinger, Options
-loss, two = Hellinger(Options(limit=5)), math.log(2)
+from gancore.data.spec import SampleSpec
+loss, two = Hellinger(Options(limit=5), SampleSpec(shape=(1,))), math.log(2)
 print(float(loss.discriminator(torch.tensor([two, 0.0]), torch.tensor([0.0, -2 * two]))))
 print(float(loss.generator(torch.tensor([two, 2 * two]))))
 print(float(loss.generator(torch.tensor([-7.0]))))

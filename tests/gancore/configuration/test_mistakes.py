@@ -26,7 +26,7 @@ class Sample(Options):
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="Names, the last with a number.")
     meter: str = Field("4/4", pattern=r"^\d/\d$", description="A form.")
     steps: int | None = Field(None, ge=1, lt=2**63, description="Or none.")
-    tiny: float = Field(0.1, ge=2.0**-126, le=1.0, description="As near to 0 as a number comes.")
+    tiny: float = Field(0.1, ge=1.2e-38, le=1.0, description="As near to 0 as a number comes.")
     width: int = Field(8, ge=2, le=1000, multiple_of=2, description="Even.")
     range: tuple[float, float] = Field((0.0, 1.0), description="Two.")
     pair: tuple[int, str] = Field((0, "a"), description="Two of different types.")
@@ -54,7 +54,7 @@ def told(options: Mapping[str, Any], model: type[BaseModel] = Sample) -> list[st
         ("meter", "3", "must be text such as 4/4, not '3'"),
         ("steps", 0, "must be a whole number, at least 1, not 0"),
         ("steps", 1.5, "must be a whole number, at least 1, not 1.5"),
-        ("tiny", 0, "must be a number, above 0 and at most 1, not 0"),
+        ("tiny", 0, "must be a number, 1.2e-38 to 1, not 0"),
         ("width", 3, "must be a whole number, 2 to 1,000, a multiple of 2, not 3"),
         ("range", "1", "must be a list of 2 numbers, not ('1',)"),
         ("name", "", "must be text, 1 to 9 characters, not ''"),
@@ -112,7 +112,7 @@ def test_types_and_bounds_are_listed_in_plain_english() -> None:
         "device": "cpu or cuda[:N]",
         "meter": "text such as 4/4",
         "steps": "whole number, at least 1, or none",
-        "tiny": "number, above 0 and at most 1",
+        "tiny": "number, 1.2e-38 to 1",
         "width": "whole number, 2 to 1,000, a multiple of 2",
         "range": "list of 2 numbers",
         "pair": "list of whole number, text",
