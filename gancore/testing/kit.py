@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,11 @@ SMALL: dict[str, Any] = {
     "precision": "fp32",
     "device": "cpu",
     "workers": 0,
-    "samples": 4,
+    "samples": 2,
     "steps": STEPS,
     "keep": 2,
     "listeners": [],
-    "every": {"log": 1, "sample": 1, "checkpoint": 1, "health": 1},
+    "every": {"log": 1, "sample": STEPS, "checkpoint": 1, "health": 1},
 }
 """What a training of the kit uses of the engine, whatever a preset says."""
 
@@ -58,7 +58,7 @@ class Scene:
     """Its data are points in the plane for want of better, so a misfit may be nobody's fault."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def tried_on(scene: Scene) -> Iterator[None]:
     """On a scene that is nobody's, a failure may only mean that the part is made for other data."""
     try:
@@ -113,6 +113,32 @@ class Kit(Bench):
         if self.host:
             return Scene("stage", self.host, self.registry.load(self.host).info.demo_preset)
         return Scene("stage", points.NAME, "demo", borrowed=True)
+
+    def cheapest(self, scene: Scene) -> Scene:
+        """Of the scenes that differ from `scene` in their data, weights and sizes alone, the one with the fewest parameters."""
+
+        def sound(other: Scene) -> bool:
+            try:
+                self.passed("step.scene", other.name)
+            except (Blocked, NotApplicable):
+                return False
+            return True
+
+        forms = self.once("forms", make=self._forms)
+        form, _ = forms.get(scene.name, ("", 0))
+        alike = sorted((size, name) for name, (other, size) in forms.items() if other == form)
+        return next((self.scenes()[n] for _, n in alike if len(alike) > 1 and sound(self.scenes()[n])), scene)
+
+    def _forms(self) -> dict[str, tuple[str, int]]:
+        """By scene: what is chosen in it, and its number of parameters; without those whose own checks tell of a fault."""
+        found = {}
+        for scene in self.scenes().values():
+            with contextlib.suppress(Exception, SystemExit):
+                settings, spec, game = self.ready(scene)
+                parts = [(c.found.qualified, _choices(c.dump())) for c in (settings.architecture, settings.game)]
+                form = repr((type(spec), len(spec.shape), spec.class_count > 1, spec.given_shape, parts))
+                found[scene.name] = (form, sum(p.numel() for m in game.networks.values() for p in m.parameters()))
+        return found
 
     def _data_layer(self) -> dict[str, Any]:
         """Data for a preset that leaves them to the user: those of another preset, else a data set that needs no file."""
@@ -289,6 +315,22 @@ def scenes(kit: Kit) -> list[str]:
 def reads(record: Dataset, path: Path) -> bool:
     """Whether `--data path` would go to this data set."""
     return record.directories if path.is_dir() else path.suffix.lower() in record.suffixes
+
+
+def only_cheapest(kit: Kit, subject: str) -> None:
+    """Leave a check of a scene to a cheaper one that is like it, where the check looks at nothing in which the two differ."""
+    scene = kit.scenes().get(subject)
+    if scene is not None and (other := kit.cheapest(scene).name) != subject:
+        raise NotApplicable(f"it differs from {other} in data, weights and sizes alone, and is tried there")
+
+
+def _choices(value: Any) -> Any:
+    """Options with every number as whether it is zero, which turns something off; how large it is chooses no other code."""
+    if isinstance(value, Mapping):
+        return {k: _choices(v) for k, v in sorted(value.items())}
+    if isinstance(value, list):
+        return [_choices(v) for v in value]
+    return bool(value) if isinstance(value, int | float) else value
 
 
 def _chosen(preset: Preset, section: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,15 +19,19 @@ from gancore.engine.loop import update
 from gancore.games.player import Player
 from gancore.powers import MixesBatch
 from gancore.testing.check import Mismatch, NotApplicable, check
-from gancore.testing.kit import Kit
+from gancore.testing.kit import Kit, only_cheapest
 from gancore.testing.steps import block, parts_and_scenes, parts_of, same, setting
 
+FORKS = sys.platform == "linux"
+"""Whether the second of two processes is forked from the first, which saves importing everything again; elsewhere, what torch
+has loaded may not outlast a fork."""
 TOLERANCE = 1e-3
 """Of the largest gradient: sums are rounded otherwise in another order."""
 
 
 def _alone(kit: Kit, subject: str) -> Gradients:
     """Gradients of one process on the whole batch, where they can be compared with others."""
+    only_cheapest(kit, subject)
     block(kit, subject)
     alone = gradients(kit, subject)
     if difference(alone, gradients(kit, subject, seed=2))[0] > 1e-6:
@@ -71,9 +78,7 @@ def step_parts(kit: Kit, subject: str) -> None:
 def step_processes(kit: Kit, subject: str) -> None:
     if not kit.installed:
         raise NotApplicable("it is registered in this process and not installed as a package")
-    alone = _alone(kit, subject)
-    if any(map(_mixes, _networks(kit, subject))):
-        raise NotApplicable("the discriminator looks at a whole batch, as it says, which here is that of its process")
+    alone = _alone_of_two(kit, subject)
     shared = kit.once("processes", make=lambda: _two_processes(kit))
     if subject not in shared:
         raise Mismatch("the processes did not come to an end; their last words: " + shared[""])
@@ -85,6 +90,14 @@ def step_processes(kit: Kit, subject: str) -> None:
             f"the gradient of {where} differs by {error:.2g} of the largest; normalise with gancore.nets.norm.BatchNorm, "
             "average losses over samples, or set couples_batch"
         )
+
+
+def _alone_of_two(kit: Kit, subject: str) -> Gradients:
+    """Gradients of one process, where two that share its batch must come to them."""
+    alone = _alone(kit, subject)
+    if any(map(_mixes, _networks(kit, subject))):
+        raise NotApplicable("the discriminator looks at a whole batch, as it says, which here is that of its process")
+    return alone
 
 
 class _Still:
@@ -142,7 +155,7 @@ def difference(a: Gradients, b: Gradients) -> tuple[float, str]:
 
 
 def _two_processes(kit: Kit) -> dict[str, Any]:
-    """What two processes come to, for every subject: gradients, or the words of an error. "" has what they printed."""
+    """What two processes come to, for subjects that can be compared: gradients, or words of an error. "" has what they printed."""
     folder = kit.folder("processes")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -154,13 +167,24 @@ def _two_processes(kit: Kit) -> dict[str, Any]:
         "MASTER_PORT": str(port),
         "OMP_NUM_THREADS": "1",
     }
-    arguments = [kit.name, str(folder / "gradients.pt"), kit.host, "" if kit.data is None else str(kit.data.absolute())]
+    subjects = []
+    for subject in parts_and_scenes(kit):
+        with contextlib.suppress(Exception, SystemExit):
+            _alone_of_two(kit, subject)
+            subjects.append(subject)
+    data = "" if kit.data is None else str(kit.data.absolute())
+    arguments = [kit.name, str(folder / "gradients.pt"), json.dumps(subjects), kit.host, data]
     command = [sys.executable, "-m", "gancore.testing.rank", *arguments]
     ranks = [
         subprocess.Popen(
-            command, env=common | {"RANK": str(r)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            env=common | {"RANK": str(r)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=FORKS,
         )
-        for r in range(2)
+        for r in range(1 if FORKS else 2)
     ]
     words = []
     try:
@@ -170,6 +194,9 @@ def _two_processes(kit: Kit) -> dict[str, Any]:
         words.append("after 300 s they were still waiting for one another")
     finally:
         for process in ranks:
+            if FORKS:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
             process.kill()
     told = {"": " ".join(" ".join(words).split())[-300:] or "nothing"}
     if not (folder / "gradients.pt").exists():

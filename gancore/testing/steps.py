@@ -20,7 +20,7 @@ from gancore.games.player import Phase, Player
 from gancore.plugins import BUILTIN
 from gancore.random import Draws, derive
 from gancore.testing.check import Mismatch, check
-from gancore.testing.kit import BATCH, Kit, Scene, scenes, tried_on
+from gancore.testing.kit import BATCH, Kit, Scene, only_cheapest, scenes, tried_on
 
 ENGINE_PENALTIES = ("r1", "r2", "gradient-penalty", "dragan")
 """Those of the engine that differentiate twice; an architecture must bear them all."""
@@ -28,6 +28,8 @@ ENGINE_PENALTIES = ("r1", "r2", "gradient-penalty", "dragan")
 
 FEW = 4
 """A batch where it only has to run with another part."""
+PAIR = 2
+"""A batch in bfloat16, which CPUs compute slowly."""
 
 
 def players_of(settings: Settings, game: GameRule) -> tuple[dict[str, Player], list[Phase]]:
@@ -158,7 +160,7 @@ def setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
     if kind == "game":  # a preset that chooses it has the networks and the data that it is made for
         own = [s for s in scenes.values() if kit.declared(s, "game").get("name") in (local, name)]
         if own:
-            return own[0], {}
+            return kit.cheapest(own[0]), {}
     if kind == "penalty":
         return kit.stage(), {"penalties": {"*": "none", name: {"every": 1}}}
     if kind == "augmentation":
@@ -213,11 +215,12 @@ def step_scene(kit: Kit, subject: str) -> None:
 )
 def networks_bf16(kit: Kit, subject: str) -> None:
     scene = kit.scenes()[subject]
+    only_cheapest(kit, subject)
     kit.passed("step.scene", subject)
     # Penalties are in float32 whatever the networks run in, and have been tried there.
     settings, _, game = kit.ready(scene, precision="bf16", penalties="none")
     _, phases = players_of(settings, game)
-    parts, draws = parts_of(kit, settings, count=FEW)
+    parts, draws = parts_of(kit, settings, count=PAIR)
     for phase in phases:
         seed_layers(settings.run.seed, 0, phase.name)
         with tried_on(scene):

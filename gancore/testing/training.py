@@ -26,7 +26,7 @@ from gancore.sampling.sheets import SheetMaker
 from gancore.testing import points
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, check, describe
-from gancore.testing.kit import STEPS, Kit, Scene, scenes, tried_on
+from gancore.testing.kit import STEPS, Kit, Scene, only_cheapest, scenes, tried_on
 from gancore.testing.steps import block, parts_and_scenes, same, setting
 
 LIFECYCLE = (
@@ -155,6 +155,7 @@ def _halves(kit: Kit, subject: str) -> Trained:
     "run.trains", "gan_presets", "a few steps of training run to their end, and write samples and checkpoints", scenes
 )
 def run_trains(kit: Kit, subject: str) -> None:
+    only_cheapest(kit, subject)
     run = _whole(kit, subject)
     steps = {p.name for p in run.folder.checkpoints.glob("step-*")}
     if f"step-{STEPS:08d}" not in steps:
@@ -180,6 +181,7 @@ def run_resumes(kit: Kit, subject: str) -> None:
 
 
 def _compare(kit: Kit, subject: str, step: int, what: str) -> None:
+    only_cheapest(kit, subject)
     if subject in kit.scenes():
         kit.passed("run.trains", subject)
     whole, halves = _whole(kit, subject).tensors(step), _halves(kit, subject).tensors(step)
