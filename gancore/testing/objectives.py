@@ -19,7 +19,7 @@ from gancore.testing.elsewhere import elsewhere
 from gancore.testing.kit import BATCH, Kit, Scene, latents, tried_on
 
 POSITIONS = torch.arange(BATCH)
-COMPARED = 32
+COMPARED = 16
 """Generated and real samples that a metric is given."""
 
 

@@ -29,7 +29,7 @@ ENGINE_PENALTIES = ("r1", "r2", "gradient-penalty", "dragan")
 FEW = 4
 """A batch where it only has to run with another part."""
 PAIR = 2
-"""A batch in bfloat16, which CPUs compute slowly."""
+"""A batch where that is tried many times, or in bfloat16, which CPUs compute slowly."""
 
 
 def players_of(settings: Settings, game: GameRule) -> tuple[dict[str, Player], list[Phase]]:
@@ -69,7 +69,7 @@ def parts_of(kit: Kit, settings: Settings, step: int = 0, count: int = BATCH) ->
 def _one_step(kit: Kit, settings: Settings, game: GameRule, count: int = BATCH) -> None:
     """Run every phase once, in a step in which it is due, and look at all gradients after each.
 
-    Two more steps tell whether gradients die out: not where `count` is FEW and only a part of the engine is put in.
+    Two more steps tell whether gradients die out: not where `count` is less and only a part of the engine is put in.
     """
     players, phases = players_of(settings, game)
     idle = [n for n in players if not any(p.player is players[n] for p in phases)]
@@ -255,13 +255,13 @@ def step_engine(kit: Kit, subject: str) -> None:
     kind, _, name = part.partition(" ")
     engine = f"{BUILTIN}:{name}"
     if kind == "loss":
-        _try(kit, kit.scenes()[scene], True, FEW, loss={"name": engine}, penalties="none")
+        _try(kit, kit.scenes()[scene], True, PAIR, loss={"name": engine}, penalties="none")
     else:
         _try(
             kit,
             kit.scenes()[scene],
             True,
-            FEW,
+            PAIR,
             loss={"name": f"{BUILTIN}:non-saturating"},
             penalties={"*": "none", engine: {"every": 1}},
         )

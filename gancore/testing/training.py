@@ -27,7 +27,7 @@ from gancore.testing import points
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, check, describe
 from gancore.testing.kit import STEPS, Kit, Scene, only_cheapest, scenes, tried_on
-from gancore.testing.steps import block, parts_and_scenes, same, setting
+from gancore.testing.steps import FEW, block, parts_and_scenes, same, setting
 
 LIFECYCLE = (
     "gan_run_started",
@@ -115,7 +115,7 @@ def _session(kit: Kit, settings: Settings, path: Path, listener: object | None) 
 def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Trained:
     """Train a subject, from whatever global random numbers; `stop` ends it there and resumes it."""
     scene, changes = setting(kit, subject)
-    settings, path = kit.settings(scene, **changes), kit.folder("run") / "run"
+    settings, path = kit.settings(scene, **changes, batch_size=FEW), kit.folder("run") / "run"
     seed_all(noise)
     with _alone(), tried_on(scene):
         first = _session(kit, settings, path, _StopAt(stop) if stop else None)
