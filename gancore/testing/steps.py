@@ -116,7 +116,7 @@ def _alive(kit: Kit, settings: Settings, players: Mapping[str, Player], phases: 
     for step in range(2):
         for player in players.values():
             due = [p for p in phases if p.player is player]
-            parts, draws = parts_of(kit, settings, step)
+            parts, draws = parts_of(kit, settings, step, FEW)
             norm, _ = update(player, due, parts, draws)
             player.optimizer.step()
             if step and not float(norm):
