@@ -92,7 +92,7 @@ def run(
     `gan run --plugin image --data photos/ loss=hinge architecture.width=48` trains on your own pictures; `gan options --plugin
     image` lists everything that can be set as KEY=VALUE.
     """
-    from gan_cli.training import follow
+    from gan_cli.progress import follow
     from gancore.configuration.layers import parse_assignments
 
     asked: dict[str, Any] = {
@@ -157,7 +157,7 @@ def resume(
 
     Settings, such as writers.grid=none or every.checkpoint=100, are written to the run's config.toml.
     """
-    from gan_cli.training import follow
+    from gan_cli.progress import follow
     from gancore.configuration.layers import parse_assignments
 
     options = parse_assignments(settings or [])

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 from typer.testing import Result
 
-from gan_cli.training import Panelled, Plain, about, at, facts, number, opening, told
+from gan_cli.progress import Panelled, Plain, about, at, facts, number, opening, told
 from gan_cli.waiting import duration, waiting
 from gancore.events import Estimate, Progress, RunStarted
 
