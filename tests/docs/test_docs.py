@@ -375,8 +375,11 @@ def test_plugin_of_the_hook_pages_passes_every_check(tmp_path: Path, monkeypatch
     finally:
         for name in [m for m in sys.modules if m.partition(".")[0] == "gan_rows"]:
             del sys.modules[name]
+    passed = {r.check for r in report.results if r.outcome == "passed"}
     others = [r for r in report.results if r.outcome != "passed"]
-    assert [str(r) for r in others if r.outcome != "skipped" or r.check != "networks.given"] == []
+    # Of presets that differ in numbers alone one is tried; no networks here are given a part of samples.
+    fine = [r for r in others if r.outcome == "skipped" and (r.check in passed or r.check == "networks.given")]
+    assert [str(r) for r in others if r not in fine] == []
     # But for files of a writer for a run's progress, for listeners and for a reader of conditioning inputs, every promise has
     # something to look at there.
     unseen = {c for c in CHECKS if c not in {r.check for r in report.results}}
