@@ -216,7 +216,7 @@ class Registry:
                     raise PluginError(f"plugin '{name}': {hook} must yield {kind.__name__} records, not {record!r}")
                 if not _COMPONENT_NAME.fullmatch(record.name) or record.name == "none":
                     raise PluginError(
-                        f"plugin '{name}' calls a {kind.kind} '{record.name}'; names are letters, digits, '-' and '_', and not 'none'"
+                        f"plugin '{name}' has the {kind.kind} '{record.name}'; names are letters, digits, '-' and '_', and not 'none'"
                     )
                 if fault := _fault(record):
                     raise PluginError(f"plugin '{name}': the {kind.kind} '{record.name}' {fault}")

@@ -31,6 +31,12 @@ class Chain:
         return x
 
 
+def _found(networks: object) -> str:
+    if not isinstance(networks, Mapping):
+        return f"a {type(networks).__name__}"
+    return ", ".join(f"a {type(m).__name__} as '{n}'" for n, m in networks.items() if not isinstance(m, nn.Module))
+
+
 def build_game(
     settings: Settings, spec: SampleSpec, train: DataSource | None = None, held_out: DataSource | None = None
 ) -> GameRule:
@@ -47,7 +53,9 @@ def build_game(
         networks = settings.architecture.build(spec)
         if not isinstance(networks, Mapping) or not all(isinstance(m, nn.Module) for m in networks.values()):
             name = settings.architecture.found.qualified
-            raise PluginError(f"architecture '{name}' must return its networks by name, not {type(networks).__name__}")
+            raise PluginError(
+                f"architecture '{name}' must return its networks by name, nn.Module objects, not {_found(networks)}"
+            )
         networks = dict(networks)
         options = settings.architecture.options
         normed = options.spectral_norm if isinstance(options, ArchitectureOptions) else "none"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from gancore import distributed
 from gancore.components import DataSource, GameRule
 from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
@@ -19,8 +20,8 @@ from gancore.games.gan import call_generator, draw_latent
 from gancore.powers import DrawsLatent
 from gancore.random import Draws, derive
 
-FEW = 2
-"""Samples on which a game is tried before its training."""
+MOST = 64
+"""Samples on which a game is tried before its training, at most; else as many as a phase will see at once."""
 
 
 def of_networks(networks: Mapping[str, nn.Module], players: Sequence[str]) -> tuple[str, str] | None:
@@ -60,9 +61,10 @@ def of_samples(
     if not isinstance(fake, Tensor) or fake.shape != (count, *spec.shape):
         words = f"for {count} latents the generator made {form(fake)}, the spec says {[count, *spec.shape]}"
         return "generator", words
-    if not fake.is_floating_point() or (values and not bool(torch.isfinite(fake).all())):
-        words = f"the generator's samples are {fake.dtype} or not all finite; relaxed samples are finite numbers"
-        return "generator", words
+    if not fake.is_floating_point():
+        return "generator", f"the generator's samples are {form(fake)}; relaxed samples are floating-point numbers"
+    if values and not bool(torch.isfinite(fake).all()):
+        return "generator", "the generator's samples are not all finite"
     hard = spec.harden(fake.detach()) if values else None
     if hard is not None and (hard.dtype is not getattr(torch, spec.dtype) or len(hard) != count):
         return "generator", f"spec.harden made {form(hard)} of the generator's samples, the spec says {spec.dtype}"
@@ -70,8 +72,10 @@ def of_samples(
         return None
     if wrong := _uncallable(judge, "discriminator(x, condition)"):
         return "discriminator", wrong
-    for what, x in (("real", real), ("generated", fake)):
+    for what, x in (("real", real), ("generated", fake.to(real.dtype))):
         output = judge(x, classes)
+        if isinstance(output, Sequence) and not output:
+            return "discriminator", f"the discriminator gave no logits of {what} samples"
         for head in (output,) if isinstance(output, Tensor) or not isinstance(output, Sequence) else output:
             if not isinstance(head, Tensor) or head.shape != (count,):
                 words = f"for {count} {what} samples the discriminator gave logits {form(head)}, not [{count}]"
@@ -89,18 +93,40 @@ def owner(settings: Settings, network: nn.Module) -> str:
     return f"architecture '{settings.architecture.found.qualified}'"
 
 
+def of_batch(batch: tuple[Tensor, Tensor | None], count: int, spec: SampleSpec) -> str:
+    """What is wrong with `count` samples that a data set has fetched, and their classes; empty where they fit `spec`."""
+    hard, classes = batch
+    if len(hard) != count:
+        return f"fetch returned {len(hard)} samples for {count} indices"
+    if (classes is None) != (not spec.classes):
+        said = f"its spec has {spec.class_count} classes"
+        return f"{said}, and fetch returned {'none' if classes is None else 'some'}"
+    if classes is not None and (
+        classes.shape != (count,) or not bool(((classes >= 0) & (classes < spec.class_count)).all())
+    ):
+        return f"fetch returned classes {form(classes)}; they are int64 [{count}] of 0 to {spec.class_count - 1}"
+    return ""
+
+
 def try_game(settings: Settings, game: GameRule, train: DataSource) -> None:
-    """Have a new game's networks make and judge two samples, which leaves them and all random numbers as they were.
+    """Have a new game's networks make and judge as many samples as a phase will get, and leave them and all random numbers as they
+    were.
 
     Raises:
-        PluginError: what they give does not meet the contract of networks.
+        PluginError: what they give does not meet the contract of networks, or the samples not that of data sets.
     """
-    rows = torch.arange(FEW).clamp(max=len(train) - 1)
-    draws = Draws(derive(settings.run.seed, "trial"), torch.arange(FEW))
-    hard, classes = train.fetch(rows, draws)
-    with _undisturbed(game.networks):
+    if not len(train):
+        return  # which the loader says
+    run, spec = settings.run, train.spec
+    count = min(MOST, max(1, run.batch_size // (distributed.world_size() * run.micro_batches)))
+    draws = Draws(derive(run.seed, "trial"), torch.arange(count))
+    batch = train.fetch(torch.arange(count).clamp(max=len(train) - 1), draws)
+    if wrong := of_batch(batch, count, spec):
+        raise PluginError(f"data set '{settings.data.found.qualified}': {wrong}")
+    precision = torch.bfloat16 if run.precision == "bf16" else None
+    with _undisturbed(game.networks), torch.autocast("cpu", precision, enabled=precision is not None):
         z = draw_latent(game.networks["generator"], draws)
-        fault = of_samples(game.networks, train.spec, z, train.spec.relax(hard), classes)
+        fault = of_samples(game.networks, spec, z, spec.relax(batch[0]), batch[1])
     if fault is not None:
         raise PluginError(f"{owner(settings, game.networks[fault[0]])}: {fault[1]}")
 
@@ -120,7 +146,7 @@ def _undisturbed(networks: Mapping[str, nn.Module]) -> Iterator[None]:
             for part, training in parts:
                 part.training = training
             for buffer, before in zip(buffers.now(), kept, strict=True):
-                buffer.copy_(before)
+                buffer.data = before  # whatever shape it has now
 
 
 def _uncallable(network: nn.Module, call: str) -> str:

@@ -86,7 +86,10 @@ class Announcer:
         positions = spread(len(source), MANY)
         hard, condition = source.fetch(positions, Draws(derive(self.config.seed, "real"), positions))
         batch = Batch(hard=hard, condition=condition, positions=torch.arange(len(hard)), step=0, relax=spec.relax)
-        guess = at_first_sight(self.settings, self._trial(batch.giving(spec.given_part(batch.x))), self.state.step)
+        try:
+            guess = at_first_sight(self.settings, self._trial(batch.giving(spec.given_part(batch.x))), self.state.step)
+        except Exception:  # networks that take whole batches only can be trained all the same
+            guess = None
         if guess is not None:
             self._notify("gan_progress", Progress(
                 folder=self.folder.path, step=self.state.step, steps=self.config.steps, scalars={}, estimate=guess,

@@ -59,20 +59,21 @@ def train_on(networks, folder, monkeypatch, **options):
         ),
         (
             pair(generator=generator(lambda z, condition: z)),
-            r"for 2 latents the generator made float32 \[2, 3\], the spec says \[2, 1, 4, 4\]",
+            r"for 8 latents the generator made float32 \[8, 3\], the spec says \[8, 1, 4, 4\]",
         ),
         (
             pair(generator=generator(lambda z, condition: z.new_zeros(len(z), 1, 4, 4).long())),
-            r"samples are torch.int64 or not all finite",
+            r"samples are int64 \[8, 1, 4, 4\]; relaxed samples are floating-point numbers",
         ),
         (
             pair(discriminator=discriminator(lambda x, condition: x.flatten(1).sum(1, keepdim=True))),
-            r"for 2 real samples the discriminator gave logits float32 \[2, 1\], not \[2\]",
+            r"for 8 real samples the discriminator gave logits float32 \[8, 1\], not \[8\]",
         ),
         (
             pair(discriminator=discriminator(lambda x, condition: [x.flatten(1).sum(1), None])),
-            r"for 2 real samples the discriminator gave logits a NoneType, not \[2\]",
+            r"for 8 real samples the discriminator gave logits a NoneType, not \[8\]",
         ),
+        (pair(discriminator=discriminator(lambda x, condition: [])), "the discriminator gave no logits of real samples"),
     ],
 )
 def test_network_against_the_contract_is_told_with_its_architecture_before_there_is_a_run(
@@ -80,6 +81,34 @@ def test_network_against_the_contract_is_told_with_its_architecture_before_there
 ):
     with pytest.raises(PluginError, match=f"^architecture 'toy:pair': .*{words}"):
         train_on(networks, tmp_path / "run", monkeypatch)
+    assert not (tmp_path / "run").exists()
+
+
+def test_networks_that_can_be_trained_are_not_refused_by_the_trial(tmp_path, monkeypatch):
+    class Double(Network):
+        def __init__(self):
+            super().__init__(lambda z, condition: self.weight.double() * z.new_zeros(len(z), 1, 4, 4), latent_shape=(3,))
+
+    def in_fours(x, condition):
+        return (judge.weight * x.reshape(4, len(x) // 4, -1)).sum(2).flatten()
+
+    judge = Network(in_fours)
+    networks = pair(generator=Double(), discriminator=judge)
+    assert train_on(networks, tmp_path / "run", monkeypatch, steps=1).step == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x, y: (x[:1], None if y is None else y[:1]), "fetch returned 1 samples for 8 indices"),
+        (lambda x, y: (x, torch.zeros(len(x), dtype=torch.int64)), "its spec has 0 classes, and fetch returned some"),
+    ],
+)
+def test_samples_against_the_contract_are_told_with_their_data_set(change, words, tmp_path, monkeypatch):
+    usual = toys.ToyData.fetch
+    monkeypatch.setattr(toys.ToyData, "fetch", lambda self, indices, draws: change(*usual(self, indices, draws)))
+    with pytest.raises(PluginError, match=f"^data set 'toy:toy': {words}"):
+        train_on(pair(), tmp_path / "run", monkeypatch)
     assert not (tmp_path / "run").exists()
 
 
