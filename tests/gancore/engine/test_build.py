@@ -70,7 +70,9 @@ def test_an_architecture_that_lacks_a_player_is_named_in_the_error(toys_registry
 
 def test_an_architecture_that_returns_no_mapping_is_named_in_the_error(toys_registry, monkeypatch):
     monkeypatch.setattr(toys, "build_pair", lambda options, spec: [nn.Linear(1, 1)])
-    with pytest.raises(PluginError, match=r"'toy:pair' must return its networks by name, nn.Module objects, not a list"):
+    with pytest.raises(
+        PluginError, match=r"'toy:pair' must return its networks by name, nn.Module objects, not a list"
+    ):
         built(toys_registry)
 
 

@@ -73,7 +73,10 @@ def train_on(networks, folder, monkeypatch, **options):
             pair(discriminator=discriminator(lambda x, condition: [x.flatten(1).sum(1), None])),
             r"for 8 real samples the discriminator gave logits a NoneType, not \[8\]",
         ),
-        (pair(discriminator=discriminator(lambda x, condition: [])), "the discriminator gave no logits of real samples"),
+        (
+            pair(discriminator=discriminator(lambda x, condition: [])),
+            "the discriminator gave no logits of real samples",
+        ),
     ],
 )
 def test_network_against_the_contract_is_told_with_its_architecture_before_there_is_a_run(
@@ -87,7 +90,9 @@ def test_network_against_the_contract_is_told_with_its_architecture_before_there
 def test_networks_that_can_be_trained_are_not_refused_by_the_trial(tmp_path, monkeypatch):
     class Double(Network):
         def __init__(self):
-            super().__init__(lambda z, condition: self.weight.double() * z.new_zeros(len(z), 1, 4, 4), latent_shape=(3,))
+            super().__init__(
+                lambda z, condition: self.weight.double() * z.new_zeros(len(z), 1, 4, 4), latent_shape=(3,)
+            )
 
     def in_fours(x, condition):
         return (judge.weight * x.reshape(4, len(x) // 4, -1)).sum(2).flatten()
