@@ -218,11 +218,11 @@ LONG = "9" * 400
         (("--seed", LONG), "seed: must be a number of 64 bits at most"),
         (
             (f"optimizers.generator.lr={LONG}.5",),
-            "optimizers.generator.lr: must be a number, above 0 and at most 10, not inf",
+            "optimizers.generator.lr: must be a number, 1.2e-38 to 10, not inf",
         ),
         (
             ("optimizers.generator.lr=nan",),
-            "optimizers.generator.lr: must be a number, above 0 and at most 10, not nan",
+            "optimizers.generator.lr: must be a number, 1.2e-38 to 10, not nan",
         ),
         (("every=3",), "every: must be a section, with options of its own, not 3"),
         (("plugin=musik",), "--plugin toy and plugin=musik contradict each other; leave one of them out"),
