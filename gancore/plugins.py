@@ -280,7 +280,14 @@ class Registry:
             PluginError: one of them is no hook, or takes other arguments; or it would hear nothing.
         """
         try:
+            if isinstance(listener, type):
+                raise ValueError(f"it is a class; pass an object, {listener.__name__}()")
             self._manager.register(listener, name=name)
+            for marked in (
+                n for n in dir(listener) if not hasattr(hookspecs, n) and self._manager.parse_hookimpl_opts(listener, n)
+            ):
+                hit = nearest(marked, LIFECYCLE, 1)
+                raise ValueError(f"{marked} is no hook" + (f"; did you mean {hit[0]}?" if hit else ""))
             self._manager.check_pending()
             if why := self._deaf(listener, name):
                 raise ValueError(why)
@@ -302,8 +309,8 @@ class Registry:
         if heard:
             return ""
         near = [f"{hit[0]} instead of {n}" for n in named if (hit := nearest(n, LIFECYCLE, 1))]
-        hint = f"did you mean {' and '.join(near)}? " if near else ""
-        return f"it has no lifecycle hook; {hint}Hooks are methods marked with @hookimpl: {', '.join(LIFECYCLE)}"
+        hint = f"did you mean {' and '.join(near)}? Hooks" if near else "hooks"
+        return f"it has no lifecycle hook; {hint} are methods marked with @hookimpl: {', '.join(LIFECYCLE)}"
 
     def remove_listener(self, name: str) -> None:
         """Undo `add_listener`."""

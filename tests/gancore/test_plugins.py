@@ -429,6 +429,10 @@ def test_listener_with_a_hook_that_does_not_exist_is_refused_and_not_kept() -> N
     for listener in (Misspelt(), WrongArgument()):
         with pytest.raises(PluginError, match="'mine' cannot listen"):
             registry.add_listener(listener, "mine")
+    with pytest.raises(PluginError, match=r"gan_tik is no hook; did you mean gan_tick\?"):
+        registry.add_listener(Misspelt(), "mine")
+    with pytest.raises(PluginError, match=r"it is a class; pass an object, Heard\(\)"):
+        registry.add_listener(Heard, "mine")
     registry.add_listener(Heard(), "mine")
 
 
@@ -459,7 +463,7 @@ class Misnamed:
     [
         (Unmarked(), "its gan_tick would never be called; mark it with @hookimpl"),
         (Misnamed(), "it has no lifecycle hook; did you mean gan_tick instead of on_tick"),
-        (print, "it has no lifecycle hook; Hooks are methods marked with @hookimpl: gan_run_started"),
+        (print, "it has no lifecycle hook; hooks are methods marked with @hookimpl: gan_run_started"),
     ],
 )
 def test_listener_that_would_hear_nothing_is_refused_and_not_kept(listener: object, words: str) -> None:
