@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gancore.components import Augment, DataSource, GameContext, GameRule
 from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
-from gancore.engine.contract import of_networks, owner
+from gancore.engine.contract import form, of_networks, owner
 from gancore.errors import PluginError, UsageError
 from gancore.losses.spectral import apply_spectral_norm
 from gancore.options import ArchitectureOptions, PenaltyOptions
@@ -33,8 +33,8 @@ class Chain:
 
 def _found(networks: object) -> str:
     if not isinstance(networks, Mapping):
-        return f"a {type(networks).__name__}"
-    return ", ".join(f"a {type(m).__name__} as '{n}'" for n, m in networks.items() if not isinstance(m, nn.Module))
+        return form(networks)
+    return ", ".join(f"{form(m)} as '{n}'" for n, m in networks.items() if not isinstance(m, nn.Module))
 
 
 def build_game(

@@ -80,7 +80,9 @@ class SheetMaker:
 
     def real_samples(self, count: int) -> tuple[Tensor, Tensor | None]:
         """Real samples from all over the data set, `count` or as many as there are, and their classes: always the same."""
-        positions = spread(len(self.source), count)
+        return self._fetched(spread(len(self.source), count))
+
+    def _fetched(self, positions: Tensor) -> tuple[Tensor, Tensor | None]:
         return self.source.fetch(positions, Draws(derive(self.settings.run.seed, "real"), positions))
 
     def _real(self, count: int) -> bool:
@@ -92,10 +94,7 @@ class SheetMaker:
         try:
             classes = None if self.spec.given_shape is not None else cycle_classes(self.spec, count)
             positions = None if classes is None else of_classes(self.source, classes)
-            if positions is None:
-                x, labels = self.real_samples(count)
-            else:
-                x, labels = self.source.fetch(positions, Draws(derive(self.settings.run.seed, "real"), positions))
+            x, labels = self.real_samples(count) if positions is None else self._fetched(positions)
         except Exception as error:
             self._tell("real", f"{what} could not be made", error)
             return False

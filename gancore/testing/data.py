@@ -9,7 +9,6 @@ import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch import Tensor
 from gancore.components import Dataset, DataSource, GivenReader
 from gancore.data.held_out import groups_of
 from gancore.data.report import ScanReport, silent
+from gancore.engine.contract import form
 from gancore.errors import GanError, PluginError
 from gancore.plugins import build, resolve
 from gancore.random import Draws, derive
@@ -96,7 +96,7 @@ def data_samples(kit: Kit, subject: str) -> None:
     x, labels = kit.batch(source, count)
     spec = source.spec
     if not isinstance(x, Tensor) or len(x) != count:
-        raise Mismatch(f"asked for {count} samples, it gave {_form(x)}")
+        raise Mismatch(f"asked for {count} samples, it gave {form(x)}")
     if x.dtype is not getattr(torch, spec.dtype, None):
         raise Mismatch(f"samples are {x.dtype}, the spec says {spec.dtype}")
     if x.is_floating_point() and not bool(torch.isfinite(x).all()):
@@ -111,7 +111,7 @@ def data_samples(kit: Kit, subject: str) -> None:
         raise Mismatch(f"it gives {told}, and its spec has {spec.class_count} classes")
     if labels is not None:
         if not isinstance(labels, Tensor) or labels.dtype is not torch.int64 or labels.shape != (count,):
-            raise Mismatch(f"labels are {_form(labels)}, not int64 [{count}]")
+            raise Mismatch(f"labels are {form(labels)}, not int64 [{count}]")
         if int(labels.min()) < 0 or int(labels.max()) >= spec.class_count:
             raise Mismatch(
                 f"labels reach from {int(labels.min())} to {int(labels.max())}, there are {spec.class_count} classes"
@@ -149,7 +149,7 @@ def data_relaxes(kit: Kit, subject: str) -> None:
     x, _ = kit.batch(source, COUNT)
     relaxed = spec.relax(x)
     if relaxed.dtype is not torch.float32 or relaxed.shape != (COUNT, *spec.shape):
-        raise Mismatch(f"relaxed samples are {_form(relaxed)}, the spec says float32 {[COUNT, *spec.shape]}")
+        raise Mismatch(f"relaxed samples are {form(relaxed)}, the spec says float32 {[COUNT, *spec.shape]}")
     if not bool(torch.isfinite(relaxed).all()):
         raise Mismatch("relaxed samples have values that are not finite")
     part = spec.given_part(relaxed)
@@ -158,7 +158,7 @@ def data_relaxes(kit: Kit, subject: str) -> None:
         raise Mismatch(f"spec.given_part gives {found}, spec.given_shape says {wanted}")
     hard = spec.harden(relaxed)
     if hard.dtype is not x.dtype or hard.shape != x.shape:
-        raise Mismatch(f"harden(relax(x)) is {_form(hard)}, x is {_form(x)}")
+        raise Mismatch(f"harden(relax(x)) is {form(hard)}, x is {form(x)}")
     if not spec.exact:
         again = float((spec.relax(hard) - relaxed).norm() / relaxed.norm().clamp(min=1e-6))
         if again > NEAR:
@@ -327,7 +327,3 @@ def _some_files(folder: Path) -> list[Path]:
 def _half(file: Path) -> bytes:
     with file.open("rb") as opened:
         return opened.read(min(LARGEST, file.stat().st_size // 2))
-
-
-def _form(x: Any) -> str:
-    return f"{str(x.dtype).removeprefix('torch.')} {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
