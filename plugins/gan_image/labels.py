@@ -24,20 +24,26 @@ _PAPER, _INK = "white", "black"
 def labelled(picture: Image.Image, columns: int, names: Sequence[str], gap: int) -> Image.Image:
     """`picture`, a sheet of `columns` images in a row with `gap` pixels between them, with the name of each image's class.
 
-    Unchanged where rows or columns are too narrow for letters.
+    An empty place has the name "". Unchanged where rows or columns are too narrow for letters.
     """
     rows = math.ceil(len(names) / columns)
     wide, high = (picture.width + gap) / columns, (picture.height + gap) / rows
     size = max(SMALLEST, round(max(picture.size) / SHARE))
     in_rows = [list(names[start : start + columns]) for start in range(0, len(names), columns)]
     in_columns = [list(names[start::columns]) for start in range(columns)]
-    if rows > 1 and all(len(set(row)) == 1 for row in in_rows) and high >= SMALLEST:
-        return _beside(picture, [row[0] for row in in_rows], high, min(size, int(high)))
-    if all(len(set(column)) == 1 for column in in_columns) and wide >= SMALLEST:
-        return _above(picture, [column[0] for column in in_columns], wide, size)
+    if rows > 1 and (of_rows := _only_names(in_rows)) and high >= SMALLEST:
+        return _beside(picture, of_rows, high, min(size, int(high)))
+    if (of_columns := _only_names(in_columns)) and wide >= SMALLEST:
+        return _above(picture, of_columns, wide, size)
     if wide >= 3 * SMALLEST:
         return _above_each(picture, in_rows, (wide, high), gap, size)
     return picture
+
+
+def _only_names(lines: Sequence[Sequence[str]]) -> list[str] | None:
+    """The name of each of some rows or columns; None where one of them has more than one."""
+    names = [sorted({name for name in line if name}) for line in lines]
+    return ["".join(line) for line in names] if all(len(line) <= 1 for line in names) else None
 
 
 def printable(name: str, label: int) -> str:

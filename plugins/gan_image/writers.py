@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,8 @@ SHOWN_SIDE = 48
 """Images on a sheet are enlarged until their shorter side has at least this many pixels ..."""
 SHEET_SIDE = 2048
 """... while the sheet's longer side keeps within this."""
-MOST_IN_ROW = 32
+LONGEST_SHEET = 3.0
+"""How many times as long as wide, or the other way round, a sheet may be for its rows or columns to be classes."""
 GAP = 2
 GAP_GREY = 128
 
@@ -62,10 +64,10 @@ class GifOptions(Options):
 class GridWriter:
     """A sheet of images: `<stem>.png`.
 
-    With labels, and as many images of each class as of any other, classes become rows (or columns, if that is wider);
-    otherwise images keep their order. The names of classes stand beside their rows or columns, else above each image. Small
-    images are enlarged by whole numbers without smoothing. Images of two channels are shown as the grey mean of both, of
-    five or more by their first three.
+    With labels, and as many images of each class as of any other or classes that take turns, each class has rows or a column
+    of its own as far as the sheet is nearly square; otherwise images keep their order. The names of classes stand beside their
+    rows or columns, else above each image. Small images are enlarged by whole numbers without smoothing. Images of two
+    channels are shown as the grey mean of both, of five or more by their first three.
     """
 
     def __init__(self, options: GridOptions, spec: ImageSpec) -> None:
@@ -76,9 +78,10 @@ class GridWriter:
         """Write `samples` uint8 `[n, channels, height, width]`, n at least 1, as one picture."""
         pictures = _displayable(samples)
         order, columns = arrange(len(pictures), labels, self.options.columns, self.spec.height / self.spec.width)
-        picture = sheet(pictures[order], columns)
+        picture = sheet([None if n is None else pictures[n] for n in order], columns)
         if labels is not None and self.spec.classes and self.options.class_names:
-            picture = labelled(picture, min(columns, len(order)), [self._name(int(labels[n])) for n in order], GAP)
+            names = ["" if n is None else self._name(int(labels[n])) for n in order]
+            picture = labelled(picture, min(columns, len(order)), names, GAP)
         return [_save_png(picture, folder / f"{stem}.png")]
 
     def _name(self, label: int) -> str:
@@ -88,23 +91,52 @@ class GridWriter:
 
 def arrange(
     count: int, labels: Sequence[int] | None, columns: int | None, height_by_width: float = 1.0
-) -> tuple[list[int], int]:
-    """The order in which images are put on a sheet, row by row, and the number of columns."""
+) -> tuple[list[int | None], int]:
+    """What is put on a sheet, row by row, and the number of columns: the number of an image, or None for an empty place."""
     if labels is not None:
-        classes, counts = np.unique(np.asarray(labels), return_counts=True)
-        if len(classes) > 1 and len(set(counts.tolist())) == 1:
-            groups, each = len(classes), int(counts[0])
-            by_class = np.argsort(np.asarray(labels), kind="stable").reshape(groups, each)
-            if columns is None and (each == 1 or max(groups, each) > MOST_IN_ROW):
-                return by_class.ravel().tolist(), near_square(count, height_by_width)
-            if columns is None or columns == each:
-                # Wide sheets fit screens: classes are rows where there are many of each, else columns.
-                if each >= groups or columns == each:
-                    return by_class.ravel().tolist(), each
-                return by_class.T.ravel().tolist(), groups
-            if columns == groups:
-                return by_class.T.ravel().tolist(), groups
+        classes, places = np.unique(np.asarray(labels), return_inverse=True)
+        groups = [np.flatnonzero(places == n).tolist() for n in range(len(classes))]
+        alike = len({len(group) for group in groups}) == 1
+        if len(groups) > 1 and (alike or np.array_equal(places, np.arange(count) % len(groups))):
+            if columns is None:
+                return _by_class(groups, height_by_width)
+            if alike and columns == len(groups) != len(groups[0]):
+                return _in_columns(groups), columns
+            if alike and len(groups[0]) % columns == 0:
+                return _in_rows(groups, columns), columns
     return list(range(count)), columns or near_square(count, height_by_width)
+
+
+def _by_class(groups: Sequence[list[int]], height_by_width: float) -> tuple[list[int | None], int]:
+    """Classes as rows, each of one or more, or as columns, whichever makes the sheet more nearly square.
+
+    Where neither comes near it, because there are many classes with few images each, the classes follow one another.
+    """
+    count, most = sum(map(len, groups)), max(map(len, groups))
+
+    def cost(rows: int, columns: int) -> tuple[float, bool]:
+        by_square = rows * height_by_width / columns
+        # Wide sheets fit screens; empty places count twice as much as length.
+        return max(by_square, 1.0 / by_square) * (rows * columns / count) ** 2, by_square > 1.0
+
+    widths = {columns: len(groups) * math.ceil(most / columns) for columns in range(1, most + 1)}
+    best = min(widths, key=lambda columns: cost(widths[columns], columns))
+    in_rows, in_columns = cost(widths[best], best), cost(most, len(groups))
+    if min(in_rows, in_columns)[0] > LONGEST_SHEET or most == 1:
+        columns = near_square(count, height_by_width)
+        if min(map(len, groups)) == most <= columns:
+            columns = round(columns / most) * most  # no class is broken at the end of a row
+        return [number for group in groups for number in group], columns
+    return (_in_rows(groups, best), best) if in_rows <= in_columns else (_in_columns(groups), len(groups))
+
+
+def _in_rows(groups: Sequence[list[int]], columns: int) -> list[int | None]:
+    rows = math.ceil(max(map(len, groups)) / columns)
+    return [n for group in groups for n in (*group, *[None] * (rows * columns - len(group)))]
+
+
+def _in_columns(groups: Sequence[list[int]]) -> list[int | None]:
+    return [n for row in itertools.zip_longest(*groups) for n in row]
 
 
 def near_square(count: int, height_by_width: float = 1.0) -> int:
@@ -113,11 +145,11 @@ def near_square(count: int, height_by_width: float = 1.0) -> int:
     return next((columns for columns in range(base, min(count, base + base // 2) + 1) if count % columns == 0), base)
 
 
-def sheet(pictures: np.ndarray, columns: int) -> Image.Image:
-    """`pictures` uint8 `[n, height, width, 1 | 3 | 4]` row by row, with thin gaps, enlarged or reduced as a whole."""
-    count, height, width, channels = pictures.shape
-    columns = min(columns, count)
-    rows = math.ceil(count / columns)
+def sheet(pictures: Sequence[np.ndarray | None], columns: int) -> Image.Image:
+    """`pictures` uint8 `[height, width, 1 | 3 | 4]`, None for an empty place, row by row with thin gaps, enlarged or reduced as a whole."""
+    height, width, channels = next(picture.shape for picture in pictures if picture is not None)
+    columns = min(columns, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
 
     def sides(scale: int) -> tuple[int, int]:
         return rows * height * scale + GAP * (rows - 1), columns * width * scale + GAP * (columns - 1)
@@ -129,11 +161,14 @@ def sheet(pictures: np.ndarray, columns: int) -> Image.Image:
     canvas = np.full((*total, channels), GAP_GREY, dtype=np.uint8)
     if channels == 4:
         canvas[..., 3] = 0
-    pictures = pictures.repeat(scale, axis=1).repeat(scale, axis=2)
     for number, picture in enumerate(pictures):
+        if picture is None:
+            continue
         top = number // columns * (height * scale + GAP)
         left = number % columns * (width * scale + GAP)
-        canvas[top : top + height * scale, left : left + width * scale] = picture
+        canvas[top : top + height * scale, left : left + width * scale] = picture.repeat(scale, axis=0).repeat(
+            scale, axis=1
+        )
     image = _image(canvas)
     return image.reduce(math.ceil(max(total) / SHEET_SIDE)) if max(total) > SHEET_SIDE else image
 

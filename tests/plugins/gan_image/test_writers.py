@@ -100,6 +100,58 @@ def test_with_labels_classes_become_rows_or_columns():
     assert arrange(4, [0, 1, 0, 1], 4) == ([0, 1, 2, 3], 4)  # columns that fit no class: as given
 
 
+@pytest.mark.parametrize(
+    ("classes", "count", "height_by_width", "rows", "columns"),
+    [
+        (2, 64, 1.0, 8, 8),
+        (2, 1000, 1.0, 32, 32),
+        (3, 64, 1.0, 9, 8),
+        (10, 100, 1.0, 10, 10),
+        (2, 64, 4.0, 4, 16),
+        (2, 64, 0.25, 16, 4),
+    ],
+)
+def test_classes_of_many_images_have_rows_of_their_own_on_a_nearly_square_sheet(
+    classes, count, height_by_width, rows, columns
+):
+    order, found = arrange(count, [n % classes for n in range(count)], None, height_by_width)
+    assert found == columns
+    assert len(order) == rows * columns
+    lines = [order[start : start + columns] for start in range(0, len(order), columns)]
+    of_rows = [{n % classes for n in line if n is not None} for line in lines]
+    assert of_rows == [{name} for name in range(classes) for _ in range(rows // classes)]
+    assert sorted(n for n in order if n is not None) == list(range(count))
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 30, 64, 101, 260, 1000])
+@pytest.mark.parametrize("classes", [1, 2, 3, 10, 26, 100])
+def test_sheets_of_any_number_of_classes_are_at_most_three_times_as_long_as_wide(classes, count):
+    order, columns = arrange(count, [n % classes for n in range(count)], None)
+    rows = -(-len(order) // columns)
+    assert 1 / 3 <= rows / columns <= 3
+    shown = [n for n in order if n is not None]
+    assert sorted(shown) == list(range(count))
+    if classes > 1:
+        by_column = [order[start::columns] for start in range(columns)]
+        one_each = all(len({n % classes for n in line if n is not None}) == 1 for line in by_column)
+        assert one_each or [n % classes for n in shown] == sorted(n % classes for n in shown)
+
+
+def test_chosen_columns_that_divide_the_images_of_a_class_keep_its_rows_together():
+    order, columns = arrange(12, [0, 1] * 6, 3)
+    assert (order, columns) == ([0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11], 3)
+    assert arrange(8, [0, 1] * 4, 2) == (list(range(8)), 2)  # as many as classes: each column is one
+
+
+def test_places_behind_the_last_image_of_a_class_are_empty_and_its_rows_keep_their_name(tmp_path):
+    with_names, without = named(tmp_path, ("cat", "dog"), [0, 1] * 5, side=48)  # four rows of three, two places empty
+    assert without.shape[:2] == (4 * 48 + 3 * 2, 3 * 48 + 2 * 2)
+    assert np.unique(without[50:98, 100:]).tolist() == [128]
+    added = with_names.shape[1] - without.shape[1]
+    assert np.array_equal(with_names[:, added:], without)
+    assert all((part[:, :added] < 128).any() for part in np.array_split(with_names, 4))
+
+
 def test_a_sheet_with_labels_holds_every_image_at_its_class(tmp_path):
     _, pixels = grid(tmp_path, images(6), labels=[1, 0, 1, 0, 1, 0])
     assert pixels[[10, 60]][:, [10, 60, 110]].tolist() == [[10, 30, 50], [0, 20, 40]]
