@@ -146,7 +146,7 @@ def near_square(count: int, height_by_width: float = 1.0) -> int:
 
 
 def sheet(pictures: Sequence[np.ndarray | None], columns: int) -> Image.Image:
-    """`pictures` uint8 `[height, width, 1 | 3 | 4]`, None for an empty place, row by row with thin gaps, enlarged or reduced as a whole."""
+    """`pictures` uint8 `[height, width, 1 | 3 | 4]`, or None for an empty place, row by row with thin gaps between."""
     height, width, channels = next(picture.shape for picture in pictures if picture is not None)
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
