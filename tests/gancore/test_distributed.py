@@ -9,11 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import gan_toys as toys
 import pytest
 import rank_worker as worker
 import torch
 from torch import nn
+from toys import pictures as toys
 
 from gancore import checkpoint, distributed
 from gancore.api import resume, train

@@ -440,13 +440,11 @@ def test_a_run_cannot_be_configured_with_metrics(toy, tmp_path):
 
 
 def test_plugin_without_metrics_is_a_usage_error_that_says_what_can_be_done(tmp_path):
-    import gan_toys
+    from toys import pictures as toys
 
-    run = gancore.train(
-        plugin="toy", registry=gan_toys.new_registry(), out=tmp_path / "run", steps=1, options=gan_toys.SMALL
-    )
+    run = gancore.train(plugin="toy", registry=toys.new_registry(), out=tmp_path / "run", steps=1, options=toys.SMALL)
     with pytest.raises(UsageError, match=r"plugin 'toy' has no metrics.*--metric PLUGIN:NAME.*samples"):
-        gancore.evaluate(run.folder, registry=gan_toys.new_registry())
+        gancore.evaluate(run.folder, registry=toys.new_registry())
 
 
 def test_no_metric_at_all_is_a_usage_error(run):

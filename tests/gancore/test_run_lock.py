@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import gan_toys as toys
 import pytest
+from toys import pictures as toys
 
 from gancore import run_lock
 from gancore.api import plan, resume, train

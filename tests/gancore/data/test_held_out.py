@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import pickle
 
-import gan_toys as toys
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import pictures as toys
 
 from gancore import api
 from gancore.checkpoint import newest

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import gan_toys as toys
+from toys import one_step
+from toys import pictures as toys
 
 import gancore
 from gancore import distributed
@@ -54,13 +55,13 @@ TRAINING = {
 def gradients(case: str) -> dict[str, Any]:
     """Gradients, scalars and buffers of one case, from this rank's rows, or from all where there is one process."""
     for_networks, for_game = CASES[case]
-    networks = toys.double_networks(**for_networks)
-    whole = toys.double_batch(SIZE, labels=for_networks.get("labels", False))
+    networks = one_step.double_networks(**for_networks)
+    whole = one_step.double_batch(SIZE, labels=for_networks.get("labels", False))
     share = SIZE // distributed.world_size()
     mine = slice(distributed.rank() * share, (distributed.rank() + 1) * share)
     condition = None if whole.condition is None else whole.condition[mine]
     batch = replace(whole, hard=whole.hard[mine], positions=whole.positions[mine], condition=condition)
-    grads, scalars = toys.game_gradients(networks, batch, **for_game)
+    grads, scalars = one_step.game_gradients(networks, batch, **for_game)
     figures = distributed.mean_scalars({n: float(v) for n, v in scalars.items()})
     buffers = {f"{n} {k}": b.clone() for n, m in networks.items() for k, b in m.named_buffers()}
     return {"gradients": grads, "scalars": figures, "buffers": buffers}

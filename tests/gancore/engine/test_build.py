@@ -6,10 +6,10 @@ import sys
 from textwrap import dedent
 from types import ModuleType
 
-import gan_toys as toys
 import pytest
 import torch
 from torch import nn
+from toys import pictures as toys
 
 from gancore.api import train
 from gancore.configuration.settings import configure

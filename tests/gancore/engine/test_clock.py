@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 
-import gan_toys as toys
 import pytest
 import torch
+from toys import pictures as toys
 
 import gancore
 from gancore import checkpoint

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gan_toys as toys
 import pytest
 import torch
 from torch import nn
+from toys import pictures as toys
 
 from gancore.api import train
 from gancore.configuration.settings import configure

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 
-import gan_toys as toys
 import pytest
 from support.limits import no_file_above
+from toys import pictures as toys
 
 import gancore
 from gancore import checkpoint
@@ -310,5 +310,5 @@ def test_error_of_a_plugin_has_a_note_on_whose_it_is_what_is_saved_and_how_to_go
         run(tmp_path / "run")
     assert str(caught.value) == "the toy generator broke down"
     (note,) = caught.value.__notes__
-    assert note.startswith("in architecture 'pair' of plugin 'toy', at gan_toys.py:")
+    assert note.startswith("in architecture 'pair' of plugin 'toy', at pictures.py:")
     assert note.endswith(f"Step 3 is saved; mend that, then go on with: gan resume {tmp_path / 'run'}")

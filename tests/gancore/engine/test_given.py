@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import gan_toys as toys
-import given_toys as rest
 import pytest
 import torch
+from toys import one_step
+from toys import pictures as toys
 
 import gancore
 from gancore import checkpoint
@@ -25,12 +25,12 @@ PENALISED = {"loss": "rpgan", "penalties": {"r1": {"every": 2}, "r2": {"every": 
 
 def begin(folder, steps=4, **options):
     return train(
-        plugin="rest", registry=rest.new_registry(), out=folder, steps=steps, options={**rest.SMALL, **options}
+        plugin="toy", registry=toys.new_registry(), out=folder, steps=steps, options={**toys.HALVES, **options}
     )
 
 
 def load(folder):
-    return gancore.load(folder, registry=rest.new_registry(), device="cpu")
+    return gancore.load(folder, registry=toys.new_registry(), device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def pictures(count, seed=1):
 
 def lines(path):
     """The head of a written file, and its pictures as they are flattened."""
-    head, *rows = path.read_text().splitlines()
+    head, *rows = path.read_text().removeprefix("# ").splitlines()
     return head, torch.tensor([[float(v) for v in row.split()] for row in rows])
 
 
@@ -99,8 +99,8 @@ def test_each_fake_of_a_step_has_the_given_part_of_the_real_sample_beside_it(tmp
             seen.append((given.detach().clone(), made.detach().clone()))
         return made
 
-    forward = rest.RestGenerator.forward
-    monkeypatch.setattr(rest.RestGenerator, "forward", watched)
+    forward = toys.HalfGenerator.forward
+    monkeypatch.setattr(toys.HalfGenerator, "forward", watched)
     begin(tmp_path / "run", steps=3, **{"game": {"name": "gan", "reuse_fakes": reuse_fakes}, "every.sample": 0})
     data = toys.ToyData(toys.DataOptions())
     from gancore.data.loader import Loader
@@ -118,14 +118,14 @@ def test_each_fake_of_a_step_has_the_given_part_of_the_real_sample_beside_it(tmp
 @pytest.mark.parametrize("micro_batches", [2, 3])
 def test_gradients_of_parts_of_a_batch_add_up_to_those_of_the_whole(micro_batches):
     torch.manual_seed(3)
-    networks = rest.build_rest(toys.NetOptions(), rest.RestSpec())
+    networks = toys.build_half(toys.NetOptions(), toys.HalfSpec())
     for network in networks.values():
         network.double()
-    batch = toys.double_batch(9)
+    batch = one_step.double_batch(9)
     batch = batch.giving(batch.x[:, :, :2])
     how = {"loss": "rpgan", "penalties": {"r1": {}, "r2": {}}}
-    whole, _ = toys.game_gradients(networks, batch, **how)
-    parts, _ = toys.game_gradients(networks, batch, micro_batches=micro_batches, **how)
+    whole, _ = one_step.game_gradients(networks, batch, **how)
+    parts, _ = one_step.game_gradients(networks, batch, micro_batches=micro_batches, **how)
     assert whole["generator"].keys() >= {"see.weight", "see.bias"}
     for player, grads in whole.items():
         for name, grad in grads.items():
@@ -136,7 +136,7 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path):
     how = {**PENALISED, "micro_batches": 2}
     begin(tmp_path / "whole", steps=9, **how)
     begin(tmp_path / "halves", steps=6, **how)
-    resume(tmp_path / "halves", steps=9, registry=rest.new_registry())
+    resume(tmp_path / "halves", steps=9, registry=toys.new_registry())
     found = [checkpoint.at(tmp_path / name / "checkpoints", 9) for name in ("whole", "halves")]
     for module in ("generator", "discriminator", "ema"):
         one, two = (f.tensors(module) for f in found)
@@ -173,25 +173,25 @@ def test_a_run_from_before_specs_had_a_field_is_resumed(tmp_path, monkeypatch):
         return replace(found, state={**found.state, "spec": spec})
 
     monkeypatch.setattr(checkpoint, "verify", of_old)
-    assert resume(tmp_path / "run", steps=4, registry=rest.new_registry()).step == 4
+    assert resume(tmp_path / "run", steps=4, registry=toys.new_registry()).step == 4
 
 
 # --- who takes it -----------------------------------------------------------------------------------------------------
 
 
 def test_an_architecture_that_cannot_take_what_is_given_is_refused_by_name_and_leaves_nothing_behind(tmp_path):
-    with pytest.raises(UsageError, match=r"architecture 'rest:pair' cannot make the rest of samples"):
+    with pytest.raises(UsageError, match=r"architecture 'toy:pair' cannot make the rest of samples"):
         begin(tmp_path / "run", architecture={"name": "pair"})
     assert not (tmp_path / "run").exists()
 
 
 def test_a_game_whose_generator_cannot_take_what_is_given_is_refused_by_name(tmp_path):
-    with pytest.raises(UsageError, match=r"game 'rest:wrapping' cannot make the rest of samples"):
+    with pytest.raises(UsageError, match=r"game 'toy:wrapping' cannot make the rest of samples"):
         begin(tmp_path / "run", game={"name": "wrapping"})
 
 
 def test_a_game_with_a_generator_of_two_arguments_trains_where_nothing_is_given(tmp_path):
-    run = begin(tmp_path / "run", steps=2, data="whole", architecture={"name": "pair"}, game={"name": "wrapping"})
+    run = begin(tmp_path / "run", steps=2, data="toy", architecture={"name": "pair"}, game={"name": "wrapping"})
     assert run.step == 2
 
 
@@ -233,7 +233,7 @@ def test_nothing_given_is_an_error_that_says_how_to_give_it(generator):
 
 
 def test_something_given_to_a_generator_of_whole_samples_is_an_error(tmp_path):
-    whole = load(begin(tmp_path / "run", steps=1, data="whole", architecture={"name": "pair"}).folder)
+    whole = load(begin(tmp_path / "run", steps=1, data="toy", architecture={"name": "pair"}).folder)
     for given in (pictures(2), tmp_path / "x.txt"):
         with pytest.raises(UsageError, match="is given nothing"):
             whole.sample(2, given=given)

@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from itertools import chain
 
-import gan_toys as toys
 import pytest
 import torch
 from torch import nn
+from toys import pictures as toys
 
 from gancore.api import train
 from gancore.configuration.run_config import Health

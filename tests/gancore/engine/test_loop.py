@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 
-import gan_toys as toys
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from toys import one_step
 
 from gancore.components import GameContext
 from gancore.configuration.run_config import RunConfig
@@ -90,8 +90,8 @@ def by_engine(config, memory_format=torch.contiguous_format, **game_options):
     for player in players.values():
         player.set_rivals(players)
     state = TrainState(players, MovingAverage(networks["generator"], config.ema), HealthMonitor(config.health))
-    ((_, loss, _),) = toys.components("loss", {"non-saturating": {}})
-    penalties = toys.components("penalty", {"r1": {"weight": 2.0, "every": 2}})
+    ((_, loss, _),) = one_step.components("loss", {"non-saturating": {}})
+    penalties = one_step.components("penalty", {"r1": {"weight": 2.0, "every": 2}})
     context = GameContext(
         networks=networks, spec=SPEC, loss=loss, penalties={n: (r, o) for n, r, o in penalties},
         augment=lambda x, draws: x, micro_batches=config.micro_batches,

@@ -10,10 +10,10 @@ import shutil
 import zipfile
 from pathlib import Path
 
-import gan_toys as toys
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from toys import pictures as toys
 
 import gancore
 from gancore import checkpoint

@@ -7,9 +7,9 @@ import os
 import signal
 import warnings
 
-import gan_toys as toys
 import pytest
 import torch
+from toys import pictures as toys
 
 import gancore
 from gancore import checkpoint

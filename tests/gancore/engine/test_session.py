@@ -6,9 +6,9 @@ import json
 import os
 from pathlib import Path
 
-import gan_toys as toys
 import pytest
 import torch
+from toys import pictures as toys
 
 import gancore
 import gancore.run

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import gan_toys as toys
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
+from toys import one_step
+from toys import pictures as toys
 
 from gancore.components import GameContext
 from gancore.configuration.settings import configure
@@ -23,9 +24,9 @@ SIZE = 10
 def plain_gradients(networks, batch, *, loss, penalty="", augment=False):
     """The same step by torch.autograd.grad on the whole batch, written out without the game."""
     generator, discriminator = networks["generator"], networks["discriminator"]
-    draws = toys.phase_draws(batch)
+    draws = one_step.phase_draws(batch)
     change = toys.wobble(toys.ToySpec()) if augment else lambda x, d: x
-    ((_, objective, _),) = toys.components("loss", {loss: {}})
+    ((_, objective, _),) = one_step.components("loss", {loss: {}})
 
     def judge(x, part):
         out = discriminator(change(x, draws.within(part)), batch.condition)
@@ -35,7 +36,7 @@ def plain_gradients(networks, batch, *, loss, penalty="", augment=False):
     real_logits, fake_logits = judge(batch.x, "real"), judge(fake.detach(), "fake")
     total = sum(objective.discriminator(r, f) for r, f in zip(real_logits, fake_logits, strict=True))
     if penalty:
-        ((_, regulariser, _),) = toys.components("penalty", {penalty: {"weight": 3.0}})
+        ((_, regulariser, _),) = one_step.components("penalty", {penalty: {"weight": 3.0}})
         own = draws.within(f"discriminator/{penalty}")
         critic = lambda x: sum(judge(x, "penalty"))  # noqa: E731
         total = total + 3.0 * regulariser.penalty(critic, batch.x, fake.detach(), own)
@@ -60,9 +61,9 @@ def assert_same(actual, expected, tolerance=1e-10):
 @pytest.mark.parametrize("micro_batches", [1, 2, 3, 4])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradients_of_parts_of_a_batch_add_up_to_plain_autograd_on_the_whole(loss, micro_batches):
-    networks, batch = toys.double_networks(), toys.double_batch(SIZE)
+    networks, batch = one_step.double_networks(), one_step.double_batch(SIZE)
     expected, figures = plain_gradients(networks, batch, loss=loss)
-    actual, scalars = toys.game_gradients(networks, batch, loss=loss, micro_batches=micro_batches)
+    actual, scalars = one_step.game_gradients(networks, batch, loss=loss, micro_batches=micro_batches)
     assert_same(actual, expected)
     torch.testing.assert_close(scalars["discriminator/loss"], figures["discriminator/total"], rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(scalars["generator/loss"], figures["generator/loss"], rtol=1e-10, atol=1e-10)
@@ -71,9 +72,9 @@ def test_gradients_of_parts_of_a_batch_add_up_to_plain_autograd_on_the_whole(los
 @pytest.mark.parametrize("micro_batches", [1, 3])
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_penalties_of_parts_of_a_batch_add_up_to_plain_autograd_on_the_whole(penalty, micro_batches):
-    networks, batch = toys.double_networks(labels=True), toys.double_batch(SIZE, labels=True)
+    networks, batch = one_step.double_networks(labels=True), one_step.double_batch(SIZE, labels=True)
     expected, figures = plain_gradients(networks, batch, loss="rpgan", penalty=penalty)
-    actual, scalars = toys.game_gradients(
+    actual, scalars = one_step.game_gradients(
         networks, batch, loss="rpgan", penalties={penalty: {"weight": 3.0}}, micro_batches=micro_batches
     )
     assert_same(actual, expected)
@@ -84,9 +85,9 @@ def test_penalties_of_parts_of_a_batch_add_up_to_plain_autograd_on_the_whole(pen
 @pytest.mark.parametrize("micro_batches", [1, 4])
 @pytest.mark.parametrize("loss", ["hinge", "ragan"])
 def test_augmented_gradients_of_parts_of_a_batch_add_up_to_the_whole(loss, micro_batches):
-    networks, batch = toys.double_networks(labels=True), toys.double_batch(SIZE, labels=True)
+    networks, batch = one_step.double_networks(labels=True), one_step.double_batch(SIZE, labels=True)
     expected, _ = plain_gradients(networks, batch, loss=loss, penalty="r1", augment=True)
-    actual, _ = toys.game_gradients(
+    actual, _ = one_step.game_gradients(
         networks, batch, loss=loss, penalties={"r1": {"weight": 3.0}}, augment=True, micro_batches=micro_batches
     )
     assert_same(actual, expected)
@@ -95,32 +96,32 @@ def test_augmented_gradients_of_parts_of_a_batch_add_up_to_the_whole(loss, micro
 @pytest.mark.parametrize("micro_batches", [1, 3])
 @pytest.mark.parametrize("loss", ["non-saturating", "rpgan", "ragan"])
 def test_losses_of_several_heads_are_added_up(loss, micro_batches):
-    networks, batch = toys.double_networks(heads=3), toys.double_batch(SIZE)
+    networks, batch = one_step.double_networks(heads=3), one_step.double_batch(SIZE)
     expected, _ = plain_gradients(networks, batch, loss=loss, penalty="r1")
-    actual, _ = toys.game_gradients(
+    actual, _ = one_step.game_gradients(
         networks, batch, loss=loss, penalties={"r1": {"weight": 3.0}}, micro_batches=micro_batches
     )
     assert_same(actual, expected)
 
 
 def test_a_discriminator_with_batch_norm_sees_real_and_fake_samples_apart():
-    networks, batch = toys.double_networks(discriminator_norm="plain"), toys.double_batch(SIZE)
+    networks, batch = one_step.double_networks(discriminator_norm="plain"), one_step.double_batch(SIZE)
     expected, _ = plain_gradients(networks, batch, loss="hinge")
-    actual, _ = toys.game_gradients(networks, batch, loss="hinge")
+    actual, _ = one_step.game_gradients(networks, batch, loss="hinge")
     assert_same(actual, expected)
 
 
 def test_more_micro_batches_than_samples_are_as_many_as_samples():
-    networks, batch = toys.double_networks(), toys.double_batch(3)
+    networks, batch = one_step.double_networks(), one_step.double_batch(3)
     expected, _ = plain_gradients(networks, batch, loss="ragan")
-    actual, _ = toys.game_gradients(networks, batch, loss="ragan", micro_batches=64)
+    actual, _ = one_step.game_gradients(networks, batch, loss="ragan", micro_batches=64)
     assert_same(actual, expected)
 
 
 def test_a_lazy_penalty_is_scaled_up_by_its_interval():
-    networks, batch = toys.double_networks(), toys.double_batch(SIZE)
-    often, _ = toys.game_gradients(networks, batch, penalties={"r1": {"weight": 8.0, "every": 1}})
-    lazily, _ = toys.game_gradients(networks, batch, penalties={"r1": {"weight": 2.0, "every": 4}})
+    networks, batch = one_step.double_networks(), one_step.double_batch(SIZE)
+    often, _ = one_step.game_gradients(networks, batch, penalties={"r1": {"weight": 8.0, "every": 1}})
+    lazily, _ = one_step.game_gradients(networks, batch, penalties={"r1": {"weight": 2.0, "every": 4}})
     assert_same(lazily, often)
 
 
@@ -132,12 +133,12 @@ def game():
     """Networks, players and phases of a game whose generator's graph is kept from the discriminator's phase."""
 
     def make(reuse_fakes=True, **penalties):
-        networks = toys.double_networks()
+        networks = one_step.double_networks()
         players = {n: Player(n, m, torch.optim.SGD(m.parameters(), 0.1)) for n, m in networks.items()}
         for player in players.values():
             player.set_rivals(players)
-        ((_, loss, _),) = toys.components("loss", {"non-saturating": {}})
-        chosen = {n: (r, o) for n, r, o in toys.components("penalty", penalties)}
+        ((_, loss, _),) = one_step.components("loss", {"non-saturating": {}})
+        chosen = {n: (r, o) for n, r, o in one_step.components("penalty", penalties)}
         context = GameContext(
             networks=networks, spec=toys.ToySpec(), loss=loss, penalties=chosen, augment=lambda x, draws: x
         )
@@ -148,13 +149,13 @@ def game():
 
 def run_phase(phase, batch):
     with phase.player.updating():
-        return phase.run(batch, toys.phase_draws(batch))
+        return phase.run(batch, one_step.phase_draws(batch))
 
 
 @pytest.mark.parametrize("reuse_fakes", [True, False])
 def test_each_phase_gives_gradients_to_its_own_player_only(game, reuse_fakes):
     players, (first, penalty, last) = game(reuse_fakes, r2={})
-    batch = toys.double_batch(SIZE)
+    batch = one_step.double_batch(SIZE)
     run_phase(first, batch)
     assert all(p.grad is None for p in players["generator"].parameters)
     assert all(p.grad is not None for p in players["discriminator"].parameters)
@@ -169,7 +170,7 @@ def test_each_phase_gives_gradients_to_its_own_player_only(game, reuse_fakes):
 
 def test_reused_fakes_are_generated_once_and_their_graph_reaches_the_generator(game):
     players, (first, penalty, last) = game(r2={})
-    batch = toys.double_batch(SIZE)
+    batch = one_step.double_batch(SIZE)
     for phase in (first, penalty, last):
         run_phase(phase, batch)
     assert players["generator"].module.calls == 1
@@ -183,7 +184,7 @@ def test_reused_fakes_are_generated_once_and_their_graph_reaches_the_generator(g
 
 def test_reused_fakes_meet_the_discriminator_as_it_is_after_its_step(game):
     players, (first, last) = game()
-    batch = toys.double_batch(SIZE)
+    batch = one_step.double_batch(SIZE)
     run_phase(first, batch)
     players["discriminator"].optimizer.step()
     run_phase(last, batch)
@@ -194,18 +195,18 @@ def test_reused_fakes_meet_the_discriminator_as_it_is_after_its_step(game):
 
 def test_without_reuse_the_generator_moves_on_latents_that_the_discriminator_has_not_seen(game):
     players, (first, last) = game(reuse_fakes=False)
-    batch, seen = toys.double_batch(SIZE), []
+    batch, seen = one_step.double_batch(SIZE), []
     players["generator"].module.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0].clone()))
     run_phase(first, batch)
     run_phase(last, batch)
-    draws = toys.phase_draws(batch)
+    draws = one_step.phase_draws(batch)
     assert torch.equal(seen[0], draws.normal("z", toys.LATENT).double())
     assert len(seen) == 2
     assert not torch.isin(seen[1], seen[0]).any()
 
 
 def test_every_step_draws_new_latents():
-    first, second = (toys.phase_draws(toys.double_batch(SIZE, step=s)).normal("z", 4) for s in (0, 1))
+    first, second = (one_step.phase_draws(one_step.double_batch(SIZE, step=s)).normal("z", 4) for s in (0, 1))
     assert not torch.isin(second, first).any()
 
 
@@ -223,18 +224,18 @@ def test_a_generators_own_latents_are_preferred_to_standard_normal_ones():
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_bf16_runs_networks_in_bfloat16_and_penalties_in_float32(penalty):
-    networks = {n: m.float() for n, m in toys.double_networks(labels=True).items()}
+    networks = {n: m.float() for n, m in one_step.double_networks(labels=True).items()}
     players = {n: Player(n, m, torch.optim.SGD(m.parameters(), 0.1)) for n, m in networks.items()}
     for player in players.values():
         player.set_rivals(players)
-    ((_, loss, _),) = toys.components("loss", {"rpgan": {}})
-    chosen = {n: (r, o) for n, r, o in toys.components("penalty", {penalty: {}})}
+    ((_, loss, _),) = one_step.components("loss", {"rpgan": {}})
+    chosen = {n: (r, o) for n, r, o in one_step.components("penalty", {penalty: {}})}
     context = GameContext(
         networks=networks, spec=toys.ToySpec(), loss=loss, penalties=chosen, augment=lambda x, draws: x,
         autocast=torch.bfloat16,
     )  # fmt: skip
     main, regular, generator = GanGame(GanOptions(), context).phases(players)
-    batch = toys.double_batch(SIZE, labels=True)
+    batch = one_step.double_batch(SIZE, labels=True)
     batch = type(batch)(hard=batch.x.float(), condition=batch.condition, positions=batch.positions, step=0)
     seen = networks["discriminator"].seen
     types = {}
@@ -254,10 +255,10 @@ def test_bf16_runs_networks_in_bfloat16_and_penalties_in_float32(penalty):
 def test_weight_clipping_holds_right_after_the_discriminators_step(toys_registry):
     settings = configure(toys_registry, plugin="toy", layers=[{"data": "toy", "architecture": "pair"}])
     assert settings.game.name == "gan"
-    networks = toys.double_networks()
+    networks = one_step.double_networks()
     players = {n: Player(n, m, torch.optim.SGD(m.parameters(), 0.1)) for n, m in networks.items()}
-    ((_, clip, options),) = toys.components("penalty", {"weight-clip": {"clip": 0.05}})
-    ((_, loss, _),) = toys.components("loss", {"wasserstein": {}})
+    ((_, clip, options),) = one_step.components("penalty", {"weight-clip": {"clip": 0.05}})
+    ((_, loss, _),) = one_step.components("loss", {"wasserstein": {}})
     context = GameContext(
         networks=networks, spec=toys.ToySpec(), loss=loss, penalties={"weight-clip": (clip, options)},
         augment=lambda x, draws: x,
@@ -299,9 +300,11 @@ class Forgetful(torch.nn.Module):
 
 
 def test_both_passes_of_a_coupling_loss_drop_the_same_units():
-    networks = toys.double_networks()
+    networks = one_step.double_networks()
     judge = Forgetful(networks["discriminator"])
-    toys.game_gradients({**networks, "discriminator": judge}, toys.double_batch(8), loss="ragan", micro_batches=2)
+    one_step.game_gradients(
+        {**networks, "discriminator": judge}, one_step.double_batch(8), loss="ragan", micro_batches=2
+    )
     first, second, again_first, again_second = judge.masks[:4]
     assert not torch.equal(first, second)
     assert torch.equal(first, again_first)
@@ -309,11 +312,11 @@ def test_both_passes_of_a_coupling_loss_drop_the_same_units():
 
 
 def test_a_discriminator_that_mixes_its_batch_sees_real_and_fake_apart():
-    networks = toys.double_networks()
+    networks = one_step.double_networks()
     for mixes, rows in ((False, {16}), (True, {8})):
         judge = Forgetful(networks["discriminator"])
         judge.mixes_batch = mixes
-        toys.game_gradients({**networks, "discriminator": judge}, toys.double_batch(8))
+        one_step.game_gradients({**networks, "discriminator": judge}, one_step.double_batch(8))
         assert {len(m) for m in judge.masks[:1]} == rows
 
 
@@ -334,9 +337,9 @@ class Rounded(nn.Module):
 
 
 def test_auc_is_that_of_scikit_learn_where_logits_are_equal_too():
-    networks, batch = toys.double_networks(), toys.double_batch(40)
+    networks, batch = one_step.double_networks(), one_step.double_batch(40)
     discriminator = Rounded(networks["discriminator"])
-    _, scalars = toys.game_gradients({**networks, "discriminator": discriminator}, batch)
+    _, scalars = one_step.game_gradients({**networks, "discriminator": discriminator}, batch)
     real, fake = discriminator.seen[:2]
     assert set(real.tolist()) & set(fake.tolist())
     expected = roc_auc_score([1] * len(real) + [0] * len(fake), torch.cat([real, fake]))

@@ -6,9 +6,9 @@ import json
 import math
 import sys
 
-import gan_toys as toys
 import pytest
 import torch
+from toys import pictures as toys
 
 import gancore
 from gancore import hookimpl
@@ -125,7 +125,7 @@ def gan_plugin_info():
 
 @hookimpl
 def gan_architectures():
-    yield Architecture(name="mixing", summary="For a test", target="judges:build", options="gan_toys:NetOptions")
+    yield Architecture(name="mixing", summary="For a test", target="judges:build", options="toys.pictures:NetOptions")
 
 
 @hookimpl

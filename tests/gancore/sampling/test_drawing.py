@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import gan_toys as toys
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import one_step
+from toys import pictures as toys
 
 from gancore.data.spec import SampleSpec
 from gancore.errors import UnknownNameError, UsageError
+from gancore.random import Draws
 from gancore.sampling.drawing import CHUNK, check_class, cycle_classes, generate
 
 DIGITS = SampleSpec(shape=(1,), classes=("7", "1", "0"))
@@ -43,12 +45,12 @@ def test_classes_take_turns():
 
 @pytest.mark.parametrize("count", [1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
 def test_as_many_samples_are_generated_as_asked_for_each_from_its_own_latent(count):
-    networks = toys.double_networks(labels=True)
+    networks = one_step.double_networks(labels=True)
     generator = networks["generator"].eval()
     classes = torch.arange(count) % 3
     samples = generate(generator, toys.ToySpec(), count, 5, classes)
     assert samples.shape == (count, 1, 4, 4)
     assert not samples.requires_grad
-    draws = toys.Draws(5, torch.arange(count))
+    draws = Draws(5, torch.arange(count))
     expected = generator(draws.normal("z", toys.LATENT).double(), classes).float()
     torch.testing.assert_close(samples, expected.detach(), rtol=1e-6, atol=1e-6)

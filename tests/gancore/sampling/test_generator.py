@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-import gan_toys as toys
 import numpy as np
 import pytest
 import torch
+from toys import pictures as toys
 
 import gancore
 from gancore import checkpoint

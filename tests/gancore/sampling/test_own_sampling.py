@@ -7,13 +7,13 @@ import io
 import json
 import sys
 
-import gan_toys as toys
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from pydantic import Field
 from torch.distributions import Normal
+from toys import pictures as toys
 
 import gancore
 from gancore import hookimpl

@@ -1,4 +1,4 @@
-"""A toy plugin of 4x4 pictures and tiny networks: small enough for hundreds of steps, with faults on demand."""
+"""The plugin `toy`: pictures of 4x4 points, whole or with the upper rows given, and tiny networks, with faults on demand."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gancore import hookimpl
 from gancore.components import Architecture, Augment, Augmentation, Dataset, Game, GameContext, PluginInfo, Writer
 from gancore.data.batch import Batch
 from gancore.data.report import ScanReport
-from gancore.data.spec import SampleSpec
-from gancore.engine.loop import update
+from gancore.data.spec import Given, SampleSpec
+from gancore.errors import UsageError
 from gancore.games.gan import GanGame, GanOptions
 from gancore.games.player import Phase, Player
 from gancore.nets.norm import BatchNorm
 from gancore.options import ArchitectureOptions, Options
-from gancore.plugins import Registry, resolve
-from gancore.random import Draws, derive
+from gancore.plugins import Registry
+from gancore.random import Draws
 
 LATENT = 3
 CLASSES = ("even", "odd", "zero")
@@ -39,6 +39,37 @@ class ToySpec(SampleSpec):
     dtype: str = Field("float32", description="Type.")
     value_range: tuple[float, float] = Field((-1.0, 1.0), description="Range.")
     note: str = Field("", description="Anything.")
+
+
+class HalfSpec(ToySpec):
+    """The same, with the two upper rows given."""
+
+    @property
+    def given_shape(self) -> tuple[int, ...]:
+        return (1, 2, 4)
+
+    def given_part(self, relaxed: Tensor) -> Tensor:
+        return relaxed[:, :, :2]
+
+
+class LineReader:
+    """Files with a picture a line."""
+
+    def __init__(self, spec: HalfSpec) -> None:
+        self.spec = spec
+
+    def read(self, path: Path) -> Given:
+        try:
+            rows = [[float(v) for v in line.split()] for line in path.read_text().splitlines()]
+        except OSError:
+            raise UsageError(f"'{path}' does not exist") from None
+        return Given(torch.tensor(rows).reshape(-1, 1, 4, 4), spec=self.spec.model_copy(update={"note": "from a file"}))
+
+    def join(self, samples: Tensor, given: Given) -> tuple[SampleSpec, Tensor] | None:
+        if not (count := len(samples) // len(given)):
+            return None
+        whole = samples[: count * len(given)].reshape(count, 1, 4 * len(given), 4)
+        return SampleSpec(shape=tuple(whole.shape[1:]), dtype="float32", value_range=(-1.0, 1.0)), whole
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -79,6 +110,12 @@ class ToyData:
 
 def open_data(options: DataOptions, progress: Any) -> ToyData:
     return ToyData(options)
+
+
+def open_halves(options: DataOptions, progress: Any) -> ToyData:
+    data = ToyData(options)
+    data.spec = HalfSpec(**data.spec.model_dump())
+    return data
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
@@ -175,11 +212,29 @@ def build_pair(options: NetOptions, spec: SampleSpec) -> dict[str, nn.Module]:
     return networks
 
 
+class HalfGenerator(ToyGenerator):
+    """Makes the lower rows of the latent and the upper ones."""
+
+    takes_given = True
+
+    def __init__(self, options: NetOptions, spec: SampleSpec) -> None:
+        super().__init__(options, spec)
+        self.see = nn.Linear(8, LATENT)
+
+    def forward(self, z: Tensor, condition: Tensor | None, given: Tensor) -> Tensor:  # type: ignore[override]
+        made = super().forward(z + self.see(given.flatten(1)), condition)
+        return torch.cat([given, made[:, :, 2:]], dim=2)
+
+
+def build_half(options: NetOptions, spec: SampleSpec) -> dict[str, nn.Module]:
+    return build_pair(options, spec) | {"generator": HalfGenerator(options, spec)}
+
+
 def build_three(options: NetOptions, spec: SampleSpec) -> dict[str, nn.Module]:
     return build_pair(options, spec) | {"encoder": nn.Linear(16, LATENT)}
 
 
-# --- a game of three players ------------------------------------------------------------------------------------------
+# --- games ------------------------------------------------------------------------------------------------------------
 
 RAN: list[tuple[int, str]] = []
 """Phases of the game `trio` as they ran: step and name."""
@@ -228,6 +283,25 @@ class Trio:
         ]
 
 
+class Wrapped(nn.Module):
+    """A generator that a game has wrapped, and that passes on two arguments only."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.latent_shape = (LATENT,)
+
+    def forward(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        made: Tensor = self.inner(z, condition)
+        return made
+
+
+class WrappingGame(GanGame):
+    def __init__(self, context: GameContext) -> None:
+        super().__init__(GanOptions(), context)
+        self.networks = {**self.networks, "generator": Wrapped(self.networks["generator"])}
+
+
 # --- an augmentation --------------------------------------------------------------------------------------------------
 
 
@@ -245,17 +319,18 @@ def wobble(spec: SampleSpec) -> Augment:
 
 
 class Text:
-    """Values as text: one file of all, or a file for each."""
+    """A row of values for each sample, in one file or in one each, after a comment of what the spec and the labels are."""
 
     def __init__(self, spec: SampleSpec, each: bool) -> None:
-        self.each = each
+        self.spec, self.each = spec, each
 
     def write(self, samples: Tensor, folder: Path, stem: str, labels: Sequence[int] | None = None) -> list[Path]:
+        head = f"# {list(self.spec.shape)} {getattr(self.spec, 'note', '')} {labels}"
         groups = [(f"{stem}-{i}", samples[i : i + 1]) for i in range(len(samples))] if self.each else [(stem, samples)]
         written = []
         for name, x in groups:
             path = folder / f"{name}.txt"
-            path.write_text("\n".join(" ".join(map(repr, row)) for row in x.flatten(1).tolist()))
+            path.write_text("\n".join([head, *(" ".join(map(repr, row)) for row in x.flatten(1).tolist())]))
             written.append(path)
         return written
 
@@ -278,42 +353,48 @@ def gan_plugin_info() -> PluginInfo:
 
 @hookimpl
 def gan_datasets() -> Iterator[Dataset]:
-    yield Dataset(
-        name="toy", summary="Toy data", target="gan_toys:open_data", options="gan_toys:DataOptions",
-        spec="gan_toys:ToySpec",
-    )  # fmt: skip
+    for name, target, spec, given in (
+        ("toy", "open_data", "ToySpec", ""),
+        ("upper", "open_halves", "HalfSpec", f"{__name__}:LineReader"),
+        ("unread", "open_halves", "HalfSpec", ""),
+    ):
+        yield Dataset(
+            name=name, summary="Toy data", target=f"{__name__}:{target}", options=f"{__name__}:DataOptions",
+            spec=f"{__name__}:{spec}", given=given,
+        )  # fmt: skip
 
 
 @hookimpl
 def gan_architectures() -> Iterator[Architecture]:
-    for name, target in (("pair", "gan_toys:build_pair"), ("three", "gan_toys:build_three")):
-        yield Architecture(name=name, summary="Toy networks", target=target, options="gan_toys:NetOptions")
+    for name in ("pair", "three", "half"):
+        yield Architecture(
+            name=name, summary="Toy networks", target=f"{__name__}:build_{name}", options=f"{__name__}:NetOptions"
+        )
 
 
 @hookimpl
 def gan_augmentations() -> Iterator[Augmentation]:
-    yield Augmentation(
-        name="wobble", summary="Brightness and contrast", target="gan_toys:wobble", spec="gan_toys:ToySpec"
-    )
+    target, spec = f"{__name__}:wobble", f"{__name__}:ToySpec"
+    yield Augmentation(name="wobble", summary="Brightness and contrast", target=target, spec=spec)
 
 
 @hookimpl
 def gan_games() -> Iterator[Game]:
-    yield Game(
-        name="trio", summary="Three players", target="gan_toys:Trio", players=("generator", "discriminator", "encoder")
-    )
+    players = ("generator", "discriminator", "encoder")
+    yield Game(name="trio", summary="Three players", target=f"{__name__}:Trio", players=players)
+    yield Game(name="wrapping", summary="Two arguments", target=f"{__name__}:WrappingGame", players=players[:2])
 
 
 @hookimpl
 def gan_writers() -> Iterator[Writer]:
-    yield Writer(name="text", summary="One file", target="gan_toys:sheet_writer", role="sheet")
-    yield Writer(name="texts", summary="A file each", target="gan_toys:each_writer", role="each")
+    yield Writer(name="text", summary="One file", target=f"{__name__}:sheet_writer", role="sheet")
+    yield Writer(name="texts", summary="A file each", target=f"{__name__}:each_writer", role="each")
 
 
 def new_registry() -> Registry:
     """The engine's own components and the toys."""
     registry = Registry(entries=[])
-    registry.register(sys.modules["gan_toys"], "toy")
+    registry.register(sys.modules[__name__], "toy")
     return registry
 
 
@@ -323,82 +404,5 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 """A run of the toy plugin, as small as it gets."""
 
-
-# --- one step's gradients ---------------------------------------------------------------------------------------------
-
-
-def components(kind: str, chosen: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Any, Any]]:
-    """The engine's components by name with options: name, object, options."""
-    registry = Registry(entries=[])
-    built = []
-    for name, values in chosen.items():
-        record = registry.load("gancore").records[kind][name]
-        options = resolve(record.options)(**values) if record.options else None
-        target = resolve(record.target)
-        built.append((name, target(options, ToySpec()) if record.options else target(ToySpec()), options))
-    return built
-
-
-def double_networks(
-    *, labels: bool = False, heads: int = 1, norm: str = "none", discriminator_norm: str = "none"
-) -> dict[str, nn.Module]:
-    """A pair of networks in float64, always the same."""
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        options = NetOptions(heads=heads, norm=norm, discriminator_norm=discriminator_norm)
-        networks = build_pair(options, ToySpec(classes=CLASSES if labels else ()))
-        for module in networks.values():
-            module.double()
-            for p in module.parameters():  # well away from zero, so that no gradient is tiny
-                nn.init.normal_(p, std=0.7)
-    return networks
-
-
-def double_batch(size: int, labels: bool = False, step: int = 0) -> Batch:
-    """A batch in float64, always the same."""
-    positions = torch.arange(step * size, (step + 1) * size)
-    x = Draws(99, positions).normal("x", 1, 4, 4).double().clamp(-1, 1)
-    return Batch(hard=x, condition=positions % 3 if labels else None, positions=positions, step=step)
-
-
-def phase_draws(batch: Batch) -> Draws:
-    """What the loop gives the phases of a run with seed 0."""
-    return Draws(derive(0, "phases"), batch.positions)
-
-
-def game_gradients(
-    networks: Mapping[str, nn.Module],
-    batch: Batch,
-    *,
-    loss: str = "non-saturating",
-    penalties: Mapping[str, Mapping[str, Any]] | None = None,
-    augment: bool = False,
-    micro_batches: int = 1,
-    reuse_fakes: bool = True,
-) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
-    """One step of the standard game without the optimizers: gradients by player and name, and mean scalars of this rank."""
-    ((_, built_loss, _),) = components("loss", {loss: {}})
-    context = GameContext(
-        networks=networks,
-        spec=ToySpec(),
-        loss=built_loss,
-        penalties={n: (r, o) for n, r, o in components("penalty", penalties or {})},
-        augment=wobble(ToySpec()) if augment else lambda x, draws: x,
-        micro_batches=micro_batches,
-    )
-    players = {n: Player(n, m, torch.optim.SGD(m.parameters(), lr=0.1)) for n, m in networks.items()}
-    for player in players.values():
-        player.set_rivals(players)
-    phases = GanGame(GanOptions(reuse_fakes=reuse_fakes), context).phases(players)
-    parts = list(batch.split(micro_batches))
-    draws = [phase_draws(part) for part in parts]
-    gradients: dict[str, dict[str, Tensor]] = {}
-    scalars: dict[str, Tensor] = {}
-    for name in ("discriminator", "generator"):
-        due = [p for p in phases if p.player is players[name]]
-        _, found = update(players[name], due, parts, draws)
-        gradients[name] = {n: p.grad.clone() for n, p in networks[name].named_parameters() if p.grad is not None}
-        for values, weight in found:
-            for key, value in values.items():
-                scalars[key] = scalars.get(key, torch.zeros(())) + value * weight
-    return gradients, scalars
+HALVES: dict[str, Any] = {**SMALL, "data": "upper", "architecture": "half"}
+"""A run whose generator is given the upper rows."""
