@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import rank_worker as worker
 import torch
+from support import rank_worker as worker
 from torch import nn
 from toys import pictures as toys
 
