@@ -15,6 +15,7 @@ from gancore.components import Critic, GameContext, Regulariser
 from gancore.data.batch import Batch
 from gancore.games.gradient_caching import GradientCache
 from gancore.games.player import Phase, Player
+from gancore.games.separation import auc
 from gancore.options import Options, PenaltyOptions
 from gancore.powers import DrawsLatent, MixesBatch
 from gancore.random import Draws
@@ -197,7 +198,7 @@ class DiscriminatorPhase(LossPhase):
             "discriminator/loss": loss,
             "discriminator/real": r.mean(),
             "discriminator/fake": f.mean(),
-            "discriminator/auc": (1.0 + (r[:, None] - f[None, :]).sign().mean()) / 2.0,
+            "discriminator/auc": auc(r, f),
         }
 
 
