@@ -11,9 +11,10 @@ from typing import Any
 
 from gancore import __version__, checkpoint, distributed, run_lock
 from gancore.components import ProgressReport
+from gancore.configuration.configure import configure
 from gancore.configuration.layers import check_agreement, nest, read_file
 from gancore.configuration.run_config import MAPS, SECTIONS, RunConfig
-from gancore.configuration.settings import Settings, configure
+from gancore.configuration.settings import Settings
 from gancore.data.report import silent
 from gancore.devices import pick_device
 from gancore.engine.restore import finished, look_through
@@ -26,8 +27,12 @@ from gancore.run import RunFolder, check_free, check_place
 from gancore.sampling.sheets import SheetMaker
 from gancore.text import check_path
 
-RESUMABLE = frozenset({"device", "every", "keep", "listeners", "workers", "writers"})
-"""Settings that change nothing in what is learned, so that a run may be resumed with others."""
+RESUMABLE = frozenset({"device", "every", "keep", "listeners", "steps", "workers", "writers"})
+"""Settings that a run may be resumed with others of: its length, and those that change nothing in what is learned."""
+_REFUSAL = (
+    "cannot be changed on resumption, because the training would be a different one; what can be changed: "
+    + ", ".join(sorted(RESUMABLE))
+)
 _SETTINGS = {*RunConfig.model_fields, *SECTIONS, *MAPS}
 
 
@@ -154,10 +159,11 @@ def resume(
 ) -> Run:
     """Go on with a run from its newest good checkpoint, to its own last step or to `steps`, for at most `minutes` more.
 
-    A run that was killed before its first checkpoint begins anew, which comes to the same. `options` are other values of what does
-    not change the training, `{"writers.grid.columns": 8, "every.checkpoint": 100}`: of writers, listeners, `every`, `keep`,
-    `device` and `workers`. They are written to the run's `config.toml` once the run goes on with them. Data that have changed since are
-    refused, unless `changed_data` asks to go on with them as they now are; their samples must still be of the same form.
+    A run that was killed before its first checkpoint begins anew, which comes to the same. `options` are other values of `steps`
+    and of what does not change the training, `{"writers.grid.columns": 8, "every.checkpoint": 100}`: of writers, listeners,
+    `every`, `keep`, `device` and `workers`. They are written to the run's `config.toml` once the run goes on with them. Data that
+    have changed since are refused, unless `changed_data` asks to go on with them as they now are; their samples must still be of
+    the same form.
 
     Raises:
         RunFolderError: `run` is no run, or another process is training it.
@@ -193,9 +199,12 @@ def resume(
 def _resumed(registry: Registry, folder: RunFolder, steps: int | None, options: Mapping[str, Any] | None) -> Settings:
     """The run's own settings, with what may be changed on resumption."""
     layer = nest(options or {})
-    mistakes = [Mistake(key, _refusal(key)) for key in layer if key not in RESUMABLE and key in _SETTINGS]
+    mistakes = [Mistake(key, _REFUSAL) for key in layer if key not in RESUMABLE and key in _SETTINGS]
     changes = {key: value for key, value in layer.items() if key in RESUMABLE or key not in _SETTINGS}
     if steps is not None:
+        if "steps" in layer and layer["steps"] != steps:
+            words = f"is given as --steps N too (from Python, steps=N), and there as {steps}; leave one of them out"
+            mistakes.append(Mistake("steps", words))
         changes["steps"] = steps
     try:
         settings = configure(registry, layers=[folder.read_config(), changes])
@@ -204,15 +213,6 @@ def _resumed(registry: Registry, folder: RunFolder, steps: int | None, options: 
     if mistakes:
         raise ConfigError(mistakes)
     return settings
-
-
-def _refusal(key: str) -> str:
-    if key == "steps":
-        return "is given as --steps N (from Python, steps=N)"
-    return (
-        "cannot be changed on resumption, because the training would be a different one; what can be changed: steps (with --steps), "
-        + ", ".join(sorted(RESUMABLE))
-    )
 
 
 def _reached(folder: RunFolder, last: int) -> int:

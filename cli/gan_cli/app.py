@@ -138,7 +138,7 @@ def resume(
         list[str] | None,
         typer.Argument(
             metavar="KEY=VALUE",
-            help="Settings that do not change the training: writers.*, listeners, every.*, keep, device, workers.",
+            help="Settings that do not change the training: steps, writers.*, listeners, every.*, keep, device, workers.",
         ),
     ] = None,
     steps: Steps = None,

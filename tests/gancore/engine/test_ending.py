@@ -296,6 +296,15 @@ def test_what_would_change_the_training_is_refused_by_name_with_all_other_mistak
     assert (tmp_path / "run" / "config.toml").read_text() == before
 
 
+def test_steps_among_the_settings_are_those_of_the_argument(tmp_path, whole):
+    run(tmp_path / "one", 6)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    go_on(tmp_path / "one", options={"steps": 10})
+    go_on(tmp_path / "two", steps=10, options={"steps": 10})
+    assert last_files(tmp_path / "one", 10) == last_files(tmp_path / "two", 10)
+    assert last_files(tmp_path / "one", 10)["ema.safetensors"] == last_files(whole, 10)["ema.safetensors"]
+
+
 def test_finished_run_is_not_changed_by_options(tmp_path):
     run(tmp_path / "run", 4)
     before = (tmp_path / "run" / "config.toml").read_text()
