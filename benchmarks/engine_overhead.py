@@ -28,7 +28,8 @@ from torch.nn import functional as F
 
 from gan_image.data.pixels import PixelSource
 from gan_image.spec import ImageSpec
-from gancore.configuration.settings import Settings, configure
+from gancore.configuration.configure import configure
+from gancore.configuration.settings import Settings
 from gancore.data.loader import Loader
 from gancore.data.report import ScanReport
 from gancore.devices import pick_memory_format

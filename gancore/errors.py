@@ -23,11 +23,11 @@ class UsageError(GanError):
 
 
 class UnknownNameError(UsageError):
-    """A name that nobody provides. `suggestions` holds the nearest that exist."""
+    """A name that nobody provides. `suggestions` holds `others`, which are as good as certain, and the nearest that exist."""
 
-    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
+    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "", others: Iterable[str] = ()) -> None:
         options = sorted(set(known))
-        self.suggestions = tuple(nearest(name, options))
+        self.suggestions = (*others, *nearest(name, options))
         parts = [f"unknown {what} '{name if len(name) <= 80 else name[:80] + '...'}'"]
         if self.suggestions:
             parts.append(f"did you mean {' or '.join(repr(s) for s in self.suggestions)}?")

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from gancore.components import DataSource, ProgressReport
+from gancore.configuration.configure import choose_metrics, configure
 from gancore.configuration.layers import METRICS, nest
-from gancore.configuration.settings import Chosen, Settings, check_samples, choose_metrics, configure
+from gancore.configuration.settings import Chosen, Settings, check_samples
 from gancore.data.fingerprint import fingerprint
 from gancore.data.held_out import split
 from gancore.data.report import silent

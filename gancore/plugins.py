@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from gancore import hookspecs
-from gancore.components import API_VERSION, KINDS, Component, PluginInfo, Preset
+from gancore.components import API_VERSION, KINDS, Component, Dataset, PluginInfo, Preset
 from gancore.errors import PluginError, UnknownNameError, nearest
 
 GROUP = "gancore"
@@ -268,8 +268,23 @@ class Registry:
             return Found(owner, records[local])
         known = self.known(kind, plugin)
         if name not in known:
-            raise UnknownNameError(kind.kind, name, known, hint="`other_plugin:name` takes one from another plugin")
+            others = [] if kind is Preset else self._elsewhere(kind, name, plugin)
+            hint = "`other_plugin:name` takes one from another plugin"
+            raise UnknownNameError(kind.kind, name, known, hint, others)
         return known[name]
+
+    def _elsewhere(self, kind: type[Record], name: str, plugin: str) -> list[str]:
+        """The components `name` of other installed plugins, `other:name`, that are made for samples such as `plugin` has."""
+        fit = {"", *(found.record.spec for found in self.known(Dataset, plugin).values())}
+        qualified = []
+        for other in sorted({*self._entries, *self._loaded} - {plugin}):
+            try:
+                record = self.load(other).of_kind(kind).get(name)
+            except PluginError:
+                continue  # told where it is asked for
+            if record is not None and getattr(record, "spec", "") in fit:
+                qualified.append(f"{other}:{name}")
+        return qualified
 
     # --- lifecycle --------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gancore import checkpoint
-from gancore.configuration.settings import Settings, configure
+from gancore.configuration.configure import configure
+from gancore.configuration.settings import Settings
 from gancore.disk import cause
 from gancore.errors import CheckpointError, GanError
 from gancore.plugins import Registry, resolve

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from gancore import checkpoint
 from gancore.checkpoint import Checkpoint
 from gancore.components import GameRule, OtherGenerator
+from gancore.configuration.configure import configure
 from gancore.configuration.layers import nest
-from gancore.configuration.settings import Settings, configure
+from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
 from gancore.devices import pick_device, pick_memory_format
 from gancore.engine.build import build_game, judge_of

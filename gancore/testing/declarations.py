@@ -32,8 +32,9 @@ from pydantic.fields import FieldInfo
 
 from gancore import hookspecs
 from gancore.components import Architecture, Component, Dataset, Penalty, Preset
+from gancore.configuration.configure import configure
 from gancore.configuration.run_config import SECTIONS
-from gancore.configuration.settings import KIND_OF, configure
+from gancore.configuration.settings import KIND_OF
 from gancore.data.spec import SampleSpec
 from gancore.errors import GanError
 from gancore.options import ArchitectureOptions, Options, PenaltyOptions

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from gancore.components import Architecture, Dataset, DataSource, GameRule, Preset, Writer
-from gancore.configuration.settings import Settings, configure
+from gancore.configuration.configure import configure
+from gancore.configuration.settings import Settings
 from gancore.data.held_out import both_parts
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec

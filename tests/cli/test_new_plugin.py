@@ -25,7 +25,7 @@ from typer.testing import Result
 import gancore
 from gan_cli.new_plugin import LONGEST, check_name, create, module_of, suggestion
 from gancore.components import Component
-from gancore.configuration.settings import configure
+from gancore.configuration.configure import configure
 from gancore.errors import UsageError
 from gancore.plugins import GROUP, Registry, options_model, resolve
 

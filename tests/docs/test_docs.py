@@ -21,9 +21,10 @@ from typer.testing import CliRunner
 
 from gan_cli.app import app
 from gancore import components, hookspecs
+from gancore.configuration.configure import configure
 from gancore.configuration.layers import parse_assignments
 from gancore.configuration.run_config import MAPS
-from gancore.configuration.settings import ALL_KINDS, KIND_OF, Settings, configure
+from gancore.configuration.settings import ALL_KINDS, KIND_OF, Settings
 from gancore.plugins import BUILTIN, Registry, options_model
 from gancore.testing.check import CHECKS
 from gancore.testing.suite import check_plugin

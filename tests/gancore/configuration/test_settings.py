@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from gancore.components import Augmentation, Preset
+from gancore.configuration.configure import configure
 from gancore.configuration.layers import parse_assignments
 from gancore.configuration.run_config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
-from gancore.configuration.settings import KIND_OF, Settings, configure, usable
+from gancore.configuration.settings import KIND_OF, Settings, usable
 from gancore.errors import ConfigError, PluginError, UnknownNameError, UsageError
 from gancore.plugins import Registry
 
@@ -280,6 +281,47 @@ def test_all_mistakes_are_told_at_once_with_suggestions(toy_settings: Make) -> N
     assert found["optimizers.generater"][1] == "generator"
     assert found["every.logg"] == ("no such option", "log")
     assert len(found) == 7
+
+
+def test_component_of_another_plugin_is_suggested_with_its_prefix(toy: str, fake_dist: Callable[..., None]) -> None:
+    fake_dist(
+        "extra",
+        """
+        from gancore import hookimpl
+        from gancore.components import Augmentation, PluginInfo
+
+        @hookimpl
+        def gan_plugin_info():
+            return PluginInfo(summary="More", api_version=1)
+
+        @hookimpl
+        def gan_augmentations():
+            yield Augmentation(name="brightness", summary="Any samples", target="gan_extra:a")
+            yield Augmentation(name="blur", summary="Images", target="gan_extra:b", spec="gan_image.spec:ImageSpec")
+        """,
+    )
+
+    def make(*assignments: str) -> Settings:
+        return configure(Registry(), plugin=toy, layers=[parse_assignments(assignments)])
+
+    found = mistakes(make, "augmentations.brightness.strength=0.3", "augmentations.blur.radius=2")
+    assert found["augmentations.brightness"] == ("unknown augmentation 'brightness'", "extra:brightness")
+    assert found["augmentations.blur"][1] == ""  # it is not for such samples
+
+
+@pytest.mark.parametrize(
+    ("key", "whole"),
+    [
+        ("width=9", "architecture.width"),
+        ("mlp.width=9", "architecture.width"),
+        ("hinge=true", "loss=hinge"),
+        ("r1.weight=3", "penalties.r1.weight"),
+        ("half_life=10", "ema.half_life"),
+        ("lr=0.1", "optimizers.generator.lr"),
+    ],
+)
+def test_option_without_its_section_is_suggested_with_it(toy_settings: Make, key: str, whole: str) -> None:
+    assert mistakes(toy_settings, key)[key.partition("=")[0].partition(".")[0]] == ("no such option", whole)
 
 
 def test_section_that_is_misspelt_is_suggested(toy_settings: Make) -> None:

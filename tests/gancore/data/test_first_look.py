@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancore.configuration.settings import configure
+from gancore.configuration.configure import configure
 from gancore.data.first_look import PROBED, look_at
 from gancore.data.held_out import Subset
 from gancore.data.report import ScanReport

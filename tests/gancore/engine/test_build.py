@@ -12,7 +12,7 @@ from torch import nn
 from toys import pictures as toys
 
 from gancore.api import train
-from gancore.configuration.settings import configure
+from gancore.configuration.configure import configure
 from gancore.data.spec import SampleSpec
 from gancore.devices import pick_memory_format
 from gancore.engine.build import Chain, build_game

@@ -8,7 +8,7 @@ from torch import nn
 from toys import pictures as toys
 
 from gancore.api import train
-from gancore.configuration.settings import configure
+from gancore.configuration.configure import configure
 from gancore.engine.build import build_game
 from gancore.engine.contract import try_game
 from gancore.errors import PluginError

@@ -10,7 +10,7 @@ from toys import one_step
 from toys import pictures as toys
 
 from gancore.components import GameContext
-from gancore.configuration.settings import configure
+from gancore.configuration.configure import configure
 from gancore.errors import PluginError
 from gancore.games.gan import GanGame, GanOptions, draw_latent
 from gancore.games.player import Player

@@ -15,7 +15,7 @@ from gan_audio.games.vocoder import Options, Vocoder, feature_matching, mel_dist
 from gan_audio.nets import hifigan
 from gan_audio.spec import AudioSpec
 from gancore.components import GameContext
-from gancore.configuration.settings import configure
+from gancore.configuration.configure import configure
 from gancore.data.batch import Batch
 from gancore.engine.build import build_game
 from gancore.engine.loop import update

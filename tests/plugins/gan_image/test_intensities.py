@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from gan_image.data.folder import Options, StreamedSource, open_folder
 from gan_image.data.intensities import to_uint8
 from gan_image.spec import ImageSpec
-from gancore.configuration.settings import configure
+from gancore.configuration.configure import configure
 from gancore.errors import DataError
 from gancore.plugins import Registry
 from gancore.random import Draws

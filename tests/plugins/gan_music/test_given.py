@@ -19,7 +19,7 @@ from gan_music.data.keys import KEYS
 from gan_music.roll import to_notes
 from gan_music.spec import HELD, ONSET, MusicSpec, Track
 from gan_music.writers.midi import MidiOptions, MidiWriter
-from gancore.configuration.settings import configure
+from gancore.configuration.configure import configure
 from gancore.errors import ConfigError, DataError, GanError, UsageError
 from gancore.plugins import Registry
 

@@ -1,0 +1,138 @@
+"""How defaults < preset < file < key=value become one validated value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gancore.components import Dataset, Game, Metric, Preset, Writer
+from gancore.configuration.layers import METRICS, NONE, merge, section_of
+from gancore.configuration.run_config import DEFAULT_CHOICES, RunConfig
+from gancore.configuration.settings import Chosen, Settings
+from gancore.configuration.validator import Validator
+from gancore.errors import ConfigError, GanError, Mistake, UsageError
+from gancore.options import LARGEST
+from gancore.plugins import Registry
+from gancore.text import brief, check_path
+
+
+def configure(
+    registry: Registry,
+    *,
+    plugin: str | None = None,
+    data: str | Path | None = None,
+    preset: str | None = None,
+    layers: Sequence[Mapping[str, Any]] = (),
+) -> Settings:
+    """One validated configuration out of a preset and `layers`, later ones on top.
+
+    Without `preset`, a layer's own `preset` is the base, else the plugin's preset for its demo set, or for other data
+    where some are given. Where a layer says that it is complete, the preset is only the name of where it came from.
+
+    Raises:
+        UsageError: no plugin is named, or nothing of the plugin reads `data`.
+        UnknownNameError: no such plugin or preset.
+        ConfigError: every other mistake, all at once.
+    """
+    top: dict[str, Any] = {}
+    for layer in layers:
+        top = merge(top, layer)
+    if wrong := [key for key in ("plugin", "preset") if not isinstance(top.get(key) or "", str)]:
+        raise ConfigError([Mistake(key, f"must be text, not {brief(top[key])}") for key in wrong])
+    if isinstance(path := section_of(top.get("data")).get("path"), int) and not 0 <= path <= LARGEST:
+        raise ConfigError([Mistake("data.path", f"must be text, not {brief(path)}")])
+    name = plugin or top.get("plugin")
+    if not name:
+        # Which of them bring something to train is told without importing any: these only listen.
+        listening = RunConfig.model_fields["listeners"].default
+        names = ", ".join(p.name for p in registry.installed() if p.name not in listening) or "none is installed"
+        raise UsageError(f"no plugin was named; choose one with --plugin NAME ({names})")
+    info = registry.load(str(name)).info
+    source = section_of(top.get("data"))
+    has_data = data is not None or bool(source.get("name") or source.get("path"))
+    if "" in (preset, top.get("preset")):
+        raise UsageError("the preset is empty; name one, or leave it out")
+    wanted = preset or top.get("preset") or (info.data_preset if has_data else info.demo_preset) or NONE
+
+    base: dict[str, Any] = DEFAULT_CHOICES | {
+        "writers": {n: {} for n in registry.load(str(name)).of_kind(Writer)},
+    }
+    complete = top.get("complete") is True
+    if wanted != NONE and not complete:
+        base = merge(base, registry.find(Preset, str(wanted), str(name)).record.config)
+    if data is None and "name" not in source:
+        data = source.get("path")
+    if data is not None and not isinstance(data, bool):  # it outranks what the layers say of another place
+        usual = source.get("name") or section_of(base.get("data")).get("name")
+        found = _data_layer(registry, str(name), str(data), str(usual))
+        kept = source if source.get("name") in (None, found["name"]) else {}
+        top = top | {"data": kept | found}
+    base = _without_absent_players(registry, str(name), base, top)
+    merged = merge(base, top) | {"plugin": name, "preset": wanted}
+    if complete:
+        merged["complete"] = False  # it was said of what was read; whatever is written from now on is complete
+    chosen_path = merged.get("data", {})
+    if (
+        isinstance(chosen_path, dict)
+        and isinstance(chosen_path.get("path"), str | int | Path)
+        and not isinstance(chosen_path["path"], bool)
+    ):
+        # A folder called 2024 reads as a number in TOML.
+        chosen_path["path"] = _whole(str(chosen_path["path"]))
+    return Validator(registry, str(name)).settings(merged)
+
+
+def _whole(text: str) -> str:
+    """The path of data from the root, as a run keeps it."""
+    check_path(text, "data")
+    path = Path(text).expanduser().absolute()
+    check_path(path, "data")  # the folder that we are in may be called what cannot be kept
+    return str(path)
+
+
+def choose_metrics(registry: Registry, plugin: str, layers: Sequence[Mapping[str, Any]] = ()) -> dict[str, Chosen]:
+    """What to evaluate a run of `plugin` with: all its metrics, with `layers` of a section `metrics` on top.
+
+    Raises:
+        ConfigError: every mistake at once.
+    """
+    top: dict[str, Any] = {METRICS: {n: {} for n in registry.load(plugin).of_kind(Metric)}}
+    for layer in layers:
+        top = merge(top, layer)
+    validator = Validator(registry, plugin)
+    words = f"no such option of an evaluation; there are those of metrics, such as {METRICS}.NAME.option=value"
+    validator.mistakes += [Mistake(key, words) for key in top if key != METRICS]
+    chosen = validator.several(METRICS, top[METRICS])
+    if validator.mistakes:
+        raise ConfigError(validator.mistakes)
+    return chosen
+
+
+def _without_absent_players(
+    registry: Registry, plugin: str, base: dict[str, Any], top: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A preset without the optimizers of players that another game, chosen on top, does not have."""
+    game = top.get("game")
+    chosen = game if isinstance(game, str) else section_of(game).get("name")
+    if not isinstance(chosen, str) or "optimizers" not in base:
+        return base
+    try:
+        players = registry.find(Game, chosen, plugin).record.players
+    except GanError:
+        return base  # told with all other mistakes
+    return base | {"optimizers": {n: o for n, o in section_of(base["optimizers"]).items() if n in players}}
+
+
+def _data_layer(registry: Registry, plugin: str, text: str, usual: str) -> dict[str, Any]:
+    """The data set of `plugin` that reads the file or folder `text`: `usual` if that does, else the first."""
+    path = Path(_whole(text))
+    if not path.exists():
+        raise UsageError(f"data '{text}': there is no such file or folder")
+    takes = {n: f.record for n, f in registry.known(Dataset, plugin).items()}
+    for name, record in sorted(takes.items(), key=lambda item: item[0] != usual):
+        if record.directories if path.is_dir() else path.suffix.lower() in record.suffixes:
+            return {"name": name, "path": str(path)}
+    forms = {n: (["a folder"] if r.directories else []) + list(r.suffixes) for n, r in takes.items()}
+    taken = "; ".join(f"{', '.join(form)} ({n})" for n, form in forms.items() if form) or "none at all"
+    raise UsageError(f"data '{text}': plugin '{plugin}' reads no such file; it takes {taken}")
