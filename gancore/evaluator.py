@@ -245,8 +245,8 @@ def _since_training(generator: Generator, source: DataSource, settings: Settings
 def _settings_of(registry: Registry, data: str | Path, layer: Mapping[str, Any], settings: Settings) -> Settings:
     """The run's settings with other data, which it has not seen."""
     asked = configure(registry, data=data, layers=[layer])
-    theirs, own = (getattr(s.data.options, "path", None) for s in (asked, settings))
-    if own is not None and Path(theirs or "").resolve() == Path(own).resolve():
+    theirs, own = asked.data_path, settings.data_path
+    if theirs is not None and own is not None and theirs.resolve() == own.resolve():
         raise UsageError(
             f"'{theirs}' is what the run was trained on; name other data, or none, for the part that was held out"
         )

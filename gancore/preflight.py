@@ -31,9 +31,9 @@ def check_run(settings: Settings, registry: Registry, out: str | Path | None = N
     check_place(Path(out or "runs"))
     pick_device(settings.run.device)
     load_listeners(registry, settings.run.listeners)
-    path = getattr(settings.data.options, "path", None)
+    path = settings.data_path
     if path is not None:
-        if not Path(path).exists():
+        if not path.exists():
             raise UsageError(f"data '{path}': there is no such file or folder")
         return
     train, held_out = both_parts(settings.data.build(silent), settings.run.held_out)

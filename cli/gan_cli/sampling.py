@@ -43,11 +43,14 @@ def draw(
         )
     check_device(device)
     with ending_at_once():
+        from gancore.data.runs import check_apart
         from gancore.engine.build import check_writers
         from gancore.sampling.generator import ANY
         from gancore.sampling.loading import load
 
     generator = load(run, device=device, step=step, options=options)
+    if out is not None:
+        check_apart(out, generator.settings.data_path)
     roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
     if not roles & {"each", "sheet"}:
         raise UsageError(f"'{run}' was trained without writers; add some to its config.toml, in the section [writers]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -92,6 +93,12 @@ class Settings:
     """Sentences on what was chosen for the device."""
     unused_augmentations: tuple[str, ...] = field(default=(), compare=False)
     """Names of the augmentations that the run could have and has not."""
+
+    @property
+    def data_path(self) -> Path | None:
+        """Where the data lie; None for a data set that is made rather than read."""
+        path = getattr(self.data.options, "path", None)
+        return None if path is None else Path(path)
 
     def components(self) -> dict[str, Chosen]:
         """Everything that is chosen, by its path in a configuration: `loss`, `penalties.r1`."""

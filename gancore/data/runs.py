@@ -12,6 +12,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from gancore.errors import UsageError
+
 LEFT_OUT = "the folder of a run"
 """The reason with which `scan` lists one."""
 
@@ -43,6 +45,24 @@ def run_around(path: str | Path) -> Path | None:
     """The run that `path` is, or lies in; None where there is none."""
     place = Path(os.path.abspath(path))
     return next((folder for folder in (place, *place.parents) if is_run(folder)), None)
+
+
+def check_apart(path: str | Path, data: str | Path | None) -> None:
+    """Refuse to write samples to `path` where the next run would take them for data: in the folder `data`, and in no run there.
+
+    Raises:
+        UsageError: it would.
+    """
+    if data is None:
+        return
+    target, root = Path(path).resolve(), Path(data).resolve()
+    if not root.is_dir() or not target.is_relative_to(root):
+        return
+    run = run_around(target)
+    if run is None or run == root or not run.is_relative_to(root):
+        raise UsageError(
+            f"'{path}' lies in '{data}', the data of this run, where samples would be trained on as data; choose another place"
+        )
 
 
 def runs_in(archive: zipfile.ZipFile, members: Mapping[str, str]) -> list[str]:

@@ -63,9 +63,8 @@ class Announcer:
     def started(self) -> None:
         """Write down the environment and what the data are, and tell that the run begins."""
         self.folder.write_environment(str(self.parts.device))
-        path = getattr(self.settings.data.options, "path", None)
         source = self.parts.source
-        doubts = look_at(source, self.config.batch_size, path if isinstance(path, Path) else None)
+        doubts = look_at(source, self.config.batch_size, self.settings.data_path)
         report = replace(source.report, warnings=doubts)
         self.folder.write_data_report(report, self.parts.data.fingerprint)
         counts = {n: sum(p.numel() for p in player.parameters) for n, player in self.state.players.items()}

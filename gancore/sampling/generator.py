@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gancore.components import GivenReader
 from gancore.configuration.mistakes import explain
 from gancore.configuration.settings import Settings
+from gancore.data.runs import check_apart
 from gancore.data.spec import Given, SampleSpec
 from gancore.disk import write_error
 from gancore.engine.restore import SavedData
@@ -137,7 +138,7 @@ class Generator:
         That model makes samples of one class, `condition`, where there are classes.
 
         Raises:
-            UsageError: its architecture cannot, or there is no such class, or none is named.
+            UsageError: its architecture cannot, or there is no such class, or none is named, or the folder is among the run's data.
             RunFolderError: the folder has something in it.
         """
         if not isinstance(self.module, Exports):
@@ -147,6 +148,7 @@ class Generator:
         target = Path(folder).absolute()
         if occupied(target):
             raise RunFolderError(f"'{folder}' exists already and nothing is overwritten; choose another folder")
+        check_apart(target, self.settings.data_path)
         if self.spec.classes and condition is None:
             names = ", ".join(self.spec.classes)
             raise UsageError(f"what is exported makes samples of one class; name it with --class (condition=): {names}")
@@ -243,13 +245,14 @@ class Generator:
         parts of one whole: the sheet then shows wholes, and the folder also has a file of each, `joined-...`.
 
         Raises:
-            UsageError: the run has no writer for this.
+            UsageError: the run has no writer for this, or `path` is among its data.
             RunFolderError: the file, or a folder with something in it, exists and `overwrite` is false.
         """
         check_path(path, "the file or folder")
         target = Path(path)
         if not overwrite and occupied(target):
             raise RunFolderError(f"'{target}' exists already; choose another path, or say overwrite=True")
+        check_apart(target, self.settings.data_path)
         classes = None if labels is None else torch.as_tensor(labels)
         role = "sheet" if target.suffix else "each"
         folder = target.parent if target.suffix else target

@@ -7,7 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tomli_w
 from typer.testing import Result
+
+from gancore.configuration.layers import read_file
+from gancore.errors import UsageError
+from gancore.sampling.loading import load
 
 Gan = Callable[..., Result]
 Refused = Callable[..., str]
@@ -115,6 +120,20 @@ def test_out_with_a_suffix_is_refused_before_anything_is_drawn(refused: Refused,
     words = refused("sample", trained, "--out", tmp_path / "sheet.png", code=2)
     assert "names a folder to make" in words
     assert not (tmp_path / "sheet.png").exists()
+
+
+def test_out_among_the_data_of_the_run_is_refused_before_anything_is_drawn(
+    refused: Refused, trained: Path, tmp_path: Path
+) -> None:
+    data, config = tmp_path / "data", trained / "config.toml"
+    data.mkdir()
+    layer = read_file(config) | {"data": {"name": "points", "path": str(data)}}
+    config.write_text(tomli_w.dumps(layer))
+    assert "lies in" in (words := refused("sample", trained, "--out", data / "new", code=2))
+    assert "choose another place" in words
+    with pytest.raises(UsageError, match="the data of this run"):
+        load(trained).save(load(trained).sample(1), data / "new")
+    assert list(data.iterdir()) == []
 
 
 def test_empty_folder_may_be_used(gan: Gan, trained: Path, tmp_path: Path) -> None:

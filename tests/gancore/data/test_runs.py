@@ -10,7 +10,8 @@ import pytest
 
 from gancore.data.files import scan
 from gancore.data.report import Skipped
-from gancore.data.runs import is_run, run_around
+from gancore.data.runs import check_apart, is_run, run_around
+from gancore.errors import UsageError
 
 CONFIG = (
     '# gancore 0.1.0: the complete configuration of this run.\n\nplugin = "image"\nsteps = 2\n\n[data]\nsize = 16\n'
@@ -91,6 +92,25 @@ def test_a_run_around_the_data_is_found(tmp_path: Path) -> None:
     run = fill(tmp_path / "r", RUN)
     assert run_around(run) == run_around(run / "samples" / "real") == run
     assert run_around(tmp_path) is None
+
+
+@pytest.mark.parametrize("place", ["", "new", "cats/deep/new", "cats/sheet.png", "cats/../new"])
+def test_samples_are_not_written_among_the_data(tmp_path: Path, place: str) -> None:
+    data = fill(tmp_path / "photos", {"cats/1.png": "x"})
+    (tmp_path / "link").symlink_to(data)
+    for path in (data / place, tmp_path / "link" / place):
+        with pytest.raises(UsageError, match="the data of this run, where samples would be trained on as data"):
+            check_apart(path, data)
+
+
+def test_samples_may_lie_beside_the_data_and_in_a_run_among_them_which_no_scan_reads(tmp_path: Path) -> None:
+    data = fill(tmp_path / "photos", {"1.png": "x", **below("runs/one")})
+    for path in (tmp_path / "photos-new", tmp_path / "new", data / "runs" / "one" / "generated" / "001"):
+        check_apart(path, data)
+    check_apart(data / "new", None)  # a data set that is made rather than read
+    check_apart(tmp_path / "new", tmp_path / "words.txt")
+    with pytest.raises(UsageError):  # the data are a run themselves, so all of it is read
+        check_apart(data / "runs" / "one" / "new", data / "runs" / "one")
 
 
 def test_a_pipe_called_like_a_configuration_is_not_waited_for(tmp_path: Path) -> None:
