@@ -7,11 +7,11 @@ import pytest
 import soundfile
 import torch
 from pydantic import ValidationError
+from support.fetching import fetch
 
 from gan_audio.data.given import SoundReader
 from gan_audio.data.sounds import Options, open_sounds
 from gancore.errors import DataError
-from gancore.random import Draws
 
 RATE = 8000
 RNG = np.random.default_rng(0)
@@ -31,8 +31,7 @@ def opened(folder, **options):
 
 
 def waves(source):
-    at = torch.arange(len(source))
-    return source.fetch(at, Draws(0, at))[0][:, 0].numpy()
+    return fetch(source)[0][:, 0].numpy()
 
 
 # --- one scale for all ------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from support.fetching import fetch
 
 from gan_audio.data import notes
 from gan_audio.data.notes import Options, open_notes
@@ -24,8 +25,7 @@ def opened(**options):
 
 def fetched(source):
     """All waveforms `[n, length]` and labels."""
-    indices = torch.arange(len(source))
-    x, labels = source.fetch(indices, Draws(0, indices))
+    x, labels = fetch(source)
     return x[:, 0].numpy(), labels
 
 

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from pydantic import ValidationError
+from support.fetching import fetch
 
 from gan_audio.data import blocks
 from gan_audio.data.decode import active_rms
@@ -26,11 +27,6 @@ PLAIN = {"length": LENGTH, "fade_ms": 0.0, "representation": "waveform"}
 
 def open_(path, progress=lambda *_: None, **options):
     return open_sounds(Options(path=path, **(PLAIN | options)), progress)
-
-
-def fetch(source, *indices, seed=0):
-    at = torch.tensor(indices or range(len(source)))
-    return source.fetch(at, Draws(seed, at))
 
 
 def waves(source, *indices, seed=0):

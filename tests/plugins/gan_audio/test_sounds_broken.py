@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from support.fetching import fetch
 
 from gan_audio.data.sounds import Options, open_sounds
 from gancore.errors import DataError, UsageError
-from gancore.random import Draws
 
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, 6000).astype(np.float32)
 
@@ -33,8 +33,7 @@ def open_(path, **options):
 def reasons(path, **options):
     """Why files beside the good one were skipped, by name; it must still be there, and finite."""
     source = open_(path, **options)
-    at = torch.arange(len(source))
-    assert bool(torch.isfinite(source.fetch(at, Draws(0, at))[0]).all())
+    assert bool(torch.isfinite(fetch(source)[0]).all())
     assert source.report.found == len([f for f in path.iterdir() if f.is_file()])
     return {one.path: one.reason for one in source.report.skipped}
 
@@ -104,7 +103,7 @@ def test_file_written_into_a_pipe_is_used_for_what_it_holds(folder, claimed):
     source = open_(folder)
     assert (len(source), source.report.skipped) == (2, ())
     wanted = (NOISE[:1024] * 32767).astype("<i2") / np.float32(32768.0)
-    first = open_(folder, long="crop-start", fade_ms=0.0).fetch(torch.tensor([0]), Draws(0, torch.tensor([0])))[0]
+    first = fetch(open_(folder, long="crop-start", fade_ms=0.0), 0)[0]
     assert np.array_equal(first[0, 0].numpy(), wanted)
 
 
@@ -169,8 +168,7 @@ def test_hundreds_of_corrupted_files_are_each_used_or_listed(folder):
     assert source.report.found == 201
     assert "good.wav" in used
     assert len(listed) > 10
-    at = torch.arange(len(source))
-    x, _ = source.fetch(at, Draws(0, at))
+    x, _ = fetch(source)
     assert bool(torch.isfinite(x).all())
     assert x.abs().max() <= 1.0
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
+from support.fetching import fetch
 
 from gan_audio.data.sounds import Options, open_sounds
-from gancore.random import Draws
 
 DIGITS = Path(__file__).parents[4] / "shared" / "data" / "fsdd" / "recordings"
 PATTERN = "{label}_{speaker}_{index}.wav"
@@ -40,13 +39,8 @@ def open_(**options):
     return open_sounds(Options(path=DIGITS, pattern=PATTERN, **options), lambda *_: None)
 
 
-def everything(source):
-    at = torch.arange(len(source))
-    return source.fetch(at, Draws(0, at))
-
-
 def test_every_clip_holds_the_samples_of_its_file(names):
-    x, _ = everything(open_(representation="waveform", long="crop-start", fade_ms=0.0))
+    x, _ = fetch(open_(representation="waveform", long="crop-start", fade_ms=0.0))
     for clip, name in zip(x[:, 0].numpy(), names, strict=True):
         wanted = soundfile.read(DIGITS / name, dtype="float32")[0][:8192]
         assert np.array_equal(clip[: len(wanted)], wanted), name
@@ -55,7 +49,7 @@ def test_every_clip_holds_the_samples_of_its_file(names):
 
 def test_every_label_is_the_digit_of_the_name(names):
     source = open_(representation="waveform")
-    _, labels = everything(source)
+    _, labels = fetch(source)
     assert source.spec.classes == tuple("0123456789")
     assert labels.tolist() == [int(name[0]) for name in names]
     assert source.report.skipped == ()
@@ -66,12 +60,12 @@ def test_the_test_split_is_left_out_by_name(names):
     parts = [name.removesuffix(".wav").split("_") for name in names]
     kept = [part for part in parts if part[1] == "george" and int(part[2]) >= 5]
     assert len(source) == len(kept) == 450
-    assert everything(source)[1].bincount().tolist() == [45] * 10
+    assert fetch(source)[1].bincount().tolist() == [45] * 10
 
 
 def test_peaks_are_all_at_one_level_and_no_clip_is_lost_by_trimming(names):
     source = open_(representation="waveform", include=("*_theo_*",), normalise="peak", trim_db=40.0, long="crop-start")
-    x, _ = everything(source)
+    x, _ = fetch(source)
     assert len(x) == 500
     # Of the few that are longer than a clip the peak may lie behind it.
     assert (x.abs().amax((1, 2)) > 0.94).float().mean() > 0.99
@@ -82,5 +76,5 @@ def test_a_thousand_clips_a_second_are_read_from_the_cache(names):
     open_()
     # Of this process alone, for the machine may be busy with others.
     begun = time.process_time()
-    everything(open_(representation="waveform"))
+    fetch(open_(representation="waveform"))
     assert 3000 / (time.process_time() - begun) > 1000

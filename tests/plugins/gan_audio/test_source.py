@@ -7,22 +7,17 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from support.fetching import fetch
 
 from gan_audio.data.source import WaveSource, open_mapped
 from gan_audio.spec import AudioSpec
 from gancore.data.report import ScanReport
 from gancore.errors import DataError
-from gancore.random import Draws
 
 SPEC = AudioSpec.of(length=256, representation="waveform", classes=("low", "high"))
 REPORT = ScanReport("made", found=3, used=3)
 WAVES = np.random.default_rng(0).integers(-32768, 32768, (3, 256)).astype(np.int16)
 LABELS = torch.tensor([1, 0, 1])
-
-
-def fetch(source, *indices):
-    at = torch.tensor(indices)
-    return source.fetch(at, Draws(0, at))
 
 
 @pytest.mark.parametrize("form", [torch.from_numpy, lambda x: x, lambda x: torch.from_numpy(x / np.float32(32768.0))])

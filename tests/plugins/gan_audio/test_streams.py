@@ -8,11 +8,10 @@ import struct
 import numpy as np
 import pytest
 import soundfile
-import torch
+from support.fetching import fetch
 
 from gan_audio.data import mpeg
 from gan_audio.data.sounds import Options, open_sounds
-from gancore.random import Draws
 
 RATE = 8000
 NOISE = np.random.default_rng(0).integers(-16_384, 16_384, RATE, dtype=np.int16)
@@ -109,7 +108,7 @@ def test_recording_ends_before_a_stream_that_is_damaged_and_says_so(folder):
 def test_seconds_are_counted_over_all_streams(folder):
     (folder / "a.flac").write_bytes(FLAC * 3)
     source = opened(folder, max_seconds=1.5, long="crop-start", length=16_384)
-    x = source.fetch(torch.tensor([0]), Draws(0, torch.tensor([0])))[0].flatten().numpy()
+    x = fetch(source, 0)[0].flatten().numpy()
     assert np.flatnonzero(x).max() < 12_000
     assert source.report.skipped[0].reason == "used in part (its first 1.5 s, by max_seconds)"
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from support.fetching import fetch
 
 from gan_image.data.array import Options, open_array
 from gan_image.spec import ImageSpec
@@ -33,11 +34,6 @@ def save(tmp_path, **arrays):
 
 def open_(path, **options):
     return open_array(Options(path=path, **options), lambda *_: None)
-
-
-def fetch(source, *indices):
-    at = torch.tensor(indices)
-    return source.fetch(at, Draws(0, at))
 
 
 @pytest.mark.parametrize("key", ["x_train", "images", "x", "data", "arr_0", "X", "whatever"])

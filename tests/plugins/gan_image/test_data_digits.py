@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import torch
 from sklearn.datasets import load_digits
+from support.fetching import fetch
 
 from gan_image.data.digits import Options, open_digits
-from gancore.random import Draws
 
 
 def test_digits_are_scikit_learns_scaled_to_full_range():
     source = open_digits(Options(), lambda *_: None)
     original = load_digits()
-    indices = torch.tensor([0, 5, 1796])
-    x, labels = source.fetch(indices, Draws(0, indices))
+    x, labels = fetch(source, 0, 5, 1796)
     assert x.shape == (3, 1, 8, 8)
     assert x.dtype == torch.uint8
-    expected = torch.from_numpy(original.images[indices.numpy()] * 255 / 16)[:, None]
+    expected = torch.from_numpy(original.images[[0, 5, 1796]] * 255 / 16)[:, None]
     assert (x - expected).abs().max() <= 0.5
     assert x.max() == 255
-    assert labels.tolist() == original.target[indices.numpy()].tolist()
+    assert labels.tolist() == original.target[[0, 5, 1796]].tolist()
     assert len(source) == 1797
     assert source.spec.classes == tuple("0123456789")
     assert source.report.used == 1797
@@ -27,6 +26,5 @@ def test_digits_are_scikit_learns_scaled_to_full_range():
 
 def test_digits_without_labels_have_no_classes():
     source = open_digits(Options(labels=False), lambda *_: None)
-    indices = torch.arange(2)
-    assert source.fetch(indices, Draws(0, indices))[1] is None
+    assert fetch(source, 0, 1)[1] is None
     assert source.spec.classes == ()

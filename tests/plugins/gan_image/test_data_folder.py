@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.fetching import fetch
 
 from gan_image.data.folder import Options, StreamedSource, open_folder
 from gancore.data.loader import Loader
@@ -24,11 +25,6 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 def open_(path, progress=lambda *_: None, **options):
     return open_folder(Options(path=path, **({"size": 16} | options)), progress)
-
-
-def fetch(source, *indices):
-    at = torch.tensor(indices or range(len(source)))
-    return source.fetch(at, Draws(0, at))
 
 
 def plain(colour, size=(20, 30), mode="RGB"):
@@ -486,15 +482,15 @@ def test_pictures_beyond_the_memory_limit_are_streamed_bit_for_bit(many):
     assert isinstance(streamed, StreamedSource)
     assert (kept.in_memory, streamed.in_memory) == (True, False)
     assert streamed.report == kept.report
-    at = torch.tensor([5, 0, 3, 3, 1])
-    assert torch.equal(streamed.fetch(at, Draws(4, at))[0], kept.fetch(at, Draws(4, at))[0])
+    one, other = (fetch(source, 5, 0, 3, 3, 1, seed=4)[0] for source in (streamed, kept))
+    assert torch.equal(one, other)
 
 
 def test_streamed_pictures_are_the_same_from_worker_processes(many, tmp_path):
     archive = pack(tmp_path / "many.zip", {path.name: path.read_bytes() for path in many.iterdir()})
     kept = Loader(open_(many, size=512), batch_size=3, seed=0)
     streamed = open_(archive, size=512, memory_limit_mb=1)
-    streamed.fetch(torch.tensor([0]), Draws(0, torch.tensor([0])))  # the archive is open when workers fork
+    fetch(streamed, 0)  # the archive is open when workers fork
     with Loader(streamed, batch_size=3, seed=0, workers=2, stop=3) as helped:
         assert all(torch.equal(kept.batch(step).x, helped.batch(step).x) for step in range(3))
 

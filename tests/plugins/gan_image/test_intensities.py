@@ -7,9 +7,9 @@ import zlib
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from pydantic import ValidationError
+from support.fetching import fetch
 
 from gan_image.data.folder import Options, StreamedSource, open_folder
 from gan_image.data.intensities import to_uint8
@@ -17,7 +17,6 @@ from gan_image.spec import ImageSpec
 from gancore.configuration.configure import configure
 from gancore.errors import DataError
 from gancore.plugins import Registry
-from gancore.random import Draws
 
 RAMP = np.tile(np.arange(16) / 15, (16, 1))
 
@@ -27,8 +26,7 @@ def open_(path, **options):
 
 
 def pixels(source):
-    at = torch.arange(len(source))
-    return source.fetch(at, Draws(0, at))[0].numpy()
+    return fetch(source)[0].numpy()
 
 
 def save(path, values, dtype):

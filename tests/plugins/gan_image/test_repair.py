@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from support.fetching import fetch
 
 from gan_image.data.folder import Options, open_folder
-from gancore.random import Draws
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
 LONG = "a comment " * 200_000
@@ -24,7 +24,7 @@ def open_(path):
 
 
 def pixels(path):
-    return open_(path).fetch(torch.arange(1), Draws(0, torch.arange(1)))[0]
+    return fetch(open_(path), 0)[0]
 
 
 def encoded(kind, **options):

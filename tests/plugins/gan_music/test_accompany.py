@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from support import musical_nets
+from support.fetching import fetch
 from support.midi import midi_file, played
 from support.musical_nets import latents, small
 from support.nets import one_thread  # noqa: F401
@@ -224,7 +225,7 @@ def test_several_versions_are_one_file_each_and_differ(accompanist: Path, song: 
 def test_sheets_of_the_run_keep_the_melodies_beside_them(accompanist: Path) -> None:
     generator = load(accompanist, device="cpu")
     real = tunes.open_tunes(tunes.Options(count=64, steps_per_beat=2), lambda *_: None)
-    x, labels = real.fetch(torch.arange(8), Draws(0, torch.arange(8)))
+    x, labels = fetch(real, *range(8))
     samples = generator.sample(8, given=x, condition=labels)
     assert torch.equal(samples[:, 0], x[:, 0])
     assert not torch.equal(samples[:, 1:], x[:, 1:])

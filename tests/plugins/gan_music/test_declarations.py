@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 
 import mido
-import torch
 from PIL import Image
+from support.fetching import fetch
 
 from gan_music.data.tunes import Options, open_tunes
 from gan_music.roll import to_notes
 from gan_music.writers.midi import MidiOptions, MidiWriter
 from gancore.plugins import Registry
-from gancore.random import Draws
 from gancore.sampling.loading import load
 
 SMALL = {"architecture.width": 8, "architecture.latent": 8}
@@ -77,7 +76,7 @@ def test_own_files_train_with_the_preset_for_data(gan_train, tmp_path):
     tunes = open_tunes(Options(count=8), lambda *_: None)
     own = tmp_path / "own"
     own.mkdir()
-    phrases, _ = tunes.fetch(torch.arange(8), Draws(0, torch.arange(8)))
+    phrases, _ = fetch(tunes)
     MidiWriter(MidiOptions(), tunes.spec).write(phrases, own, "tune")
     run = gan_train("music", data=own, options=SMALL)
     trained = load(run.folder)

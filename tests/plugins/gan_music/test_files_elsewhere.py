@@ -15,11 +15,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.fetching import fetch
 
 from gan_music.data.tunes import Options, open_tunes
 from gan_music.spec import HELD, ONSET, MusicSpec, Track
 from gan_music.writers.midi import MidiOptions, MidiWriter
-from gancore.random import Draws
 
 Note = tuple[int, int, int]
 """Start and duration in ticks, and MIDI pitch."""
@@ -168,8 +168,7 @@ def test_any_phrase_has_the_same_notes_elsewhere(
 @pytest.mark.parametrize("read", READERS)
 def test_phrases_of_the_demo_set_have_the_same_notes_elsewhere(read: Callable[[Path], File], tmp_path: Path) -> None:
     source: Any = open_tunes(Options(count=24, labels="style"), lambda *_: None)
-    positions = torch.arange(24)
-    rolls, _ = source.fetch(positions, Draws(0, positions))
+    rolls, _ = fetch(source)
     files = MidiWriter(MidiOptions(), source.spec).write(rolls, tmp_path, "tune")
     assert len(files) == 24
     notes = [check(read, path, roll, source.spec) for path, roll in zip(files, rolls.numpy(), strict=True)]

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fetching import fetch
 from support.rolls import material, random_rolls, rolls_of, values
 
 from gan_music import gan_metrics
@@ -21,7 +22,6 @@ from gan_music.metrics.table import table_of
 from gan_music.roll import to_note_table
 from gan_music.spec import MusicSpec, Track
 from gancore.evaluation import Material, Samples, faults
-from gancore.random import Draws
 
 MELODY, CHORDS, DRUMS = Track(name="melody"), Track(name="chords"), Track(name="drums", drums=True)
 SPEC = MusicSpec.of((MELODY, CHORDS, DRUMS), bars=2)
@@ -252,8 +252,7 @@ def test_empty_bars_are_not_similar():
 @pytest.fixture(scope="module")
 def tunes():
     source = open_tunes(TuneOptions(count=64), lambda *_: None)
-    rows = torch.arange(64)
-    return source.spec, Samples(*source.fetch(rows, Draws(0, rows)))
+    return source.spec, Samples(*fetch(source))
 
 
 def keyed(spec, samples):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
+from support.fetching import fetch
 from support.rolls import material
 
 from gan_music.data.midi import Options, open_midi
 from gan_music.metrics import copying, harmony, phrases
-from gancore.random import Draws
 
 TUNES = Path(__file__).parents[4] / "shared" / "data" / "nottingham" / "MIDI"
 
@@ -24,8 +23,7 @@ pytestmark = [
 def tunes():
     """Four-bar phrases in 4/4 of two tracks, twelve steps a beat."""
     source = open_midi(Options(path=TUNES, steps_per_beat=12), lambda *_: None)
-    rows = torch.arange(len(source))
-    return source.spec, source.fetch(rows, Draws(0, rows))[0]
+    return source.spec, fetch(source)[0]
 
 
 # Counted apart from this code, on these tunes and a tenth more of the same collection.

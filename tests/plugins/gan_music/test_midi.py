@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from support.fetching import fetch
 from support.midi import midi_file
 
 from gan_music.data.midi import Options, open_midi
@@ -35,11 +36,6 @@ def tunes(tmp_path):
 
 def open_(path, progress=lambda *_: None, **options):
     return open_midi(Options(path=path, **({"tracks": "merged", "bars": 1} | options)), progress)
-
-
-def fetch(source, *indices, seed=0):
-    at = torch.tensor(indices or range(len(source)))
-    return source.fetch(at, Draws(seed, at))
 
 
 def notes_of(source, index=0, seed=0):

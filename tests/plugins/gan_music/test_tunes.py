@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from support.fetching import fetch
 
 from gan_music.data.harmony import choose, progressions, voicings
 from gan_music.data.keys import KEYS
@@ -15,7 +16,6 @@ from gan_music.data.styles import codes
 from gan_music.data.theory import CADENCES, best_keys, cadence_rate, cadences, chords_heard, in_key_rate, triads
 from gan_music.data.tunes import TRACKS, Options, open_tunes
 from gan_music.spec import MusicSpec, Track
-from gancore.random import Draws
 
 MELODY, CHORDS, BASS, DRUMS = range(4)
 TONIC, SUPERTONIC, SUBDOMINANT, DOMINANT, SUBMEDIANT = range(5)
@@ -27,8 +27,7 @@ NOTES = {"C": 60, "D": 62, "E": 64, "F": 65, "F#": 66, "G": 67, "G#": 68, "A": 6
 def everything(**options):
     """All phrases `[n, tracks, time, pitch]` of a set, their labels and the set."""
     source = open_tunes(Options(**{"count": 400, **options}), lambda *_: None)
-    indices = torch.arange(len(source))
-    return *source.fetch(indices, Draws(0, indices)), source
+    return *fetch(source), source
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from collections import defaultdict
 import pytest
 import torch
 from pydantic import ValidationError
+from support.fetching import fetch
 
 from gan_text.data import grammar as module
 from gan_text.data.grammar import Options, draw, open_grammar, sentence_spec
@@ -27,16 +28,10 @@ from gan_text.data.rules import (
 )
 from gancore.data.held_out import split
 from gancore.data.report import silent
-from gancore.random import Draws
 
 
 def opened(**options):
     return open_grammar(Options(**{"count": 1000, **options}), silent)
-
-
-def fetched(source):
-    indices = torch.arange(len(source))
-    return source.fetch(indices, Draws(0, indices))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +41,7 @@ def source():
 
 @pytest.fixture(scope="module")
 def texts(source):
-    return source.spec.decode(fetched(source)[0])
+    return source.spec.decode(fetch(source)[0])
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +148,7 @@ def test_entropy_of_sentences_is_that_of_their_kinds_and_within_them():
 
 def test_every_drawn_sentence_parses_as_its_kind_alone(source, likelihood):
     assert bool(likelihood[:, 0].isfinite().all())
-    assert torch.equal(likelihood[:, 1:].isfinite(), torch.nn.functional.one_hot(fetched(source)[1]).bool())
+    assert torch.equal(likelihood[:, 1:].isfinite(), torch.nn.functional.one_hot(fetch(source)[1]).bool())
 
 
 @pytest.mark.parametrize(
@@ -195,7 +190,7 @@ def test_sentences_are_of_many_lengths_and_nearly_all_distinct(texts):
 
 
 def test_samples_are_words_up_to_the_end(source, texts):
-    x, labels = fetched(source)
+    x, labels = fetch(source)
     assert (x.dtype, labels.dtype) == (torch.int32, torch.int64)
     assert x.shape == (2000, source.spec.length)
     assert source.spec.length == kingdom().longest[START] + 1
@@ -214,7 +209,7 @@ def test_every_word_of_the_grammar_is_a_token():
 
 def test_classes_are_kinds_in_the_shares_of_the_grammar(source):
     assert source.spec.classes == KINDS
-    found = fetched(source)[1].bincount(minlength=4) / len(source)
+    found = fetch(source)[1].bincount(minlength=4) / len(source)
     shares = torch.tensor(kind_shares())
     assert bool(((found - shares).abs() < 4.0 * (shares * (1.0 - shares) / len(source)).sqrt()).all())
 
@@ -222,14 +217,14 @@ def test_classes_are_kinds_in_the_shares_of_the_grammar(source):
 def test_without_labels_the_same_sentences_have_no_classes(source):
     plain = opened(count=2000, labels=False)
     assert plain.spec.classes == ()
-    assert fetched(plain)[1] is None
-    assert torch.equal(fetched(plain)[0], fetched(source)[0])
+    assert fetch(plain)[1] is None
+    assert torch.equal(fetch(plain)[0], fetch(source)[0])
 
 
 def test_sentence_depends_on_its_number_and_the_seed_alone(source, monkeypatch):
     monkeypatch.setattr(module, "_PART", 300)
-    assert torch.equal(fetched(opened(count=1000))[0], fetched(source)[0][:1000])
-    assert not torch.equal(fetched(opened(seed=1))[0], fetched(source)[0][:1000])
+    assert torch.equal(fetch(opened(count=1000))[0], fetch(source)[0][:1000])
+    assert not torch.equal(fetch(opened(seed=1))[0], fetch(source)[0][:1000])
     some = torch.tensor([31, 4, 17])
     few, kinds = draw(0, some)
     width = source.spec.length
@@ -261,4 +256,4 @@ def test_options_that_cannot_be_are_refused(options):
 
 
 def test_one_sentence_is_a_data_set():
-    assert fetched(opened(count=1))[0].shape[0] == 1
+    assert fetch(opened(count=1))[0].shape[0] == 1

@@ -9,11 +9,11 @@ import zipfile
 import pytest
 import torch
 from pydantic import ValidationError
+from support.fetching import fetch
 
 from gan_text.data.lines import Options, open_lines
 from gancore.data.held_out import split
 from gancore.errors import DataError, UsageError
-from gancore.random import Draws
 
 silent = lambda *_: None  # noqa: E731
 
@@ -23,13 +23,11 @@ def open_(path, **options):
 
 
 def texts_of(source):
-    everything = torch.arange(len(source))
-    return source.spec.decode(source.fetch(everything, Draws(0, everything))[0])
+    return source.spec.decode(fetch(source)[0])
 
 
 def labels_of(source):
-    everything = torch.arange(len(source))
-    numbers = source.fetch(everything, Draws(0, everything))[1]
+    numbers = fetch(source)[1]
     return None if numbers is None else [source.spec.classes[number] for number in numbers]
 
 
@@ -360,7 +358,7 @@ def test_a_plain_file_beside_tables_is_left_out_where_classes_are_in_a_column(tm
     (folder / "reviews.csv").write_text("text,stars\ngood,2\nbad,1\nfine,2\n")
     source = open_(folder, column="text", label_column="stars")
     assert len(source) == 3
-    _, labels = source.fetch(torch.arange(3), Draws(0, torch.arange(3)))
+    _, labels = fetch(source)
     assert [source.spec.classes[n] for n in labels] == ["2", "1", "2"]
     assert any(s.path == "README.md" and "no column 'stars'" in s.reason for s in source.report.skipped)
 
@@ -416,9 +414,8 @@ def test_stored_tokenizer_is_used_as_it_is(file, tmp_path):
     stored.save_pretrained(tmp_path / "stored")
     source = open_(file("yes no maybe\n</s> no\n"), tokens="pretrained", tokenizer=tmp_path / "stored")
     assert (source.spec.end, source.spec.unknown, source.spec.vocabulary) == (2, 3, 4)
-    everything = torch.arange(2)
     # Named in a text, a special token is not special, and the end of a text is in none.
-    assert source.fetch(everything, Draws(0, everything))[0].tolist() == [[1, 0, 3], [0, 2, 2]]
+    assert fetch(source, 0, 1)[0].tolist() == [[1, 0, 3], [0, 2, 2]]
 
 
 def test_vocabulary_that_leaves_all_unknown_is_refused(file):

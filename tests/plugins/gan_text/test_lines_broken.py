@@ -8,12 +8,11 @@ import tracemalloc
 import zipfile
 
 import pytest
-import torch
+from support.fetching import fetch
 
 from gan_text.data.inputs import LISTED_IN_FILE
 from gan_text.data.lines import Options, open_lines
 from gancore.errors import DataError, UsageError
-from gancore.random import Draws
 
 
 def open_(path, **options):
@@ -21,8 +20,7 @@ def open_(path, **options):
 
 
 def texts_of(source):
-    everything = torch.arange(len(source))
-    return source.spec.decode(source.fetch(everything, Draws(0, everything))[0])
+    return source.spec.decode(fetch(source)[0])
 
 
 def skipped_of(source):

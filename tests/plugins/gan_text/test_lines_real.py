@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
+from support.fetching import fetch
 
 from gan_text.data.lines import Options, open_lines
-from gancore.random import Draws
 
 CAPTIONS = Path(__file__).parents[4] / "shared" / "data" / "texygen" / "image_coco.txt"
 
@@ -22,8 +21,7 @@ pytestmark = [
 def test_captions_come_back_exactly(kind):
     lines = [line.rstrip() for line in CAPTIONS.read_bytes().decode().split("\n") if line.strip()]
     source = open_lines(Options(path=CAPTIONS, tokens=kind, length=300), lambda *_: None)
-    everything = torch.arange(len(source))
-    assert source.spec.decode(source.fetch(everything, Draws(0, everything))[0]) == lines
+    assert source.spec.decode(fetch(source)[0]) == lines
     assert source.report.skipped == ()
     copies = len(lines) - len(set(lines))
     assert f"{copies} texts equal to an earlier one" in source.report.notes

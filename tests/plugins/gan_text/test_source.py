@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fetching import fetch
 
 from gan_text.data.source import TokenSource, compact
 from gan_text.data.tokenizers import words
 from gan_text.spec import TextSpec
 from gancore.components import DataSource
 from gancore.data.report import ScanReport
-from gancore.random import Draws
 
 SPEC = TextSpec.of(words([["a b c"]]).tokenizer, length=3, tokens="words")
 REPORT = ScanReport("made", found=3, used=3)
@@ -24,10 +24,6 @@ def source_of(rows, spec=SPEC, **more):
     offsets = torch.tensor([0, *map(len, rows)]).cumsum(0)
     tokens = torch.tensor([token for row in rows for token in row], dtype=torch.int64)
     return TokenSource(compact(tokens, spec.vocabulary), offsets, spec, REPORT, **more)
-
-
-def fetch(source, *indices):
-    return source.fetch(torch.tensor(indices), Draws(0, torch.arange(len(indices))))
 
 
 def test_texts_are_padded_with_end_in_the_order_asked_for():

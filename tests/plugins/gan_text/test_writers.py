@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.fetching import fetch
 
 from gan_text.data import lines as reading
 from gan_text.data.tokenizers import characters
@@ -15,7 +16,6 @@ from gan_text.writers.lines import LinesOptions, LinesWriter
 from gan_text.writers.txt import TxtOptions, TxtWriter
 from gancore.data.report import silent
 from gancore.errors import UsageError
-from gancore.random import Draws
 
 TEXTS = ["Grün ist die Heide", "いろはにほへと", 'He said: "no\\n"', "a\tb  c", "two\nlines"]
 PLAIN = TEXTS[:4]
@@ -31,8 +31,7 @@ def back(path: Path, spec: TextSpec, **options: object) -> tuple[list[str], list
     source = reading.open_lines(
         reading.Options.model_validate({"path": path, "tokens": "characters", **options}), silent
     )
-    numbers = torch.arange(len(source))
-    hard, labels = source.fetch(numbers, Draws(0, numbers))
+    hard, labels = fetch(source)
     return source.spec.decode(hard), [] if labels is None else [source.spec.classes[i] for i in labels]
 
 
