@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,8 +11,16 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from support.nets import one_thread, perturb  # noqa: F401
 from torch import nn
+from toys.nets import (
+    assert_apart,
+    assert_classes_differ,
+    assert_penalised,
+    assert_seeded,
+    one_thread,  # noqa: F401
+    perturb,
+    without_effect,
+)
 
 from gan_audio.nets import specgan
 from gan_audio.nets.frequency import RowBias
@@ -62,64 +71,30 @@ def test_long_and_high_spectrograms_pass_through(shape: tuple[int, ...]) -> None
 @pytest.mark.parametrize("options", [{}, {"modulate": "latent", "refine": 1}, {"modulate": "none", "rows": False}])
 @pytest.mark.parametrize("classes", [0, 3])
 def test_gradients_reach_every_parameter(options: dict[str, Any], classes: int) -> None:
-    generator, discriminator = build((2, 24, 43), classes, **options)
     condition = torch.arange(6) % classes if classes else None
-    fake = generator(torch.randn(6, 5), condition)
-    real = torch.rand(6, 2, 24, 43) * 2 - 1
-    (F.softplus(-discriminator(real, condition)) + F.softplus(discriminator(fake, condition))).mean().backward()
-    for network in (generator, discriminator):
-        for path, p in network.named_parameters():
-            assert p.grad is not None, path
-            assert p.grad.isfinite().all(), path
+    still = without_effect(*build((2, 24, 43), classes, **options), torch.rand(6, 2, 24, 43) * 2 - 1, condition)
     # A bias in front of a batch normalisation has no effect; everything else has.
-    still = {
-        path
-        for network in (generator, discriminator)
-        for path, p in network.named_parameters()
-        if p.grad is not None and p.grad.abs().max() == 0.0
-    }
     assert not {path for path in still if not (path.startswith(("steps", "project")) and path.endswith("bias"))}
 
 
 def test_a_gradient_penalty_has_a_gradient_itself() -> None:
     _, discriminator = build(classes=3)
     perturb(discriminator)
-    x = (torch.rand(3, 1, 24, 43) * 2 - 1).requires_grad_()
-    (slope,) = torch.autograd.grad(discriminator(x, torch.arange(3)).sum(), x, create_graph=True)
-    slope.square().flatten(1).sum(1).mean().backward()
     weights = [p for p in discriminator.parameters() if p.dim() == 4 and p.shape[-1] > 1]
-    assert weights
-    assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.abs().max() > 0 for p in weights)
+    assert_penalised(weights, discriminator, torch.rand(3, 1, 24, 43) * 2 - 1, torch.arange(3))
 
 
 def test_a_sample_and_its_logit_do_not_depend_on_the_rest_of_the_batch() -> None:
-    generator, discriminator = build(classes=3)
-    perturb(generator, discriminator)
-    generator.eval()
-    z, condition = torch.randn(5, 5), torch.tensor([0, 1, 2, 1, 0])
-    with torch.no_grad():
-        whole = generator(z, condition)
-        torch.testing.assert_close(generator(z[3:4], condition[3:4]), whole[3:4], rtol=1e-4, atol=1e-5)
-        logits = discriminator(whole, condition)
-        torch.testing.assert_close(discriminator(whole[3:4], condition[3:4]), logits[3:4], rtol=1e-4, atol=1e-5)
+    assert_apart(*build(classes=3), torch.tensor([0, 1, 2, 1, 0]), 3)
 
 
 def test_the_same_seed_builds_the_same_networks() -> None:
-    first, second = build(classes=2), build(classes=2)
-    for a, b in zip(first, second, strict=True):
-        for name, tensor in a.state_dict().items():
-            assert torch.equal(tensor, b.state_dict()[name]), name
+    assert_seeded(partial(build, classes=2))
 
 
 @pytest.mark.parametrize("modulate", ["none", "class", "latent"])
 def test_the_class_changes_samples_and_logits(modulate: str) -> None:
-    generator, discriminator = build(classes=2, modulate=modulate)
-    generator.eval()
-    z, classes = torch.randn(3, 5), (torch.zeros(3, dtype=torch.int64), torch.ones(3, dtype=torch.int64))
-    with torch.no_grad():
-        first, second = (generator(z, c) for c in classes)
-        assert (first - second).abs().max() > 1e-3
-        assert not torch.allclose(discriminator(first, classes[0]), discriminator(first, classes[1]))
+    assert_classes_differ(*build(classes=2, modulate=modulate))
 
 
 def test_modulation_alone_carries_the_class_when_the_start_does_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,8 +10,16 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.nets import one_thread, perturb  # noqa: F401
 from torch import Tensor, nn
+from toys.nets import (
+    assert_apart,
+    assert_classes_differ,
+    assert_penalised,
+    assert_seeded,
+    one_thread,  # noqa: F401
+    perturb,
+    without_effect,
+)
 
 from gan_audio.nets import wavegan
 from gan_audio.nets.wavegan import shifted
@@ -157,39 +166,21 @@ def test_a_sample_is_shuffled_alike_however_many_follow_it() -> None:
 
 def test_a_sample_and_its_logit_do_not_depend_on_the_rest_of_the_batch() -> None:
     generator, discriminator = build(classes=2, norm="batch")
-    perturb(generator, discriminator)
-    generator.eval()
-    discriminator.eval()
-    z, condition = torch.randn(4, 5), torch.tensor([0, 1, 1, 0])
-    with torch.no_grad():
-        whole = generator(z, condition)
-        torch.testing.assert_close(generator(z[2:3], condition[2:3]), whole[2:3], rtol=1e-4, atol=1e-5)
-        logits = discriminator(whole, condition)
-        torch.testing.assert_close(discriminator(whole[2:3], condition[2:3]), logits[2:3], rtol=1e-4, atol=1e-5)
+    assert_apart(generator, discriminator.eval(), torch.tensor([0, 1, 1, 0]), 2)
 
 
 @pytest.mark.parametrize("classes", [0, 2])
 def test_gradients_reach_every_parameter(classes: int) -> None:
-    generator, discriminator = build(classes=classes)
     condition = torch.arange(6) % classes if classes else None
-    fake, real = generator(torch.randn(6, 5), condition), torch.rand(6, 1, 600) * 2 - 1
-    (F.softplus(-discriminator(real, condition)) + F.softplus(discriminator(fake, condition))).mean().backward()
-    for network in (generator, discriminator):
-        for path, p in network.named_parameters():
-            assert p.grad is not None, path
-            assert p.grad.isfinite().all(), path
-            assert p.grad.abs().max() > 0.0, path
+    assert without_effect(*build(classes=classes), torch.rand(6, 1, 600) * 2 - 1, condition) == set()
 
 
 def test_a_gradient_penalty_has_a_gradient_itself_through_the_shuffle() -> None:
     _, discriminator = build(classes=2)
     perturb(discriminator)
-    x = torch.randn(4, 1, 600, requires_grad=True)
-    (slope,) = torch.autograd.grad(discriminator(x, torch.tensor([0, 1, 0, 1])).sum(), x, create_graph=True)
-    slope.square().flatten(1).sum(1).mean().backward()
     weights = [p for p in discriminator.parameters() if p.dim() == 3]
     assert len(weights) == 3
-    assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.abs().max() > 0 for p in weights)
+    assert_penalised(weights, discriminator, torch.randn(4, 1, 600), torch.tensor([0, 1, 0, 1]))
 
 
 def test_a_number_of_the_smallest_map_sees_as_far_as_the_filters_reach() -> None:
@@ -215,18 +206,11 @@ def test_the_discriminator_sees_every_number_of_an_odd_length() -> None:
 @pytest.mark.parametrize("modulate", ["none", "class", "latent"])
 def test_the_class_changes_samples_and_logits(modulate: str) -> None:
     generator, discriminator = build(classes=2, modulate=modulate)
-    discriminator.eval()
-    z, first, second = torch.randn(3, 5), torch.zeros(3, dtype=torch.int64), torch.ones(3, dtype=torch.int64)
-    with torch.no_grad():
-        x = generator(z, first)
-        assert (x - generator(z, second)).abs().max() > 1e-3
-        assert not torch.allclose(discriminator(x, first), discriminator(x, second))
+    assert_classes_differ(generator, discriminator.eval())
 
 
 def test_the_same_seed_builds_the_same_networks() -> None:
-    for a, b in zip(build(classes=2), build(classes=2), strict=True):
-        for name, tensor in a.state_dict().items():
-            assert torch.equal(tensor, b.state_dict()[name]), name
+    assert_seeded(partial(build, classes=2))
 
 
 def test_spectrograms_are_refused_with_the_option_to_change() -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
-from support.nets import one_thread, perturb  # noqa: F401
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+from toys.nets import assert_apart, assert_penalised, assert_seeded, one_thread, perturb  # noqa: F401
 
 from gan_image.nets import dcgan, r3gan, resnet
 from gancore.components import GeneratorNet
@@ -109,29 +110,14 @@ def test_gradients_reach_every_parameter(name: str, classes: int) -> None:
 def test_a_gradient_penalty_has_a_gradient_itself(name: str, classes: int) -> None:
     _, discriminator = build(name, classes=classes)
     perturb(discriminator)
-    x = images(3, 1, 12, 20).requires_grad_()
-    condition = torch.arange(3) if classes else None
-    (slope,) = torch.autograd.grad(discriminator(x, condition).sum(), x, create_graph=True)
-    slope.square().flatten(1).sum(1).mean().backward()
-    grads = [p.grad for p in discriminator.parameters() if p.grad is not None and p.dim() > 1]
-    assert grads
-    assert all(g.isfinite().all() for g in grads)
-    assert all(g.abs().max() > 0.0 for g in grads)
+    weights = [p for p in discriminator.parameters() if p.dim() > 1]
+    assert_penalised(weights, discriminator, images(3, 1, 12, 20), torch.arange(3) if classes else None)
 
 
 @every
 def test_a_sample_and_its_logit_do_not_depend_on_the_rest_of_the_batch(name: str) -> None:
     generator, discriminator = build(name, classes=3)
-    perturb(generator, discriminator)
-    generator.eval()
-    discriminator.eval()
-    z, condition = torch.randn(5, 5), torch.tensor([0, 1, 2, 1, 0])
-    with torch.no_grad():
-        whole = generator(z, condition)
-        alone = generator(z[3:4], condition[3:4])
-        torch.testing.assert_close(alone, whole[3:4], rtol=1e-4, atol=1e-5)
-        logits = discriminator(whole, condition)
-        torch.testing.assert_close(discriminator(whole[3:4], condition[3:4]), logits[3:4], rtol=1e-4, atol=1e-5)
+    assert_apart(generator, discriminator.eval(), torch.tensor([0, 1, 2, 1, 0]), 3)
 
 
 @every
@@ -166,9 +152,7 @@ def test_without_classes_the_condition_is_ignored(name: str) -> None:
 
 @every
 def test_the_same_torch_seed_gives_the_same_weights(name: str) -> None:
-    for first, second in zip(build(name, classes=2), build(name, classes=2), strict=True):
-        for (path, a), b in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
-            assert torch.equal(a, b), path
+    assert_seeded(partial(build, name, classes=2))
 
 
 @every

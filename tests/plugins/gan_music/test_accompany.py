@@ -19,8 +19,8 @@ from support import musical_nets
 from support.fetching import fetch
 from support.midi import midi_file, played
 from support.musical_nets import latents, small
-from support.nets import one_thread  # noqa: F401
 from torch import Tensor
+from toys.nets import one_thread  # noqa: F401
 
 from gan_music.data import midi, tunes
 from gan_music.nets import musegan

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import musical_nets
 from support.musical_nets import latents, small
-from support.nets import one_thread  # noqa: F401
 from torch import nn
+from toys.nets import one_thread  # noqa: F401
 
 from gan_music.nets import musegan
 from gan_music.nets.cells import Grid, chroma, rhythm

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import musical_nets
 from support.musical_nets import CHORDS, DRUMS, LEAD, latents, small
-from support.nets import one_thread  # noqa: F401
 from torch import Tensor, nn
+from toys.nets import one_thread  # noqa: F401
 
 from gan_music.nets import roll_transformer
 from gan_music.nets.roll_transformer import Attention, Norm, Patches, TokenGrid, spread
