@@ -25,7 +25,7 @@ pytest_plugins = ["pytester"]
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
-TOY = Path(__file__).parent / "toy"
+TOY = Path(__file__).parent / "toys" / "installed"
 """Holds the plugin `toy` with its metadata; on `sys.path`, it is installed."""
 
 INFO = """

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from gan_cli import errors
 from gan_cli.app import app
 
-TOY = Path(__file__).parents[1] / "toy"
+TOY = Path(__file__).parents[1] / "toys" / "installed"
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.faults import FAULTS
-from support.specimen import install
+from toys.faults import FAULTS
+from toys.specimen import install
 from typer.testing import Result
 
 Gan = Callable[..., Result]

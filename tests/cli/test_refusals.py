@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from support.stars import CHOSEN, STARS
+from toys.stars import CHOSEN, STARS
 from typer.testing import Result
 
 from gan_cli import errors

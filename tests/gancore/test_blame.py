@@ -6,7 +6,7 @@ import re
 from types import ModuleType
 
 import pytest
-from support.stars import CHOSEN, STARS
+from toys.stars import CHOSEN, STARS
 
 import gancore
 from gancore.blame import describe, explain

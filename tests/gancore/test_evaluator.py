@@ -22,7 +22,7 @@ from gancore.errors import CheckpointError, ConfigError, DataError, MissingPacka
 from gancore.evaluation import Figure
 from gancore.testing.points_parts import CirclesOptions, Points, open_circles
 
-TOY = Path(__file__).parents[1] / "toy"
+TOY = Path(__file__).parents[1] / "toys" / "installed"
 SPIES = """
 import math
 import torch

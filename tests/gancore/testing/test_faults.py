@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from support.faults import FAULTS, NOT_EXACT
-from support.specimen import WITH_GIVEN, Change, install
+from toys.faults import FAULTS, NOT_EXACT
+from toys.specimen import WITH_GIVEN, Change, install
 
 from gancore.testing.check import CHECKS, Result
 from gancore.testing.kit import Kit

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support.specimen import install
+from toys.specimen import install
 
 import gancore
 from gancore.testing.places import own_files

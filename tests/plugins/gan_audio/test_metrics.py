@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from support.tones import RATE, material, noise, tone
+from toys.material import material
+from toys.sounds import RATE, noise, tone
 
 from gan_audio.metrics import alarms, ndb, spectrum
 from gan_audio.metrics.levels import Bands, decibels, pooled

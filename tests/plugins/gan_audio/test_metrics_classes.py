@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from support.tones import RATE, material, noise, tone
+from toys.material import material
+from toys.sounds import RATE, noise, tone
 
 from gan_audio.metrics import classes, classifier
 from gan_audio.metrics.classifier import Classifier, Training, augmented, hear, obtain, train

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.tones import RATE, material, noise, tone
+from toys.material import material
+from toys.sounds import RATE, noise, tone
 
 from gan_audio.metrics import copying
 from gan_audio.metrics.levels import Bands

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from support.tones import RATE, material, noise, tone
+from toys.material import material
+from toys.sounds import RATE, noise, tone
 
 from gan_audio.data.pitches import hertz, note_name
 from gan_audio.metrics import pitch

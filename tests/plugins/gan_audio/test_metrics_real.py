@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.tones import material
+from toys.material import material
 
 from gan_audio.metrics import classes, copying
 from gan_audio.spec import AudioSpec

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from support.vocoder_toys import CONFIG, DATA, NET, new_registry, tones
 from torch import Tensor, nn
+from toys.vocoder import CONFIG, DATA, NET, new_registry, tones
 
 from gan_audio.games.vocoder import Options, Vocoder, feature_matching, mel_distance
 from gan_audio.nets import hifigan

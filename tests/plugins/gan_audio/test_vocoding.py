@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 from pydantic import ValidationError
-from support.vocoder_toys import CONFIG, DATA, new_registry, tones
+from toys.vocoder import CONFIG, DATA, new_registry, tones
 
 import gancore
 from gan_audio import vocoding
@@ -40,7 +40,7 @@ def vocoder(run):
 @pytest.fixture
 def installed_tones(fake_dist, monkeypatch):
     """The plugin of the run, found as anyone's is."""
-    fake_dist("tones", "from support.vocoder_toys import *")
+    fake_dist("tones", "from toys.vocoder import *")
     monkeypatch.setattr(vocoding, "_loaded", vocoding._loaded.__wrapped__)
 
 

@@ -15,11 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from support import musical_nets
 from support.fetching import fetch
 from support.midi import midi_file, played
-from support.musical_nets import latents, small
 from torch import Tensor
+from toys import music
+from toys.music import latents, small
 from toys.nets import one_thread  # noqa: F401
 
 from gan_music.data import midi, tunes
@@ -39,7 +39,7 @@ def spec_of(*names: str, tracks: tuple[Track, ...] = BAND, **more: Any) -> Music
     return small(*tracks, given=names, **{"steps_per_beat": 2, **more})
 
 
-build = partial(musical_nets.build, musegan)
+build = partial(music.build, musegan)
 
 
 def phrases(spec: MusicSpec, count: int, seed: int = 1) -> Tensor:

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fetching import fetch
-from support.rolls import material, random_rolls, rolls_of, values
+from toys.material import material
+from toys.music import random_rolls, rolls_of, values
 
 from gan_music import gan_metrics
 from gan_music.data.theory import cadence_rate, in_key_rate

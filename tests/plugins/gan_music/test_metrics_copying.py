@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.rolls import material, random_rolls, rolls_of, values
+from toys.material import material
+from toys.music import random_rolls, rolls_of, values
 
 from gan_music.metrics import copying
 from gan_music.metrics.copying import diversity, nearest, onsets_of

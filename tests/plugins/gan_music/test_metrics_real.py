@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.fetching import fetch
-from support.rolls import material
+from toys.material import material
 
 from gan_music.data.midi import Options, open_midi
 from gan_music.metrics import copying, harmony, phrases

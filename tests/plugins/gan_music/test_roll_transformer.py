@@ -7,76 +7,20 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support import musical_nets
-from support.musical_nets import CHORDS, DRUMS, LEAD, latents, small
 from torch import Tensor, nn
+from toys import music
+from toys.music import CHORDS, DRUMS, LEAD, latents, lively, small
 from toys.nets import one_thread  # noqa: F401
 
 from gan_music.nets import roll_transformer
 from gan_music.nets.roll_transformer import Attention, Norm, Patches, TokenGrid, spread
 from gan_music.spec import MusicSpec, Track
-from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
 
-build = partial(musical_nets.build, roll_transformer, width=16)
-
-
-def lively(generator: nn.Module) -> nn.Module:
-    """Make about half of the cells sound, so that all cases come up."""
-    with torch.no_grad():
-        generator.to_cells.bias.zero_()
-        generator.to_cells.weight.mul_(5.0)
-    return generator
+build = partial(music.build, roll_transformer, width=16)
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=40)
-@given(
-    tracks=st.lists(st.booleans(), min_size=1, max_size=6),
-    bars=st.integers(1, 5),
-    beats=st.integers(1, 7),
-    steps=st.integers(1, 7),
-    lowest=st.integers(0, 80),
-    pitches=st.integers(1, 48),
-    velocities=st.sampled_from([1, 2, 5]),
-    classes=st.sampled_from([0, 3]),
-    attention=st.sampled_from(["joint", "factorised"]),
-    token=st.sampled_from(["default", "step", "bar"]),
-)
-def test_shapes_agree_for_any_grid(
-    tracks: list[bool],
-    bars: int,
-    beats: int,
-    steps: int,
-    lowest: int,
-    pitches: int,
-    velocities: int,
-    classes: int,
-    attention: str,
-    token: str,
-) -> None:
-    spec = MusicSpec.of(
-        tuple(Track(name="t", drums=d) for d in tracks),
-        bars=bars,
-        beats_per_bar=beats,
-        steps_per_beat=steps,
-        lowest=lowest,
-        pitches=pitches,
-        velocities=velocities,
-        classes=tuple(f"class {n}" for n in range(classes)),
-    )
-    steps_per_token = {"default": 0, "step": 1, "bar": spec.steps_per_bar}[token]
-    generator, discriminator = build(spec, attention=attention, steps_per_token=steps_per_token, width=8)
-    condition = torch.tensor([0, 2, 1]) if classes else None
-    fake = generator(latents(generator, 3), condition)
-    assert fake.shape == (3, *spec.shape)
-    logits = discriminator(fake, condition)
-    assert logits.shape == (3,)
-    assert bool(torch.isfinite(logits).all())
 
 
 @pytest.mark.parametrize(
@@ -107,35 +51,11 @@ def test_tokens_are_half_bars_or_beats_unless_asked_for(
 # --- what is made -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("velocities", [1, 2, 5])
-def test_what_is_generated_is_exactly_what_relaxing_a_hard_phrase_gives(velocities: int) -> None:
-    spec = small(velocities=velocities)
-    generator = lively(build(spec)[0])
-    fake = generator(latents(generator)).detach()
-    assert 0.05 < fake[:, 1].mean() < 0.95
-    assert torch.equal(spec.relax(spec.harden(fake)), fake)
-
-
 def test_phrases_begin_sparse() -> None:
     generator, _ = build(small(), width=64, sounding_bias=-2.0)
     sounding = generator(latents(generator, 20))[:, 1].mean().item()
     # Logits of mean -2 and variance 1, for little is left of a beat's divisions, are positive with probability 0.023.
     assert 0.005 < sounding < 0.06
-
-
-def test_stochastic_phrases_follow_from_the_latent_alone() -> None:
-    generator = lively(build(small(), neurons="stochastic")[0])
-    z = latents(generator)
-    assert z.shape[1] == 6
-    other = z.clone()
-    other[:, -1] += 1.0  # the key of the noise
-    torch.manual_seed(1)
-    first = generator(z)
-    torch.manual_seed(2)
-    assert torch.equal(generator(z), first)
-    assert not torch.equal(generator(other), first)
-    generator.eval()
-    assert torch.equal(generator(other), generator(z))
 
 
 def test_a_pitch_class_that_is_favoured_is_so_in_every_octave_and_step() -> None:
@@ -177,13 +97,6 @@ def test_samples_of_a_batch_do_not_touch_each_other(attention: str) -> None:
         assert torch.allclose(discriminator(x[alone], condition[alone]), judged[alone], atol=1e-5)
 
 
-def test_same_seed_same_weights() -> None:
-    spec = small()
-    for one, other in zip(build(spec), build(spec), strict=True):
-        weights = other.state_dict()
-        assert all(torch.equal(value, weights[name]) for name, value in one.state_dict().items())
-
-
 @pytest.mark.parametrize("attention", ["joint", "factorised"])
 def test_every_parameter_gets_a_gradient(attention: str) -> None:
     spec = small(LEAD, CHORDS, DRUMS, velocities=3, classes=("a", "b"))
@@ -218,25 +131,6 @@ def test_second_derivatives_are_those_of_finite_differences(attention: str) -> N
             weight.sub_(direction, alpha=step)
     assert abs(values[0] - values[1]) > 1e-9
     assert (gradient * direction).sum().item() == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-4)
-
-
-def test_discriminator_looks_at_every_cell() -> None:
-    spec = small()
-    _, discriminator = build(spec)
-    x = torch.full((1, *spec.shape), 0.3, requires_grad=True)
-    discriminator(x).sum().backward()
-    assert x.grad is not None
-    assert bool((x.grad != 0).all())
-
-
-def test_logit_is_linear_in_the_features() -> None:
-    spec = small()
-    _, discriminator = build(spec)
-    x = torch.rand(4, *spec.shape)
-    features = discriminator.features(x)
-    assert features.shape == (4, 64)
-    by_hand = features @ discriminator.head.linear.weight[0] + discriminator.head.linear.bias
-    assert torch.allclose(discriminator(x), by_hand, atol=1e-6)
 
 
 # --- who looks at whom ------------------------------------------------------------------------------------------------
@@ -407,8 +301,3 @@ def test_tokens_that_do_not_fill_a_bar_are_refused_in_words() -> None:
 def test_a_width_that_heads_do_not_divide_is_refused_in_words() -> None:
     with pytest.raises(UsageError, match="width 10 cannot be shared by 4 heads"):
         build(small(), width=10, heads=4)
-
-
-def test_other_samples_are_refused_in_words() -> None:
-    with pytest.raises(UsageError, match="'roll-transformer' is for phrases of music"):
-        build(SampleSpec(shape=(3, 8, 8)))

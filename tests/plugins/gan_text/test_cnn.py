@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from support.text_nets import JUDGE, build, classes_for, latents, spec_of, texts
 from torch import Tensor
+from toys.texts import JUDGE, build, classes_for, latents, spec_of, texts
 
 from gan_text.nets import lstm
 from gan_text.nets.cnn import CnnOptions, Highway, build_discriminator

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.text_nets import SMALL, both, build, classes_for, latents, pulled, spec_of, texts
 from torch import Tensor
 from torch.distributions import Categorical
+from toys.texts import SMALL, both, build, classes_for, latents, pulled, spec_of, texts
 
 from gan_text.nets import lstm
 from gan_text.nets.generator import _alike

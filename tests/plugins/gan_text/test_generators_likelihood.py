@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from support.text_nets import both, build, classes_for, latents, pulled, spec_of, texts
 from torch import Tensor
+from toys.texts import both, build, classes_for, latents, pulled, spec_of, texts
 
 from gan_text.nets.reading import up_to_end
 from gan_text.nets.sampling import Sampling

@@ -8,7 +8,8 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from support.toy_texts import LENGTH, TEXTS, classes_for, small, spec_of, writer
+from toys.texts import classes_for
+from toys.transformers import LENGTH, TEXTS, small, spec_of, writer
 
 from gan_text.nets import gpt2
 from gan_text.nets.sampling import Sampling

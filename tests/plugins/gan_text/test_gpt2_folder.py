@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from support.toy_texts import (
+from toys.transformers import (
     LENGTH,
     TEXTS,
     bert_folder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from support.text_nets import latents, spec_of, texts
+from toys.texts import latents, spec_of, texts
 
 from gan_text.nets import lstm
 

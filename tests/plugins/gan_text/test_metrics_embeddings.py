@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 import torch
-from support.sentences import compared
 from tokenizers import Tokenizer, models, pre_tokenizers
+from toys.texts import compared
 
 from gan_text.metrics.embeddings import Encoder, Latent, Options, build
 from gan_text.transformers_loader import load

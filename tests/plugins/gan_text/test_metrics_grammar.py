@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.sentences import compared
+from toys.texts import compared
 
 from gan_text.data.grammar import Options as DataOptions
 from gan_text.data.grammar import open_grammar

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from PIL import Image
-from support.sentences import compared
+from toys.texts import compared
 
 from gan_text.metrics import plot
 from gan_text.metrics.curve import Spot, lead

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sentences import compared
+from toys.texts import compared
 
 from gan_text.metrics import copying, lengths, likelihood, ngrams, variety
 from gan_text.metrics.ngrams import divergence, entropy

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from support.text_game import SPEC, Table, batch_of, source_of
-from support.text_nets import build, spec_of, texts
 from torch import nn
+from toys.text_game import SPEC, Table, batch_of, source_of
+from toys.texts import build, spec_of, texts
 
 from gan_text.games.noising import CHUNK, Noising
 from gan_text.nets import lstm

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from pydantic import ValidationError
-from support.text_nets import spec_of
 from torch import Tensor
+from toys.texts import spec_of
 
 from gan_text.nets.sampling import Sampling, draw, prompt_ids, weights
 from gancore.errors import UsageError

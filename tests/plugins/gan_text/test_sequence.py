@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from support.text_game import LENGTH, SIZE, SPEC, Table, batch_of, source_of, texts
+from toys.text_game import LENGTH, SIZE, SPEC, Table, batch_of, source_of, texts
 
 from gan_text.nets import lstm
 from gancore.errors import UsageError

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from support.toy_texts import LENGTH, TEXTS, spec_of
 from torch import Tensor
+from toys.transformers import LENGTH, TEXTS, spec_of
 
 from gan_text.nets.transformer import TransformerDiscriminator, TransformerOptions, build_discriminator
 from gancore.errors import UsageError

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nltk.tokenize import NLTKWordTokenizer
-from support.sentences import spec_of
+from toys.texts import spec_of_texts as spec_of
 
 from gan_text.metrics import words
 from gan_text.metrics.words import coded, ngrams, split, words_of

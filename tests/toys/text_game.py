@@ -17,7 +17,7 @@ from gancore.games.player import Player
 from gancore.losses.adversarial import NonSaturating
 from gancore.losses.penalties import R1
 from gancore.random import Draws, bits
-from support.text_nets import spec_of
+from toys.texts import spec_of
 
 LENGTH, WORDS, SIZE = 6, 9, 12
 

@@ -1,8 +1,9 @@
-"""Networks of texts and their inputs, small enough to be built in every test."""
+"""Texts of words between spaces, what metrics are given of them, and networks small enough to be built in every test."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from gan_text.nets import lstm, relational_memory
 from gan_text.spec import TextSpec
 from gancore.data.spec import SampleSpec
+from gancore.evaluation import Material, Samples
 from gancore.games.gan import draw_latent
 from gancore.random import Draws
 
@@ -28,15 +30,23 @@ both = pytest.mark.parametrize("architecture", list(SMALL), ids=lambda module: m
 JUDGE = {"representations": 3, "embedding": 2, "channels": 4}
 
 
+def words_spec(words: Sequence[str], length: int, classes: int = 0) -> TextSpec:
+    """These words between spaces; the first is the end, and `<unknown>` stands for all others."""
+    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unknown>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    names = tuple(f"class {n}" for n in range(classes))
+    return TextSpec.of(tokenizer.to_str(), length=length, tokens="words", classes=names)
+
+
 @functools.cache
 def spec_of(vocabulary: int = 9, length: int = 7, classes: int = 0) -> TextSpec:
-    """Words `w2`, `w3` ... between spaces, after the end and, from three tokens on, an unknown one."""
-    names = ["<end>", "<unknown>", *(f"w{n}" for n in range(2, vocabulary))][:vocabulary]
-    tokenizer = Tokenizer(models.WordLevel({name: n for n, name in enumerate(names)}, unk_token="<unknown>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return TextSpec.of(
-        tokenizer.to_str(), length=length, tokens="words", classes=tuple(f"class {n}" for n in range(classes))
-    )
+    """The end, from two tokens on an unknown word, and words `w2`, `w3` ..."""
+    return words_spec(["<end>", "<unknown>", *(f"w{n}" for n in range(2, vocabulary))][:vocabulary], length, classes)
+
+
+def spec_of_texts(texts: Sequence[str], length: int = 16) -> TextSpec:
+    """The spec of texts whose words are between spaces."""
+    return words_spec(["<end>", "<unknown>", *sorted({word for text in texts for word in text.split()})], length)
 
 
 def build(architecture: ModuleType, spec: SampleSpec, spread: float | None = None, **options: Any) -> tuple[Any, Any]:
@@ -73,3 +83,24 @@ def pulled(generator: Any, x: Tensor) -> dict[str, Tensor]:
     pull = torch.randn(x.shape, generator=torch.Generator().manual_seed(5))
     (x * pull).sum().backward()
     return {n: torch.zeros_like(p) if p.grad is None else p.grad.clone() for n, p in generator.named_parameters()}
+
+
+def compared(
+    generated: Sequence[str],
+    real: Sequence[str],
+    train: Sequence[str],
+    others: Mapping[str, Sequence[str]] | None = None,
+    *,
+    held_out: bool = True,
+    length: int = 16,
+    unknown: Sequence[str] = (),
+    **more,
+) -> tuple[TextSpec, Material]:
+    """The spec that holds all of them but the words `unknown`, and the material."""
+    others = others or {}
+    texts = [*generated, *real, *train, *(text for one in others.values() for text in one)]
+    spec = spec_of_texts([word for text in texts for word in text.split() if word not in unknown], length)
+    made = {name: Samples(spec.encode(texts)) for name, texts in others.items()}
+    sets = {"generated": generated, "real": real, "train": train}
+    parts = {name: Samples(spec.encode(texts)) for name, texts in sets.items()}
+    return spec, Material(**parts, held_out=held_out, others=made, **more)

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gancore.evaluation import Material, Samples
-
 RATE = 8000
 """Hz, of all sounds here unless another is given."""
 
@@ -33,18 +31,3 @@ def noise(count: int, length: int = 4096, *, seed: int = 0, amplitude: float = 0
     """White noise `[count, 1, length]` of this standard deviation, in [-1, 1]."""
     draws = torch.Generator().manual_seed(seed)
     return (torch.randn(count, 1, length, generator=draws) * amplitude).clamp(-1.0, 1.0)
-
-
-def material(
-    generated: Tensor,
-    real: Tensor | None = None,
-    train: Tensor | None = None,
-    *,
-    labels: tuple[Tensor | None, Tensor | None, Tensor | None] = (None, None, None),
-    held_out: bool = True,
-) -> Material:
-    """Real clips are the generated ones, and those trained on the real ones, unless they are given; `labels` in this order."""
-    real = generated if real is None else real
-    train = real if train is None else train
-    sets = (Samples(x, condition) for x, condition in zip((generated, real, train), labels, strict=True))
-    return Material(**dict(zip(("generated", "real", "train"), sets, strict=True)), held_out=held_out)

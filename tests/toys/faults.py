@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.specimen import WITH_GIVEN, Change
+from toys.specimen import WITH_GIVEN, Change
 
 
 def declared(old: str, new: str) -> tuple[Change, ...]:

@@ -105,8 +105,8 @@ def gan_datasets() -> Iterator[Dataset]:
     yield Dataset(
         name="tones",
         summary="Sines",
-        target="support.vocoder_toys:open_tones",
-        options="support.vocoder_toys:DataOptions",
+        target=f"{__name__}:open_tones",
+        options=f"{__name__}:DataOptions",
         spec="gan_audio.spec:AudioSpec",
         given="gan_audio.data.given:SoundReader",
     )
@@ -116,8 +116,8 @@ def gan_datasets() -> Iterator[Dataset]:
 def gan_architectures() -> Iterator[Architecture]:
     targets = {
         "hifigan": "gan_audio.nets.hifigan:build",
-        "blind": "support.vocoder_toys:build_blind",
-        "flat": "support.vocoder_toys:build_flat",
+        "blind": f"{__name__}:build_blind",
+        "flat": f"{__name__}:build_flat",
     }
     for name, target in targets.items():
         yield Architecture(name=name, summary="Networks", target=target, options="gan_audio.nets.hifigan:Options")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from gan_text.data.tokenizers import words
 from gan_text.nets import gpt2
@@ -41,11 +40,6 @@ def writer(spec: TextSpec, seed: int = 0, **changes: Any) -> gpt2.Generator:
                 parameter.mul_(4.0)
         generator.begin.normal_()
     return generator.eval()
-
-
-def classes_for(spec: TextSpec, count: int) -> Tensor | None:
-    """Classes in turn, None where there are none."""
-    return torch.arange(count) % spec.class_count if spec.class_count else None
 
 
 def gpt2_folder(folder: Path, spec: TextSpec, **changes: Any) -> Any:
