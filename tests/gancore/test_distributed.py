@@ -7,16 +7,14 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from support import rank_worker as worker
 from torch import nn
-from toys import pictures as toys
+from toys.runs import begin, go_on
 
 from gancore import checkpoint, distributed
-from gancore.api import resume, train
 from gancore.errors import LostProcessError, UsageError
 
 
@@ -142,8 +140,8 @@ def test_a_training_by_two_processes_is_that_of_one(ranks, tmp_path):
     assert [f["run"][:3] for f in found] == [(folder / "run", 5, "completed")] * 2
     assert [f["resumed"][:2] for f in found] == [(7, "completed")] * 2
     assert [f["ticks"] for f in found] == [2, 0]
-    train(plugin="toy", registry=toys.new_registry(), out=tmp_path / "one", steps=5, options=worker.TRAINING)
-    resume(tmp_path / "one", registry=toys.new_registry(), steps=7)
+    begin(tmp_path / "one", 5, **worker.TRAINING)
+    go_on(tmp_path / "one", steps=7)
     ours, theirs = (checkpoint.newest(p / "checkpoints")[0] for p in (folder / "run", tmp_path / "one"))
     for name in ("generator", "discriminator", "ema"):
         expected = theirs.tensors(name)
@@ -153,8 +151,8 @@ def test_a_training_by_two_processes_is_that_of_one(ranks, tmp_path):
 
 def test_figures_of_a_training_by_two_processes_are_those_of_one(ranks, tmp_path):
     folder, _ = ranks
-    train(plugin="toy", registry=toys.new_registry(), out=tmp_path / "one", steps=5, options=worker.TRAINING)
-    resume(tmp_path / "one", registry=toys.new_registry(), steps=7)
+    begin(tmp_path / "one", 5, **worker.TRAINING)
+    go_on(tmp_path / "one", steps=7)
     two, one = (
         [json.loads(line) for line in (p / "metrics.jsonl").read_text().splitlines()]
         for p in (folder / "run", tmp_path / "one")
@@ -200,7 +198,7 @@ def test_a_process_takes_its_own_card_before_it_joins_the_group(monkeypatch):
 def test_a_batch_that_processes_cannot_share_is_a_usage_error(tmp_path, monkeypatch):
     monkeypatch.setattr(distributed, "world_size", lambda: 3)
     with pytest.raises(UsageError, match="batch_size=8 cannot be shared by 3 processes"):
-        train(plugin="toy", registry=toys.new_registry(), out=Path(tmp_path / "r"), steps=1, options=toys.SMALL)
+        begin(tmp_path / "r", 1)
 
 
 def test_process_that_is_lost_is_told_without_the_place_in_a_library():

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 from toys import pictures as toys
+from toys.runs import begin, go_on
 
 from gancore import run_lock
-from gancore.api import plan, resume, train
+from gancore.api import plan
 from gancore.errors import RunFolderError, WriteError
 from gancore.run import RunFolder
 
@@ -118,7 +119,7 @@ def test_run_in_training_is_neither_resumed_nor_begun_again(tmp_path, holder):
     RunFolder(tmp_path).write_config(settings.dump(), "")
     before = sorted(p.name for p in tmp_path.iterdir())
     with pytest.raises(RunFolderError, match=f"process {holder.pid}"):
-        resume(tmp_path, registry=toys.new_registry())
+        go_on(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
@@ -127,7 +128,7 @@ def test_run_that_two_begin_at_once_belongs_to_the_first(tmp_path, monkeypatch):
         monkeypatch.setattr("gancore.run.check_free", lambda *a, **k: None)
         monkeypatch.setattr("gancore.api.check_free", lambda *a, **k: None)
         with pytest.raises(RunFolderError, match="is being trained by"):
-            train(plugin="toy", registry=toys.new_registry(), out=tmp_path / "run", steps=2, options=toys.SMALL)
+            begin(tmp_path / "run", 2)
         assert first.path.is_dir()
 
 
@@ -138,19 +139,12 @@ def test_new_run_is_locked_while_it_trains(tmp_path):
         @gancore.hookimpl
         def gan_tick(self, event):
             try:
-                resume(event.folder, registry=toys.new_registry())
+                go_on(event.folder)
             except RunFolderError as error:
                 told.append(str(error))
 
     told: list[str] = []
-    train(
-        plugin="toy",
-        registry=toys.new_registry(),
-        out=tmp_path / "run",
-        steps=4,
-        options=toys.SMALL,
-        listeners=[Other()],
-    )
+    begin(tmp_path / "run", 4, [Other()])
     assert len(told) == 1
     assert f"process {os.getpid()}" in told[0]
     assert Path(tmp_path / "run" / "checkpoints" / "step-00000004").is_dir()

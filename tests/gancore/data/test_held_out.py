@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from toys import pictures as toys
+from toys.runs import begin as train
 
 from gancore import api
 from gancore.checkpoint import newest
@@ -121,12 +122,6 @@ def test_a_part_can_be_pickled_for_worker_processes():
 
 
 # --- in a run ---------------------------------------------------------------------------------------------------------
-
-
-def train(folder, steps=15, **options):
-    return api.train(
-        plugin="toy", registry=toys.new_registry(), out=folder, options={**toys.SMALL, **options}, steps=steps
-    )
 
 
 def weights(run):

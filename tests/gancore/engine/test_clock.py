@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
-from toys import pictures as toys
+from toys import runs
+from toys.runs import go_on, rows
 
 import gancore
 from gancore import checkpoint
-from gancore.api import resume, train
 from gancore.configuration.run_config import RunConfig
 from gancore.engine import clock as clock_module
 from gancore.engine.clock import Clock, Pace
@@ -167,7 +167,7 @@ def test_time_is_over_when_the_next_step_would_end_more_after_it_than_before(han
 
 # --- whole runs -------------------------------------------------------------------------------------------------------
 
-OPTIONS = {**toys.SMALL, "architecture": {"name": "pair", "norm": "batch"}, "penalties": {"r1": {"every": 2}}}
+begin = partial(runs.begin, architecture={"name": "pair", "norm": "batch"}, penalties={"r1": {"every": 2}})
 ALWAYS = {"every.log_seconds": 1e-9, "every.sample_seconds": 1e-9}
 
 
@@ -185,18 +185,6 @@ class Watcher:
         self.ticks.append(event)
 
 
-def begin(folder, steps=10, minutes=None, listener=None, **options):
-    return train(
-        plugin="toy", registry=toys.new_registry(), out=folder, steps=steps, minutes=minutes,
-        options=OPTIONS | options, listeners=[listener] if listener else [],
-    )  # fmt: skip
-
-
-def rows(folder):
-    kept = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k not in ("seconds", "samples_per_second")} for row in kept]
-
-
 def assert_same(one, other, step):
     found = [checkpoint.at(f / "checkpoints", step) for f in (one, other)]
     for name in ("generator", "discriminator", "ema"):
@@ -210,7 +198,7 @@ def assert_same(one, other, step):
 def test_figures_and_sheets_by_the_clock_change_nothing_that_is_kept(tmp_path):
     watcher = Watcher()
     begin(tmp_path / "by-steps", **{"every.log_seconds": 0, "every.sample_seconds": 0})
-    begin(tmp_path / "by-clock", listener=watcher, **ALWAYS)
+    begin(tmp_path / "by-clock", listeners=[watcher], **ALWAYS)
     assert [e.step for e in watcher.heard] == list(range(1, 10))
     assert_same(tmp_path / "by-steps", tmp_path / "by-clock", 9)  # between two ticks
     assert_same(tmp_path / "by-steps", tmp_path / "by-clock", 10)
@@ -220,9 +208,9 @@ def test_figures_and_sheets_by_the_clock_change_nothing_that_is_kept(tmp_path):
 
 def test_progress_carries_the_means_so_far_and_ticks_those_of_their_steps(tmp_path):
     watcher = Watcher()
-    begin(tmp_path / "run", steps=4, listener=watcher, **ALWAYS, **{"every.log": 4})
+    begin(tmp_path / "run", steps=4, listeners=[watcher], **ALWAYS, **{"every.log": 4})
     one = Watcher()
-    begin(tmp_path / "one", steps=4, listener=one, **{"every.log": 1})
+    begin(tmp_path / "one", steps=4, listeners=[one], **{"every.log": 1})
     each = [t.scalars["generator/loss"] for t in one.ticks]
     shown = [e.scalars["generator/loss"] for e in watcher.heard]
     assert shown == pytest.approx([sum(each[:n]) / n for n in (1, 2, 3)], rel=1e-5)
@@ -249,9 +237,9 @@ def test_a_run_that_is_trained_for_minutes_at_a_time_equals_one_without_a_break(
     begin(tmp_path / "parts", minutes=1e-6)
     assert "interim" in rows(tmp_path / "parts")[-1]
     for step in (2, 3):
-        again = resume(tmp_path / "parts", registry=toys.new_registry(), minutes=1e-6)
+        again = go_on(tmp_path / "parts", minutes=1e-6)
         assert (again.step, again.outcome) == (step, "stopped")
-    assert resume(tmp_path / "parts", registry=toys.new_registry(), minutes=60).outcome == "completed"
+    assert go_on(tmp_path / "parts", minutes=60).outcome == "completed"
     assert_same(tmp_path / "whole", tmp_path / "parts", 10)
 
 

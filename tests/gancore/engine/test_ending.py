@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
 from support.limits import no_file_above
 from toys import pictures as toys
+from toys.runs import begin as run
+from toys.runs import go_on, rows
 
 import gancore
 from gancore import checkpoint
-from gancore.api import resume, train
 from gancore.errors import ConfigError, DataError, UsageError, WriteError
 
 
@@ -26,22 +26,6 @@ class At:
     def gan_tick(self, event):
         if event.step == self.step:
             self.act()
-
-
-def run(folder, steps=10, listeners=(), **options):
-    return train(
-        plugin="toy", registry=toys.new_registry(), out=folder, steps=steps, options={**toys.SMALL, **options},
-        listeners=listeners,
-    )  # fmt: skip
-
-
-def go_on(folder, **more):
-    return resume(folder, registry=toys.new_registry(), **more)
-
-
-def rows(folder):
-    kept = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k not in ("seconds", "samples_per_second")} for row in kept]
 
 
 def last_files(folder, step):

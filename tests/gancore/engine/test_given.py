@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
-from toys import one_step
+from toys import one_step, runs
 from toys import pictures as toys
+from toys.runs import go_on, load
 
-import gancore
 from gancore import checkpoint
-from gancore.api import resume, train
 from gancore.data.batch import Batch
 from gancore.data.spec import Given, SampleSpec
 from gancore.errors import UsageError
@@ -20,17 +20,8 @@ from gancore.games.gan import call_generator
 from gancore.random import Draws, derive
 from gancore.sampling.drawing import generate, parts_of
 
+begin = partial(runs.begin, steps=4, **toys.HALVES)
 PENALISED = {"loss": "rpgan", "penalties": {"r1": {"every": 2}, "r2": {"every": 3}}}
-
-
-def begin(folder, steps=4, **options):
-    return train(
-        plugin="toy", registry=toys.new_registry(), out=folder, steps=steps, options={**toys.HALVES, **options}
-    )
-
-
-def load(folder):
-    return gancore.load(folder, registry=toys.new_registry(), device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +127,7 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path):
     how = {**PENALISED, "micro_batches": 2}
     begin(tmp_path / "whole", steps=9, **how)
     begin(tmp_path / "halves", steps=6, **how)
-    resume(tmp_path / "halves", steps=9, registry=toys.new_registry())
+    go_on(tmp_path / "halves", steps=9)
     found = [checkpoint.at(tmp_path / name / "checkpoints", 9) for name in ("whole", "halves")]
     for module in ("generator", "discriminator", "ema"):
         one, two = (f.tensors(module) for f in found)
@@ -173,7 +164,7 @@ def test_a_run_from_before_specs_had_a_field_is_resumed(tmp_path, monkeypatch):
         return replace(found, state={**found.state, "spec": spec})
 
     monkeypatch.setattr(checkpoint, "verify", of_old)
-    assert resume(tmp_path / "run", steps=4, registry=toys.new_registry()).step == 4
+    assert go_on(tmp_path / "run", steps=4).step == 4
 
 
 # --- who takes it -----------------------------------------------------------------------------------------------------

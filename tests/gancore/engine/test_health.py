@@ -9,9 +9,8 @@ from itertools import chain
 import pytest
 import torch
 from torch import nn
-from toys import pictures as toys
+from toys.runs import begin, rows
 
-from gancore.api import train
 from gancore.configuration.run_config import Health
 from gancore.engine.health import HealthMonitor, spread_ratio
 from gancore.random import normal
@@ -205,40 +204,37 @@ def test_a_monitor_restored_anywhere_tells_what_an_uninterrupted_one_does(cut):
 
 def alerts_of(folder, steps, **options):
     watched = {"every.log": 10, "every.health": 10, "every.sample": 0, "every.checkpoint": 0, "batch_size": 32}
-    train(
-        plugin="toy", registry=toys.new_registry(), out=folder, steps=steps,
-        options={**toys.SMALL, **watched, **options},
-    )  # fmt: skip
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [alert for row in rows for alert in row.get("alerts", [])], rows
+    begin(folder, steps, **{**watched, **options})
+    kept = rows(folder)
+    return [alert for row in kept for alert in row.get("alerts", [])], kept
 
 
 def test_a_training_whose_discriminator_wins_is_found_out(tmp_path):
-    alerts, rows = alerts_of(
+    alerts, found = alerts_of(
         tmp_path / "run", 100, loss="minimax",
         **{"data.centre": 0.8, "data.spread": 0.05, "optimizers.discriminator.lr": 0.02, "optimizers.generator.lr": 1e-4},
     )  # fmt: skip
     assert len(alerts) == 1
     assert "the discriminator has won" in alerts[0]
     assert "Usual remedies" in alerts[0]
-    assert rows[-1]["discriminator/auc"] > 0.99
+    assert found[-1]["discriminator/auc"] > 0.99
     assert "the discriminator has won" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_training_that_collapses_is_found_out(tmp_path):
-    alerts, rows = alerts_of(tmp_path / "run", 40, loss="wasserstein", **{"optimizers.generator.lr": 0.5})
+    alerts, found = alerts_of(tmp_path / "run", 40, loss="wasserstein", **{"optimizers.generator.lr": 0.5})
     assert len(alerts) == 1
     assert "mode collapse" in alerts[0]
-    assert rows[-1]["health/spread"] < 0.1
+    assert found[-1]["health/spread"] < 0.1
 
 
 def test_a_healthy_training_is_not_disturbed(tmp_path):
-    alerts, rows = alerts_of(
+    alerts, found = alerts_of(
         tmp_path / "run", 100, loss="rpgan", penalties={"r1": {"weight": 1.0}, "r2": {"weight": 1.0}},
         **{"optimizers.generator.lr": 2e-3, "optimizers.discriminator.lr": 2e-3},
     )  # fmt: skip
     assert alerts == []
-    assert 0.2 < rows[-1]["health/spread"] < 3.0
+    assert 0.2 < found[-1]["health/spread"] < 3.0
 
 
 def test_advice_names_augmentations_that_the_run_could_have_and_no_others():

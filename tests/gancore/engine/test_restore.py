@@ -8,29 +8,31 @@ import json
 import os
 import shutil
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from toys import pictures as toys
+from toys import runs
 
 import gancore
 from gancore import checkpoint
-from gancore.api import resume, train
 from gancore.errors import CheckpointError, MisfitError, NonFiniteError, UsageError
 from gancore.filling import check_fits
 from gancore.run import RunFolder
 
 WEIGHT = "layers.0.weight"
-OPTIONS = {**toys.SMALL, "optimizers": {"discriminator": {"name": "rmsprop"}, "generator": {"beta1": 0.5}}}
+OPTIONS = {"optimizers": {"discriminator": {"name": "rmsprop"}, "generator": {"beta1": 0.5}}}
+go_on = partial(runs.go_on, steps=8)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Seven steps, with checkpoints of the steps 6 and 7."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    train(plugin="toy", registry=toys.new_registry(), out=folder, steps=7, options=OPTIONS)
+    runs.begin(folder, 7, **OPTIONS)
     return folder
 
 
@@ -47,10 +49,6 @@ def fit_manifest(path, **changes):
     """Let whoever changes a checkpoint change its manifest as well."""
     files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in path.iterdir() if p.name != "manifest.json"}
     (path / "manifest.json").write_text(json.dumps({"format": 1, "step": 7, "sha256": files} | changes))
-
-
-def go_on(run, **how):
-    return resume(run, registry=toys.new_registry(), steps=8, **how)
 
 
 # --- ways of damage ---------------------------------------------------------------------------------------------------
@@ -288,9 +286,9 @@ def test_a_run_that_fell_back_is_the_run_that_was_interrupted_there(run, tmp_pat
     WITH_A_FITTING_MANIFEST["the other player's optimizer is damaged"](newest(run))
     fit_manifest(newest(run))
     with pytest.warns(UserWarning, match="going back to step 6"):
-        resume(run, registry=toys.new_registry(), steps=7 + 1)
+        go_on(run)
     whole = tmp_path / "whole"
-    train(plugin="toy", registry=toys.new_registry(), out=whole, steps=8, options=OPTIONS)
+    runs.begin(whole, 8, **OPTIONS)
     ours, theirs = (checkpoint.verify(f / "checkpoints" / "step-00000008") for f in (run, whole))
     for name in ("generator", "discriminator", "ema"):
         one, other = ours.tensors(name), theirs.tensors(name)
@@ -301,7 +299,7 @@ def test_a_finished_run_whose_last_checkpoint_is_bad_goes_on_from_the_one_before
     WITH_A_FITTING_MANIFEST["the average is NaN"](newest(run))
     fit_manifest(newest(run))
     with pytest.warns(UserWarning, match="going back to step 6"):
-        assert resume(run, registry=toys.new_registry()).step == 7
+        assert runs.go_on(run).step == 7
     tensors = checkpoint.newest(run / "checkpoints")[0].tensors("ema")
     assert all(torch.isfinite(t).all() for t in tensors.values())
 
@@ -310,7 +308,7 @@ def test_network_that_is_kept_without_being_trained_may_hold_what_is_not_finite(
     save_file({"latest": torch.tensor(torch.nan)}, newest(run) / "notes.safetensors")
     fit_manifest(newest(run))
     with pytest.raises(UsageError, match="has been trained for 7 steps"):
-        resume(run, registry=toys.new_registry())
+        runs.go_on(run)
 
 
 def test_variances_below_zero_which_would_give_nan_are_refused():

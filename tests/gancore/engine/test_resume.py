@@ -10,6 +10,7 @@ import warnings
 import pytest
 import torch
 from toys import pictures as toys
+from toys.runs import rows
 
 import gancore
 from gancore import checkpoint
@@ -26,7 +27,6 @@ DIGITS = {
     "architecture": {"name": "dcgan", "width": 4, "latent": 6}, "loss": "ragan", "micro_batches": 2,
     "augmentations": {"diffaugment": {}}, "penalties": {"r1": {"every": 2}},
 }  # fmt: skip
-TIMES = ("seconds", "samples_per_second")
 
 
 class Interrupter:
@@ -59,11 +59,6 @@ def begin(folder, steps, options, plugin="toy", listeners=()):
 
 def go_on(folder, plugin="toy", **more):
     return resume(folder, registry=toys.new_registry() if plugin == "toy" else None, **more)
-
-
-def rows(folder):
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
 
 
 def equal_values(a, b):

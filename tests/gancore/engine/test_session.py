@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 import torch
 from toys import pictures as toys
+from toys.runs import begin as run
+from toys.runs import go_on, rows
 
 import gancore
 import gancore.run
 from gancore import checkpoint
-from gancore.api import resume, train
 from gancore.engine import parts, session
 from gancore.errors import ConfigError, NonFiniteError, PluginError, UsageError
 
@@ -54,23 +54,12 @@ class Listener:
         return [step for k, step in self.heard if k == kind]
 
 
-def run(folder, steps, listener=None, **options):
-    return train(
-        plugin="toy", registry=toys.new_registry(), out=folder, steps=steps,
-        options={**toys.SMALL, **options}, listeners=[listener] if listener else [],
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("labels", [True, False])
 def test_a_run_says_which_classes_its_data_have(tmp_path, labels):
     listener = Listener()
-    run(tmp_path / "run", 1, listener, **{"data.labels": labels})
+    run(tmp_path / "run", 1, [listener], **{"data.labels": labels})
     names = toys.CLASSES
     assert listener.data.endswith(f"; {len(names)} classes ({', '.join(names[:-1])} and {names[-1]})") == labels
-
-
-def rows(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def alerts(folder):
@@ -82,7 +71,7 @@ def alerts(folder):
 
 def test_things_happen_when_they_are_due_and_in_this_order(tmp_path):
     heard = Listener()
-    done = run(tmp_path / "run", 10, heard)
+    done = run(tmp_path / "run", 10, [heard])
     assert heard.heard == [
         ("started", 0),
         ("saved", 3),
@@ -103,8 +92,8 @@ def test_things_happen_when_they_are_due_and_in_this_order(tmp_path):
 
 def test_a_tick_carries_the_means_of_its_steps(tmp_path):
     one, four = Listener(), Listener()
-    run(tmp_path / "one", 4, one, **{"every.log": 1})
-    done = run(tmp_path / "four", 4, four, **{"every.log": 4})
+    run(tmp_path / "one", 4, [one], **{"every.log": 1})
+    done = run(tmp_path / "four", 4, [four], **{"every.log": 4})
     each = rows(tmp_path / "one")
     for name in ("discriminator/loss", "generator/loss", "generator/grad_norm", "discriminator/auc"):
         mean = sum(row[name] for row in each) / 4
@@ -115,7 +104,7 @@ def test_a_tick_carries_the_means_of_its_steps(tmp_path):
 
 def test_a_listener_may_end_the_run_and_its_reason_is_kept(tmp_path):
     heard = Listener(stop=8)
-    done = run(tmp_path / "run", 20, heard)
+    done = run(tmp_path / "run", 20, [heard])
     assert (done.step, done.outcome, done.reason) == (8, "stopped", "that will do")
     assert heard.heard[-2:] == [("saved", 8), ("stopped", 8)]
     assert heard.reason == "that will do"
@@ -123,7 +112,7 @@ def test_a_listener_may_end_the_run_and_its_reason_is_kept(tmp_path):
 
 
 def test_a_wish_to_stop_at_the_last_step_comes_too_late(tmp_path):
-    done = run(tmp_path / "run", 8, Listener(stop=8))
+    done = run(tmp_path / "run", 8, [Listener(stop=8)])
     assert (done.step, done.outcome) == (8, "completed")
 
 
@@ -133,13 +122,13 @@ def test_an_empty_reason_ends_nothing(tmp_path):
         def gan_should_stop(self, event):
             return ""
 
-    done = run(tmp_path / "run", 8, Empty())
+    done = run(tmp_path / "run", 8, [Empty()])
     assert (done.step, done.outcome) == (8, "completed")
 
 
 def test_a_run_stopped_where_a_checkpoint_was_due_saves_it_once(tmp_path):
     heard = Listener(stop=4)
-    assert run(tmp_path / "run", 10, heard, **{"every.checkpoint": 4}).outcome == "stopped"
+    assert run(tmp_path / "run", 10, [heard], **{"every.checkpoint": 4}).outcome == "stopped"
     assert heard.steps("saved") == [4]
 
 
@@ -157,7 +146,7 @@ def test_an_exception_in_training_reaches_the_caller_and_listeners_hear_of_the_e
     toys.FAULTS["crash"] = {4}
     heard = Listener()
     with pytest.raises(RuntimeError, match="broke down"):
-        run(tmp_path / "run", 9, heard)
+        run(tmp_path / "run", 9, [heard])
     assert heard.heard[-1] == ("failed", 4)
     assert heard.reason == "the toy generator broke down"
 
@@ -251,7 +240,7 @@ def test_too_many_bad_steps_end_the_run_with_what_and_where_and_a_good_checkpoin
     toys.FAULTS["data"] = set(range(5, 100))
     heard = Listener()
     with pytest.raises(NonFiniteError) as caught:
-        run(tmp_path / "run", 50, heard, **{"health.max_bad_steps": 4})
+        run(tmp_path / "run", 50, [heard], **{"health.max_bad_steps": 4})
     message = str(caught.value)
     assert "stopped at step 9" in message
     assert "gradients of the discriminator were not finite in 4 steps in a row" in message
@@ -268,7 +257,7 @@ def test_too_many_bad_steps_end_the_run_with_what_and_where_and_a_good_checkpoin
     assert torch.isfinite(generator.sample(3)).all()
     # With the cause gone the run can go on.
     toys.FAULTS.clear()
-    assert resume(tmp_path / "run", registry=toys.new_registry(), steps=12).outcome == "completed"
+    assert go_on(tmp_path / "run", steps=12).outcome == "completed"
 
 
 def test_giving_up_before_the_first_checkpoint_says_so(tmp_path):
@@ -290,7 +279,7 @@ def test_an_update_that_is_not_finite_ends_the_run_before_anything_bad_is_kept(t
     monkeypatch.setattr(toys, "ToyGenerator", Idle)
     heard = Listener()
     with pytest.raises(NonFiniteError) as caught:
-        run(tmp_path / "run", 9, heard, **EACH)
+        run(tmp_path / "run", 9, [heard], **EACH)
     message = str(caught.value)
     assert "stopped at step 1: the optimizer made unused of the generator not finite" in message
     assert "no checkpoint had been saved yet; nothing was saved after it" in message
@@ -333,7 +322,7 @@ def test_what_is_not_finite_is_not_saved(tmp_path, monkeypatch, place):
     with pytest.raises(NonFiniteError, match=rf"step 6, which was not saved: .* in {where}.*{kept} \(step 3\)"):
         run(tmp_path / "run", 9, architecture=NORMED)
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
-    assert resume(tmp_path / "run", registry=toys.new_registry(), steps=5).step == 5
+    assert go_on(tmp_path / "run", steps=5).step == 5
 
 
 @pytest.mark.parametrize("option", ["eps", "lr"])
@@ -378,7 +367,7 @@ def test_a_game_of_three_players_trains_phase_by_phase(tmp_path):
     toys.RAN.clear()
     heard = Listener()
     trio = {"architecture": {"name": "three"}, "game": {"name": "trio"}}
-    run(tmp_path / "run", 8, heard, **trio)
+    run(tmp_path / "run", 8, [heard], **trio)
     main, encoder = "discriminator/main", "encoder/latent"
     assert [
         (0, "generator/warm-up"), (0, encoder),
@@ -404,7 +393,7 @@ def test_a_game_of_three_players_resumes_bit_for_bit(tmp_path):
     trio = {"architecture": {"name": "three"}, "game": {"name": "trio"}}
     run(tmp_path / "whole", 9, **trio)
     run(tmp_path / "parts", 5, **trio)
-    resume(tmp_path / "parts", registry=toys.new_registry(), steps=9)
+    go_on(tmp_path / "parts", steps=9)
     for name in ("generator", "discriminator", "encoder", "ema"):
         first, second = (saved(tmp_path / n, 9).tensors(name) for n in ("whole", "parts"))
         assert all(torch.equal(first[k], second[k]) for k in first)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from toys import pictures as toys
+from toys.runs import begin, load
 
 import gancore
 from gancore import checkpoint
@@ -27,13 +28,8 @@ from gancore.errors import (
 def folder(tmp_path_factory):
     """A conditional toy run of four steps with checkpoints at 3 and 4."""
     path = tmp_path_factory.mktemp("trained") / "run"
-    options = {**toys.SMALL, "data": {"name": "toy", "labels": True}, "architecture": {"name": "pair", "norm": "batch"}}
-    train(plugin="toy", registry=toys.new_registry(), out=path, steps=4, options=options)
+    begin(path, 4, data={"name": "toy", "labels": True}, architecture={"name": "pair", "norm": "batch"})
     return path
-
-
-def load(folder, **more):
-    return gancore.load(folder, registry=toys.new_registry(), device="cpu", **more)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +172,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_aloud(folder, tmp_path):
 
 
 def test_an_unlabelled_generator_has_no_classes(tmp_path):
-    train(plugin="toy", registry=toys.new_registry(), out=tmp_path / "run", steps=1, options=toys.SMALL)
+    begin(tmp_path / "run", 1)
     generator = load(tmp_path / "run")
     assert generator.labels(3) is None
     with pytest.raises(UsageError, match="without labels"):
