@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from safetensors.torch import load_file
 from support.terminal import TINY, Terminal
 
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "gan_cli")
+import gan_cli
+
+# `torchrun -m gan_cli`, but with processes that it forks, so that they have torch imported.
+TORCHRUN = (
+    *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+    *("--start-method", "fork", "--run-path", str(Path(gan_cli.__file__).with_name("__main__.py"))),
+)
 
 
 def test_two_processes_train_what_one_does(terminal: Terminal) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "tutorials" / "publish-a-plugin.md"
@@ -34,7 +36,11 @@ pytestmark = [
 
 
 class Shell:
-    """One bash, so that `cd` and `source` last from block to block."""
+    """One bash, so that `cd` and `source` last from block to block.
+
+    What imports torch runs beside it: the program that this bash finds, with its variables and in its folder, forked from one that
+    has torch imported.
+    """
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(
@@ -53,20 +59,36 @@ class Shell:
 
     def run(self, commands: str) -> str:
         """What the lines printed; the first that fails ends the test."""
-        chain = " && ".join(line for line in commands.splitlines() if line)
+        return "".join(self._line(line) for line in commands.splitlines() if line)
+
+    def _line(self, line: str) -> str:
+        if not re.match(r"gan |python (?!-m venv )", line):
+            return self._bash(line)
+        variables = dict(v.split("=", 1) for v in self._bash("env --null").rstrip("\n\0").split("\0"))
+        name, *arguments = shlex.split(line)
+        [program] = self._bash(f"type -P {name}").split()
+        if name == "gan":
+            arguments.insert(0, program)
+        done = forked.run(
+            str(Path(program).with_name("python")), arguments, cwd=self.folder, env=variables, timeout=SECONDS
+        )
+        assert done.returncode == 0, f"exit {done.returncode}: {line}\n{done.stdout}\n{done.stderr}"
+        return done.stderr + done.stdout
+
+    def _bash(self, line: str) -> str:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f'{{ {chain}; }} < /dev/null\nprintf "\\n@@ %s %s\\n" "$?" "$PWD"\n')
+        self.process.stdin.write(f'{{ {line}; }} < /dev/null\nprintf "\\n@@ %s %s\\n" "$?" "$PWD"\n')
         self.process.stdin.flush()
         printed = []
-        for line in self.process.stdout:
-            if line.startswith("@@ "):
-                _, code, folder = line.rstrip("\n").split(" ", 2)
+        for printed_line in self.process.stdout:
+            if printed_line.startswith("@@ "):
+                _, code, folder = printed_line.rstrip("\n").split(" ", 2)
                 self.folder = Path(folder)
-                assert code == "0", f"exit {code}: {commands}\n{''.join(printed)}"
+                assert code == "0", f"exit {code}: {line}\n{''.join(printed)}"
                 return "".join(printed)
-            printed.append(line)
-        raise AssertionError(f"the shell ended in: {commands}\n{''.join(printed)}")
+            printed.append(printed_line)
+        raise AssertionError(f"the shell ended in: {line}\n{''.join(printed)}")
 
     def close(self) -> None:
         self.watchdog.cancel()
@@ -131,6 +153,7 @@ def _environment() -> dict[str, str]:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_INDEX": "1",
+        "PIP_NO_COMPILE": "1",  # what is imported is compiled then
         "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this as "no isolation": the build backend is here already
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "OMP_NUM_THREADS": "1",

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.forked import run_gan
+from support import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 _LISTING = re.compile(r'^```\w+[^\n]*title="([^"\n]+)"[^\n]*\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -124,9 +124,10 @@ class Environment:
         return _ended(done, code)
 
     def gan(self, *arguments: object, cwd: Path, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run `gan`, installed in this environment; `run("gan", ...)` would be by its script and from the beginning, which is slow."""
+        """Run `gan`, installed in this environment; `run("gan", ...)` would be from the beginning, which is slow."""
         variables = self._variables() | variables
-        return _ended(run_gan(str(self.python), [*map(str, arguments)], cwd=cwd, env=variables), code)
+        command = [str(self.scripts / "gan"), *map(str, arguments)]
+        return _ended(forked.run(str(self.python), command, cwd=cwd, env=variables), code)
 
     def _variables(self) -> dict[str, str]:
         # What the tests' own interpreter was started with must not reach into the environment.

@@ -1,7 +1,7 @@
 """Commands in processes of their own that have torch imported already, each forked from one that waits: 0.7 s of CPU instead of 5.
 
 What is imported before is other people's only, so a command still imports all of gancore itself, and from the environment whose
-interpreter it is.
+interpreter it is. A command is what would follow the name of the interpreter: a script, or `-m` and a module, and arguments.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import importlib
 import json
 import multiprocessing
 import os
+import runpy
 import select
 import signal
+import site
 import subprocess
 import sys
 import tempfile
@@ -26,7 +28,7 @@ IMPORTED = ("torch._dynamo", "torch.utils.tensorboard", "sklearn.datasets", "PIL
 
 
 class Forked:
-    """A running `gan`, in the words of `subprocess.Popen`. Its parent is another process, the keeper, which outlives it."""
+    """A running command, in the words of `subprocess.Popen`. Its parent is another process, the keeper, which outlives it."""
 
     def __init__(self, pid: int, keeper: int, folder: tempfile.TemporaryDirectory[str]) -> None:
         self.pid = pid
@@ -50,21 +52,21 @@ class Forked:
         """Wait for its end; what it wrote to stdout and stderr."""
         if not select.select([self._keeper], [], [], timeout)[0]:
             self.send_signal(signal.SIGKILL)
-            raise subprocess.TimeoutExpired("gan", timeout)
+            raise subprocess.TimeoutExpired("a forked command", timeout)
         return self._text("out"), self._text("err")
 
     def _text(self, name: str) -> str:
         return Path(self._folder.name, name).read_text(encoding="utf-8", errors="replace")
 
 
-def start_gan(
+def start(
     python: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str]
 ) -> Forked | subprocess.Popen[str]:
-    """`gan` with `arguments`, by an interpreter that has gancore, in folder `cwd` with the environment variables `env`."""
+    """`python` with `arguments`, an interpreter that has torch, in folder `cwd` with the environment variables `env`."""
     if sys.platform != "linux":  # elsewhere, what torch has loaded may not outlast a fork
-        command, pipe = [python, "-m", "gan_cli", *arguments], subprocess.PIPE
+        pipe = subprocess.PIPE
         return subprocess.Popen(
-            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+            [python, *arguments], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
         )
     server = _server(python, env.get("PYTHONPATH", ""))
     assert server.stdin is not None
@@ -77,13 +79,13 @@ def start_gan(
     return Forked(pid, keeper, folder)
 
 
-def run_gan(
+def run(
     python: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = 240.0
 ) -> subprocess.CompletedProcess[str]:
     """The same, to its end."""
-    process = start_gan(python, arguments, cwd=cwd, env=env)
+    process = start(python, arguments, cwd=cwd, env=env)
     out, err = process.communicate(timeout=timeout)
-    return subprocess.CompletedProcess(["gan", *arguments], process.returncode, out, err)
+    return subprocess.CompletedProcess([python, *arguments], process.returncode, out, err)
 
 
 @cache
@@ -111,24 +113,31 @@ def _serve() -> None:
 
 def _keep(order: dict[str, Any]) -> None:
     """In a child: start one of its own, say who they are, and write down how that ended."""
-    child = multiprocessing.get_context("fork").Process(target=_gan, kwargs=order)
+    child = multiprocessing.get_context("fork").Process(target=_command, kwargs=order)
     child.start()
     print(child.pid, os.getpid(), flush=True)
     child.join()
     Path(order["folder"], "code").write_text(str(child.exitcode))
 
 
-def _gan(arguments: list[str], cwd: str, env: dict[str, str], folder: str) -> None:
-    """In the child: take on what a new process would have been started with, and be `gan`."""
+def _command(arguments: list[str], cwd: str, env: dict[str, str], folder: str) -> None:
+    """In the child: take on what a new process would have been started with, and be the command."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
     for number, name in enumerate(("out", "err"), start=1):
         os.dup2(os.open(Path(folder, name), os.O_WRONLY | os.O_CREAT), number)
-    sys.argv = ["gan", *arguments]
-    from gan_cli import main
-
-    main()
+    for place in site.getsitepackages():  # for what has been installed since the server began
+        site.addsitedir(place)
+    importlib.invalidate_caches()
+    if arguments[0] == "-m":
+        sys.path.insert(0, cwd)
+        sys.argv = arguments[1:]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.path.insert(0, str(Path(arguments[0]).resolve().parent))
+        sys.argv = arguments
+        runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.forked import Forked, start_gan
+from support.forked import Forked, start
 
 TINY = (
     "architecture.width=8",
@@ -19,6 +19,7 @@ TINY = (
     "samples=10",
 )
 """Settings that make a training of a few seconds out of any."""
+GAN = ("-m", "gan_cli")
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,14 @@ class Terminal:
 
     folder: Path
 
-    def start(self, *arguments: object) -> Forked | subprocess.Popen[str]:
+    def start(self, *arguments: object, launcher: tuple[str, ...] = GAN) -> Forked | subprocess.Popen[str]:
         """A process of its own, which goes on meanwhile."""
-        return start_gan(sys.executable, [*map(str, arguments)], cwd=self.folder, env=self._variables())
+        return start(sys.executable, [*launcher, *map(str, arguments)], cwd=self.folder, env=self._variables())
 
-    def launch(self, *arguments: object, launcher: tuple[str, ...] = ("-m", "gan_cli")) -> subprocess.Popen[str]:
+    def launch(self, *arguments: object) -> subprocess.Popen[str]:
         """The same by a new interpreter, from the beginning, with pipes for what it prints: slow."""
         return subprocess.Popen(
-            [sys.executable, *launcher, *map(str, arguments)],
+            [sys.executable, *GAN, *map(str, arguments)],
             cwd=self.folder,
             env=self._variables(),
             text=True,
@@ -44,10 +45,10 @@ class Terminal:
         )
 
     def gan(
-        self, *arguments: object, code: int = 0, launcher: tuple[str, ...] = ()
+        self, *arguments: object, code: int = 0, launcher: tuple[str, ...] = GAN
     ) -> subprocess.CompletedProcess[str]:
-        """Run it to its end, by another `launcher` in new processes; it must end with `code`."""
-        process = self.launch(*arguments, launcher=launcher) if launcher else self.start(*arguments)
+        """Run it to its end, by another `launcher` where that is asked for; it must end with `code`."""
+        process = self.start(*arguments, launcher=launcher)
         out, err = process.communicate(timeout=240)
         assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
         return subprocess.CompletedProcess(["gan", *map(str, arguments)], process.returncode, out, err)
