@@ -84,19 +84,25 @@ def clean_modules() -> Iterator[None]:
 
 @pytest.fixture
 def fake_dist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_modules: None) -> Callable[..., None]:
-    """Make a distribution appear: `fake_dist("rows", source)` is plugin `rows`, module `fake_rows`, distribution `gan-rows`."""
+    """Make a distribution appear: `fake_dist("rows", source)` is plugin `rows`, module `fake_rows`, distribution `gan-rows`.
+
+    `gan_plugin_info` is in its source already.
+    """
     site = tmp_path / "site-packages"
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
 
-    def install(name: str, source: str, *, dist: str = "", module: str = "", version: str = "1.0") -> None:
+    def install(
+        name: str, source: str = "", *, dist: str = "", module: str = "", version: str = "1.0", api_version: int = 1
+    ) -> None:
         dist, module = dist or f"gan-{name}", module or f"fake_{name}"
-        (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
-        info = site / f"{dist.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
+        info = INFO.replace("api_version=1", f"api_version={api_version}")
+        (site / f"{module}.py").write_text(info + textwrap.dedent(source), encoding="utf-8")
+        folder = site / f"{dist.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
         head = f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\nSummary: Brings {name}\n"
-        (info / "METADATA").write_text(head, encoding="utf-8")
-        (info / "entry_points.txt").write_text(f"[gancore]\n{name} = {module}\n", encoding="utf-8")
+        (folder / "METADATA").write_text(head, encoding="utf-8")
+        (folder / "entry_points.txt").write_text(f"[gancore]\n{name} = {module}\n", encoding="utf-8")
         importlib.invalidate_caches()
 
     return install

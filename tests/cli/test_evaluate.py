@@ -17,14 +17,7 @@ Refused = Callable[..., str]
 
 FAILING = """
 import math
-from gancore import hookimpl
-from gancore.components import Metric, PluginInfo
 from gancore.evaluation import Figure
-
-
-@hookimpl
-def gan_plugin_info():
-    return PluginInfo(summary="For a test", api_version=1)
 
 
 @hookimpl

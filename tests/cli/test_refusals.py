@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from toys.stars import CHOSEN, STARS
+from toys.specimen import ALL_CHOSEN, FALLING, install
 from typer.testing import Result
 
 from gan_cli import errors
@@ -139,15 +139,19 @@ def test_finished_run_is_resumed_only_with_more_steps(refused: Refused, trained:
 
 
 def test_error_in_a_plugins_code_is_told_as_that_plugins(
-    gan: Gan, fake_dist: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_modules: None
 ) -> None:
-    fake_dist("stars", STARS)
-    chosen = [f"{section}={name}" for section, name in CHOSEN.items()]
-    for place, component in (("architecture", "architecture 'net'"), ("loss", "loss 'logit'")):
-        monkeypatch.setenv("STARS", place)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    install(tmp_path, FALLING)
+    chosen = [f"{section}={name}" for section, name in ALL_CHOSEN.items()]
+    for place, component in (("architecture", "architecture 'mlp'"), ("loss", "loss 'logistic'")):
+        monkeypatch.setenv("FALL", place)
         said = gan("run", "-p", "toy", "--quiet", "--out", tmp_path / "run", *chosen, code=1).stderr
-        assert f"error: ZeroDivisionError: it fell; in {component} of plugin 'stars', at fake_stars.py:" in said
-        assert "not gancore's: tell the author of gan-stars" in said
+        assert (
+            f"error: ZeroDivisionError: it fell; in {component} of plugin 'specimen', at fake_specimen_parts.py:"
+            in said
+        )
+        assert "not gancore's: tell the author of gan-specimen" in said
         assert "Traceback" not in said
 
 

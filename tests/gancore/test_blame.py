@@ -6,7 +6,7 @@ import re
 from types import ModuleType
 
 import pytest
-from toys.stars import CHOSEN, STARS
+from toys.specimen import ALL_CHOSEN, FALLING, install
 
 import gancore
 from gancore.blame import describe, explain
@@ -15,31 +15,34 @@ from gancore.plugins import Registry
 
 
 @pytest.fixture
-def stars(toy, fake_dist, monkeypatch):
+def fall(toy, tmp_path, monkeypatch, clean_modules):
     """A plugin that fails where it is told to."""
-    fake_dist("stars", STARS)
-    return lambda place: monkeypatch.setenv("STARS", place)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    install(tmp_path, FALLING)
+    return lambda place: monkeypatch.setenv("FALL", place)
 
 
 @pytest.mark.parametrize(
     ("place", "component", "function"),
     [
-        ("dataset", "dataset 'sky'", "sky"),
-        ("architecture", "architecture 'net'", "net"),
-        ("network", "architecture 'net'", "forward"),
-        ("loss", "loss 'logit'", "discriminator"),
-        ("penalty", "penalty 'drag'", "penalty"),
-        ("augmentation", "augmentation 'glare'", "__call__"),
-        ("game", "game 'chase'", "phases"),
+        ("dataset", "dataset 'circles'", "open_circles"),
+        ("architecture", "architecture 'mlp'", "build"),
+        ("network", "architecture 'mlp'", "forward"),
+        ("loss", "loss 'logistic'", "discriminator"),
+        ("penalty", "penalty 'slope'", "penalty"),
+        ("augmentation", "augmentation 'shift'", "shift"),
+        ("game", "game 'witness'", "phases"),
     ],
 )
-def test_error_of_a_component_names_it_with_its_plugin_and_distribution(stars, tmp_path, place, component, function):
-    stars(place)
+def test_error_of_a_component_names_it_with_its_plugin_and_distribution(fall, tmp_path, place, component, function):
+    fall(place)
     with pytest.raises(ZeroDivisionError, match="it fell") as caught:
-        gancore.train(plugin="toy", out=tmp_path / "run", options={**CHOSEN, "steps": 2})
+        gancore.train(plugin="toy", out=tmp_path / "run", options={**ALL_CHOSEN, "steps": 2})
     (note,) = caught.value.__notes__
-    assert re.match(rf"in {component} of plugin 'stars', at fake_stars.py:\d+ in fall, which is not gancore's", note)
-    assert "tell the author of gan-stars" in note
+    assert re.match(
+        rf"in {component} of plugin 'specimen', at fake_specimen_parts.py:\d+ in fall, which is not gancore's", note
+    )
+    assert "tell the author of gan-specimen" in note
     assert function in {entry.name for entry in caught.traceback}
 
 

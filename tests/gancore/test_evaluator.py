@@ -26,16 +26,9 @@ TOY = Path(__file__).parents[1] / "toys" / "installed"
 SPIES = """
 import math
 import torch
-from gancore import hookimpl
-from gancore.components import Metric, PluginInfo
 from gancore.evaluation import Figure
 
 SEEN = []
-
-
-@hookimpl
-def gan_plugin_info():
-    return PluginInfo(summary="For a test", api_version=1)
 
 
 @hookimpl

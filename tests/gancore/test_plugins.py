@@ -17,15 +17,6 @@ from gancore.errors import PluginError, UnknownNameError, UsageError
 from gancore.options import ArchitectureOptions, Options, PenaltyOptions
 from gancore.plugins import BUILTIN, DISABLE_VARIABLE, Registry, build, options_model, resolve
 
-INFO = """
-from gancore import hookimpl
-from gancore.components import *
-
-@hookimpl
-def gan_plugin_info():
-    return PluginInfo(summary="For a test", api_version={version})
-"""
-GOOD = INFO.format(version=1)
 BUILTIN_PLUGINS = (BUILTIN, "image", "tensorboard")
 
 Install = Callable[..., None]
@@ -75,7 +66,7 @@ def test_plugin_that_is_broken_on_import_tells_its_cause_and_harms_no_other(
     fake_dist: Install, line: str, cause: str
 ) -> None:
     fake_dist("broken", line + "\n")
-    fake_dist("fine", GOOD)
+    fake_dist("fine")
     registry = Registry()
     assert {"broken", "fine"} <= {p.name for p in registry.installed()}
     with pytest.raises(PluginError, match=r"plugin 'broken' \(fake_broken\) is broken") as caught:
@@ -90,21 +81,21 @@ def test_plugin_that_is_broken_on_import_tells_its_cause_and_harms_no_other(
 def test_plugin_of_another_api_version_is_refused_and_told_who_must_upgrade(
     fake_dist: Install, version: int, advice: str
 ) -> None:
-    fake_dist("other", INFO.format(version=version))
+    fake_dist("other", api_version=version)
     with pytest.raises(PluginError, match=f"written for version {version} .* speaks version 1; {advice}"):
         Registry().load("other")
 
 
 def test_newer_plugin_is_told_by_its_version_even_where_it_has_hooks_that_are_not_known_yet(fake_dist: Install) -> None:
-    fake_dist("newer", INFO.format(version=2) + "\n@hookimpl\ndef gan_dreams():\n    yield 1\n")
+    fake_dist("newer", "@hookimpl\ndef gan_dreams():\n    yield 1\n", api_version=2)
     with pytest.raises(PluginError, match="upgrade gancore"):
         Registry().load("newer")
 
 
 def test_name_that_two_distributions_claim_is_an_error_that_names_both_and_others_load(fake_dist: Install) -> None:
-    fake_dist("rows", GOOD, dist="gan-rows", module="fake_one")
-    fake_dist("rows", GOOD, dist="better-rows", module="fake_two")
-    fake_dist("fine", GOOD)
+    fake_dist("rows", dist="gan-rows", module="fake_one")
+    fake_dist("rows", dist="better-rows", module="fake_two")
+    fake_dist("fine")
     registry = Registry()
     assert {p.distribution for p in registry.installed() if p.name == "rows"} == {"gan-rows", "better-rows"}
     with pytest.raises(PluginError, match="'rows' is claimed by") as caught:
@@ -119,7 +110,7 @@ def test_disabled_plugins_are_listed_as_such_and_not_imported(
 ) -> None:
     fake_dist("one", "raise RuntimeError('imported')")
     fake_dist("two", "raise RuntimeError('imported')")
-    fake_dist("three", GOOD)
+    fake_dist("three")
     monkeypatch.setenv(DISABLE_VARIABLE, "one, two,")
     registry = Registry()
     assert {p.name for p in registry.installed() if p.disabled} == {"one", "two"}
@@ -245,7 +236,7 @@ def test_component_of_another_plugin_is_not_found_by_its_bare_name(installed: Re
 
 
 def test_qualified_name_loads_the_plugin_that_it_names(fake_dist: Install, installed: Registry) -> None:
-    fake_dist("extra", GOOD + '@hookimpl\ndef gan_losses():\n    yield Loss(name="a", summary="A", target="x:y")\n')
+    fake_dist("extra", '@hookimpl\ndef gan_losses():\n    yield Loss(name="a", summary="A", target="x:y")\n')
     assert Registry().find(Loss, "extra:a", "image").plugin == "extra"
 
 

@@ -276,6 +276,37 @@ WITH_GIVEN = _with_given()
 """What adds to the specimen data of which a part is given, and networks for them."""
 
 
+def _falling() -> tuple[Change, ...]:
+    falls = """def fall(place):
+    import os
+
+    if os.environ.get("FALL") == place:
+        raise ZeroDivisionError("it fell")
+
+
+class PointSpec"""
+    before = {
+        "dataset": 'progress("drawing circles"',
+        "architecture": 'return {"generator": Generator(options, spec)',
+        "network": "points: Tensor = self.last(",
+        "loss": "return F.softplus(-real)",
+        "penalty": "x = real.detach().requires_grad_()",
+        "augmentation": "return x + 0.1 *",
+        "game": "more = [WitnessPhase(",
+    }
+    places = (Change("parts", line, f"fall({place!r}); {line}") for place, line in before.items())
+    return (Change("parts", "class PointSpec", falls), *places)
+
+
+FALLING = _falling()
+"""What makes each component of the specimen fail where the environment variable FALL names its kind."""
+ALL_CHOSEN = {
+    "data": "specimen:circles", "architecture": "specimen:mlp", "loss": "specimen:logistic", "penalties": "specimen:slope",
+    "augmentations": "specimen:shift", "game": "specimen:witness",
+}  # fmt: skip
+"""A run with them."""
+
+
 def _replace(text: str, old: str, new: str) -> str:
     assert old in text, f"the specimen has no {old!r} to break"
     return text.replace(old, new)
