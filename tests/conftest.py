@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,27 +83,43 @@ def clean_modules() -> Iterator[None]:
 
 
 @pytest.fixture
-def fake_dist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_modules: None) -> Callable[..., None]:
-    """Make a distribution appear: `fake_dist("rows", source)` is plugin `rows`, module `fake_rows`, distribution `gan-rows`.
-
-    `gan_plugin_info` is in its source already.
-    """
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_modules: None) -> Callable[..., None]:
+    """Make a distribution appear: `distribution("gan-hello", {"fake_hello": source}, commands={"hello": "fake_hello:app"})`."""
     site = tmp_path / "site-packages"
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
 
+    def install(dist: str, modules: Mapping[str, str], version: str = "1.0", **groups: Mapping[str, str]) -> None:
+        for module, source in modules.items():
+            (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
+        info = site / f"{dist.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        head = f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\nSummary: What {dist} brings\n"
+        (info / "METADATA").write_text(head, encoding="utf-8")
+        names = {"commands": "gancore.commands", "plugins": "gancore"}
+        lines = [
+            line for group, entries in groups.items()
+            for line in (f"[{names[group]}]", *(f"{key} = {value}" for key, value in entries.items()))
+        ]  # fmt: skip
+        (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
+        importlib.invalidate_caches()
+
+    return install
+
+
+@pytest.fixture
+def fake_dist(distribution: Callable[..., None]) -> Callable[..., None]:
+    """Make a plugin appear: `fake_dist("rows", source)` is plugin `rows`, module `fake_rows`, distribution `gan-rows`.
+
+    `gan_plugin_info` is in its source already.
+    """
+
     def install(
         name: str, source: str = "", *, dist: str = "", module: str = "", version: str = "1.0", api_version: int = 1
     ) -> None:
-        dist, module = dist or f"gan-{name}", module or f"fake_{name}"
-        info = INFO.replace("api_version=1", f"api_version={api_version}")
-        (site / f"{module}.py").write_text(info + textwrap.dedent(source), encoding="utf-8")
-        folder = site / f"{dist.replace('-', '_')}-{version}.dist-info"
-        folder.mkdir()
-        head = f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\nSummary: Brings {name}\n"
-        (folder / "METADATA").write_text(head, encoding="utf-8")
-        (folder / "entry_points.txt").write_text(f"[gancore]\n{name} = {module}\n", encoding="utf-8")
-        importlib.invalidate_caches()
+        module, info = module or f"fake_{name}", INFO.replace("api_version=1", f"api_version={api_version}")
+        modules = {module: info + textwrap.dedent(source)}
+        distribution(dist or f"gan-{name}", modules, version, plugins={name: module})
 
     return install
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
-import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,34 +40,9 @@ def gan_plugin_info():
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_modules: None) -> Package:
-    """Make a distribution appear: `package("gan-hello", {"fake_hello": source}, commands={"hello": "fake_hello:app"})`."""
-    site = tmp_path / "site-packages"
-    site.mkdir()
-    monkeypatch.syspath_prepend(str(site))
-
-    def install(dist: str, modules: Mapping[str, str], **groups: Mapping[str, str]) -> None:
-        for module, source in modules.items():
-            (site / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
-        info = site / f"{dist.replace('-', '_')}-1.0.dist-info"
-        info.mkdir()
-        head = f"Metadata-Version: 2.1\nName: {dist}\nVersion: 1.0\nSummary: What {dist} brings\n"
-        (info / "METADATA").write_text(head, encoding="utf-8")
-        names = {"commands": "gancore.commands", "plugins": "gancore"}
-        text = "".join(
-            f"[{names[group]}]\n" + "".join(f"{key} = {value}\n" for key, value in entries.items())
-            for group, entries in groups.items()
-        )
-        (info / "entry_points.txt").write_text(text, encoding="utf-8")
-        importlib.invalidate_caches()
-
-    return install
-
-
-@pytest.fixture
-def hello(package: Package) -> None:
+def hello(distribution: Package) -> None:
     """The command `hello`, of the distribution `gan-hello`."""
-    package("gan-hello", {"fake_hello": HELLO}, commands={"hello": "fake_hello:app"})
+    distribution("gan-hello", {"fake_hello": HELLO}, commands={"hello": "fake_hello:app"})
 
 
 def rows(gan: Gan, *arguments: str) -> dict[tuple[str, str], dict[str, str]]:
@@ -109,9 +82,9 @@ def test_arguments_that_a_command_cannot_parse_are_a_usage_error(gan: Gan, hello
     assert "Traceback" not in said
 
 
-def test_app_with_several_functions_is_a_command_with_subcommands(gan: Gan, package: Package) -> None:
+def test_app_with_several_functions_is_a_command_with_subcommands(gan: Gan, distribution: Package) -> None:
     more = HELLO + "\n\n@app.command()\ndef bye() -> None:\n    print('bye')\n"
-    package("gan-hello", {"fake_hello": more}, commands={"greet": "fake_hello:app"})
+    distribution("gan-hello", {"fake_hello": more}, commands={"greet": "fake_hello:app"})
     assert gan("greet", "bye").stdout == "bye\n"
     assert gan("greet", "hello").stdout == "hello you \n"
     assert "Usage: gan greet" in gan("greet", "--help").stdout
@@ -139,8 +112,10 @@ def test_misspelt_command_is_answered_with_the_nearest_names_of_all_packages(gan
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def test_built_in_command_wins_over_a_package_that_takes_its_name(gan: Gan, package: Package, tmp_path: Path) -> None:
-    package("gan-thief", {"fake_thief": "raise RuntimeError('imported')"}, commands={"runs": "fake_thief:app"})
+def test_built_in_command_wins_over_a_package_that_takes_its_name(
+    gan: Gan, distribution: Package, tmp_path: Path
+) -> None:
+    distribution("gan-thief", {"fake_thief": "raise RuntimeError('imported')"}, commands={"runs": "fake_thief:app"})
     done = gan("runs", tmp_path, "--json")
     assert json.loads(done.stdout) == []
     assert done.stderr == "warning: 'runs' is the built-in command; that of gan-thief 1.0 is not used\n"
@@ -149,9 +124,9 @@ def test_built_in_command_wins_over_a_package_that_takes_its_name(gan: Gan, pack
 
 
 def test_name_that_two_packages_claim_is_an_error_that_names_both_and_both_are_listed(
-    gan: Gan, refused: Refused, package: Package, hello: None
+    gan: Gan, refused: Refused, distribution: Package, hello: None
 ) -> None:
-    package("better-hello", {"fake_better": HELLO}, commands={"hello": "fake_better:app"})
+    distribution("better-hello", {"fake_better": HELLO}, commands={"hello": "fake_better:app"})
     said = refused("hello", code=1)
     assert said == (
         "error: command 'hello' is claimed by better-hello (fake_better:app) and gan-hello (fake_hello:app); "
@@ -166,10 +141,10 @@ def test_name_that_two_packages_claim_is_an_error_that_names_both_and_both_are_l
 
 @pytest.mark.parametrize("names", ["hello", "greeter", " other , greeter "])
 def test_command_is_switched_off_by_its_name_and_by_that_of_a_plugin_of_its_package(
-    gan: Gan, refused: Refused, package: Package, monkeypatch: pytest.MonkeyPatch, names: str
+    gan: Gan, refused: Refused, distribution: Package, monkeypatch: pytest.MonkeyPatch, names: str
 ) -> None:
     modules = {"fake_hello": HELLO, "fake_greeter": PLUGIN}
-    package("gan-hello", modules, commands={"hello": "fake_hello:app"}, plugins={"greeter": "fake_greeter"})
+    distribution("gan-hello", modules, commands={"hello": "fake_hello:app"}, plugins={"greeter": "fake_greeter"})
     assert gan("hello").stdout == "hello you \n"
     monkeypatch.setenv("GAN_DISABLE_PLUGINS", names)
     said = refused("hello", code=1)
@@ -184,16 +159,18 @@ def test_command_is_switched_off_by_its_name_and_by_that_of_a_plugin_of_its_pack
 
 
 def test_disabling_one_of_two_that_claim_a_name_leaves_the_other(
-    gan: Gan, package: Package, hello: None, monkeypatch: pytest.MonkeyPatch
+    gan: Gan, distribution: Package, hello: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modules = {"fake_better": HELLO.replace("hello", "welcome"), "fake_greeter": PLUGIN}
-    package("better-hello", modules, commands={"hello": "fake_better:app"}, plugins={"greeter": "fake_greeter"})
+    distribution("better-hello", modules, commands={"hello": "fake_better:app"}, plugins={"greeter": "fake_greeter"})
     monkeypatch.setenv("GAN_DISABLE_PLUGINS", "greeter")
     assert gan("hello").stdout == "hello you \n"
 
 
-def test_plugin_that_takes_the_engines_name_is_listed_as_one_that_cannot_be_used(gan: Gan, package: Package) -> None:
-    package("gan-impostor", {"fake_impostor": PLUGIN}, plugins={"gancore": "fake_impostor"})
+def test_plugin_that_takes_the_engines_name_is_listed_as_one_that_cannot_be_used(
+    gan: Gan, distribution: Package
+) -> None:
+    distribution("gan-impostor", {"fake_impostor": PLUGIN}, plugins={"gancore": "fake_impostor"})
     found = rows(gan)["plugin", "gancore"]
     assert (found["distribution"], found["state"]) == ("gan-impostor", "reserved name: it cannot be used")
     assert "reserved name" in gan("plugins").stdout
@@ -216,9 +193,9 @@ def test_plugin_that_takes_the_engines_name_is_listed_as_one_that_cannot_be_used
 )
 @pytest.mark.parametrize("arguments", [("bad",), ("bad", "--help")])
 def test_command_that_cannot_be_made_is_an_error_for_who_calls_it_and_for_nobody_else(
-    gan: Gan, refused: Refused, package: Package, hello: None, source: str, words: str, arguments: tuple[str, ...]
+    gan: Gan, refused: Refused, distribution: Package, hello: None, source: str, words: str, arguments: tuple[str, ...]
 ) -> None:
-    package("gan-bad", {"fake_bad": source}, commands={"bad": "fake_bad:app"})
+    distribution("gan-bad", {"fake_bad": source}, commands={"bad": "fake_bad:app"})
     assert refused(*arguments, code=1).startswith(f"error: command 'bad' of gan-bad {words}")
     assert "bad" in gan("--help").stdout
     assert ("command", "bad") in rows(gan)
@@ -278,16 +255,16 @@ def fail(how: str = typer.Argument(callback=check)) -> None:
     ],
 )
 def test_failures_inside_a_command_are_told_as_those_of_built_in_ones(
-    gan: Gan, package: Package, how: str, code: int, words: str
+    gan: Gan, distribution: Package, how: str, code: int, words: str
 ) -> None:
-    package("gan-fail", {"fake_fail": FAILING}, commands={"fail": "fake_fail:app"})
+    distribution("gan-fail", {"fake_fail": FAILING}, commands={"fail": "fake_fail:app"})
     done = gan("fail", how, code=code)
     assert done.stdout == ""
     assert done.stderr == words
 
 
-def test_parameter_that_a_command_itself_finds_bad_is_a_usage_error(gan: Gan, package: Package) -> None:
-    package("gan-fail", {"fake_fail": FAILING}, commands={"fail": "fake_fail:app"})
+def test_parameter_that_a_command_itself_finds_bad_is_a_usage_error(gan: Gan, distribution: Package) -> None:
+    distribution("gan-fail", {"fake_fail": FAILING}, commands={"fail": "fake_fail:app"})
     said = gan("fail", "parameter", code=2).stderr
     assert "neither fish nor fowl" in said
     assert "Traceback" not in said
@@ -295,9 +272,9 @@ def test_parameter_that_a_command_itself_finds_bad_is_a_usage_error(gan: Gan, pa
 
 @pytest.mark.parametrize("how", ["data", "bug"])
 def test_debug_lets_failures_of_commands_through_with_where_they_happened(
-    gan: Gan, package: Package, monkeypatch: pytest.MonkeyPatch, how: str
+    gan: Gan, distribution: Package, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    package("gan-fail", {"fake_fail": FAILING}, commands={"fail": "fake_fail:app"})
+    distribution("gan-fail", {"fake_fail": FAILING}, commands={"fail": "fake_fail:app"})
     monkeypatch.setattr(errors, "DEBUG", True)
     raised = gan("fail", how, code=1).exception
     while raised.__cause__ is not None:
@@ -313,12 +290,12 @@ def test_debug_lets_failures_of_commands_through_with_where_they_happened(
 
 
 def test_loading_tells_what_works_and_what_does_not_and_succeeds(
-    gan: Gan, package: Package, hello: None, monkeypatch: pytest.MonkeyPatch
+    gan: Gan, distribution: Package, hello: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package("gan-bad", {"fake_bad": "open('/no/[such]/file')"}, plugins={"bad": "fake_bad"})
-    package("gan-odd", {"fake_odd": "app = 42"}, commands={"odd": "fake_odd:app"})
-    package("gan-new", {"fake_new": PLUGIN.replace("version=1", "version=9")}, plugins={"new": "fake_new"})
-    package("gan-off", {"fake_off": PLUGIN}, plugins={"off": "fake_off"})
+    distribution("gan-bad", {"fake_bad": "open('/no/[such]/file')"}, plugins={"bad": "fake_bad"})
+    distribution("gan-odd", {"fake_odd": "app = 42"}, commands={"odd": "fake_odd:app"})
+    distribution("gan-new", {"fake_new": PLUGIN.replace("version=1", "version=9")}, plugins={"new": "fake_new"})
+    distribution("gan-off", {"fake_off": PLUGIN}, plugins={"off": "fake_off"})
     monkeypatch.setenv("GAN_DISABLE_PLUGINS", "off")
     text = gan("plugins", "--load").stdout
     states = {key: row["state"] for key, row in rows(gan, "--load").items()}
@@ -356,9 +333,9 @@ def test_loading_tells_what_works_and_what_does_not_and_succeeds(
     ids=["prints", "ends the process", "never ends"],
 )
 def test_nothing_that_a_package_does_on_import_reaches_the_command(
-    gan: Gan, package: Package, source: str, words: str
+    gan: Gan, distribution: Package, source: str, words: str
 ) -> None:
-    package("gan-wild", {"fake_wild": source}, plugins={"wild": "fake_wild"})
+    distribution("gan-wild", {"fake_wild": source}, plugins={"wild": "fake_wild"})
     patience = 1.0 if words.endswith("seconds") else 30.0
     assert look("plugin", "wild", "fake_wild", "gan-wild", seconds=patience) == (
         words,

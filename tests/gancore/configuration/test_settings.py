@@ -287,13 +287,6 @@ def test_component_of_another_plugin_is_suggested_with_its_prefix(toy: str, fake
     fake_dist(
         "extra",
         """
-        from gancore import hookimpl
-        from gancore.components import Augmentation, PluginInfo
-
-        @hookimpl
-        def gan_plugin_info():
-            return PluginInfo(summary="More", api_version=1)
-
         @hookimpl
         def gan_augmentations():
             yield Augmentation(name="brightness", summary="Any samples", target="gan_extra:a")
