@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from gan_cli.errors import redraw, say, tell
 from gan_cli.interrupting import ending_at_once
 from gan_cli.sampling import check_device
 from gan_cli.terminal import Terminal
+from gan_cli.waiting import Waiting
 from gancore.data.report import silent
 from gancore.text import shown
 
@@ -28,14 +30,17 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class _Progress:
-    """One line in a terminal that changes; elsewhere a line now and then."""
+    """One line in a terminal that changes; elsewhere a line now and then, also while nothing changes."""
 
     def __init__(self) -> None:
         self.live = sys.stderr.isatty()
         self.spoken = time.monotonic()
+        self.waiting = Waiting("loading the run")
+        if not self.live:
+            self.waiting.begin()
 
     def tell(self, words: str, done: int, total: int) -> None:
-        line = f"{words}: {done:,} of {total:,}" if done and total else words
+        self.waiting.words = line = f"{words}: {done:,} of {total:,}" if done and total else words
         if self.live:
             redraw(line)
         elif time.monotonic() - self.spoken >= SECONDS_BETWEEN_LINES:
@@ -43,6 +48,7 @@ class _Progress:
             say(line)
 
     def close(self) -> None:
+        self.waiting.end()
         if self.live:
             redraw("")
 
@@ -53,11 +59,11 @@ def compare(run: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) 
     with ending_at_once():
         from gancore.evaluator import evaluate
 
-    progress = _Progress()
-    try:
-        found = evaluate(run, progress=silent if quiet else progress.tell, **asked)
-    finally:
-        progress.close()
+    if quiet:
+        found = evaluate(run, progress=silent, **asked)
+    else:
+        with closing(_Progress()) as progress:
+            found = evaluate(run, progress=progress.tell, **asked)
     if as_json:
         print(json.dumps(found.dump() | {"path": found.path and str(found.path)}))
     else:

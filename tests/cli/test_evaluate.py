@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
-from gan_cli.evaluating import digits
+from gan_cli.evaluating import _Progress, digits
 
 Gan = Callable[..., Result]
 Refused = Callable[..., str]
@@ -177,3 +179,24 @@ def test_options_of_metrics_are_listed(gan: Gan) -> None:
 )
 def test_figures_have_three_digits(value: float | None, text: str) -> None:
     assert digits(value) == text
+
+
+def test_a_metric_that_takes_long_is_named_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gan_cli.waiting.SECONDS_OF_SILENCE", 0.01)
+    said: list[str] = []
+    told = threading.Event()
+
+    def say(words: str) -> None:
+        said.append(words)
+        if "slow" in words:
+            told.set()
+
+    monkeypatch.setattr("gan_cli.waiting.say", say)
+    with closing(_Progress()) as progress:
+        progress.tell("computing quick", 1, 8)
+        progress.tell("computing slow", 2, 8)
+        assert told.wait(30)
+    assert any(words.startswith("computing slow: 2 of 8: ") for words in said)
+    assert capsys.readouterr().err == ""  # it came too soon after the one before to be a line of its own
