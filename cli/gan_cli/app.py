@@ -103,7 +103,7 @@ def run(
         "steps": steps,
         "seed": seed,
     }
-    asked["options"] = parse_assignments(settings or [])
+    asked["options"] = parse_assignments(settings or [], path_option="--data")
     if dry_run:
         import tomli_w
 
@@ -324,7 +324,8 @@ def evaluate(
     from gancore.configuration.layers import parse_assignments
 
     asked = {"data": data, "samples": number, "metrics": metrics, "seed": seed, "step": step, "device": device}
-    compare(run, asked | {"options": parse_assignments(settings or [])}, quiet=quiet, as_json=as_json)
+    chosen = parse_assignments(settings or [], path_option="--data")
+    compare(run, asked | {"options": chosen}, quiet=quiet, as_json=as_json)
 
 
 @app.command()

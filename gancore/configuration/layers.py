@@ -59,10 +59,11 @@ def _too_deep(layer: Mapping[str, Any]) -> bool:
     return bool(level)
 
 
-def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+def parse_assignments(assignments: Iterable[str], *, path_option: str = "") -> dict[str, Any]:
     """The layer that `key=value` arguments make; values are TOML where they parse as it, else plain text.
 
-    Dates, which no option takes, and paths of data are text: a folder may be called 2024 or 2024-05-01.
+    Dates, which no option takes, and paths of data are text: a folder may be called 2024 or 2024-05-01. A path where a setting
+    belongs is told to be one for `path_option`, where the command has such.
 
     Raises:
         UsageError: an argument has no `=`, or its value is more than any option could take.
@@ -72,7 +73,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         key = key.strip()
         if not equals or not key:
-            raise UsageError(f"'{text}' is not of the form key=value, such as loss=hinge or every.sample=100")
+            hint = f"; data are given as {path_option} {text}" if path_option and _is_there(text) else ""
+            raise UsageError(f"'{text}' is not of the form key=value, such as loss=hinge or every.sample=100{hint}")
         try:
             parsed = tomllib.loads(f"v = {value}")["v"]
         except RecursionError:
@@ -83,6 +85,14 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             parsed = value
         pairs.append((key, parsed))
     return _layer(pairs)
+
+
+def _is_there(text: str) -> bool:
+    """Whether `text` is the path of something."""
+    try:
+        return bool(text) and Path(text).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long a name, a NUL in it, an unknown home
+        return False
 
 
 def check_agreement(named: Mapping[str, Any], options: Mapping[str, Any]) -> None:

@@ -138,3 +138,17 @@ def test_path_of_data_is_text_whatever_it_looks_like(name: str) -> None:
 def test_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"cannot be read: (No such file|Is a directory)"):
         read_file(tmp_path / name)
+
+
+def test_a_path_in_the_place_of_a_setting_is_told_how_data_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UsageError, match=r"'photos' is not of the form key=value.*; data are given as --data photos"):
+        parse_assignments(["photos"], path_option="--data")
+    with pytest.raises(UsageError, match=r"every\.sample=100$"):  # a command without such an option
+        parse_assignments(["photos"])
+    for text in ("fotos", "~nobody-of-this-name/x", "a" * 5000, "\0"):
+        with pytest.raises(UsageError, match=r"every\.sample=100$"):
+            parse_assignments([text], path_option="--data")
