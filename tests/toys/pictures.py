@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import torch
@@ -391,10 +392,11 @@ def gan_writers() -> Iterator[Writer]:
     yield Writer(name="texts", summary="A file each", target=f"{__name__}:each_writer", role="each")
 
 
-def new_registry() -> Registry:
-    """The engine's own components and the toys."""
+def new_registry(**more: ModuleType) -> Registry:
+    """The engine's own components, the toys and `more` plugins by name."""
     registry = Registry(entries=[])
-    registry.register(sys.modules[__name__], "toy")
+    for name, module in {"toy": sys.modules[__name__], **more}.items():
+        registry.register(module, name)
     return registry
 
 

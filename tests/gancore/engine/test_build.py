@@ -115,9 +115,7 @@ def plugin_of(source):
     module = ModuleType("my_parts")
     sys.modules["my_parts"] = module  # taken out by the fixture
     exec(dedent(source), vars(module))
-    registry = toys.new_registry()
-    registry.register(module, "mine")
-    return registry
+    return toys.new_registry(mine=module)
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import sys
 import pytest
 import torch
 from toys import pictures as toys
+from toys.runs import begin
 
 import gancore
 from gancore import hookimpl
-from gancore.api import train
 from gancore.components import Architecture, Game, Metric, PluginInfo
 from gancore.configuration.run_config import Candidates
 from gancore.data.spec import SampleSpec
@@ -115,7 +115,7 @@ def measure(spec):
 
 @hookimpl
 def gan_metrics():
-    yield Metric(name="mean", summary="For a test", target="judges:measure")
+    yield Metric(name="mean", summary="For a test", target=f"{__name__}:measure")
 
 
 @hookimpl
@@ -125,25 +125,23 @@ def gan_plugin_info():
 
 @hookimpl
 def gan_architectures():
-    yield Architecture(name="mixing", summary="For a test", target="judges:build", options="toys.pictures:NetOptions")
+    yield Architecture(
+        name="mixing", summary="For a test", target=f"{__name__}:build", options="toys.pictures:NetOptions"
+    )
 
 
 @hookimpl
 def gan_games():
-    yield Game(name="unjudged", summary="For a test", target="judges:Unjudged", options="gancore.games.gan:GanOptions",
+    yield Game(name="unjudged", summary="For a test", target=f"{__name__}:Unjudged", options="gancore.games.gan:GanOptions",
                players=("discriminator", "generator"))  # fmt: skip
 
 
 def registry():
-    sys.modules["judges"] = sys.modules[__name__]
-    made = toys.new_registry()
-    made.register(sys.modules[__name__], "judges")
-    return made
+    return toys.new_registry(judges=sys.modules[__name__])
 
 
 def run(path, **options):
-    train(plugin="toy", registry=registry(), out=path, steps=3, options={**toys.SMALL, **options})
-    return path
+    return begin(path, 3, registry=registry(), **options).folder
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ from PIL import Image
 from pydantic import Field
 from torch.distributions import Normal
 from toys import pictures as toys
+from toys.runs import begin
 
 import gancore
 from gancore import hookimpl
-from gancore.api import train
 from gancore.components import Architecture, Game, Metric, OtherGenerator, PluginInfo
 from gancore.errors import ConfigError, NonFiniteError, RunFolderError, UsageError
 from gancore.evaluation import Figure, Measured, faults
@@ -93,34 +93,30 @@ def gan_plugin_info():
 
 @hookimpl
 def gan_architectures():
-    yield Architecture(name="spread", summary="For a test", target="spread_plugin:build")
+    yield Architecture(name="spread", summary="For a test", target=f"{__name__}:build")
 
 
 @hookimpl
 def gan_games():
     players = ("discriminator", "generator")
-    yield Game(name="keeping", summary="For a test", target="spread_plugin:Keeping", options="gancore.games.gan:GanOptions",
+    yield Game(name="keeping", summary="For a test", target=f"{__name__}:Keeping", options="gancore.games.gan:GanOptions",
                players=players)  # fmt: skip
 
 
 @hookimpl
 def gan_metrics():
-    yield Metric(name="measure", summary="For a test", target="spread_plugin:measure")
+    yield Metric(name="measure", summary="For a test", target=f"{__name__}:measure")
 
 
 def registry():
-    sys.modules["spread_plugin"] = sys.modules[__name__]
-    made = toys.new_registry()
-    made.register(sys.modules[__name__], "spread")
-    return made
+    return toys.new_registry(spread=sys.modules[__name__])
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("own") / "run"
-    options = {**toys.SMALL, "architecture": "spread:spread", "game": "spread:keeping", "held_out": 0.25}
-    train(plugin="toy", registry=registry(), out=path, steps=4, options=options)
-    return path
+    options = {"architecture": "spread:spread", "game": "spread:keeping", "held_out": 0.25}
+    return begin(path, 4, registry=registry(), **options).folder
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +164,7 @@ def test_a_mistake_in_how_to_sample_is_told(generator, sampling, words):
 
 
 def test_a_generator_with_one_way_of_sampling_says_so(tmp_path):
-    train(plugin="toy", registry=registry(), out=tmp_path / "run", steps=1, options=toys.SMALL)
+    begin(tmp_path / "run", 1, registry=registry())
     plain = gancore.load(tmp_path / "run", registry=registry(), device="cpu")
     assert plain.sampling is None
     with pytest.raises(ConfigError, match="one way of drawing samples"):

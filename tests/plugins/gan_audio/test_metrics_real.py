@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
+from support.shared import SHARED, marks
 from toys.material import material
 
 from gan_audio.metrics import classes, copying
 from gan_audio.spec import AudioSpec
 
-RECORDINGS = Path(__file__).parents[4] / "shared" / "data" / "fsdd" / "recordings"
+RECORDINGS = SHARED / "fsdd" / "recordings"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SPEC = AudioSpec.of(classes=DIGITS)
 
-pytestmark = [
-    pytest.mark.shared_data,
-    pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the real data are absent: ../shared/data/fsdd/recordings"),
-]
+pytestmark = marks(RECORDINGS)
 
 
 @pytest.fixture(scope="module")

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from support.fetching import fetch
+from support.shared import SHARED, marks
 
 from gan_audio.data.sounds import Options, open_sounds
 
-DIGITS = Path(__file__).parents[4] / "shared" / "data" / "fsdd" / "recordings"
+DIGITS = SHARED / "fsdd" / "recordings"
 PATTERN = "{label}_{speaker}_{index}.wav"
 
-pytestmark = [
-    pytest.mark.shared_data,
-    pytest.mark.skipif(not DIGITS.is_dir(), reason="the real data are absent: ../shared/data/fsdd"),
-]
+pytestmark = marks(DIGITS)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,13 +13,14 @@ import pytest
 import torch
 from pydantic import ValidationError
 from support.fetching import fetch
+from support.shared import SHARED
 
 from gan_image.data.array import Options, open_array
 from gan_image.spec import ImageSpec
 from gancore.errors import DataError, UsageError
 from gancore.random import Draws
 
-MNIST = Path(__file__).parents[4] / "shared" / "data" / "mnist" / "mnist.npz"
+MNIST = SHARED / "mnist" / "mnist.npz"
 
 
 def pixels(*shape):

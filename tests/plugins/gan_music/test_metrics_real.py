@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from support.fetching import fetch
+from support.shared import SHARED, marks
 from toys.material import material
 
 from gan_music.data.midi import Options, open_midi
 from gan_music.metrics import copying, harmony, phrases
 
-TUNES = Path(__file__).parents[4] / "shared" / "data" / "nottingham" / "MIDI"
+TUNES = SHARED / "nottingham" / "MIDI"
 
-pytestmark = [
-    pytest.mark.shared_data,
-    pytest.mark.skipif(not TUNES.is_dir(), reason="the real data are absent: ../shared/data/nottingham/MIDI"),
-]
+pytestmark = marks(TUNES)
 
 
 @pytest.fixture(scope="module")

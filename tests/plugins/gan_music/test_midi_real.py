@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from support.midi import phrases_of
+from support.shared import SHARED, marks
 
 from gan_music.data.keys import estimate_keys
 from gan_music.data.midi import Options, open_midi
@@ -18,12 +18,9 @@ from gan_music.data.reading import read_tune
 from gan_music.roll import to_note_table, to_rolls
 from gancore.random import Draws
 
-TUNES = Path(__file__).parents[4] / "shared" / "data" / "nottingham" / "MIDI"
+TUNES = SHARED / "nottingham" / "MIDI"
 
-pytestmark = [
-    pytest.mark.shared_data,
-    pytest.mark.skipif(not TUNES.is_dir(), reason="the real data are absent: ../shared/data/nottingham/MIDI"),
-]
+pytestmark = marks(TUNES)
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from support.fetching import fetch
+from support.shared import SHARED, marks
 
 from gan_text.data.lines import Options, open_lines
 
-CAPTIONS = Path(__file__).parents[4] / "shared" / "data" / "texygen" / "image_coco.txt"
+CAPTIONS = SHARED / "texygen" / "image_coco.txt"
 
-pytestmark = [
-    pytest.mark.shared_data,
-    pytest.mark.skipif(not CAPTIONS.is_file(), reason="the real data are absent: ../shared/data/texygen"),
-]
+pytestmark = marks(CAPTIONS)
 
 
 @pytest.mark.parametrize("kind", ["characters", "words", "bpe"])

@@ -6,14 +6,12 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from support.shared import SHARED, marks
 
 ROOT = Path(__file__).parents[3]
-SENTENCES = ROOT.parent / "shared" / "data" / "texygen"
+SENTENCES = SHARED / "texygen"
 
-pytestmark = [
-    pytest.mark.shared_data,
-    pytest.mark.skipif(not SENTENCES.is_dir(), reason="the real data are absent: ../shared/data/texygen"),
-]
+pytestmark = marks(SENTENCES)
 
 OWN = {
     "MLE": (0.998, (0.746, 0.516, 0.318, 0.195)),
