@@ -90,7 +90,7 @@ def run(
     """Train a new run.
 
     `gan run --plugin image --data photos/ loss=hinge architecture.width=48` trains on your own pictures; `gan options --plugin
-    image` lists everything that can be set as KEY=VALUE.
+    image` lists what can be set as KEY=VALUE, and `gan options --plugin image architecture.dcgan` the options of one component.
     """
     from gan_cli.progress import follow
     from gancore.configuration.layers import parse_assignments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,7 +14,7 @@ from gancore.components import Architecture
 from gancore.configuration.run_config import MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.configuration.settings import ALL_KINDS, KIND_OF
 from gancore.configuration.words import plain, values_of
-from gancore.errors import UnknownNameError
+from gancore.errors import PluginError, UnknownNameError
 from gancore.options import cpu_default
 from gancore.plugins import BUILTIN, Registry, options_model
 
@@ -53,6 +54,18 @@ def _sampling(registry: Registry, plugin: str) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
+def _meant(registry: Registry, plugin: str, name: str) -> list[str]:
+    """Components, as `architecture.dcgan`, that are called `name` or have an option of that name: three at most."""
+    found = []
+    for section, kind in ALL_KINDS.items():
+        for own, component in registry.known(kind, plugin).items():
+            with suppress(PluginError):  # whoever asks for it is told
+                model = options_model(component.record)
+                if name == own or (model and name in model.model_fields):
+                    found.append(f"{section}.{own}")
+    return found[:3]
+
+
 def describe(plugin: str, section: str | None, as_json: bool) -> None:
     """Print the options that `section` names; without it the engine's own and what can be chosen."""
     registry = Registry()
@@ -82,7 +95,8 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
     else:
         result = [r for r in rows_of(RunConfig) if r["option"] == section or r["option"].startswith(f"{section}.")]
         if not result:
-            raise UnknownNameError("section", section, [*RunConfig.model_fields, *ALL_KINDS, "sampling"])
+            known = [*RunConfig.model_fields, *ALL_KINDS, "sampling"]
+            raise UnknownNameError("section", section, known, others=_meant(registry, plugin, section))
     if as_json:
         print(json.dumps(result))
         return
@@ -91,7 +105,11 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
         return
     columns = {"option": "option", "default": "default", "values": "values", "description": "what it does"}
     table(result, {k: v for k, v in columns.items() if any(k in r for r in result)})
-    if plugin == BUILTIN and not section:
+    if section:
+        return
+    if plugin == BUILTIN:
         say(
             "with --plugin NAME, that plugin's components too; one component's options: gan options --plugin image architecture.dcgan"
         )
+    elif own := list(registry.load(plugin).of_kind(Architecture)):
+        say(f"the options of one component: gan options --plugin {plugin} architecture.{own[0]}")

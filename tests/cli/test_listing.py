@@ -128,6 +128,16 @@ def test_options_of_every_component_are_listed_with_meaning_and_values(
     assert model is not None or text == f"{section}.{name} has no options\n"
 
 
+def test_list_of_a_plugin_says_how_to_see_the_options_of_one_component(gan: Gan) -> None:
+    assert "gan options --plugin toy architecture.mlp" in gan("options", "-p", "toy").stderr
+    assert gan("options", "-p", "toy", "architecture.mlp").stderr == ""
+
+
+@pytest.mark.parametrize(("name", "whole"), [("width", "architecture.mlp"), ("mlp", "architecture.mlp")])
+def test_option_or_component_without_its_section_is_suggested_with_it(gan: Gan, name: str, whole: str) -> None:
+    assert f"did you mean '{whole}'" in gan("options", "-p", "toy", name, code=2).stderr
+
+
 def test_component_of_another_plugin_may_be_asked_for(gan: Gan) -> None:
     assert set(options(gan, "architecture.toy:mlp", "-p", "image")) == {"spectral_norm", "width", "latent"}
 
