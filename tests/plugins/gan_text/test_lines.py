@@ -10,40 +10,16 @@ import pytest
 import torch
 from pydantic import ValidationError
 from support.fetching import fetch
+from support.lines import open_, skipped_of, texts_of
 
 from gan_text.data.lines import Options, open_lines
 from gancore.data.held_out import split
 from gancore.errors import DataError, UsageError
 
-silent = lambda *_: None  # noqa: E731
-
-
-def open_(path, **options):
-    return open_lines(Options(path=path, **options), silent)
-
-
-def texts_of(source):
-    return source.spec.decode(fetch(source)[0])
-
 
 def labels_of(source):
     numbers = fetch(source)[1]
     return None if numbers is None else [source.spec.classes[number] for number in numbers]
-
-
-def skipped_of(source):
-    return [(one.path, one.reason) for one in source.report.skipped]
-
-
-@pytest.fixture
-def file(tmp_path):
-    def write(content, name="texts.txt"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

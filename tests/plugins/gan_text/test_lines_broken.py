@@ -8,23 +8,10 @@ import tracemalloc
 import zipfile
 
 import pytest
-from support.fetching import fetch
+from support.lines import open_, skipped_of, texts_of
 
 from gan_text.data.inputs import LISTED_IN_FILE
-from gan_text.data.lines import Options, open_lines
 from gancore.errors import DataError, UsageError
-
-
-def open_(path, **options):
-    return open_lines(Options(path=path, **options), lambda *_: None)
-
-
-def texts_of(source):
-    return source.spec.decode(fetch(source)[0])
-
-
-def skipped_of(source):
-    return [(one.path, one.reason) for one in source.report.skipped]
 
 
 def is_opened_or_refused_by_name(path, **options):
@@ -33,16 +20,6 @@ def is_opened_or_refused_by_name(path, **options):
     except DataError as error:
         return path.name in str(error)
     return source.report.used == len(source) == len(texts_of(source)) > 0
-
-
-@pytest.fixture
-def file(tmp_path):
-    def write(content, name="texts.txt"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------------
