@@ -162,7 +162,7 @@ print(float(loss.discriminator(torch.tensor([two, 0.0]), torch.tensor([0.0, -2 *
 print(float(loss.generator(torch.tensor([two, 2 * two]))))
 print(float(loss.generator(torch.tensor([-7.0]))))
 """
-    printed = environment.run("python", "-c", source, cwd=tmp_path).stdout.split()
+    printed = environment.fork("-c", source, cwd=tmp_path).stdout.split()
     # E[exp(-v)] of real logits is (1/2 + 1) / 2, E[exp(v)] of fake ones (1 + 1/4) / 2; the last goes on along the tangent at 5.
     expected = [0.75 + 0.625 - 2.0, (0.5 + 0.25) / 2 - 1.0, math.exp(5) * (1 + 7 - 5) - 1.0]
     assert [float(p) for p in printed] == pytest.approx(expected, rel=1e-6)
@@ -216,12 +216,12 @@ right = (logits.argmax(1) == code).float().mean()
 bound = math.log(10) - torch.nn.functional.cross_entropy(logits, code)
 print(json.dumps([float(right), float(bound), torch.bincount(code, minlength=10).tolist()]))
 """
-    right, bound, counts = json.loads(environment.run("python", "-c", source, cwd=tmp_path).stdout)
+    right, bound, counts = json.loads(environment.fork("-c", source, cwd=tmp_path).stdout)
     assert right > 0.9
     assert 1.0 < bound < math.log(10)
     assert all(abs(count - 400) < 100 for count in counts)  # five standard deviations of a fair draw
 
-    environment.run("python", "-c", listings(PAGE)["codes.py"], cwd=tmp_path)
+    environment.fork("-c", listings(PAGE)["codes.py"], cwd=tmp_path)
     with Image.open(tmp_path / "codes.png") as sheet:
         assert sheet.width == sheet.height >= 80
 

@@ -123,11 +123,14 @@ class Environment:
         )
         return _ended(done, code)
 
-    def gan(self, *arguments: object, cwd: Path, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run `gan`, installed in this environment; `run("gan", ...)` would be from the beginning, which is slow."""
+    def fork(self, *arguments: object, cwd: Path, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `python` with `arguments`, from one that has torch imported; `run("python", ...)` would be from the beginning."""
         variables = self._variables() | variables
-        command = [str(self.scripts / "gan"), *map(str, arguments)]
-        return _ended(forked.run(str(self.python), command, cwd=cwd, env=variables), code)
+        return _ended(forked.run(str(self.python), [*map(str, arguments)], cwd=cwd, env=variables), code)
+
+    def gan(self, *arguments: object, cwd: Path, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `gan`, installed in this environment, likewise."""
+        return self.fork(self.scripts / "gan", *arguments, cwd=cwd, code=code, **variables)
 
     def _variables(self) -> dict[str, str]:
         # What the tests' own interpreter was started with must not reach into the environment.

@@ -20,6 +20,8 @@ SLOWEST = (
     "plugins/gan_audio/test_metrics_pitch.py",
     "plugins/gan_music/test_accompany.py",
     "plugins/gan_audio/test_vocoder.py",
+    "e2e/test_own_texts.py",
+    "e2e/test_run_sample_resume.py",
 )
 """Files that take longest, in that order, so that at the end no process waits for another that has just begun with one."""
 SHARING_NOTHING = ("gancore/testing/test_builtins.py",)
