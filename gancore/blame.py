@@ -6,63 +6,93 @@ import inspect
 import sys
 import sysconfig
 import traceback
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import FrameType
 
 from gancore.components import Component
 from gancore.errors import GanError
-from gancore.plugins import BUILTIN, InstalledPlugin, Plugin, Registry
+from gancore.plugins import BUILTIN, GROUP, InstalledPlugin, Plugin, Registry
 
 LIBRARIES = ("torch", "pydantic", "pluggy", "numpy", "tomli_w")
 OURS = "gancore"
 """The distribution whose faults are reported to this project; the plugins that come with it are of it too."""
+Own = Callable[[str], bool]
+"""Whether a file, by its name, is the author's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a plugin's code that was running: `file:line in function`."""
+    """A line of a plugin's code that was running: `file:line in function`; without a frame where it could not be parsed."""
 
-    frame: FrameType
+    file: str
     line: int
+    function: str = ""
+    frame: FrameType | None = None
 
     def __str__(self) -> str:
-        code = self.frame.f_code
-        return f"{Path(code.co_filename).name}:{self.line} in {code.co_name}"
+        return f"{Path(self.file).name}:{self.line}" + (f" in {self.function}" if self.function else "")
 
     @property
     def module(self) -> str:
         """The name of its module."""
-        return str(self.frame.f_globals.get("__name__", ""))
+        return "" if self.frame is None else str(self.frame.f_globals.get("__name__", ""))
 
 
-def places(error: BaseException) -> list[Place]:
-    """Where `error` came through, from the outside to where it was raised, without gancore itself and libraries."""
-    here = Path(__file__).parent
-    found = [Place(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    files = [Path(place.frame.f_code.co_filename) for place in found]
-    return [
-        place
-        for place, file in zip(found, files, strict=True)
-        if not str(file).startswith("<frozen ") and not file.is_relative_to(here) and not _is_library(file)
-    ]
+def chain(error: BaseException) -> list[BaseException]:
+    """`error`, what it came of, and so on to the exception that began it all."""
+    found: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and one not in found:  # an exception may be its own cause
+        found.append(one)
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return found
 
 
-def root(error: BaseException) -> BaseException:
-    """The exception that began it all."""
-    seen = {id(error)}
-    while error.__cause__ is not None and id(error.__cause__) not in seen:  # an exception may be its own cause
-        error = error.__cause__
-        seen.add(id(error))
-    return error
+def places(error: BaseException, own: Own | None = None) -> list[Place]:
+    """Where `error` came through, from the outside to where it was raised: in files that are `own`, by default all but those of
+    gancore itself and of libraries."""
+    of_author = own or _is_authors
+    found = []
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
+        found.append(Place(code.co_filename, line, code.co_name, frame))
+    if isinstance(error, SyntaxError) and error.filename:
+        found.append(Place(error.filename, error.lineno or 0))
+    return [place for place in found if of_author(place.file)]
+
+
+def place(error: BaseException, own: Own | None = None) -> Place | None:
+    """The last of these places, of the first exception in the chain that has any; None where there is none."""
+    for one in reversed(chain(error)):
+        if found := places(one, own):
+            return found[-1]
+    return None
 
 
 def describe(error: BaseException) -> str:
-    """An exception in one line, with the last place outside of gancore that it came through: the author's own code."""
-    own = places(root(error))
-    return said(error) + (f", at {own[-1]}" if own else "")
+    """An exception in one line, with the last place in the author's own code that it came through."""
+    plugins = {entry.module.partition(".")[0] for entry in entry_points(group=GROUP)}
+
+    def in_plugin(file: str) -> bool:  # rather than in what it calls: a library that is none of LIBRARIES
+        path = file.rpartition("site-packages")[2]
+        return _is_authors(file) and bool(plugins & {*Path(path).parts, Path(path).stem})
+
+    found = place(error, in_plugin) or place(error)
+    return said(error) + (f", at {found}" if found else "")
+
+
+def defined(thing: object) -> str:
+    """A function, a class or an object by its class, as its author finds it: `Logit at losses.py:12`."""
+    known = thing if inspect.isroutine(thing) or isinstance(thing, type) else type(thing)
+    name = getattr(known, "__name__", type(thing).__name__)
+    try:
+        return f"{name} at {Path(inspect.getsourcefile(known) or '').name}:{inspect.getsourcelines(known)[1]}"
+    except (OSError, TypeError):
+        return f"{name} in {getattr(known, '__module__', '?')}"
 
 
 def said(error: BaseException) -> str:
@@ -83,7 +113,7 @@ def explain(error: BaseException, registry: Registry | None = None, used: Collec
     if isinstance(error, GanError | MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return ""
     plugins = list(_loaded(registry))
-    for each in dict.fromkeys((error, root(error))):
+    for each in chain(error):
         own = places(each)
         for place in reversed(own):
             for plugin, installed in plugins:
@@ -144,6 +174,8 @@ def _component(plugin: Plugin, own: Sequence[Place], used: Collection[str]) -> s
     """
     targets = [t for t in _targets(plugin) if not used or f"{plugin.name}:{t[2].name}" in used]
     for place in reversed(own):
+        if place.frame is None:
+            continue
         here = [(attribute, record) for module, attribute, record in targets if module == place.module]
         named = [r for attribute, r in here if place.frame.f_code.co_qualname.split(".")[0] == attribute]
         itself = place.frame.f_locals.get("self")
@@ -161,6 +193,11 @@ def _meets(thing: object, names: Sequence[str]) -> bool:
 def _has(thing: object, name: str) -> bool:
     """`hasattr` that runs no code of `thing`, which is in trouble already."""
     return inspect.getattr_static(thing, name, None) is not None
+
+
+def _is_authors(name: str) -> bool:
+    file = Path(name)
+    return not name.startswith("<frozen ") and not file.is_relative_to(Path(__file__).parent) and not _is_library(file)
 
 
 def _is_library(file: Path) -> bool:

@@ -8,6 +8,7 @@ import os
 import re
 from pathlib import Path
 
+from gancore.blame import describe
 from gancore.errors import GanError, WriteError
 
 _REASONS = {
@@ -47,12 +48,12 @@ def write_error(error: BaseException, what: str, inside: Path | None = None) -> 
     return WriteError(f"{what} could not be written: {reason} ({found.strerror})", advice)
 
 
-def cause(error: Exception, folder: Path) -> str:
+def cause(error: BaseException, folder: Path) -> str:
     """Why something could not be written in `folder`, for a sentence: what is wrong with the disk, else what was raised."""
     found = trouble(folder) if write_error(error, "it", folder) is None else None
     told = write_error(found or error, "it", folder)
     if told is None:
-        return str(error) if isinstance(error, GanError) else f"{type(error).__name__}: {error}"
+        return str(error) if isinstance(error, GanError) else describe(error)
     return str(told).removeprefix("it could not be written: ")
 
 

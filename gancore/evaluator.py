@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,19 +21,16 @@ from gancore.data.held_out import split
 from gancore.data.report import silent
 from gancore.data.sampler import Sampler
 from gancore.data.spec import SampleSpec
-from gancore.errors import DataError, GanError, MissingPackageError, UsageError
+from gancore.errors import DataError, GanError, UsageError
 from gancore.evaluation import (
     Evaluation,
     EvaluationProtocol,
-    Failure,
-    Figure,
     LogLikelihood,
     Material,
-    Measured,
     Part,
     Samples,
-    faults,
 )
+from gancore.measuring import build_metrics, measure
 from gancore.options import check_whole
 from gancore.plugins import Registry
 from gancore.powers import TellsLikelihood
@@ -106,7 +101,7 @@ def evaluate(
     check_samples(settings.data, {f"{METRICS}.{name}": metric for name, metric in chosen.items()})
     other = None if data is None else _settings_of(registry, data, layer, settings)
     generator = load(run, device=device, registry=registry, step=step, options=sampling)
-    built, failures = _built(chosen, generator.spec, settings.run.plugin, seed)
+    built, failures = build_metrics(chosen, generator.spec, settings.run.plugin, seed)
     train_source = _training_data(settings, generator.spec, folder, progress)
     parts = split(train_source, settings.run.held_out)
     shown = min(len(parts.train), _affordable(train_source))
@@ -154,7 +149,7 @@ def evaluate(
         others=others,
         others_log_likelihood={n: own for n, g in generator.others.items() if (own := _log_likelihood(g)) is not None},
     )
-    figures, pictures, more = _measure(built, material, seed, progress)
+    figures, pictures, more = measure(built, material, seed, progress)
     failures = {name: (failures | more)[name] for name in chosen if name in failures | more}
     if metrics is None:  # whoever asks for one by name is told that there is none
         for name in [n for n, failure in failures.items() if failure.missing_package]:
@@ -313,71 +308,6 @@ def _log_likelihood(generator: Generator) -> LogLikelihood | None:
     if not isinstance(generator.module, TellsLikelihood):
         return None
     return lambda samples: generator.log_likelihood(samples.x, samples.condition)
-
-
-_Call = Callable[[Material], Any]
-
-
-@contextmanager
-def _kept(failures: dict[str, Failure], name: str, seed: int, *but: type[Exception]) -> Iterator[None]:
-    """Keep a failure of the metric `name` in `failures`, all `but` some: it takes no other down."""
-    # Metrics should draw from seeds of their own. One that does not is still the same for the same seed.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "evaluate", name))
-        try:
-            yield
-        except but:
-            raise
-        except (Exception, SystemExit) as error:
-            cause = str(error) if isinstance(error, GanError) else f"{type(error).__name__}: {error}"
-            missing = isinstance(error, MissingPackageError)
-            failures[name] = Failure(cause, traceback.format_exc(), missing_package=missing)
-
-
-def _built(
-    chosen: Mapping[str, Chosen], spec: SampleSpec, plugin: str, seed: int
-) -> tuple[dict[str, _Call], dict[str, Failure]]:
-    """Every metric, ready to be called, and why others are not.
-
-    Raises:
-        UsageError: one of another plugin refuses these samples, which is better told before any are drawn.
-    """
-    built: dict[str, _Call] = {}
-    failures: dict[str, Failure] = {}
-    for name, metric in chosen.items():
-        with _kept(failures, name, seed, *([] if metric.found.plugin == plugin else [UsageError])):
-            built[name] = metric.build(spec)
-    return built, failures
-
-
-def _measure(
-    built: Mapping[str, _Call], material: Material, seed: int, progress: ProgressReport
-) -> tuple[dict[str, Mapping[str, Figure]], dict[str, bytes], dict[str, Failure]]:
-    """Call each metric; one that fails is told and takes no other down."""
-    figures: dict[str, Mapping[str, Figure]] = {}
-    pictures: dict[str, bytes] = {}
-    failures: dict[str, Failure] = {}
-    for number, (name, metric) in enumerate(built.items(), 1):
-        progress(f"computing {name}", number, len(built))
-        answer = None
-        with _kept(failures, name, seed):
-            answer = metric(material)
-        if name in failures:
-            continue
-        if wrong := faults(answer):
-            failures[name] = Failure("; ".join(wrong))
-        if isinstance(answer, Measured):
-            pictures |= {} if wrong else answer.pictures
-            answer = answer.figures
-        if isinstance(answer, Mapping):
-            numbers = {k: f if isinstance(f, Figure) else Figure(value=f) for k, f in answer.items()}
-            figures[name] = {k: f for k, f in numbers.items() if isinstance(k, str) and _is_number(f)}
-    return figures, pictures, failures
-
-
-def _is_number(figure: Figure) -> bool:
-    """Whether it can be shown, even if it is not finite."""
-    return all(isinstance(v, int | float) or (v is None and k != "value") for k, v in figure.parts().items())
 
 
 def _versions(registry: Registry, settings: Settings, chosen: Mapping[str, Chosen]) -> dict[str, str | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from gancore.blame import describe
 from gancore.components import GivenReader
 from gancore.configuration.mistakes import explain
 from gancore.configuration.settings import Settings
@@ -18,7 +20,7 @@ from gancore.data.runs import check_apart
 from gancore.data.spec import Given, SampleSpec
 from gancore.disk import write_error
 from gancore.engine.restore import SavedData
-from gancore.errors import ConfigError, GanError, Mistake, RunFolderError, UsageError
+from gancore.errors import ConfigError, GanError, Mistake, PluginError, RunFolderError, UsageError
 from gancore.options import Options, check_whole
 from gancore.plugins import resolve
 from gancore.powers import Exports, SamplesItself, TellsLikelihood
@@ -185,7 +187,8 @@ class Generator:
                 raise UsageError(
                     f"'{given}': samples of this kind cannot be given in a file; pass them as a tensor, from Python"
                 )
-            given = reader.read(Path(given))
+            with _reading(self.settings, f"could not read '{given}'"):
+                given = reader.read(Path(given))
         known = Given(given) if isinstance(given, Tensor) else given
         try:
             fits = len(known) > 0 and self.spec.relax(known.x[:1]).shape[1:] == self.spec.shape
@@ -201,7 +204,8 @@ class Generator:
     def _reader(self) -> GivenReader | None:
         """What reads files that are given and joins samples, by the data set's record; None where it names nothing."""
         target = self.settings.data.found.record.given
-        return resolve(target)(self.spec) if target else None
+        with _reading(self.settings, "could not be made"):
+            return resolve(target)(self.spec) if target else None
 
     def labels(
         self,
@@ -259,7 +263,10 @@ class Generator:
         spec = self.spec if given is None or given.spec is None else given.spec
         lots: list[tuple[str, SampleSpec, Tensor, Tensor | None]] = [("sample", spec, samples, classes)]
         reader = None if given is None else self._reader()
-        whole = None if given is None or reader is None else reader.join(samples, given)
+        whole = None
+        if given is not None and reader is not None:
+            with _reading(self.settings, "could not join the samples"):
+                whole = reader.join(samples, given)
         if given is not None and whole is not None:
             firsts = None if classes is None else classes[:: len(given)][: len(whole[1])]
             lots.append(("joined", *whole, firsts))
@@ -286,3 +293,17 @@ class Generator:
                 )
             asked.replace(target)
         return [target]
+
+
+@contextmanager
+def _reading(settings: Settings, what: str) -> Iterator[None]:
+    """Within, the reader of what is given works, which is other people's code: PluginError where it fails."""
+    try:
+        yield
+    except GanError:
+        raise
+    except (Exception, SystemExit) as error:
+        found = settings.data.found
+        raise PluginError(
+            f"data set '{found.qualified}': its reader of what is given, {found.record.given}, {what}: {describe(error)}"
+        ) from error

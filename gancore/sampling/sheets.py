@@ -131,7 +131,7 @@ class SheetMaker:
             self.folder.samples.mkdir(exist_ok=True)  # but not the run's folder, where that is gone
             folder.mkdir(exist_ok=True)
             return list(write())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             writer = f"writer '{chosen.found.record.name}' of plugin '{chosen.found.plugin}'"
             self._tell(chosen.found.qualified, f"{writer} could not write {what}", error)
             for path in _named(folder, stem) - before:
@@ -139,7 +139,7 @@ class SheetMaker:
                     path.unlink()
             return None
 
-    def _tell(self, who: str, problem: str, error: Exception) -> None:
+    def _tell(self, who: str, problem: str, error: BaseException) -> None:
         if who not in self._told:
             self._told.add(who)
             why = cause(error, self.folder.samples if self.folder.samples.is_dir() else self.folder.path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from gancore.blame import describe
 from gancore.configuration.settings import Chosen, Settings
 from gancore.data.spec import SampleSpec
 from gancore.disk import trouble, write_error
@@ -29,11 +30,9 @@ def write(
             written += write_with(chosen, spec, samples, labels, folder, stem)
         except GanError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             told = write_error(trouble(folder) or error, f"'{folder}'", folder)
-            raise told or PluginError(
-                f"writer '{chosen.found.qualified}' failed with {type(error).__name__}: {error}"
-            ) from error
+            raise told or PluginError(f"writer '{chosen.found.qualified}' failed with {describe(error)}") from error
     return written
 
 

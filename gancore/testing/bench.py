@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from gancore.blame import Own
 from gancore.components import KINDS, Component, Preset
 from gancore.errors import PluginError, UsageError
 from gancore.plugins import BUILTIN, GROUP, Plugin, Registry, build, options_model
 from gancore.testing import points
 from gancore.testing.check import CHECKS, Blocked, NotApplicable
-from gancore.testing.places import Own, own_files
+from gancore.testing.places import own_files
 
 T = TypeVar("T")
 Record = TypeVar("Record", bound="Component | Preset")

@@ -7,18 +7,16 @@ import inspect
 import json
 import os
 import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import Distribution, entry_points
 from pathlib import Path
 from types import ModuleType
 
+from gancore import blame
+from gancore.blame import Own
 from gancore.plugins import GROUP
-
-Own = Callable[[str], bool]
-"""Whether a file, by its name, is the plugin's own."""
 
 _OWN: ContextVar[Own] = ContextVar("own", default=lambda filename: False)
 
@@ -81,21 +79,9 @@ def _project(dist: Distribution) -> list[str]:
 
 def place(error: BaseException) -> str:
     """`", at nets.py:44 in forward"`: where in the author's files an exception, or what it came of, was last; empty if nowhere."""
-    chain: list[BaseException] = []
-    found: BaseException | None = error
-    while found is not None and found not in chain:  # an exception may be its own cause
-        chain.append(found)
-        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
     own = _OWN.get()
-    for one in reversed(chain):
-        if isinstance(one, SyntaxError) and one.filename and own(one.filename):
-            return f", at {Path(one.filename).name}:{one.lineno}"
-        frames = [
-            f for f in traceback.extract_tb(one.__traceback__) if not f.filename.startswith("<") and own(f.filename)
-        ]
-        if frames:
-            return f", at {Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}"
-    return ""
+    found = blame.place(error, lambda filename: not filename.startswith("<") and own(filename))
+    return f", at {found}" if found else ""
 
 
 def is_own(cls: type) -> bool:

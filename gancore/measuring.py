@@ -1,0 +1,83 @@
+"""Metrics called one after another on the same material: one that fails is told, and takes no other down."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from gancore.blame import describe
+from gancore.components import ProgressReport
+from gancore.configuration.settings import Chosen
+from gancore.data.spec import SampleSpec
+from gancore.errors import GanError, MissingPackageError, UsageError
+from gancore.evaluation import Failure, Figure, Material, Measured, faults
+from gancore.random import derive
+
+MetricCall = Callable[[Material], Any]
+"""A metric, built."""
+
+
+@contextmanager
+def _kept(failures: dict[str, Failure], name: str, seed: int, *but: type[Exception]) -> Iterator[None]:
+    """Keep a failure of the metric `name` in `failures`, all `but` some: it takes no other down."""
+    # Metrics should draw from seeds of their own. One that does not is still the same for the same seed.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "evaluate", name))
+        try:
+            yield
+        except but:
+            raise
+        except (Exception, SystemExit) as error:
+            cause = str(error) if isinstance(error, GanError) else describe(error)
+            missing = isinstance(error, MissingPackageError)
+            failures[name] = Failure(cause, traceback.format_exc(), missing_package=missing)
+
+
+def build_metrics(
+    chosen: Mapping[str, Chosen], spec: SampleSpec, plugin: str, seed: int
+) -> tuple[dict[str, MetricCall], dict[str, Failure]]:
+    """Every metric, ready to be called, and why others are not.
+
+    Raises:
+        UsageError: one of another plugin refuses these samples, which is better told before any are drawn.
+    """
+    built: dict[str, MetricCall] = {}
+    failures: dict[str, Failure] = {}
+    for name, metric in chosen.items():
+        with _kept(failures, name, seed, *([] if metric.found.plugin == plugin else [UsageError])):
+            built[name] = metric.build(spec)
+    return built, failures
+
+
+def measure(
+    built: Mapping[str, MetricCall], material: Material, seed: int, progress: ProgressReport
+) -> tuple[dict[str, Mapping[str, Figure]], dict[str, bytes], dict[str, Failure]]:
+    """Call each metric; one that fails is told and takes no other down."""
+    figures: dict[str, Mapping[str, Figure]] = {}
+    pictures: dict[str, bytes] = {}
+    failures: dict[str, Failure] = {}
+    for number, (name, metric) in enumerate(built.items(), 1):
+        progress(f"computing {name}", number, len(built))
+        answer = None
+        with _kept(failures, name, seed):
+            answer = metric(material)
+        if name in failures:
+            continue
+        if wrong := faults(answer):
+            failures[name] = Failure("; ".join(wrong))
+        if isinstance(answer, Measured):
+            pictures |= {} if wrong else answer.pictures
+            answer = answer.figures
+        if isinstance(answer, Mapping):
+            numbers = {k: f if isinstance(f, Figure) else Figure(value=f) for k, f in answer.items()}
+            figures[name] = {k: f for k, f in numbers.items() if isinstance(k, str) and _is_number(f)}
+    return figures, pictures, failures
+
+
+def _is_number(figure: Figure) -> bool:
+    """Whether it can be shown, even if it is not finite."""
+    return all(isinstance(v, int | float) or (v is None and k != "value") for k, v in figure.parts().items())
