@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 
 import pytest
 import torch
+from support import forked
 from support import rank_worker as worker
 from torch import nn
 from toys.runs import begin, go_on
@@ -32,17 +32,15 @@ def ranks(tmp_path_factory):
         "OMP_NUM_THREADS": "1",
     }
     processes = [
-        subprocess.Popen(
-            [sys.executable, worker.__file__, str(folder)],
-            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
+        forked.start(
+            sys.executable,
+            [worker.__file__, str(folder)],
+            cwd=folder,
+            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
         )
         for rank in range(2)
-    ]  # fmt: skip
-    try:
-        said = [p.communicate(timeout=90)[1] for p in processes]
-    finally:
-        for p in processes:
-            p.kill()
+    ]
+    said = [p.communicate(timeout=90)[1] for p in processes]
     assert [p.returncode for p in processes] == [0, 0], "\n".join(said)
     return folder, [torch.load(folder / f"rank-{rank}.pt", weights_only=False) for rank in range(2)]
 

@@ -84,7 +84,8 @@ def phrases_of(
             continue
 
         def at(tick: int, mark: int = mark) -> int:
-            return math.floor((tick - mark) / step + Fraction(1, 2))
+            # (tick - mark) / step + 1/2, rounded down; whole numbers are ten times as fast as fractions.
+            return (2 * (tick - mark) * step.denominator + step.numerator) // (2 * step.numerator)
 
         on_grid = [(t, at(a), max(at(b), at(a) + 1), p) for t, notes in enumerate(parts) for a, b, p in notes]
         length = math.ceil(Fraction(max((end for _, _, end, _ in on_grid), default=0), bar))
