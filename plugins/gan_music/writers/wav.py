@@ -91,12 +91,14 @@ def play(roll: Rolls, spec: MusicSpec, rate: int, velocity: int, most: int, samp
     notes = to_notes(roll, spec)
     loud = midi_velocity(notes.velocity, spec, velocity)
     voices = [voice_of(track, rate, sampler) for track in spec.tracks]
+    # Notes of one sound together, which then is computed once.
+    order = np.lexsort((notes.duration, notes.pitch, notes.track))
     for track, start, duration, pitch, level in zip(
-        notes.track.tolist(),
-        notes.start.tolist(),
-        notes.duration.tolist(),
-        notes.pitch.tolist(),
-        loud.tolist(),
+        notes.track[order].tolist(),
+        notes.start[order].tolist(),
+        notes.duration[order].tolist(),
+        notes.pitch[order].tolist(),
+        loud[order].tolist(),
         strict=True,
     ):
         begin = round(start * step)
