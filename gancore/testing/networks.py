@@ -16,7 +16,7 @@ from gancore.random import Draws
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.elsewhere import elsewhere
-from gancore.testing.kit import BATCH, Kit, latents, scenes, tried_on
+from gancore.testing.kit import BATCH, Kit, latents, only_cheapest, scenes, tried_on
 from gancore.testing.places import defined
 
 
@@ -78,6 +78,7 @@ def _look_at_shapes(spec: SampleSpec, game: GameRule, real: Tensor, labels: Tens
     scenes,
 )
 def networks_condition(kit: Kit, subject: str) -> None:
+    only_cheapest(kit, subject)
     if kit.scenes()[subject].borrowed:
         raise NotApplicable("the classes are those of points in the plane, and not of the data that it is made for")
     kit.passed("networks.shapes", subject)
@@ -119,6 +120,7 @@ def _same_gradients(network: nn.Module, outputs: list[Tensor]) -> bool:
     scenes,
 )
 def networks_given(kit: Kit, subject: str) -> None:
+    only_cheapest(kit, subject)
     kit.passed("networks.shapes", subject)
     spec, game, real, labels = _built(kit, subject)
     given = spec.given_part(real)
@@ -148,7 +150,7 @@ def networks_given(kit: Kit, subject: str) -> None:
 def networks_seeded(kit: Kit, subject: str) -> None:
     scene = kit.scenes()[subject]
     settings, _, game = kit.ready(scene)
-    torch.manual_seed(99)
+    seed_all(99)
     again = kit.game(settings)
     for name, network in game.networks.items():
         for key, tensor in network.state_dict().items():
@@ -174,6 +176,7 @@ def networks_seeded(kit: Kit, subject: str) -> None:
     scenes,
 )
 def networks_noise(kit: Kit, subject: str) -> None:
+    only_cheapest(kit, subject)
     kit.passed("networks.state", subject)
     spec, game, real, labels = _built(kit, subject)
     generator, given = game.networks["generator"].eval(), spec.given_part(real)
@@ -194,6 +197,7 @@ def networks_noise(kit: Kit, subject: str) -> None:
     scenes,
 )
 def networks_state(kit: Kit, subject: str) -> None:
+    only_cheapest(kit, subject)
     kit.passed("networks.shapes", subject)
     spec, game, real, labels = _built(kit, subject)
     generator, judge = game.networks["generator"], game.networks.get("discriminator")
@@ -233,6 +237,7 @@ def networks_state(kit: Kit, subject: str) -> None:
     scenes,
 )
 def networks_apart(kit: Kit, subject: str) -> None:
+    only_cheapest(kit, subject)
     kit.passed("networks.noise", subject)
     spec, game, real, labels = _built(kit, subject)
     generator, judge = game.networks["generator"].eval(), game.networks.get("discriminator")
@@ -278,6 +283,7 @@ def draws_itself(network: nn.Module, x: Tensor, labels: Tensor | None) -> bool:
     scenes,
 )
 def networks_device(kit: Kit, subject: str) -> None:
+    only_cheapest(kit, subject)
     kit.passed("networks.shapes", subject)
     # Spectral normalisation cannot be computed without values, and is the engine's.
     architecture = kit.settings(kit.scenes()[subject]).architecture
