@@ -14,7 +14,8 @@ from torch import Tensor
 
 import gancore
 from gancore import checkpoint, hookimpl
-from gancore.configuration.settings import Settings
+from gancore.components import DataSource
+from gancore.configuration.settings import Chosen, Settings
 from gancore.data.report import silent
 from gancore.engine.session import Session
 from gancore.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
@@ -100,6 +101,16 @@ class _Quiet(Registry):
         return self.other.load(name)
 
 
+@dataclass(frozen=True)
+class _Opened(Chosen):
+    """A data set that is open already, where opening it again would tell nothing more."""
+
+    source: DataSource
+
+    def build(self, *arguments: Any) -> DataSource:
+        return self.source
+
+
 def _session(kit: Kit, settings: Settings, path: Path, listener: object | None) -> Session:
     """A training into `path`, new or resumed, that nobody hears but `listener`: to the plugin's own hooks it is none."""
     quiet = _Quiet(kit.registry)
@@ -116,15 +127,18 @@ def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Train
     """Train a subject, from whatever global random numbers; `stop` ends it there and resumes it."""
     scene, changes = setting(kit, subject)
     settings, path = kit.settings(scene, **changes, batch_size=FEW), kit.folder("run") / "run"
+    data = settings.data
+    opened = replace(settings, data=_Opened(data.name, data.found, data.options, kit.source(settings)))
     seed_all(noise)
     with _alone(), tried_on(scene):
-        first = _session(kit, settings, path, _StopAt(stop) if stop else None)
+        # Only what is interrupted opens the data anew to begin with: were that to make a difference, the two runs would differ.
+        first = _session(kit, settings if stop else opened, path, _StopAt(stop) if stop else None)
         run = first.run()
         if stop:
             if run.step != stop:
                 raise Mismatch(f"told to stop at step {stop}, it stopped at {run.step}: {run.reason}")
             seed_all(noise + 10)
-            _session(kit, settings, path, None).run()
+            _session(kit, opened, path, None).run()
     labels = cycle_classes(first.spec, COUNT)
     spec, given = first.spec, None
     if spec.given_shape is not None:
