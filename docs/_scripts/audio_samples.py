@@ -125,7 +125,8 @@ def page(
         return Path("..", *path.parts[1:]).as_posix()
 
     def shown(words: str, picture: Path, sound: Path) -> str:
-        return f'![{words}]({link(picture)})\n\n<audio controls preload="none" src="{link(sound)}"></audio>\n'
+        player = f'<audio controls preload="none" src="{link(sound)}"></audio>'
+        return f"![{words}]({link(picture)})\n\n{player}\n[{sound.suffix[1:].upper()} file]({link(sound)})\n"
 
     def sheet(words: str, stem: str) -> str:
         return shown(words, arguments.out / f"{stem}.png", arguments.out / f"{stem}.{arguments.format}")

@@ -108,7 +108,7 @@ instruments play them; [with a sound font](../how-to/own-music.md#sound) they so
 ![Piano roll of phrase {number}]({roll})
 
 <audio controls preload="none" src="{sound}"></audio>
-[MIDI file]({midi})
+[{sound.rpartition(".")[2].upper()} file]({sound}), [MIDI file]({midi})
 """
     return f"""{text}
 ## How this page was made

@@ -65,12 +65,13 @@ def _source(node: ast.AST) -> str:
 
 def _definition(node: ast.ClassDef | Function, whole: bool) -> list[str]:
     if not isinstance(node, ast.ClassDef):
-        return [_code(f"def {_signature(node)}: ..."), *_prose(ast.get_docstring(node), whole)]
+        code = "\n".join([*_decorators(node), f"def {_signature(node)}: ..."])
+        return [_code(code), *_prose(ast.get_docstring(node), whole)]
     bases = ", ".join(_source(b) for b in node.bases)
     made = next((n for n in node.body if isinstance(n, Function) and n.name == "__init__"), None)
     inside = f"({bases})" if bases else ""
     start = textwrap.indent(f"\ndef {_signature(made)}: ...", "    ") if made else " ..."
-    head = f"class {node.name}{inside}:{start}"
+    head = "\n".join([*_decorators(node), f"class {node.name}{inside}:{start}"])
     parts = [_code(head), *_prose(ast.get_docstring(node), whole)]
     members = [line for member, text in _with_docstrings(node.body) if (line := _member(member, text, whole))]
     return [*parts, "\n".join(members)] if members else parts
@@ -81,9 +82,10 @@ def _member(node: ast.stmt, text: str, whole: bool) -> str:
     if isinstance(node, Function):
         if node.name.startswith("_") and node.name not in ("__call__", "__len__"):
             return ""
-        as_field = any(_source(d) == "property" for d in node.decorator_list)
+        as_field = any(_source(d).endswith("property") for d in node.decorator_list)
         result = "" if node.returns is None else _source(node.returns)
-        code = f"{node.name}: {result}" if as_field else _signature(node, width=10_000)
+        called = " ".join([*_decorators(node), _signature(node, width=10_000)])
+        code = f"{node.name}: {result}" if as_field else called
         return _item(code, ast.get_docstring(node) or "", whole)
     if not isinstance(node, ast.AnnAssign) or _name(node).startswith(("_", "model_config")):
         return ""
@@ -95,6 +97,12 @@ def _member(node: ast.stmt, text: str, whole: bool) -> str:
         value, text = (value.args or [None])[0], text or str(words)
     default = "" if value is None or "default_factory" in _source(value) else f" = {_source(value)}"
     return _item(f"{_name(node)}: {kind}{default}", text, whole)
+
+
+def _decorators(node: ast.ClassDef | Function) -> list[str]:
+    """Those that tell a reader how a thing is used, each as it was written."""
+    found = [_source(d) for d in node.decorator_list]
+    return [f"@{d}" for d in found if not d.startswith("hookspec")]
 
 
 def _item(code: str, text: str, whole: bool) -> str:

@@ -31,6 +31,8 @@ PLUGINS = ("image", "music", "audio", "text")
 """Those that come with the engine and bring components."""
 DOCS = Path(__file__).resolve().parents[1]
 _PART = re.compile(r"^<!-- generated: (\w+)(?: ([^\n>]+))? -->\n(.*?)^<!-- end -->\n", re.MULTILINE | re.DOTALL)
+_FILE_NAME = re.compile(r'^\*\*`([^`\n]+)`\*\*\n\n(?=```\w+ title="\1")', re.MULTILINE)
+"""The line above a listing that names its file for readers of the Markdown, where a title is not shown."""
 _REPEATED = ("gancore.components.", "gancore.evaluation.")
 """What stands here is on another page, too, to which links lead."""
 
@@ -40,14 +42,17 @@ def renewed(markdown: str) -> str:
 
     def part(found: re.Match[str]) -> str:
         mark = found[0].partition("\n")[0]
-        text = _RENDERERS[found[1]](found[2] or "")
+        text = _preface(found[1], found[2] or "") + _RENDERERS[found[1]](found[2] or "")
         return f"{mark}\n\n{text}\n\n<!-- end -->\n"
 
     return _PART.sub(part, markdown)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Called by mkdocs for every page: what is of code becomes a directive of mkdocstrings, the rest stays."""
+    """Called by mkdocs for every page: what is of code becomes a directive of mkdocstrings, the rest stays.
+
+    The line that names the file of a listing is left out, since a title says it here.
+    """
 
     def part(found: re.Match[str]) -> str:
         if found[1] not in ("object", "module"):
@@ -56,12 +61,18 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         options = {"show_root_heading": "false", "show_root_toc_entry": "false"}
         if found[1] == "object":
             options = {"heading_level": "2" if ".hookspecs." in name else "3"}
-            options |= {"show_root_full_path": "false"} if _in_hooks(found[2]) else {}
+            options |= {"show_root_full_path": "false"} if ".hookspecs." in name else {}
             options |= {"skip_local_inventory": "true"} if _in_hooks(found[2]) and name.startswith(_REPEATED) else {}
         lines = "".join(f"      {key}: {value}\n" for key, value in options.items())
-        return f"::: {name}\n    options:\n{lines}"
+        return f"{_preface(found[1], name)}::: {name}\n    options:\n{lines}"
 
-    return _PART.sub(part, markdown)
+    return _FILE_NAME.sub("", _PART.sub(part, markdown))
+
+
+def _preface(kind: str, argument: str) -> str:
+    """Where the names of a module are imported from, of which each has a heading without it."""
+    name = argument.partition(" ")[0]
+    return f"Import from `{name}`.\n\n" if kind == "module" else ""
 
 
 def _in_hooks(argument: str) -> bool:
@@ -72,7 +83,7 @@ def _in_hooks(argument: str) -> bool:
 def object_of(argument: str) -> str:
     """A class or function; with `whole` behind its name, all that its docstrings say."""
     name, _, whole = argument.partition(" ")
-    heading = "" if ".hookspecs." in name else f"### {name.rpartition('.')[2] if whole else name}"
+    heading = "" if ".hookspecs." in name else f"### {name}"
     return _outlines().object_outline(name, whole=bool(whole), heading=heading)  # type: ignore[no-any-return]
 
 

@@ -85,9 +85,11 @@ class GanModel:
         self._fake: Tensor | None = None
 
     def autocast(self, device: torch.device) -> AbstractContextManager[None]:
+        """The run's precision, for calls of networks on `device`."""
         return torch.autocast(device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None)
 
     def generate(self, batch: Batch, draws: Draws) -> Tensor:
+        """Relaxed fakes `[batch, ...]`, of the classes and the given parts of `batch`."""
         z = draw_latent(self.generator, draws)
         with self.autocast(batch.x.device):
             fake = call_generator(self.generator, z, batch.condition, batch.given)
@@ -109,6 +111,7 @@ class GanModel:
         return self._fake.detach()
 
     def fake_for_generator(self, batch: Batch, draws: Draws) -> Tensor:
+        """Fakes `[batch, ...]` with a graph: those of the discriminator's phase where the two share them, else others."""
         if self.keep_graph and self._batch is batch and self._fake is not None and self._fake.requires_grad:
             fake, self._fake = self._fake, None
             return fake

@@ -240,6 +240,40 @@ def test_outline_has_signatures_and_first_paragraphs_and_nothing_private(
         hooks.object_of("waves_for_a_page._hidden")
 
 
+def test_outline_keeps_decorators_and_shows_what_is_read_like_a_field_as_one(
+    hooks: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = """
+        @dataclass(frozen=True)
+        class Tide:
+            @cached_property
+            def level(self) -> float: ...
+
+            @classmethod
+            @contextmanager
+            def measured(cls) -> Iterator[Tide]: ...
+
+        @hookspec(firstresult=True)
+        def gan_tide() -> str: ...
+    """
+    (tmp_path / "tides_for_a_page.py").write_text(dedent(source), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert hooks.module_of("tides_for_a_page") == (
+        "### Tide\n\n```python\n@dataclass(frozen=True)\nclass Tide: ...\n```\n\n"
+        "- `level: float`\n- `@classmethod @contextmanager measured() -> Iterator[Tide]`\n\n"
+        "### gan_tide\n\n```python\ndef gan_tide() -> str: ...\n```"
+    )
+
+
+def test_listing_of_a_file_has_its_name_above_it_and_in_the_site_as_title_alone(hooks: ModuleType) -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        shown = hooks.on_page_markdown(text)
+        for above, name in re.findall(r'^([^\n]*)\n\n```\w+ title="([^"\n]+\.\w+)"', text, re.MULTILINE):
+            assert above == f"**`{name}`**", (page, name)
+            assert f"**`{name}`**" not in shown
+
+
 def test_options_page_has_every_option_of_every_component(registry: Registry, hooks: ModuleType) -> None:
     text = (ROOT / "docs/reference/options.md").read_text(encoding="utf-8")
     parts = dict(re.findall(r"^## ([^\n]+)$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
@@ -288,7 +322,7 @@ def test_sounds_and_pictures_of_the_music_pages_are_there_and_small() -> None:
     folder = ROOT / "docs/assets/music"
     named = set()
     for page in (ROOT / "docs/reference").glob("music-samples*.md"):
-        links = re.findall(r"(?:\]\(|src=\")(\.\./assets/[^)\"]+)", page.read_text(encoding="utf-8"))
+        links = set(re.findall(r"(?:\]\(|src=\")(\.\./assets/[^)\"]+)", page.read_text(encoding="utf-8")))
         assert sum(link.endswith(".mp3") for link in links) == sum(link.endswith(".png") for link in links) > 0
         named |= {(page.parent / link).resolve() for link in links}
     assert named == {file.resolve() for file in folder.rglob("*.*")}
