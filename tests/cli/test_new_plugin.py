@@ -20,6 +20,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support import forked
 from typer.testing import Result
 
 import gancore
@@ -332,13 +333,11 @@ def test_its_own_tests_pass(tmp_path: Path) -> None:
     subprocess.run(build, cwd=made.folder, check=True, capture_output=True)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         wheel.extractall(tmp_path / "installed")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=made.folder,
-        env=os.environ | {"PYTHONPATH": str(tmp_path / "installed"), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
+    installed = str(tmp_path / "installed")
+    found = f"import os, sys; sys.path.insert(0, {installed!r}); os.environ['PYTHONPATH'] = {installed!r}"
+    command = f"{found}; import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider']))"
+    variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
+    done = forked.run(sys.executable, ["-c", command], cwd=made.folder, env=variables)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 50
 

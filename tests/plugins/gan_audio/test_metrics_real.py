@@ -36,7 +36,8 @@ def digits():
 def test_at_least_95_of_100_spoken_digits_are_recognised(digits):
     (train, learnt), (test, truth) = digits
     compared = material(test, test, train, labels=(truth, truth, learnt))
-    figures = classes.build(classes.Options(cache=False), SPEC)(compared)
+    # Fewer steps than by default, which only makes it harder.
+    figures = classes.build(classes.Options(cache=False, steps=350), SPEC)(compared)
     assert figures["classifier-accuracy"].value >= 0.95
     assert figures["worst-class"].value >= 0.85
     assert figures["inception-score"].real > 9.0

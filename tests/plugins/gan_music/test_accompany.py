@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support import forked
 from support.fetching import fetch
 from support.midi import midi_file, played
 from torch import Tensor
@@ -192,10 +195,9 @@ def song(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_melody_gets_an_accompaniment_for_all_of_its_bars(
-    accompanist: Path, song: Path, tmp_path: Path, gan_command: Callable[..., Any]
-) -> None:
-    process = gan_command("sample", accompanist, "--given", song, "--out", "out", "--json")
+def test_a_melody_gets_an_accompaniment_for_all_of_its_bars(accompanist: Path, song: Path, tmp_path: Path) -> None:
+    command = ["-m", "gan_cli", "sample", str(accompanist), "--given", str(song), "--out", "out", "--json"]
+    process = forked.run(sys.executable, command, cwd=tmp_path, env=os.environ)
     assert process.returncode == 0, process.stderr
     names = [Path(f).name for f in json.loads(process.stdout)["files"]]
     assert names == ["sample-00000.mid", "sample-00001.mid", "joined-00000.mid", "sheet.png", "sheet.wav"]

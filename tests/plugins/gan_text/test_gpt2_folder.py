@@ -229,7 +229,7 @@ def test_exported_model_continues_as_the_generator_does(tmp_path: Path) -> None:
     assert (wanted[len(continued) :] == spec.end).all()
 
 
-def test_snippet_of_the_docs_reads_the_folder_without_this_project(tmp_path: Path, fresh_python: Any) -> None:
+def test_snippet_of_the_docs_reads_the_folder_without_this_project(tmp_path: Path, torch_python: Any) -> None:
     page = (ROOT / "docs" / "how-to" / "own-text.md").read_text(encoding="utf-8")
     snippet = page.partition("## To transformers")[2].partition("```python\n")[2].partition("```")[0]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -239,7 +239,7 @@ def test_snippet_of_the_docs_reads_the_folder_without_this_project(tmp_path: Pat
     writer(spec_of()).export(tmp_path / "captions-model")
     hidden = f"import sys\nsys.modules |= dict.fromkeys({sorted(strange)})\n"
     ours = "\nassert not [name for name in sys.modules if name.startswith('gan')]"
-    printed = fresh_python(hidden + snippet + ours)
+    printed = torch_python(hidden + snippet + ours)
     # It draws at random, so which words follow is open.
     found = printed.replace(",", " ").split()
     assert found[0] == "a"

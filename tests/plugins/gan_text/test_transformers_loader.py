@@ -1,9 +1,13 @@
-"""The transformers library in fresh interpreters: beside a torchaudio that fails when imported, and not there at all."""
+"""The transformers library in new processes: beside a torchaudio that fails when imported, and not there at all."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+from support import forked
 
 PUT_IN = """
 import importlib.abc, importlib.machinery, sys
@@ -22,7 +26,7 @@ sys.meta_path.insert(0, Finder())
 
 
 def fresh(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    return forked.run(sys.executable, ["-c", code], cwd=Path.cwd(), env=os.environ)
 
 
 def test_models_load_when_used_and_beside_a_torchaudio_that_does_not() -> None:
