@@ -17,8 +17,8 @@ import pluggy
 
 if TYPE_CHECKING:
     from gancore.api import Run, plan, resume, train
-    from gancore.evaluation import Evaluation
-    from gancore.evaluator import evaluate
+    from gancore.evaluation.evaluator import evaluate
+    from gancore.evaluation.records import Evaluation
     from gancore.reporting import make_report
     from gancore.sampling.generator import Generator
     from gancore.sampling.loading import load
@@ -32,8 +32,8 @@ _LAZY = {
     **dict.fromkeys(("Run", "plan", "resume", "train"), "gancore.api"),
     "Generator": "gancore.sampling.generator",
     "load": "gancore.sampling.loading",
-    "Evaluation": "gancore.evaluation",
-    "evaluate": "gancore.evaluator",
+    "Evaluation": "gancore.evaluation.records",
+    "evaluate": "gancore.evaluation.evaluator",
     "make_report": "gancore.reporting",
 }
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gancore import hookimpl
-from gancore.components import Game, Loss, Penalty, PluginInfo
+from gancore.components import Game, Loss, Metric, Penalty, PluginInfo
 
 
 @hookimpl
 def gan_plugin_info() -> PluginInfo:
-    return PluginInfo(summary="Losses, penalties and the standard game of the engine", api_version=1)
+    return PluginInfo(
+        summary="Losses, penalties, metrics of features and the standard game of the engine", api_version=1
+    )
 
 
 @hookimpl
@@ -95,4 +97,49 @@ def gan_games() -> Iterator[Game]:
         target="gancore.games.gan:GanGame",
         options="gancore.games.gan:GanOptions",
         players=("discriminator", "generator"),
+    )
+
+
+@hookimpl
+def gan_metrics() -> Iterator[Metric]:
+    yield Metric(
+        name="mind",
+        summary="MIND: sliced Wasserstein distance of features (Berthelot et al. 2025)",
+        target="gancore.evaluation.metrics.mind:Mind",
+        options="gancore.evaluation.metrics.mind:Options",
+    )
+    yield Metric(
+        name="neighbours",
+        summary="Precision, recall, density and coverage of features (Kynkäänniemi et al. 2019; Naeem et al. 2020)",
+        target="gancore.evaluation.metrics.neighbours:Neighbours",
+        options="gancore.evaluation.metrics.neighbours:Options",
+    )
+    yield Metric(
+        name="nearest",
+        summary="Copies of training samples: distances to the nearest one, authenticity",
+        target="gancore.evaluation.metrics.nearest:NearestSamples",
+        options="gancore.evaluation.metrics.nearest:Options",
+    )
+    yield Metric(
+        name="vendi",
+        summary="How many different samples there are: Vendi score (Friedman and Dieng 2023)",
+        target="gancore.evaluation.metrics.vendi:Vendi",
+    )
+    yield Metric(
+        name="class-accuracy",
+        summary="Classifiers on features: trained on real samples and tested on generated ones, and the other way round",
+        target="gancore.evaluation.metrics.classes:ClassAccuracy",
+        options="gancore.evaluation.metrics.classes:Options",
+    )
+    yield Metric(
+        name="frechet",
+        summary="Fréchet distance of features (Heusel et al. 2017)",
+        target="gancore.evaluation.metrics.frechet:Frechet",
+        options="gancore.evaluation.metrics.frechet:Options",
+    )
+    yield Metric(
+        name="kernel",
+        summary="Kernel distance of features (Bińkowski et al. 2018)",
+        target="gancore.evaluation.metrics.kernel:Kernel",
+        options="gancore.evaluation.metrics.kernel:Options",
     )

@@ -287,6 +287,11 @@ def newest_usable(folder: Path, use: Callable[[Checkpoint], T]) -> tuple[T, list
     raise CheckpointError(f"there is no checkpoint in '{folder}'; the run ended before its first was saved")
 
 
+def steps_of(folder: Path) -> list[int]:
+    """The steps that `folder` holds checkpoints of, rising."""
+    return sorted(step for step, _ in _steps(folder))
+
+
 def _newest_first(folder: Path) -> Iterator[Path]:
     """Checkpoints, and in the end those that have come meanwhile: a training takes old ones away as it saves new ones."""
     seen: set[Path] = set()

@@ -35,13 +35,15 @@ class PluginInfo:
     """Who a plugin is, from `gan_plugin_info`.
 
     `demo_preset` is what `gan run --plugin NAME` trains when no data are given; `data_preset` is used with `--data`.
-    A plugin that only adds components to others leaves both empty.
+    A plugin that only adds components to others leaves both empty. `evaluated` is how many samples `gan evaluate` generates
+    unless told otherwise, where there are as many real ones.
     """
 
     summary: str
     api_version: int
     demo_preset: str = ""
     data_preset: str = ""
+    evaluated: int = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +150,20 @@ class Metric(Component):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Features(Component):
+    """Vectors that stand for samples, by which the engine compares sets of them. Target: `(options, spec) -> FeatureExtractor`.
+
+    `gan evaluate` uses all of a run's plugin that are `default`; others where they are asked for. The name says what they are,
+    for it stands in each figure: `frechet-lite0` is the Fréchet distance of features `lite0`.
+    """
+
+    kind: ClassVar[str] = "features"
+    returns: ClassVar[tuple[str, ...]] = ("fingerprint", "__call__")
+
+    default: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Writer(Component):
     """Puts samples on disk. Target: `(options, spec) -> SampleWriter` (or `ProgressWriter` for the role `progress`).
 
@@ -180,6 +196,7 @@ KINDS: tuple[type[Component] | type[Preset], ...] = (
     Augmentation,
     Game,
     Metric,
+    Features,
     Writer,
     Preset,
 )
@@ -333,6 +350,20 @@ class GameRule(Protocol):
 
     def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
         """The phases in order. Neighbours of one player that are due in the same step share one optimizer step."""
+        ...
+
+
+class FeatureExtractor(Protocol):
+    """Hard samples to vectors. It may have the powers `FitsTraining` and `MeasuresDistance` of `gancore.powers`.
+
+    One that is an `nn.Module` is moved to the device of the evaluation, in evaluation mode; samples come on the CPU.
+    """
+
+    fingerprint: str
+    """Names what the features depend on beside the samples: weights and preprocessing. While it is the same, kept features serve."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Features float32 `[n, size]` of hard samples `[n, ...]`, each by itself: of one sample the same in any batch."""
         ...
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Architecture,
         Augmentation,
         Dataset,
+        Features,
         Game,
         Loss,
         Metric,
@@ -142,6 +143,19 @@ def gan_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
         @hookimpl
         def gan_metrics():
             yield Metric(name="mean-gap", summary="Distance of the means", target="gan_rows.metrics:mean_gap")
+    """
+
+
+@hookspec
+def gan_features() -> Iterable[Features]:  # type: ignore[empty-body]
+    """Vectors that stand for samples, by which the engine's own metrics compare them.
+
+    When: once, when the plugin is first used. Where: every rank.
+
+    Example:
+        @hookimpl
+        def gan_features():
+            yield Features(name="columns", summary="The columns themselves", target="gan_rows.features:Columns")
     """
 
 

@@ -38,6 +38,7 @@ Record = TypeVar("Record", bound="Component | Preset")
 _NOUN_HOOKS = {record.kind: f"gan_{record.kind}s" for record in KINDS} | {
     "loss": "gan_losses",
     "penalty": "gan_penalties",
+    "features": "gan_features",
 }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gancore.components import OtherGenerator
+    from gancore.evaluation.records import Samples
     from gancore.options import Options
     from gancore.random import Draws
 
@@ -153,10 +154,44 @@ class Judges(Protocol):
     None is as good as none."""
 
 
+# --- features ---------------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class FitsTraining(Protocol):
+    """Features that depend on the training set, such as its principal components."""
+
+    def fit(self, train: Samples) -> None:
+        """Learn from training samples, once, before any features are computed; `fingerprint` is then that of what was learnt."""
+        ...
+
+
+@runtime_checkable
+class MeasuresDistance(Protocol):
+    """Features with a distance of their own, by which copies of training samples are found; without it, it is Euclidean."""
+
+    near: float
+    """Distances below this are those of near copies ..."""
+    same: float
+    """... and up to this those of copies. Negative where only samples of equal keys are copies."""
+
+    def keys(self, samples: Tensor) -> list[bytes]:
+        """Of each of hard `samples` `[n, ...]` what only those have that count as equal to it."""
+        ...
+
+    def nearest(self, samples: Tensor, train: Tensor, leave_out: Tensor | None) -> Tensor:
+        """Distance float64 `[n]` of each of hard `samples` `[n, ...]` to the nearest of `train` `[m, ...]`; 0 for the same sample.
+
+        `leave_out` int64 `[n]` numbers one of `train` that is not looked at, -1 for none. Infinite where there is none to look at.
+        """
+        ...
+
+
 POWERS: Mapping[str, tuple[type, ...]] = {
     "generator": (DrawsLatent, TakesGiven, SamplesItself, TellsLikelihood, Exports),
     "discriminator": (MixesBatch, HasFeatures),
     "dataset": (Grouped, Labelled),
     "game": (KeepsOthers, Judges),
+    "features": (FitsTraining, MeasuresDistance),
 }
 """All powers, by what may have them."""

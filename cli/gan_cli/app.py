@@ -11,6 +11,7 @@ import typer
 from gan_cli.arguments import Json, Minutes, Quiet, Steps, path_of
 from gan_cli.commands import CommandGroup
 from gan_cli.errors import guarded, say, tell
+from gan_cli.evaluate_command import evaluate
 from gan_cli.interrupting import ending_at_once
 from gan_cli.plugins_commands import plugins_app
 
@@ -274,58 +275,7 @@ def export(
         say(f"{len(files)} files in {out}")
 
 
-@app.command()
-@guarded
-def evaluate(
-    run: Annotated[Path, typer.Argument(parser=path_of, help="The run's folder.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE",
-            help="Options of metrics and of sampling, such as metrics.copying.below=0.1 sampling.temperature=0.9.",
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            "-d",
-            metavar="PATH",
-            parser=path_of,
-            help="Real samples that the run has not seen; without, what it held out, else its training set.",
-        ),
-    ] = None,
-    number: Annotated[
-        int,
-        typer.Option("--samples", "-n", metavar="N", min=1, help="Samples to generate, and real ones at most."),
-    ] = 1000,
-    metrics: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metric",
-            "-m",
-            metavar="NAME",
-            help="Only this metric, PLUGIN:NAME for another plugin's; may be repeated. All of the run's plugin without.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Another seed gives other samples.")] = 0,
-    step: Annotated[
-        int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, mps or auto.")] = "auto",
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Compare a trained run's samples with real ones, by the metrics of its plugin.
-
-    The run holds out a share of its data when trained with held_out=0.1. What is found is printed, and kept in RUN/evaluations.
-    """
-    from gan_cli.evaluating import compare
-    from gancore.configuration.layers import parse_assignments
-
-    asked = {"data": data, "samples": number, "metrics": metrics, "seed": seed, "step": step, "device": device}
-    chosen = parse_assignments(settings or [], path_option="--data")
-    compare(run, asked | {"options": chosen}, quiet=quiet, as_json=as_json)
+app.command()(evaluate)
 
 
 @app.command()

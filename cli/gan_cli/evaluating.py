@@ -6,8 +6,8 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,19 @@ from gan_cli.sampling import check_device
 from gan_cli.terminal import Terminal
 from gan_cli.waiting import Waiting
 from gancore.data.report import silent
+from gancore.errors import GanError
+from gancore.evaluation.summary import worst
 from gancore.text import shown
 
 if TYPE_CHECKING:
-    from gancore.evaluation import Evaluation
+    from gancore.components import ProgressReport
+    from gancore.evaluation.records import Evaluation
 
 SECONDS_BETWEEN_LINES = 5.0
+WORST_FROM = 8
+"""Rows of a table, from which on the worst ones are marked."""
+HEADLINES = ("mind-", "neighbours/precision", "neighbours/coverage", "nearest-", "class-accuracy-", "frechet-")
+"""Figures by which several runs are compared, where they have them."""
 
 
 class _Progress:
@@ -57,23 +64,83 @@ def compare(run: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) 
     """Evaluate, show what was found, and exit with 1 where a metric failed. `asked` is what `gancore.evaluate` takes."""
     check_device(asked["device"])
     with ending_at_once():
-        from gancore.evaluator import evaluate
+        from gancore.evaluation.evaluator import evaluate
 
+    with _told(quiet) as progress:
+        found = evaluate(run, progress=progress, **asked)
+    _tell(found, as_json)
+
+
+def compare_files(samples: Path, data: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) -> None:
+    """The same for samples in files; `asked` is what `gancore.evaluation.files.evaluate_files` takes."""
+    check_device(asked["device"])
+    with ending_at_once():
+        from gancore.evaluation.files import evaluate_files
+
+    with _told(quiet) as progress:
+        found = evaluate_files(samples, data, progress=progress, **asked)
+    _tell(found, as_json)
+
+
+def compare_several(
+    runs: Sequence[Path], asked: Mapping[str, Any], *, every_step: bool, quiet: bool, as_json: bool
+) -> None:
+    """Evaluate several runs, or all checkpoints of each with `every_step`, and show one table, the best first or by step.
+
+    A run that cannot be evaluated is told at the end, and takes no other down.
+    """
+    check_device(asked["device"])
+    with ending_at_once():
+        from gancore.checkpoint import steps_of
+        from gancore.evaluation.evaluator import evaluate
+        from gancore.run import RunFolder
+
+    found: list[Evaluation] = []
+    wrong: dict[str, str] = {}
+    for run in runs:
+        try:
+            chosen = steps_of(RunFolder.open(run).checkpoints) if every_step else [asked["step"]]
+            for step in chosen:
+                with _told(quiet) as progress:
+                    found.append(evaluate(run, progress=progress, **(dict(asked) | {"step": step})))
+        except GanError as error:
+            wrong[str(run)] = str(error)
+    if as_json:
+        print(json.dumps([one.dump() | {"path": one.path and str(one.path)} for one in found]))
+    elif found:
+        _show_several(found, by_step=every_step)
+    for name, cause in wrong.items():
+        say(f"error: {name}: {cause}")
+    failed = {f"{one.run}: {name}: {f.cause}": None for one in found for name, f in one.failures.items()}
+    for line in failed:
+        say(f"error: {line}")
+    if wrong or failed:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _told(quiet: bool) -> Iterator[ProgressReport]:
     if quiet:
-        found = evaluate(run, progress=silent, **asked)
+        yield silent
     else:
         with closing(_Progress()) as progress:
-            found = evaluate(run, progress=progress.tell, **asked)
+            yield progress.tell
+
+
+def _tell(found: Evaluation, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found.dump() | {"path": found.path and str(found.path)}))
     else:
         tell(heading(found))
+        for sentence in found.summary:
+            tell(sentence)
         if found.figures:
             _show(found)
         for note in found.notes:
             tell(note)
     for name, failure in found.failures.items():
-        say(f"error: metric '{name}': {failure.cause}")
+        kind = "features" if name in found.protocol.features or name not in found.protocol.metrics else "metric"
+        say(f"error: {kind} '{name}': {failure.cause}")
         if errors.DEBUG and failure.trace:
             say(failure.trace)
     if found.path is not None:
@@ -87,9 +154,12 @@ def heading(found: Evaluation) -> str:
     p = found.protocol
     where = f"{p.reference} of {p.reference_source}" if p.reference != "other data" else p.reference_source
     seen = f"{p.train:,}" if p.train == p.train_size else f"{p.train:,} of {p.train_size:,}"
+    real = f"{p.real:,} real ones ({where}, {p.reference_size:,} in all)"
+    if found.step is None:
+        return f"{found.run}: {p.generated:,} samples and {real}"
     return (
-        f"{found.run}, step {found.step:,}: {p.generated:,} samples generated with seed {p.seed} and {p.real:,} real ones "
-        f"({where}, {p.reference_size:,} in all), beside {seen} trained on"
+        f"{found.run}, step {found.step:,}: {p.generated:,} samples generated with seed {p.seed} and {real}, beside {seen} "
+        "trained on"
     )
 
 
@@ -97,14 +167,43 @@ def _show(found: Evaluation) -> None:
     rows = found.rows()
     names = ("generated", *found.others, "real", "overlap", "floor")
     columns = [name for name in names if any(row[name] is not None for row in rows)]
+    bad = worst(found.figures) if len(rows) > WORST_FROM else set()
+    places = [(metric, name) for metric, figures in found.figures.items() for name in figures]
     view = Table(box=None, pad_edge=False, header_style="bold")
     view.add_column("figure", overflow="fold")
     for name in columns:
         view.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        view.add_row(
-            shown(row["figure"]), *(share(row[name]) if name == "overlap" else digits(row[name]) for name in columns)
-        )
+    for row, place in zip(rows, places, strict=True):
+        mark = " *" if place in bad else ""
+        values = (share(row[name]) if name == "overlap" else digits(row[name]) for name in columns)
+        view.add_row(shown(row["figure"]) + mark, *values)
+    _print(view)
+    if bad:
+        tell("* farthest from what real samples have")
+
+
+def _show_several(found: Sequence[Evaluation], *, by_step: bool) -> None:
+    """A line for each evaluation; the best one first by the first distance that all have, unless they are in order of steps."""
+    names = [row["figure"] for row in found[0].rows()]
+    figures: list[dict[Any, Any]] = [{row["figure"]: row["generated"] for row in one.rows()} for one in found]
+    columns = [name for name in names if all(name in some for some in figures)]
+    columns = [name for name in columns if any(str(name).startswith(start) for start in HEADLINES)] or columns[:8]
+    order = list(range(len(found)))
+    first = next((name for name in columns if str(name).startswith("mind-")), None)
+    if first is not None and not by_step:
+        order.sort(key=lambda number: figures[number][first])
+    view = Table(box=None, pad_edge=False, header_style="bold")
+    view.add_column("run", overflow="fold")
+    view.add_column("step", justify="right")
+    for name in columns:
+        view.add_column(str(name).rpartition("/")[2], justify="right")
+    for number in order:
+        one = found[number]
+        view.add_row(shown(one.run), f"{one.step:,}", *(digits(figures[number][name]) for name in columns))
+    _print(view)
+
+
+def _print(view: Table) -> None:
     Terminal(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False, highlight=False).print(view)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gancore.components import Dataset, Game, Metric, Preset, Writer
-from gancore.configuration.layers import METRICS, NONE, merge, section_of
+from gancore.components import Component, Dataset, Features, Game, Metric, Preset, Writer
+from gancore.configuration.layers import FEATURES, METRICS, NONE, merge, section_of
 from gancore.configuration.run_config import DEFAULT_CHOICES, RunConfig
 from gancore.configuration.settings import Chosen, Settings
 from gancore.configuration.validator import Validator
 from gancore.errors import ConfigError, GanError, Mistake, UsageError
 from gancore.options import LARGEST
-from gancore.plugins import Registry
+from gancore.plugins import BUILTIN, Registry
 from gancore.text import brief, check_path
 
 
@@ -91,22 +91,45 @@ def _whole(text: str) -> str:
     return str(path)
 
 
-def choose_metrics(registry: Registry, plugin: str, layers: Sequence[Mapping[str, Any]] = ()) -> dict[str, Chosen]:
-    """What to evaluate a run of `plugin` with: all its metrics, with `layers` of a section `metrics` on top.
+def choose_metrics(
+    registry: Registry, plugin: str, data: Chosen, layers: Sequence[Mapping[str, Any]] = ()
+) -> tuple[dict[str, Chosen], dict[str, Chosen]]:
+    """What to evaluate samples like those of the data set `data` with: metrics, and features that they share.
+
+    These are all metrics and all default features of `plugin` that are for such samples and, where there are features, the
+    engine's metrics; `layers` of the sections `metrics` and `features` come on top.
 
     Raises:
         ConfigError: every mistake at once.
     """
-    top: dict[str, Any] = {METRICS: {n: {} for n in registry.load(plugin).of_kind(Metric)}}
-    for layer in layers:
-        top = merge(top, layer)
     validator = Validator(registry, plugin)
-    words = f"no such option of an evaluation; there are those of metrics, such as {METRICS}.NAME.option=value"
-    validator.mistakes += [Mistake(key, words) for key in top if key != METRICS]
-    chosen = validator.several(METRICS, top[METRICS])
+    own = registry.load(plugin)
+    usual = [name for name, record in own.of_kind(Features).items() if record.default]
+    features = validator.several(FEATURES, _section(FEATURES, _for(registry, Features, usual, plugin, data), layers))
+    engine = registry.load(BUILTIN).of_kind(Metric) if features else ()
+    usual = _for(registry, Metric, [*engine, *own.of_kind(Metric)], plugin, data)
+    metrics = validator.several(METRICS, _section(METRICS, usual, layers))
+    words = (
+        f"no such option of an evaluation; there are those of metrics and features, such as {METRICS}.NAME.option=value"
+    )
+    unknown = dict.fromkeys(key for layer in layers for key in layer if key not in (METRICS, FEATURES))
+    validator.mistakes += [Mistake(key, words) for key in unknown]
     if validator.mistakes:
         raise ConfigError(validator.mistakes)
-    return chosen
+    return metrics, features
+
+
+def _for(registry: Registry, kind: type[Component], names: Iterable[str], plugin: str, data: Chosen) -> list[str]:
+    """Those of `names` that are not made for other samples than those of `data`."""
+    return [name for name in names if not Chosen(name, registry.find(kind, name, plugin), None).misfit(data)]
+
+
+def _section(section: str, names: Iterable[str], layers: Sequence[Mapping[str, Any]]) -> Any:
+    """A section that holds `names`, with what `layers` have of it on top."""
+    top: dict[str, Any] = {section: {name: {} for name in names}}
+    for layer in layers:
+        top = merge(top, {key: value for key, value in layer.items() if key == section})
+    return top[section]
 
 
 def _without_absent_players(

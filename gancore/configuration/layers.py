@@ -13,8 +13,8 @@ from gancore.configuration.run_config import MAPS, SECTIONS
 from gancore.errors import UsageError
 from gancore.text import LONGEST, brief, decoded
 
-METRICS = "metrics"
-"""The one section of an evaluation. No run has it, for a run can be evaluated in more than one way."""
+METRICS, FEATURES = "metrics", "features"
+"""The sections of an evaluation. No run has them, for a run can be evaluated in more than one way."""
 NONE = "none"
 """The value that takes a component, or a whole section of them, out."""
 PATHS = ("data.path",)
@@ -167,10 +167,10 @@ def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
                 result[key] = dict(new) if renamed else _deep(old, new)
             else:
                 result[key] = new
-        elif key in (*MAPS, METRICS) and isinstance(value, (str, list, tuple)):
+        elif key in (*MAPS, METRICS, FEATURES) and isinstance(value, (str, list, tuple)):
             names = [n.strip() for n in value.split(",")] if isinstance(value, str) else [str(n) for n in value]
             result[key] = _several(result.get(key), {REST: NONE} | {n: {} for n in names if n and n != NONE})
-        elif key in (*MAPS, METRICS) and isinstance(value, Mapping):
+        elif key in (*MAPS, METRICS, FEATURES) and isinstance(value, Mapping):
             result[key] = _several(result.get(key), value)
         elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
             result[key] = _deep(result[key], value)

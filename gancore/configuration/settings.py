@@ -9,8 +9,19 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gancore.components import Architecture, Augmentation, Component, Dataset, Game, Loss, Metric, Penalty, Writer
-from gancore.configuration.layers import METRICS, NONE
+from gancore.components import (
+    Architecture,
+    Augmentation,
+    Component,
+    Dataset,
+    Features,
+    Game,
+    Loss,
+    Metric,
+    Penalty,
+    Writer,
+)
+from gancore.configuration.layers import FEATURES, METRICS, NONE
 from gancore.configuration.mistakes import explain
 from gancore.configuration.run_config import MAPS, SECTIONS, RunConfig
 from gancore.data.spec import SampleSpec, misfit, require
@@ -26,8 +37,8 @@ KIND_OF: dict[str, type[Component]] = {
     "augmentations": Augmentation,
     "writers": Writer,
 }
-ALL_KINDS: dict[str, type[Component]] = KIND_OF | {METRICS: Metric}
-"""The kind of component in each section of a run, and in that of an evaluation."""
+ALL_KINDS: dict[str, type[Component]] = KIND_OF | {METRICS: Metric, FEATURES: Features}
+"""The kind of component in each section of a run, and in those of an evaluation."""
 
 
 @dataclass(frozen=True, slots=True)

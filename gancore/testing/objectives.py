@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gancore.components import Augmentation, Loss, Metric, Penalty
-from gancore.evaluation import Material, Measured, Samples, faults
+from gancore.evaluation.records import Material, Measured, Samples, faults
 from gancore.games.gan import call_generator, heads, mixes_batch
 from gancore.random import Draws
 from gancore.testing.bench import seed_all

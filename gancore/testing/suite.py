@@ -15,6 +15,7 @@ from gancore.errors import PluginError
 from gancore.plugins import Registry
 from gancore.testing import data as _data  # noqa: F401
 from gancore.testing import declarations as _declarations  # noqa: F401 - these modules define the checks
+from gancore.testing import features as _features  # noqa: F401
 from gancore.testing import files as _files  # noqa: F401
 from gancore.testing import leaks as _leaks  # noqa: F401
 from gancore.testing import networks as _networks  # noqa: F401
@@ -50,6 +51,7 @@ TOPICS = (
     "loss",
     "penalty",
     "augmentation",
+    "features",
     "metric",
     "step",
     "networks.bf16",

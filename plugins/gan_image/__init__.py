@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gan_image.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Augmentation, Dataset, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Augmentation, Dataset, Features, PluginInfo, Preset, Writer
 
 SPEC = "gan_image.spec:ImageSpec"
 
@@ -18,6 +18,7 @@ def gan_plugin_info() -> PluginInfo:
         api_version=1,
         demo_preset="demo",
         data_preset="small",
+        evaluated=5000,
     )
 
 
@@ -79,6 +80,33 @@ def gan_augmentations() -> Iterable[Augmentation]:
         target="gan_image.augment:DiffAugment",
         options="gan_image.augment:DiffAugmentOptions",
         spec=SPEC,
+    )
+
+
+@hookimpl
+def gan_features() -> Iterable[Features]:
+    yield Features(
+        name="lite0",
+        summary="EfficientNet-Lite0 with ImageNet weights (Tan and Le 2019), 1,280 numbers",
+        target="gan_image.features.lite:lite0",
+        options="gan_image.features.lite:Options",
+        spec=SPEC,
+    )
+    yield Features(
+        name="lite2",
+        summary="EfficientNet-Lite2: a second opinion, where lite0 took part in training",
+        target="gan_image.features.lite:lite2",
+        options="gan_image.features.lite:Options",
+        spec=SPEC,
+        default=False,
+    )
+    yield Features(
+        name="pixels",
+        summary="Principal components of the training images: no network at all",
+        target="gan_image.features.pixels:Pixels",
+        options="gan_image.features.pixels:Options",
+        spec=SPEC,
+        default=False,
     )
 
 

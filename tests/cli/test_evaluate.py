@@ -19,7 +19,7 @@ Refused = Callable[..., str]
 
 FAILING = """
 import math
-from gancore.evaluation import Figure
+from gancore.evaluation.records import Figure
 
 
 @hookimpl
@@ -200,3 +200,67 @@ def test_a_metric_that_takes_long_is_named_meanwhile(
         assert told.wait(30)
     assert any(words.startswith("computing slow: 2 of 8: ") for words in said)
     assert capsys.readouterr().err == ""  # it came too soon after the one before to be a line of its own
+
+
+# --- several runs, several steps, and files without a run --------------------------------------------------------------
+
+
+def test_several_runs_are_one_table(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    gan("run", "-p", "toy", "--steps", 1, "--out", tmp_path / "other", "--quiet")
+    result = gan("evaluate", trained, tmp_path / "other", "-n", 20)
+    head, *lines = result.stdout.splitlines()
+    assert head.split() == ["run", "step", "gap", "share"]
+    assert {line.split()[0] for line in lines} == {str(trained), str(tmp_path / "other")}
+    told = json.loads(gan("evaluate", trained, tmp_path / "other", "-n", 20, "--json").stdout)
+    assert [one["step"] for one in told] == [4, 1]
+    assert all(Path(one["path"]).exists() for one in told)
+
+
+def test_a_run_that_cannot_be_evaluated_takes_no_other_down(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    result = gan("evaluate", tmp_path / "none", trained, "-n", 20, code=1)
+    assert str(trained) in result.stdout
+    assert f"error: {tmp_path / 'none'}: " in result.stderr
+
+
+def test_every_checkpoint_is_a_line_in_order_of_steps(gan: Gan, trained: Path) -> None:
+    result = gan("evaluate", trained, "--steps", "all", "-n", 20)
+    assert [line.split()[1] for line in result.stdout.splitlines()[1:]] == ["2", "4"]
+
+
+def test_samples_in_files_are_held_against_real_ones_in_files(gan: Gan, tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("".join(f"0.{i} 0.{i}\n" for i in range(1, 9)))
+    (tmp_path / "made.txt").write_text("0.1 0.2\n0.3 0.4\n0.5 0.6\n")
+    asked = ("evaluate", "-p", "toy", "--samples", tmp_path / "made.txt", "--data", tmp_path / "real.txt")
+    result = gan(*asked)
+    assert result.stdout.startswith(
+        f"{tmp_path / 'made.txt'}: 3 samples and 8 real ones ({tmp_path / 'real.txt'}, 8 in all)"
+    )
+    assert len(cells(result.stdout, "gap")) == 1
+    told = json.loads(gan(*asked, "--json").stdout)
+    assert (told["step"], told["path"]) == (None, None)
+    assert told["protocol"]["generated"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--samples", "made.txt"], "--samples PATH needs --plugin NAME and --data PATH"),
+        (["--samples", "a", "--plugin", "toy", "--data", "b", "--step", "1"], "takes no run and no step"),
+        (["--samples", "none", "--plugin", "toy", "--data", "none"], "there is no such file or folder"),
+        ([], "name the folder of a run"),
+        (["--plugin", "toy"], "name the folder of a run"),
+        (["--steps", "all", "--step", "1"], "--steps takes the word all"),
+        (["--steps", "3"], "--steps takes the word all"),
+    ],
+)
+def test_what_does_not_go_together_is_told(refused: Refused, trained: Path, arguments: list[str], words: str) -> None:
+    run = [trained] if "--steps" in arguments else []
+    assert words in refused("evaluate", *run, *arguments, code=2)
+
+
+def test_a_file_that_is_given_twice_is_no_comparison(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("0.1 0.2\n0.3 0.4\n")
+    same = (tmp_path / "real.txt",) * 2
+    words = refused("evaluate", "-p", "toy", "--samples", same[0], "--data", same[1], code=2)
+    assert "given both as samples and as real data" in words

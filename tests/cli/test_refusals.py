@@ -297,4 +297,4 @@ def test_numbers_of_four_hundred_digits_are_told_by_sample_and_evaluate(
     refused: Refused, trained: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     assert words in refused("sample", trained, *arguments, code=2)
-    assert words in refused("evaluate", trained, *(a.replace("--number", "--samples") for a in arguments), code=2)
+    assert words in refused("evaluate", trained, *(a.replace("--number", "--n") for a in arguments), code=2)

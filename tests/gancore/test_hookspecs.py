@@ -26,6 +26,7 @@ NOUNS = {
     "gan_augmentations": "jitter",
     "gan_games": "jury",
     "gan_metrics": "mean-gap",
+    "gan_features": "columns",
     "gan_writers": "csv",
     "gan_presets": "demo",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gancore.evaluation import Material, Samples
+from gancore.evaluation.records import Material, Samples
 
 
 def material(

@@ -69,7 +69,7 @@ MORE_WRITERS = """
 MORE_PARTS = '''
 import torch.nn.functional as F
 
-from gancore.evaluation import Figure
+from gancore.evaluation.records import Figure
 from gancore.games.gan import GanGame, draw_latent
 from gancore.games.player import Phase
 from gancore.options import PenaltyOptions

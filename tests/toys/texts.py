@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gan_text.nets import lstm, relational_memory
 from gan_text.spec import TextSpec
 from gancore.data.spec import SampleSpec
-from gancore.evaluation import Material, Samples
+from gancore.evaluation.records import Material, Samples
 from gancore.games.gan import draw_latent
 from gancore.random import Draws
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from gancore.errors import UsageError
-from gancore.evaluation import Figure, Material, Samples
+from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options
 from pydantic import Field
 from torch import Tensor

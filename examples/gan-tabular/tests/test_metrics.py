@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from gancore.errors import UsageError
-from gancore.evaluation import Material, Samples
+from gancore.evaluation.records import Material, Samples
 from scipy import stats
 
 from gan_tabular.metrics import (

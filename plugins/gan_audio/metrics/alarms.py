@@ -11,7 +11,7 @@ from torch import Tensor
 from gan_audio.metrics.levels import Bands, by_parts, decibels
 from gan_audio.metrics.likeness import nearest_before, pictures
 from gan_audio.spec import AudioSpec
-from gancore.evaluation import Figure, Material
+from gancore.evaluation.records import Figure, Material
 from gancore.options import Options as BaseOptions
 
 _QUIETEST = 0.1

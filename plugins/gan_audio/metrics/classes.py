@@ -9,8 +9,8 @@ from torch import Tensor
 from gan_audio.metrics.classifier import Heard, Training, clusters, hear, obtain
 from gan_audio.metrics.levels import Bands, pooled, shuffled
 from gan_audio.spec import AudioSpec
-from gancore.distributions import frechet_against_halves
-from gancore.evaluation import Figure, Material, Samples
+from gancore.evaluation.distributions import frechet_against_halves
+from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
 _LISTED = 20

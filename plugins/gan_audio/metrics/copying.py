@@ -13,8 +13,8 @@ from torch import Tensor
 from gan_audio.metrics.levels import Bands, Floats
 from gan_audio.metrics.likeness import diversity, nearest, pictures
 from gan_audio.spec import AudioSpec
-from gancore.distributions import nearer, overlap
-from gancore.evaluation import Figure, Material, Samples
+from gancore.evaluation.distributions import nearer, overlap
+from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
 _SAME = 1e-3

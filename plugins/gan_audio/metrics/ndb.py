@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gan_audio.metrics.levels import Bands, Floats, shuffled
 from gan_audio.spec import AudioSpec
-from gancore.evaluation import Figure, Material
+from gancore.evaluation.records import Figure, Material
 from gancore.options import Options as BaseOptions
 
 _LEAST = 10

@@ -13,9 +13,9 @@ from pydantic import Field
 from gan_audio.data.pitches import hertz, midi, pitch_of
 from gan_audio.metrics.levels import Floats
 from gan_audio.spec import AudioSpec
-from gancore.distributions import overlap
 from gancore.errors import MissingPackageError
-from gancore.evaluation import Figure, Material, Samples
+from gancore.evaluation.distributions import overlap
+from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
 FARTHEST = 1200.0

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from gan_audio.metrics.levels import FLOOR_DB, Bands, Floats, by_parts, decibels, shuffled
 from gan_audio.spec import AudioSpec
-from gancore.distributions import overlap
-from gancore.evaluation import Figure, Material
+from gancore.evaluation.distributions import overlap
+from gancore.evaluation.records import Figure, Material
 from gancore.options import Options as BaseOptions
 
 _QUANTILES = 101

@@ -13,8 +13,8 @@ from gan_music.metrics.figures import notes_of
 from gan_music.metrics.table import Floats, Table
 from gan_music.roll import Ints
 from gan_music.spec import MusicSpec
-from gancore.distributions import nearer, overlap
-from gancore.evaluation import Figure, Material, Samples
+from gancore.evaluation.distributions import nearer, overlap
+from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
 _COLUMNS = 512

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from gan_music.metrics.table import Floats, Table, table_of
 from gan_music.spec import MusicSpec
-from gancore.distributions import overlap
-from gancore.evaluation import Figure, Material
+from gancore.evaluation.distributions import overlap
+from gancore.evaluation.records import Figure, Material
 from gancore.options import Options as BaseOptions
 
 OptionsT = TypeVar("OptionsT", bound=BaseOptions)

@@ -8,8 +8,8 @@ from gan_music.metrics.figures import notes_of
 from gan_music.metrics.table import Floats, Table
 from gan_music.roll import Ints
 from gan_music.spec import MusicSpec
-from gancore.distributions import overlap_of_vectors, shared
-from gancore.evaluation import Figure, Material
+from gancore.evaluation.distributions import overlap_of_vectors, shared
+from gancore.evaluation.records import Figure, Material
 from gancore.options import Options as BaseOptions
 
 

@@ -13,7 +13,7 @@ from gan_music.metrics.harmony import class_counts
 from gan_music.metrics.table import Floats
 from gan_music.roll import Ints
 from gan_music.spec import MusicSpec
-from gancore.evaluation import Figure, Material, Samples
+from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
 _CHORDS = "chords"

@@ -13,9 +13,9 @@ from pydantic import Field
 from gan_text.metrics.words import split, texts_of
 from gan_text.spec import TextSpec
 from gan_text.transformers_loader import load, silence
-from gancore.distributions import Floats, frechet_against_halves
 from gancore.errors import UsageError
-from gancore.evaluation import Figure, Material, Samples
+from gancore.evaluation.distributions import Floats, frechet_against_halves
+from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
 

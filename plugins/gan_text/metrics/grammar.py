@@ -12,9 +12,9 @@ from pydantic import Field
 from gan_text.data.rules import KIND_SYMBOLS, KINDS, NAME, START, kind_shares, kingdom
 from gan_text.metrics.words import texts_of
 from gan_text.spec import TextSpec
-from gancore.distributions import Floats
 from gancore.errors import UsageError
-from gancore.evaluation import Figure, Material, Samples
+from gancore.evaluation.distributions import Floats
+from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
 _ORDER = ("parses", "nll", "entropy", "nll-over-entropy", "as-asked", "distinct")

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from gan_text.spec import TextSpec
-from gancore.distributions import Floats, overlap
-from gancore.evaluation import Figure, Material, Samples
+from gancore.evaluation.distributions import Floats, overlap
+from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from gan_text.spec import TextSpec
-from gancore.distributions import Floats
-from gancore.evaluation import Figure, LogLikelihood, Material, Samples
+from gancore.evaluation.distributions import Floats
+from gancore.evaluation.records import Figure, LogLikelihood, Material, Samples
 from gancore.options import Options as BaseOptions
 
 

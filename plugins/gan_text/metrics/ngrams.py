@@ -10,7 +10,7 @@ from pydantic import Field
 from gan_text.metrics.bleu import Floats, Sentences
 from gan_text.metrics.words import coded, ngrams, words_of
 from gan_text.spec import TextSpec
-from gancore.evaluation import Figure, Material
+from gancore.evaluation.records import Figure, Material
 from gancore.options import Options as BaseOptions
 
 _NAMES = {1: "unigrams", 2: "bigrams"}

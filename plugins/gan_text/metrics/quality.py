@@ -13,7 +13,7 @@ from gan_text.metrics.curve import Spot, lead
 from gan_text.metrics.plot import Mark, Panel, draw
 from gan_text.metrics.words import coded, words_of
 from gan_text.spec import TextSpec
-from gancore.evaluation import Figure, Material, Measured
+from gancore.evaluation.records import Figure, Material, Measured
 from gancore.options import Options as BaseOptions
 
 ORDERS = (2, 3, 4, 5)

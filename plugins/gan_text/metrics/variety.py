@@ -9,7 +9,7 @@ from pydantic import Field
 
 from gan_text.metrics.words import texts_of
 from gan_text.spec import TextSpec
-from gancore.evaluation import Figure, Material, Samples
+from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
 

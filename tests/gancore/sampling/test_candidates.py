@@ -17,7 +17,7 @@ from gancore.components import Architecture, Game, Metric, PluginInfo
 from gancore.configuration.run_config import Candidates
 from gancore.data.spec import SampleSpec
 from gancore.errors import ConfigError, UsageError
-from gancore.evaluation import Figure, Measured
+from gancore.evaluation.records import Figure, Measured
 from gancore.games.gan import GanGame
 from gancore.random import Draws
 from gancore.sampling.candidates import Chooser

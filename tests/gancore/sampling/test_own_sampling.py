@@ -20,7 +20,7 @@ import gancore
 from gancore import hookimpl
 from gancore.components import Architecture, Game, Metric, OtherGenerator, PluginInfo
 from gancore.errors import ConfigError, NonFiniteError, RunFolderError, UsageError
-from gancore.evaluation import Figure, Measured, faults
+from gancore.evaluation.records import Figure, Measured, faults
 from gancore.games.gan import GanGame
 from gancore.options import Options
 from gancore.random import Draws, derive

@@ -13,7 +13,7 @@ from toys.sounds import RATE, noise, tone
 from gan_audio.metrics import alarms, ndb, spectrum
 from gan_audio.metrics.levels import Bands, decibels, pooled
 from gan_audio.spec import AudioSpec
-from gancore.evaluation import faults
+from gancore.evaluation.records import faults
 
 BANDS = Bands.of(RATE)
 SPEC = AudioSpec.of(length=4096)

@@ -14,7 +14,7 @@ from gan_audio.metrics import classes, classifier
 from gan_audio.metrics.classifier import Classifier, Training, augmented, hear, obtain, train
 from gan_audio.metrics.levels import Bands
 from gan_audio.spec import AudioSpec
-from gancore.evaluation import Samples, faults
+from gancore.evaluation.records import Samples, faults
 
 BANDS = Bands.of(RATE)
 LENGTH = 2048

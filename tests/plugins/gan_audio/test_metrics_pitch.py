@@ -15,7 +15,7 @@ from gan_audio.metrics import pitch
 from gan_audio.metrics.levels import Bands
 from gan_audio.spec import AudioSpec
 from gancore.errors import MissingPackageError
-from gancore.evaluation import Samples, faults
+from gancore.evaluation.records import Samples, faults
 
 librosa = pytest.importorskip("librosa")
 

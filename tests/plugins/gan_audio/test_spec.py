@@ -14,7 +14,7 @@ from torch import Tensor
 from gan_audio.data.options import SoundOptions
 from gan_audio.spec import AudioSpec, Representation
 from gan_audio.transforms import stft
-from gancore.evaluator import _compare
+from gancore.evaluation.sets import compare
 
 SPECTROGRAMS = ["log-stft", "stft-if", "log-mel"]
 
@@ -163,7 +163,7 @@ def test_floor_is_that_of_the_magnitude() -> None:
 def test_ranges_that_two_data_sets_were_fitted_with_are_no_difference_in_kind() -> None:
     one, other = (AudioSpec.of(length=4096).fitted(x) for x in (chirps(), 0.1 * chirps()))
     assert one.mean != other.mean
-    assert _compare(one, other, "other") == []
-    assert _compare(one, other.changed(sample_rate=16_000), "other") == [
+    assert compare(one, other, "other") == []
+    assert compare(one, other.changed(sample_rate=16_000), "other") == [
         "real: other differs from the training data in sample_rate"
     ]

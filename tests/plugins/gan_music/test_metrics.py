@@ -22,7 +22,7 @@ from gan_music.metrics import harmony, histograms, key, phrases, rhythm, similar
 from gan_music.metrics.table import table_of
 from gan_music.roll import to_note_table
 from gan_music.spec import MusicSpec, Track
-from gancore.evaluation import Material, Samples, faults
+from gancore.evaluation.records import Material, Samples, faults
 
 MELODY, CHORDS, DRUMS = Track(name="melody"), Track(name="chords"), Track(name="drums", drums=True)
 SPEC = MusicSpec.of((MELODY, CHORDS, DRUMS), bars=2)

@@ -12,9 +12,9 @@ from toys.texts import compared
 
 from gan_text.metrics.embeddings import Encoder, Latent, Options, build
 from gan_text.transformers_loader import load
-from gancore.distributions import frechet_distance
 from gancore.errors import UsageError
-from gancore.evaluation import faults
+from gancore.evaluation.distributions import frechet_distance
+from gancore.evaluation.records import faults
 
 WORDS = ["a", "b", "c", "d", "e", "f", "g"]
 

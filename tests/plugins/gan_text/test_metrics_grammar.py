@@ -12,7 +12,7 @@ from gan_text.data.rules import KIND_SYMBOLS, KINDS, START, kind_shares, kingdom
 from gan_text.metrics import grammar
 from gancore.data.report import silent
 from gancore.errors import UsageError
-from gancore.evaluation import Material, Samples, faults
+from gancore.evaluation.records import Material, Samples, faults
 
 GOOD = {
     "the king sings .": 0,

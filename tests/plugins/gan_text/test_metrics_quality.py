@@ -17,7 +17,7 @@ from gan_text.metrics import plot
 from gan_text.metrics.curve import Spot, lead
 from gan_text.metrics.plot import Mark, Panel, draw
 from gan_text.metrics.quality import Options, build, standard_error
-from gancore.evaluation import faults
+from gancore.evaluation.records import faults
 
 REAL = ["a man rides a horse .", "a dog runs in the park .", "the man runs .", "a horse in the park"]
 TRAIN = ["a man runs in the park .", "the dog rides a horse", "a horse runs .", "the park .", "a dog ."]

@@ -14,7 +14,7 @@ from toys.texts import compared
 
 from gan_text.metrics import copying, lengths, likelihood, ngrams, variety
 from gan_text.metrics.ngrams import divergence, entropy
-from gancore.evaluation import faults
+from gancore.evaluation.records import faults
 
 TRAIN = ["a b c d", "a b", "e f g", "a b"]
 REAL = ["a b", "h i j", "h i j", "e f g d"]

@@ -14,7 +14,7 @@ from gancore.components import ProgressReport
 from gancore.data.report import ScanReport
 from gancore.data.spec import SampleSpec
 from gancore.errors import DataError
-from gancore.evaluation import Figure, Material
+from gancore.evaluation.records import Figure, Material
 from gancore.options import Options
 from gancore.testing.points_parts import Points
 

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,34 @@ class Samples:
         return Samples(self.x[rows], None if self.condition is None else self.condition[rows])
 
 
+class FeatureSets(Protocol):
+    """Features of one kind, of each set of samples computed when it is first asked for."""
+
+    def of(self, samples: Samples) -> Tensor:
+        """Those of `samples`, one of the sets of a `Material` as it stands there: float32 `[n, size]`."""
+        ...
+
+    near: float | None
+    """Distances below this are those of near copies, where the features say so ..."""
+    same: float
+    """... and up to this those of copies; negative where only equal samples are copies."""
+
+    def keys(self, samples: Samples, limit: int) -> list[bytes]:
+        """Of each of the first `limit` samples what only those have that count as equal to it."""
+        ...
+
+    def nearest(self, samples: Samples, limit: int, leave_out: Tensor | None = None) -> Tensor:
+        """Distance float64 `[n]` of each of the first `limit` samples to the nearest training sample, as these features define it.
+
+        `leave_out` int64 `[n]` numbers one training sample that is not looked at, -1 for none.
+        """
+        ...
+
+    def authenticity(self, samples: Samples, limit: int) -> float | None:
+        """That of the first `limit` samples (see `gancore.evaluation.neighbours.authenticity`); None where distance is the plugin's."""
+        ...
+
+
 LogLikelihood = Callable[[Samples], "Tensor"]
 """The natural logarithm of a generator's probability of each of some samples: float32 `[count]`."""
 
@@ -52,6 +80,7 @@ class Material:
 
     `held_out` says whether none of `real` was trained on; where it is false, `real` are the first of `train`. `others` are samples
     of other generators that the run keeps, such as the one that it began with, as many as `generated`, by the name to show.
+    `features` are vectors of the samples, by the name of each kind; metrics share them, so they are computed once.
     `log_likelihood` is that of the generator, `others_log_likelihood` those of the others, as far as they can tell.
     """
 
@@ -62,6 +91,7 @@ class Material:
     log_likelihood: LogLikelihood | None = None
     others: Mapping[str, Samples] = field(default_factory=dict)
     others_log_likelihood: Mapping[str, LogLikelihood] = field(default_factory=dict)
+    features: Mapping[str, FeatureSets] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,10 +117,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Figures with pictures of them: PNG files, as bytes, by a name that can stand in a file's."""
+    """Figures with pictures of them: PNG files, as bytes, by a name that can stand in a file's; and sentences for their reader.
+
+    One without figures says that there is nothing to say of these samples, such as of classes where there are none.
+    """
 
     figures: Mapping[str, Figure | float]
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def faults(answer: Any) -> list[str]:
@@ -101,7 +135,7 @@ def faults(answer: Any) -> list[str]:
         for name, picture in answer.pictures.items():
             if not (isinstance(picture, bytes) and picture.startswith(PNG) and re.fullmatch(r"[\w-]+", str(name))):
                 return [f"its picture {name!r} is no PNG as bytes, or has a name that cannot be a file's"]
-    if not isinstance(figures, Mapping) or not figures:
+    if not isinstance(figures, Mapping) or not (figures or isinstance(answer, Measured)):
         return [f"it gave {figures!r:.200}, not figures by name"]
     found = []
     for name, figure in figures.items():
@@ -153,7 +187,9 @@ class EvaluationProtocol:
     """How many each was chosen among, and how sharply."""
     device: str
     metrics: Mapping[str, Mapping[str, Any]]
-    """Options of each metric."""
+    """Options of each metric ..."""
+    features: Mapping[str, Mapping[str, Any]]
+    """... and of each kind of features, with their fingerprints."""
     versions: Mapping[str, str | None]
 
 
@@ -173,11 +209,12 @@ class Evaluation:
 
     `figures` are by metric and name; `failures` by metric, of those that raised or gave something that is no finite number.
     `notes` are sentences that a reader of the figures should know. `others` name the other generators that figures are of too.
+    `summary` says the figures in sentences. `step` is None where samples are not of a run; `run` is then where they are.
     `path` is the file in the run's folder, `pictures` are those beside it.
     """
 
     run: str
-    step: int
+    step: int | None
     plugin: str
     figures: Mapping[str, Mapping[str, Figure]]
     failures: Mapping[str, Failure]
@@ -186,12 +223,16 @@ class Evaluation:
     others: tuple[str, ...] = ()
     path: Path | None = None
     pictures: tuple[Path, ...] = ()
+    summary: tuple[str, ...] = ()
 
     def rows(self) -> list[dict[str, str | float | None]]:
-        """A row for each figure, with `figure` (`metric/name`), `generated`, each of the others, `real`, `overlap` and `floor`."""
+        """A row for each figure, with `figure`, `generated`, each of the others, `real`, `overlap` and `floor`.
+
+        A figure is called `metric/name`, or by its name alone where that begins with that of the metric.
+        """
         return [
             {
-                "figure": name if name == metric else f"{metric}/{name}",
+                "figure": name if name.startswith(metric) else f"{metric}/{name}",
                 "generated": figure.value,
                 **{other: figure.others.get(other) for other in self.others},
                 "real": figure.real,
@@ -208,6 +249,7 @@ class Evaluation:
             "run": self.run,
             "step": self.step,
             "plugin": self.plugin,
+            "summary": list(self.summary),
             "figures": {
                 metric: {name: _plain(figure) for name, figure in figures.items()}
                 for metric, figures in self.figures.items()

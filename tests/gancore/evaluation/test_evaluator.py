@@ -15,18 +15,17 @@ import torch
 from PIL import Image
 
 import gancore
-from gancore import evaluator
 from gancore.data.held_out import split
 from gancore.data.report import ScanReport, silent
 from gancore.errors import CheckpointError, ConfigError, DataError, MissingPackageError, RunFolderError, UsageError
-from gancore.evaluation import Figure
+from gancore.evaluation.records import Figure
 from gancore.testing.points_parts import CirclesOptions, Points, open_circles
 
-TOY = Path(__file__).parents[1] / "toys" / "installed"
+TOY = Path(__file__).parents[2] / "toys" / "installed"
 SPIES = """
 import math
 import torch
-from gancore.evaluation import Figure
+from gancore.evaluation.records import Figure
 
 SEEN = []
 
@@ -259,14 +258,14 @@ def test_checkpoint_of_a_step_is_taken(run, look):
 
 
 def test_training_samples_are_shown_up_to_a_bound_and_real_ones_are_drawn_from_those(run, look, monkeypatch):
-    monkeypatch.setattr(evaluator, "MOST_TRAINED_ON", 10)
+    monkeypatch.setattr("gancore.evaluation.sets.MOST_TRAINED_ON", 10)
     found, material = look(run())
     assert (found.protocol.train, found.protocol.train_size) == (10, 64)
     assert rows(material.real.x) == rows(material.train.x)
 
 
 def test_large_samples_are_shown_as_far_as_memory_goes(run, look, monkeypatch):
-    monkeypatch.setattr(evaluator, "MOST_BYTES", 7 * 2 * 4 + 3)  # seven points of two float32
+    monkeypatch.setattr("gancore.evaluation.sets.MOST_BYTES", 7 * 2 * 4 + 3)  # seven points of two float32
     assert look(run())[0].protocol.train == 7
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gancore.distributions import (
+from gancore.evaluation.distributions import (
     frechet_against_halves,
     frechet_distance,
     nearer,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,12 +14,26 @@ from gancore.blame import describe
 from gancore.components import ProgressReport
 from gancore.configuration.settings import Chosen
 from gancore.data.spec import SampleSpec
+from gancore.devices import pick_device
 from gancore.errors import GanError, MissingPackageError, UsageError
-from gancore.evaluation import Failure, Figure, Material, Measured, faults
+from gancore.evaluation.features import Computed
+from gancore.evaluation.records import Failure, Figure, Material, Measured, Samples, faults
 from gancore.random import derive
 
+TRAINED_ON = 10_000
+"""Training samples that features are computed of, at most: networks take longer than anything else here."""
 MetricCall = Callable[[Material], Any]
 """A metric, built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """What metrics have found: figures by metric and name, pictures by name, sentences, and failures by metric."""
+
+    figures: Mapping[str, Mapping[str, Figure]]
+    pictures: Mapping[str, bytes]
+    notes: Sequence[str]
+    failures: Mapping[str, Failure]
 
 
 @contextmanager
@@ -53,13 +68,38 @@ def build_metrics(
     return built, failures
 
 
-def measure(
-    built: Mapping[str, MetricCall], material: Material, seed: int, progress: ProgressReport
-) -> tuple[dict[str, Mapping[str, Figure]], dict[str, bytes], dict[str, Failure]]:
+def build_features(
+    chosen: Mapping[str, Chosen],
+    spec: SampleSpec,
+    *,
+    train: Samples,
+    real: Samples,
+    device: str,
+    seed: int,
+    progress: ProgressReport,
+) -> tuple[dict[str, Computed], dict[str, Failure]]:
+    """Every kind of features, of at most the first `TRAINED_ON` training samples, and why others are not to be had.
+
+    Those of `train` and of `real` are kept on disk.
+    """
+    built: dict[str, Computed] = {}
+    failures: dict[str, Failure] = {}
+    part = train.part(slice(TRAINED_ON))
+    for name, one in chosen.items():
+        with _kept(failures, name, seed):
+            extractor = one.build(spec)
+            built[name] = Computed(
+                name, extractor, train=part, keep=[part, real], device=pick_device(device), progress=progress
+            )
+    return built, failures
+
+
+def measure(built: Mapping[str, MetricCall], material: Material, seed: int, progress: ProgressReport) -> Measurements:
     """Call each metric; one that fails is told and takes no other down."""
     figures: dict[str, Mapping[str, Figure]] = {}
     pictures: dict[str, bytes] = {}
     failures: dict[str, Failure] = {}
+    notes: list[str] = []
     for number, (name, metric) in enumerate(built.items(), 1):
         progress(f"computing {name}", number, len(built))
         answer = None
@@ -71,11 +111,13 @@ def measure(
             failures[name] = Failure("; ".join(wrong))
         if isinstance(answer, Measured):
             pictures |= {} if wrong else answer.pictures
+            notes += answer.notes
             answer = answer.figures
         if isinstance(answer, Mapping):
             numbers = {k: f if isinstance(f, Figure) else Figure(value=f) for k, f in answer.items()}
             figures[name] = {k: f for k, f in numbers.items() if isinstance(k, str) and _is_number(f)}
-    return figures, pictures, failures
+    # What had nothing to say of these samples, such as classes where there are none, has no rows.
+    return Measurements({name: found for name, found in figures.items() if found}, pictures, notes, failures)
 
 
 def _is_number(figure: Figure) -> bool:

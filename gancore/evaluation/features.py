@@ -1,0 +1,146 @@
+"""Features of the samples of an evaluation: computed once each, and those of real samples kept on disk for the next."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from gancore.components import FeatureExtractor, ProgressReport
+from gancore.data.cache import CacheItem
+from gancore.data.report import silent
+from gancore.errors import PluginError
+from gancore.evaluation.neighbours import authenticity, nearest
+from gancore.evaluation.records import Samples
+from gancore.powers import FitsTraining, MeasuresDistance
+
+_BATCH = 64
+"""Samples that are given to an extractor at once."""
+_BYTES = 1 << 24
+"""Of which a batch has at most so many, but at least one sample."""
+
+
+class Computed:
+    """The features of one extractor; see `gancore.evaluation.records.FeatureSets`.
+
+    Args:
+        name: For messages.
+        extractor: What computes them.
+        train: Training samples, which the extractor is fitted to where it wants to be, and that copies are looked for among.
+            Features of a longer tensor that begins in the same memory are those of these alone.
+        keep: Sets whose features are kept on disk, under a digest of the samples and the extractor's fingerprint.
+        device: Where an extractor that is a module works.
+        progress: Called while features are computed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        extractor: FeatureExtractor,
+        *,
+        train: Samples,
+        keep: Sequence[Samples] = (),
+        device: torch.device | str = "cpu",
+        progress: ProgressReport = silent,
+    ) -> None:
+        self.name = name
+        self.extractor = extractor
+        self.near: float | None = None
+        self.same = -1.0
+        if isinstance(extractor, MeasuresDistance):
+            self.near, self.same = extractor.near, extractor.same
+        self._train = train
+        self._kept = {id(samples.x) for samples in keep}
+        self._progress = progress
+        # By identity: the tensors are held, so that no other gets their number.
+        self._known: dict[int, tuple[Tensor, Tensor]] = {}
+        self._fitted = False
+        if isinstance(extractor, nn.Module):
+            extractor.eval().requires_grad_(False).to(device)
+
+    def of(self, samples: Samples) -> Tensor:
+        """Features float32 `[n, size]` of `samples`.
+
+        Raises:
+            PluginError: the extractor gave something else.
+        """
+        if samples.x is not self._train.x and samples.x.data_ptr() == self._train.x.data_ptr():
+            return self.of(self._train)[: len(samples)]  # the first of the training set, or all of it
+        self._fit()
+        if (known := self._known.get(id(samples.x))) is None:
+            known = (samples.x, self._stored(samples.x) if id(samples.x) in self._kept else self._compute(samples.x))
+            self._known[id(samples.x)] = known
+        return known[1]
+
+    def _fit(self) -> None:
+        """Before the first features, and not before: what no metric asks for costs nothing."""
+        if isinstance(self.extractor, FitsTraining) and not self._fitted:
+            self._progress(f"fitting features {self.name}", 0, 0)
+            self.extractor.fit(self._train)
+        self._fitted = True
+
+    def keys(self, samples: Samples, limit: int) -> list[bytes]:
+        """Of each of the first `limit` samples what only those have that count as equal to it."""
+        x = samples.x[:limit]
+        if isinstance(self.extractor, MeasuresDistance):
+            return self.extractor.keys(x)
+        rows = np.ascontiguousarray(x.flatten(1).numpy())
+        return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
+
+    def nearest(self, samples: Samples, limit: int, leave_out: Tensor | None = None) -> Tensor:
+        """Distance float64 `[n]` of each of the first `limit` samples to the nearest training sample, `leave_out` `[n]` aside."""
+        if isinstance(self.extractor, MeasuresDistance):
+            self._fit()
+            return self.extractor.nearest(samples.x[:limit], self._train.x, leave_out)
+        return nearest(self.of(samples)[:limit], self.of(self._train), leave_out=leave_out).distances[:, 0]
+
+    def authenticity(self, samples: Samples, limit: int) -> float | None:
+        """That of the first `limit` samples; None where the extractor has a distance of its own, or for too few training samples."""
+        if isinstance(self.extractor, MeasuresDistance) or len(self._train) < 2:
+            return None
+        return authenticity(self.of(samples)[:limit], self.of(self._train))
+
+    def _stored(self, x: Tensor) -> Tensor:
+        key = hashlib.blake2b(f"{self.extractor.fingerprint} {x.dtype} {list(x.shape)}".encode(), digest_size=16)
+        for rows in x.split(1024):
+            key.update(rows.contiguous().flatten().view(torch.uint8).numpy().data)
+        item = CacheItem("features", key.hexdigest(), ".safetensors")
+        if item.read() is not None and item.data is not None and item.intact():
+            try:
+                return load(item.data.read_bytes())["features"]
+            except (OSError, SafetensorError, KeyError):
+                pass
+        found = self._compute(x)
+        item.save({}, lambda file: file.write(save({"features": found})))
+        return found
+
+    def _compute(self, x: Tensor) -> Tensor:
+        size = max(1, min(_BATCH, _BYTES // max(1, x[:1].numel() * x.element_size()))) if len(x) else 1
+        parts: list[Tensor] = []
+        with torch.no_grad():
+            for rows in x.split(size):
+                parts.append(self._checked(self.extractor(rows), len(rows)))
+                self._progress(f"computing features {self.name}", sum(map(len, parts)), len(x))
+        return torch.cat(parts)
+
+    def _checked(self, features: Tensor, count: int) -> Tensor:
+        if not isinstance(features, Tensor) or features.dim() != 2 or len(features) != count:
+            what = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
+            raise PluginError(f"features '{self.name}' gave {what} for {count} samples, not [{count}, size]")
+        features = features.detach().float().cpu()
+        if not torch.isfinite(features).all():
+            raise PluginError(f"features '{self.name}' gave values that are not finite")
+        return features
+
+
+def places(keys: Sequence[bytes], train: Sequence[bytes]) -> Tensor:
+    """For each of `keys` the number of the first of `train` that is the same, -1 without one: int64 `[n]`."""
+    known: dict[bytes, int] = {}
+    for at, key in enumerate(train):
+        known.setdefault(key, at)
+    return torch.tensor([known.get(key, -1) for key in keys], dtype=torch.int64)

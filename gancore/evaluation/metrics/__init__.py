@@ -1,0 +1,1 @@
+"""Metrics of samples of any modality, by features that its plugin brings."""

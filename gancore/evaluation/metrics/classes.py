@@ -1,0 +1,117 @@
+"""The metric `class-accuracy`: whether samples are of the class that was asked for, by classifiers on features."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from gancore.data.spec import SampleSpec
+from gancore.evaluation.records import FeatureSets, Figure, Material, Measured
+from gancore.options import Options as BaseOptions
+
+
+class Options(BaseOptions):
+    """Options of the metric `class-accuracy`."""
+
+    limit: int = Field(5000, ge=4, le=1_000_000, description="Samples that each classifier learns from, at most.")
+    strength: float = Field(
+        0.1, gt=0.0, le=1e6, description="Inverse weight of the penalty on the squared weights of the classifiers."
+    )
+    listed: int = Field(
+        20, ge=0, le=10_000, description="Accuracies of single classes are given for so many classes at most."
+    )
+
+
+class ClassAccuracy:
+    """Classifiers that are linear in features `f` (multinomial logistic regression), where there are classes.
+
+    - `class-accuracy-f`: one that has learnt real samples sorts generated ones: share that it takes for the class that was asked
+      for. The real row is that of real samples which it has not learnt.
+    - `class-accuracy-f/worst-class`: in the class where it is the lowest; `class-accuracy-f/c`: in class `c`, where there are few.
+    - `classifier-f`: the other way round, one that has learnt generated samples sorts real ones (CAS, Ravuri and Vinyals 2019,
+      there with a network trained from pixels): it is low where generated samples are wrong, and where they lack variety. The
+      real row is that of a classifier that has learnt as many real samples.
+    """
+
+    def __init__(self, options: Options, spec: SampleSpec) -> None:
+        self.options = options
+        self.spec = spec
+
+    def __call__(self, material: Material) -> Measured:
+        """The figures by their names; none without classes."""
+        found: dict[str, Figure] = {}
+        for kind, features in material.features.items():
+            found |= self._figures(material, kind, features)
+        return Measured(found)
+
+    def _figures(self, material: Material, kind: str, features: FeatureSets) -> dict[str, Figure]:
+        asked, train_classes, real_classes = (
+            one.condition for one in (material.generated, material.train, material.real)
+        )
+        if asked is None or train_classes is None or real_classes is None:
+            return {}
+        generated, real, train = (features.of(one) for one in (material.generated, material.real, material.train))
+        train_classes = train_classes[: len(train)]
+        if not material.held_out:
+            # The real samples are the first of the training set; those after them, or half of them, are learnt.
+            begin = len(real) if len(train) >= 2 * len(real) else len(real) // 2
+            train, train_classes = train[begin:], train_classes[begin:]
+            real, real_classes = real[:begin], real_classes[:begin]
+        limit = self.options.limit
+        train, train_classes = train[:limit], train_classes[:limit]
+        if len(train_classes.unique()) < 2 or len(asked.unique()) < 2 or not len(real):
+            return {}
+        on_real = _Linear(train, train_classes, self.options.strength)
+        right, right_real = on_real(generated) == asked, on_real(real) == real_classes
+        others = {
+            n: _mean(on_real(features.of(one)) == one.condition)
+            for n, one in material.others.items()
+            if one.condition is not None
+        }
+        name = f"class-accuracy-{kind}"
+        found = {name: Figure(value=_mean(right), real=_mean(right_real), others=others)}
+        ours, theirs = (
+            {int(c): _mean(hit[of == c]) for c in of.unique()}
+            for hit, of in ((right, asked), (right_real, real_classes))
+        )
+        found[f"{name}/worst-class"] = Figure(value=min(ours.values()), real=min(theirs.values()))
+        if len(ours) <= self.options.listed:
+            for number, value in ours.items():
+                found[f"{name}/{self.spec.classes[number]}"] = Figure(value=value, real=theirs.get(number))
+        count = min(len(train), len(generated))
+        if len(train_classes[:count].unique()) >= 2 and len(asked[:count].unique()) >= 2:
+            on_generated = _Linear(generated[:count], asked[:count], self.options.strength)
+            on_as_many = _Linear(train[:count], train_classes[:count], self.options.strength)
+            found[f"classifier-{kind}"] = Figure(
+                value=_mean(on_generated(real) == real_classes), real=_mean(on_as_many(real) == real_classes)
+            )
+        return found
+
+
+class _Linear:
+    """Multinomial logistic regression on features `[n, size]` that are brought to mean 0 and deviation 1."""
+
+    def __init__(self, features: Tensor, classes: Tensor, strength: float) -> None:
+        from sklearn.exceptions import ConvergenceWarning  # slow to import
+        from sklearn.linear_model import LogisticRegression
+
+        self.mean, self.deviation = features.mean(dim=0), features.std(dim=0, correction=0)
+        self.model = LogisticRegression(C=strength, max_iter=100)
+        with warnings.catch_warnings():
+            # What matters are classes, which hardly change any more after a hundred steps.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.model.fit(self._scaled(features).numpy(), classes.numpy())
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """The most probable class of each of `features` `[n, size]`: int64 `[n]`."""
+        return torch.from_numpy(self.model.predict(self._scaled(features).numpy()))
+
+    def _scaled(self, features: Tensor) -> Tensor:
+        return (features - self.mean) / self.deviation.clamp(min=1e-6)
+
+
+def _mean(chosen: Tensor) -> float:
+    return float(chosen.double().mean()) if len(chosen) else 0.0

@@ -1,0 +1,1 @@
+"""Features of images: networks that others have trained, and what needs none."""

@@ -1,0 +1,50 @@
+"""Images as networks want them: three channels, one size."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gancore.errors import UsageError
+
+
+def coloured(x: Tensor, who: str) -> Tensor:
+    """Images uint8 `[n, 1, 3 or 4, height, width]` as float32 `[n, 3, height, width]` in 0..255; transparent ones lie on white.
+
+    Raises:
+        UsageError: they have another number of channels. `who` asks, for the message.
+    """
+    channels = x.shape[1]
+    if channels not in (1, 3, 4):
+        raise UsageError(
+            f"{who} looks at grey and colour images, and these have {channels} channels; features.pixels={{}} takes any"
+        )
+    x = x.float()
+    if channels == 4:
+        opaque = x[:, 3:] / 255.0
+        x = x[:, :3] * opaque + 255.0 * (1.0 - opaque)
+    return x.expand(-1, 3, -1, -1)
+
+
+def resized(x: Tensor, height: int, width: int) -> Tensor:
+    """Images float32 `[n, channels, *, *]` in 0..255 brought to `height` and `width` by bicubic interpolation, not rounded.
+
+    With the antialiasing filter of Pillow's, as Parmar et al. 2022, "On aliased resizing and surprising subtleties in GAN
+    evaluation", found to be needed: without it, distances depend more on the resizing than on the images.
+    """
+    if x.shape[2:] == (height, width):
+        return x
+    size = (height, width)
+    return functional.interpolate(x, size, mode="bicubic", antialias=True, align_corners=False).clamp_(0.0, 255.0)
+
+
+def flattened(x: Tensor) -> Tensor:
+    """Images uint8 `[n, channels, height, width]` as float32 `[n, size]` in [0, 1], averaged to at most 32 rows and columns."""
+    rows, columns = (min(32, n) for n in x.shape[2:])
+    return functional.adaptive_avg_pool2d(x.float() / 255.0, (rows, columns)).flatten(1)
+
+
+def device_of(module: torch.nn.Module) -> torch.device:
+    """Where the weights of `module` are."""
+    return next(module.parameters()).device

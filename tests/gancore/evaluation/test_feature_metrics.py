@@ -1,0 +1,229 @@
+"""The engine's metrics on sets whose figures are known, and each figure moves as what it stands for gets worse."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gancore.data.spec import SampleSpec
+from gancore.evaluation.distances import frechet, kernel, mind
+from gancore.evaluation.features import Computed
+from gancore.evaluation.metrics.classes import ClassAccuracy
+from gancore.evaluation.metrics.classes import Options as ClassOptions
+from gancore.evaluation.metrics.frechet import Frechet
+from gancore.evaluation.metrics.frechet import Options as FrechetOptions
+from gancore.evaluation.metrics.kernel import Kernel
+from gancore.evaluation.metrics.kernel import Options as KernelOptions
+from gancore.evaluation.metrics.mind import Mind
+from gancore.evaluation.metrics.mind import Options as MindOptions
+from gancore.evaluation.metrics.nearest import NearestSamples
+from gancore.evaluation.metrics.nearest import Options as NearestOptions
+from gancore.evaluation.metrics.neighbours import Neighbours
+from gancore.evaluation.metrics.neighbours import Options as NeighbourOptions
+from gancore.evaluation.metrics.vendi import Vendi
+from gancore.evaluation.records import Figure, Material, Samples, faults
+
+CLASSES = ("left", "middle", "right")
+SPEC = SampleSpec(shape=(6,), dtype="float32", value_range=(-100.0, 100.0), classes=CLASSES)
+METRICS = {
+    "mind": Mind(MindOptions(directions=100), SPEC),
+    "frechet": Frechet(FrechetOptions(extrapolate=True), SPEC),
+    "kernel": Kernel(KernelOptions(subsets=5, subset_size=100), SPEC),
+    "neighbours": Neighbours(NeighbourOptions(), SPEC),
+    "vendi": Vendi(SPEC),
+    "nearest": NearestSamples(NearestOptions(), SPEC),
+    "class-accuracy": ClassAccuracy(ClassOptions(), SPEC),
+}
+
+
+class Same:
+    fingerprint = ""
+
+    def __call__(self, x):
+        return x
+
+
+def points(count, seed, *, classes=(0, 1, 2), spread=1.0):
+    """Three clouds in a row, one a class."""
+    draws = torch.Generator().manual_seed(seed)
+    condition = torch.tensor(classes)[torch.arange(count) % len(classes)]
+    x = torch.randn(count, 6, generator=draws) * spread
+    x[:, 0] += 6.0 * (condition - 1)
+    return Samples(x, condition)
+
+
+def material(generated, *, real=None, train=None, held_out=True, **more):
+    train = train or points(300, 1)
+    real = real or (points(120, 2) if held_out else train.part(slice(120)))
+    return Material(
+        generated=generated,
+        real=real,
+        train=train,
+        held_out=held_out,
+        features={"f": Computed("f", Same(), train=train)},
+        **more,
+    )
+
+
+def figures(name, *args, **kwargs):
+    answer = METRICS[name](material(*args, **kwargs))
+    assert not faults(answer)
+    return answer.figures
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "kernel"])
+def test_good_samples_have_the_figures_of_real_ones(name, held_out):
+    for label, figure in figures(name, points(120, 3), held_out=held_out).items():
+        if (beside := figure.floor if figure.floor is not None else figure.real) is not None:
+            assert figure.value == pytest.approx(beside, rel=0.5, abs=0.35), label
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_other_generators_stand_beside(name):
+    found = figures(name, points(120, 3), others={"rival": points(120, 4, spread=3.0)})
+    for label, figure in found.items():
+        if not label.endswith(("worst-class", "left", "middle", "right", "at-infinity")) and label != "classifier-f":
+            assert set(figure.others) == {"rival"}, label
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_a_few_samples_are_no_fault(name, count):
+    answer = METRICS[name](material(points(count, 3), real=points(count, 2), train=points(count, 1)))
+    assert not faults(answer)
+
+
+def test_distances_are_those_of_the_sets_where_there_are_spare_real_samples():
+    generated, real, train = points(120, 3, spread=2.0), points(120, 2), points(300, 1)
+    found = figures("mind", generated, real=real, train=train)["mind-f"]
+    assert found.value == pytest.approx(mind(generated.x, real.x, directions=100))
+    assert found.floor == pytest.approx(mind(train.x[:120], real.x, directions=100))
+    found = figures("frechet", generated, real=real, train=train)["frechet-f"]
+    assert found.value == pytest.approx(frechet(generated.x, real.x))
+    assert found.floor == pytest.approx(frechet(train.x[:120], real.x))
+    found = figures("kernel", generated, real=real, train=train)
+    expected = kernel(generated.x, real.x, subsets=5, subset_size=100)
+    assert (found["kernel-f"].value, found["kernel-deviation-f"].value) == (
+        pytest.approx(expected[0]),
+        pytest.approx(expected[1]),
+    )
+
+
+def test_without_spare_real_samples_halves_of_them_are_compared():
+    generated, train = points(100, 3, spread=2.0), points(100, 1)
+    found = figures("mind", generated, train=train, real=train.part(slice(100)), held_out=False)["mind-f"]
+    g, r = generated.x, train.x
+    assert found.floor == pytest.approx(mind(r[:50], r[50:], directions=100))
+    assert found.value == pytest.approx(
+        (mind(g[:50], r[:50], directions=100) + mind(g[50:], r[50:], directions=100)) / 2
+    )
+
+
+def test_where_nothing_was_held_out_the_floor_is_of_samples_that_are_not_the_real_ones():
+    train = points(300, 1)
+    found = figures("mind", points(120, 3), train=train, held_out=False)["mind-f"]
+    assert found.floor == pytest.approx(mind(train.x[120:240], train.x[:120], directions=100))
+
+
+def test_frechet_distance_is_of_principal_components_where_samples_are_few():
+    answer = METRICS["frechet"](material(points(40, 3), real=points(40, 2)))
+    assert [n for n in answer.figures if "infinity" not in n] == ["frechet-f-pca4"]
+    assert answer.notes == ("frechet-f-pca4: of 40 samples in each set, too few for all 6 features",)
+    all_of_them = Frechet(FrechetOptions(components=0), SPEC)(material(points(40, 3), real=points(40, 2)))
+    assert list(all_of_them.figures) == ["frechet-f"]
+
+
+@pytest.mark.parametrize(
+    ("name", "figure", "falls"),
+    [
+        ("mind", "mind-f", False),
+        ("frechet", "frechet-f", False),
+        ("neighbours", "precision-f", True),
+        ("neighbours", "density-f", True),
+        ("class-accuracy", "class-accuracy-f", True),
+    ],
+)
+def test_figure_moves_with_every_step_of_more_noise(name, figure, falls):
+    values = [figures(name, points(120, 3, spread=spread))[figure].value for spread in (1.4, 1.7, 2.1, 2.6, 3.2)]
+    assert values == sorted(values, reverse=falls)
+    assert len(set(values)) == 5
+
+
+def test_kernel_distance_of_good_samples_is_nothing_beside_that_of_bad_ones():
+    good, *bad = (
+        figures("kernel", points(120, 3, spread=spread))["kernel-f"].value for spread in (1.0, 5.0, 7.0, 10.0)
+    )
+    assert all(value > 5 * abs(good) for value in bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "figure"), [("neighbours", "recall-f"), ("neighbours", "coverage-f"), ("vendi", "vendi-f")]
+)
+def test_figure_falls_with_every_step_of_less_variety(name, figure):
+    values = [figures(name, points(120, 3, spread=spread))[figure].value for spread in (0.5, 0.35, 0.2, 0.1, 0.05)]
+    assert values == sorted(values, reverse=True)
+
+
+def test_coverage_and_distance_show_a_missing_class_that_precision_does_not():
+    whole, part = (points(120, 3, classes=classes) for classes in ((0, 1, 2), (0, 1)))
+    before, after = figures("neighbours", whole), figures("neighbours", part)
+    assert after["coverage-f"].value < before["coverage-f"].value - 0.2
+    assert after["precision-f"].value > before["precision-f"].value - 0.1
+    assert figures("mind", part)["mind-f"].value > 5 * figures("mind", whole)["mind-f"].value
+
+
+def test_each_copy_of_a_training_sample_is_counted():
+    train = points(300, 1)
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        count = int(120 * share)
+        mixed = Samples(torch.cat([train.x[:count], points(120, 3).x[count:]]), points(120, 3).condition)
+        found = figures("nearest", mixed, train=train)
+        assert found["nearest-f/exact"].value == pytest.approx(share)
+        assert found["nearest-f/near"].value == pytest.approx(share, abs=0.05)
+        assert found["authenticity-f"].value <= 1.0 - share
+        assert found["nearest-f/nearer"].value >= 0.4 + share / 2
+
+
+def test_training_samples_are_not_copies_of_themselves():
+    train = points(300, 1)
+    found = figures("nearest", points(120, 3), train=train, held_out=False)
+    assert found["nearest-f/exact"].real is None
+    assert found["nearest-f/distance"].real > 0.1
+
+
+def test_a_training_sample_that_is_there_twice_is_a_copy():
+    train = points(300, 1)
+    train = Samples(torch.cat([train.x[:150], train.x[:150]]), train.condition)
+    found = figures("nearest", points(120, 3), train=train, held_out=False)
+    assert found["nearest-f/distance"].real == pytest.approx(0.0, abs=1e-5)
+
+
+def test_class_accuracy_counts_samples_of_another_class_than_asked_for():
+    generated = points(120, 3)
+    for wrong in (0, 30, 60, 90, 120):
+        asked = generated.condition.clone()
+        asked[:wrong] = (asked[:wrong] + 1) % 3
+        found = figures("class-accuracy", Samples(generated.x, asked))
+        assert found["class-accuracy-f"].value == pytest.approx(1 - wrong / 120, abs=0.03)
+    assert found["class-accuracy-f"].real == pytest.approx(1.0, abs=0.03)
+    assert {f"class-accuracy-f/{name}" for name in CLASSES} <= set(found)
+
+
+def test_a_classifier_that_has_learnt_one_class_too_few_errs_on_real_samples():
+    found = figures("class-accuracy", points(120, 3, classes=(0, 1)))
+    assert found["classifier-f"].value == pytest.approx(2 / 3, abs=0.05)
+    assert found["classifier-f"].real > 0.9
+
+
+def test_samples_without_classes_have_no_figures_of_classes():
+    plain = Samples(points(120, 3).x)
+    assert METRICS["class-accuracy"](material(plain)).figures == {}
+    assert list(METRICS["mind"](material(plain)).figures) == ["mind-f"]
+
+
+def test_vendi_score_is_that_within_classes():
+    one_of_each = Samples(torch.eye(6), torch.tensor([0, 0, 0, 1, 1, 1]))
+    found = METRICS["vendi"](material(one_of_each, real=one_of_each)).figures
+    assert found["vendi-f"].value == pytest.approx(3.0)
+    assert found["distinct-f"] == Figure(value=1.0, real=1.0)
