@@ -104,7 +104,7 @@ def gan_games() -> Iterator[Game]:
 def gan_metrics() -> Iterator[Metric]:
     yield Metric(
         name="mind",
-        summary="MIND: sliced Wasserstein distance of features (Berthelot et al. 2025)",
+        summary="MIND: sliced Wasserstein distance of features (Berthet et al. 2026)",
         target="gancore.evaluation.metrics.mind:Mind",
         options="gancore.evaluation.metrics.mind:Options",
     )

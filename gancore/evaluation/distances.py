@@ -120,9 +120,10 @@ def _cubic(x: Tensor, y: Tensor) -> Tensor:
 def mind(first: Tensor, second: Tensor, *, directions: int = _DIRECTIONS, seed: int = 0) -> float:
     """Sliced Wasserstein distance: `3 size` times the mean over random directions of the squared Wasserstein-2 distance along each.
 
-    MIND (Berthelot et al. 2025, "MIND: Monge inception distance"). It needs no covariances, so that a few thousand samples say
-    what Fréchet distances need ten times as many for. Along a direction, the distance is that of the sorted values; of a larger
-    set the first rows are taken. A shift of all features by `v` gives `3 |v|^2` on average.
+    MIND (Berthet et al. 2026, "MIND: Monge Inception Distance for generative models evaluation", there of Inception's features). It
+    needs no covariances, so that a few thousand samples say what Fréchet distances need ten times as many for. Along a
+    direction, the distance is that of the sorted values; of a larger set the first rows are taken. A shift of all features by `v`
+    gives `3 |v|^2` on average.
     """
     count, size = min(len(first), len(second)), first.shape[1]
     draws = torch.Generator().manual_seed(derive(seed, "mind"))

@@ -132,7 +132,7 @@ def evaluate(
         progress(f"generating samples of {name}", 0, samples)
         others[name] = generate(rival, real, train, samples, seed)
     vectors, more = build_features(
-        features, generator.spec, train=train, real=real, device=device, seed=seed, progress=progress
+        features, generator.spec, train=train, keep=[real], device=device, seed=seed, progress=progress
     )
     failures |= more
     material = Material(

@@ -92,7 +92,9 @@ def evaluate_files(
         train = Samples(train.x)
     real = train.part(slice(min(shown, most)))
     built, failures = build_metrics(chosen, spec, plugin, seed)
-    vectors, more = build_features(features, spec, train=train, real=real, device=device, seed=seed, progress=progress)
+    vectors, more = build_features(
+        features, spec, train=train, keep=[generated], device=device, seed=seed, progress=progress
+    )
     measured = measure(built, Material(generated=generated, real=real, train=train, features=vectors), seed, progress)
     failures |= more
     failures |= measured.failures

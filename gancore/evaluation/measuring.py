@@ -73,14 +73,14 @@ def build_features(
     spec: SampleSpec,
     *,
     train: Samples,
-    real: Samples,
+    keep: Sequence[Samples],
     device: str,
     seed: int,
     progress: ProgressReport,
 ) -> tuple[dict[str, Computed], dict[str, Failure]]:
     """Every kind of features, of at most the first `TRAINED_ON` training samples, and why others are not to be had.
 
-    Those of `train` and of `real` are kept on disk.
+    Those of `train` and of the sets to `keep` are kept on disk.
     """
     built: dict[str, Computed] = {}
     failures: dict[str, Failure] = {}
@@ -89,7 +89,7 @@ def build_features(
         with _kept(failures, name, seed):
             extractor = one.build(spec)
             built[name] = Computed(
-                name, extractor, train=part, keep=[part, real], device=pick_device(device), progress=progress
+                name, extractor, train=part, keep=[part, *keep], device=pick_device(device), progress=progress
             )
     return built, failures
 

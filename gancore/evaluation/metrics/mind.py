@@ -21,7 +21,7 @@ class Options(BaseOptions):
 
 
 class Mind:
-    """MIND (Berthelot et al. 2025), for each kind of features `f`; see `gancore.evaluation.distances.mind`.
+    """MIND (Berthet et al. 2026), for each kind of features `f`; see `gancore.evaluation.distances.mind`.
 
     - `mind-f`: 0 for two sets that are alike but for chance, which the floor shows; unlike a Fréchet distance it is hardly larger
       for fewer samples.
