@@ -85,16 +85,6 @@ def describe(error: BaseException) -> str:
     return said(error) + (f", at {found}" if found else "")
 
 
-def defined(thing: object) -> str:
-    """A function, a class or an object by its class, as its author finds it: `Logit at losses.py:12`."""
-    known = thing if inspect.isroutine(thing) or isinstance(thing, type) else type(thing)
-    name = getattr(known, "__name__", type(thing).__name__)
-    try:
-        return f"{name} at {Path(inspect.getsourcefile(known) or '').name}:{inspect.getsourcelines(known)[1]}"
-    except (OSError, TypeError):
-        return f"{name} in {getattr(known, '__module__', '?')}"
-
-
 def said(error: BaseException) -> str:
     """An exception in one line: its type and its message."""
     try:

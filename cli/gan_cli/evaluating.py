@@ -179,7 +179,7 @@ def _show(found: Evaluation) -> None:
         view.add_row(shown(row["figure"]) + mark, *values)
     _print(view)
     if bad:
-        tell("* farthest from what real samples have")
+        say("* farthest from what real samples have")
 
 
 def _show_several(found: Sequence[Evaluation], *, by_step: bool) -> None:

@@ -119,12 +119,14 @@ def _seconds(trial: Trial, count: int) -> float:
     given = None if trial.batch.given is None else trial.batch.given[:count]
     draws = Draws(0, torch.arange(count, device=x.device))
     times: list[float] = []
-    while len(times) < 2 or (len(times) < MOST_PASSES and sum(times) < ENOUGH):
-        begun = time.thread_time()  # of this thread, which does its share of each operation like the others
-        call_generator(networks[0], draw_latent(networks[0], draws), condition, given)
-        for judge in networks[1:]:
-            judge(x, condition)
-        times.append(time.thread_time() - begun)
-    for module, mode in zip(networks, training, strict=True):
-        module.train(mode)
+    try:
+        while len(times) < 2 or (len(times) < MOST_PASSES and sum(times) < ENOUGH):
+            begun = time.thread_time()  # of this thread, which does its share of each operation like the others
+            call_generator(networks[0], draw_latent(networks[0], draws), condition, given)
+            for judge in networks[1:]:
+                judge(x, condition)
+            times.append(time.thread_time() - begun)
+    finally:  # networks that take whole batches only raise here, and are to be trained all the same
+        for module, mode in zip(networks, training, strict=True):
+            module.train(mode)
     return min(times)

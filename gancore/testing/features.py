@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from gancore.components import Features
+from gancore.errors import MissingPackageError
 from gancore.evaluation.records import Samples
 from gancore.powers import FitsTraining, MeasuresDistance
 from gancore.testing.bench import seed_all
-from gancore.testing.check import Mismatch, check
+from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.kit import Kit, tried_on
 
 COUNT = 16
@@ -26,7 +27,10 @@ def _samples(kit: Kit) -> Samples:
 def _built(kit: Kit, subject: str, x: Samples) -> Any:
     """A new extractor, fitted where it wants to be."""
     with tried_on(kit.stage()):
-        extractor = kit.built(subject, kit.ready(kit.stage())[1])
+        try:
+            extractor = kit.built(subject, kit.ready(kit.stage())[1])
+        except MissingPackageError as error:
+            raise NotApplicable(f"{error}") from error
         if isinstance(extractor, nn.Module):
             extractor.eval()
         if isinstance(extractor, FitsTraining):

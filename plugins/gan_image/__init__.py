@@ -6,15 +6,16 @@ from collections.abc import Iterable
 
 from gan_image.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Augmentation, Dataset, Features, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Augmentation, Dataset, Features, Metric, PluginInfo, Preset, Writer
 
 SPEC = "gan_image.spec:ImageSpec"
+BLOSSOMS = "gan_image.blossoms.spec:BlossomSpec"
 
 
 @hookimpl
 def gan_plugin_info() -> PluginInfo:
     return PluginInfo(
-        summary="Images: folders of pictures, arrays, and a built-in set of handwritten digits",
+        summary="Images: folders of pictures, arrays, and built-in sets of handwritten digits and of blossoms",
         api_version=1,
         demo_preset="demo",
         data_preset="small",
@@ -30,6 +31,13 @@ def gan_datasets() -> Iterable[Dataset]:
         target="gan_image.data.digits:open_digits",
         options="gan_image.data.digits:Options",
         spec=SPEC,
+    )
+    yield Dataset(
+        name="blossoms",
+        summary="Blossoms of eight independent factors, in colour, 32x32, drawn when they are opened",
+        target="gan_image.data.blossoms:open_blossoms",
+        options="gan_image.data.blossoms:Options",
+        spec=BLOSSOMS,
     )
     yield Dataset(
         name="folder",
@@ -107,6 +115,17 @@ def gan_features() -> Iterable[Features]:
         options="gan_image.features.pixels:Options",
         spec=SPEC,
         default=False,
+    )
+
+
+@hookimpl
+def gan_metrics() -> Iterable[Metric]:
+    yield Metric(
+        name="factors",
+        summary="Blossoms whose factors can be read, and how far these are from those of real ones",
+        target="gan_image.metrics.factors:build",
+        options="gan_image.metrics.factors:Options",
+        spec=BLOSSOMS,
     )
 
 

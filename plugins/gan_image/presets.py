@@ -19,6 +19,19 @@ PRESETS = [
         },
     ),
     Preset(
+        name="blossoms",
+        summary="Blossoms in colour, 32x32, in some minutes on two cores",
+        config={
+            **relativistic(weight=0.1, every=4),
+            **players(lr=1e-3, **FALLING),
+            "data": {"name": "blossoms"},
+            "architecture": {"name": "dcgan", "width": 32},
+            "batch_size": 32,
+            "steps": 2400,
+            "every": {"sample": 400, "checkpoint": 800},
+        },
+    ),
+    Preset(
         name="small",
         summary="Your own pictures without a GPU: dcgan, mild augmentation",
         config={

@@ -23,9 +23,22 @@ def test_a_run_that_holds_out_phrases_is_compared_with_those(terminal: Terminal)
     assert "Traceback" not in done.stderr
 
 
-def test_plugin_without_metrics_says_so_in_one_sentence(terminal: Terminal) -> None:
+def test_pictures_are_spoken_of_in_sentences_and_as_a_table_of_features(terminal: Terminal) -> None:
     terminal.gan("run", "--plugin", "image", "--steps", 1, "--out", "r", "--quiet", *TINY)
-    failed = terminal.gan("evaluate", "r", code=2)
+    done = terminal.gan("evaluate", "r", "-n", 40, "features.lite0.size=32")
+    told = json.loads((terminal.folder / "r" / "evaluations" / "step-00000001.json").read_text())
+    head, *lines = done.stdout.splitlines()
+    assert "40 samples generated with seed 0 and 40 real ones (training set of digits" in head
+    assert lines[: len(told["summary"])] == told["summary"]
+    assert told["summary"][0].startswith("Do they look real? ")
+    assert told["protocol"]["features"]["lite0"]["size"] == 32
+    assert any(line.startswith("mind-lite0 ") for line in lines)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_without_metrics_says_so_in_one_sentence(terminal: Terminal) -> None:
+    terminal.gan("run", "--plugin", "image", "--steps", 1, "--out", "r", "--quiet", *TINY)
+    failed = terminal.gan("evaluate", "r", "features=none", code=2)
     assert failed.stdout == ""
-    assert failed.stderr.startswith("error: plugin 'image' has no metrics, so there is nothing to compute; name one")
+    assert failed.stderr.startswith("error: no metric was left, so there is nothing to compute; name one")
     assert len(failed.stderr.splitlines()) == 1

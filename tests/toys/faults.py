@@ -31,6 +31,7 @@ SLOPE = "return slope.flatten(1).norm(dim=1).pow(self.options.power).mean()"
 CSV_PATH = 'path = folder / f"{stem}.csv"'
 NAMES = 'path.write_text("\\n".join(s.name for s in sheets))\n        return [path]'
 ROWS = "writerows(samples.tolist())"
+PLACES = "return self.spec.relax(x) * 1.0"
 METRIC = "def gap(material):"
 FIGURES = (
     'return {"gap": float((fake.mean(0) - real.mean(0)).norm()), "spread": Figure(value=1.0, real=1.0, overlap=1.0)}'
@@ -342,6 +343,21 @@ BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
     "augmentation.contract": {
         "the augmentation is detached": part("return x + 0.1", "return x.detach() + 0.1"),
         "the augmentation draws from torch": part('draws.normal("shift", *x.shape[1:])', "torch.randn_like(x)"),
+    },
+    "features.contract": {
+        "the features are one number": part(PLACES, "return self.spec.relax(x).sum()"),
+        "the features lack a sample": part(PLACES, "return self.spec.relax(x)[1:]"),
+        "the features are not finite": part(PLACES, "return self.spec.relax(x) / 0.0"),
+        "the features change the samples": part(PLACES, "return self.spec.relax(x.mul_(0.5))"),
+        "the features draw from torch": part(PLACES, "return self.spec.relax(x) + torch.rand(1)"),
+        "the features have no fingerprint": part('"places 1"', '""'),
+        "the features have another fingerprint each time": part('"places 1"', '__import__("uuid").uuid4().hex'),
+        "the features have other weights each time": part(
+            PLACES, 'return self.spec.relax(x) * vars(self).setdefault("w", __import__("random").random())'
+        ),
+    },
+    "features.apart": {
+        "the features depend on the batch": part(PLACES, "return self.spec.relax(x) - self.spec.relax(x).mean(0)"),
     },
     "metric.contract": {
         "the metric is not finite": part('{"gap": float(', '{"gap": float("nan") * float('),

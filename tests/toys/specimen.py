@@ -12,7 +12,7 @@ from gancore.testing import points, points_parts
 DECLARATIONS, PARTS = "fake_specimen", "fake_specimen_parts"
 
 MORE_DECLARATIONS = """
-from gancore.components import Augmentation, Game, Loss, Metric, Penalty
+from gancore.components import Augmentation, Features, Game, Loss, Metric, Penalty
 
 
 @hookimpl
@@ -43,6 +43,11 @@ def gan_games():
 @hookimpl
 def gan_metrics():
     yield Metric(name="gap", summary="Distance between the means", target=f"{_PARTS}:gap_metric")
+
+
+@hookimpl
+def gan_features():
+    yield Features(name="places", summary="The points themselves", target=f"{_PARTS}:Places")
 
 
 @hookimpl
@@ -151,6 +156,15 @@ class WitnessGame(GanGame):
         witness = self.networks["witness"]
         more = [WitnessPhase(f"{n}/class", players[n], self.context, witness) for n in ("generator", "witness")]
         return [*super().phases(players), *more]
+
+
+class Places:
+    def __init__(self, spec):
+        self.spec = spec
+        self.fingerprint = "places 1"
+
+    def __call__(self, x):
+        return self.spec.relax(x) * 1.0
 
 
 def gap_metric(spec):

@@ -1,1 +1,1 @@
-"""Sources of images: the built-in digits, NumPy files, and folders or archives of pictures."""
+"""Sources of images: the built-in blossoms and digits, NumPy files, and folders or archives of pictures."""
