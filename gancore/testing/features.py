@@ -19,16 +19,21 @@ COUNT = 16
 """Real samples that features are computed of."""
 
 
-def _samples(kit: Kit) -> Samples:
-    settings, _, _ = kit.ready(kit.stage())
-    return Samples(*kit.batch(kit.source(settings), COUNT))
+def _samples(kit: Kit, subject: str) -> Samples:
+    stage = kit.stage_for(subject)
+    return kit.once(
+        "samples for features",
+        stage.name,
+        make=lambda: Samples(*kit.batch(kit.source(kit.ready(stage)[0]), COUNT)),
+    )
 
 
 def _built(kit: Kit, subject: str, x: Samples) -> Any:
     """A new extractor, fitted where it wants to be."""
-    with tried_on(kit.stage()):
+    stage = kit.stage_for(subject)
+    with tried_on(stage):
         try:
-            extractor = kit.built(subject, kit.ready(kit.stage())[1])
+            extractor = kit.built(subject, kit.ready(stage)[1])
         except MissingPackageError as error:
             raise NotApplicable(f"{error}") from error
         if isinstance(extractor, nn.Module):
@@ -56,7 +61,7 @@ def _of(extractor: Any, x: Tensor) -> Tensor:
     lambda kit: kit.subjects(Features),
 )
 def features_contract(kit: Kit, subject: str) -> None:
-    samples = kit.once("samples for features", make=lambda: _samples(kit))
+    samples = _samples(kit, subject)
     before = samples.x.clone()
     first, second = (_built(kit, subject, samples) for _ in range(2))
     seed_all(1)
@@ -82,7 +87,7 @@ def features_contract(kit: Kit, subject: str) -> None:
 )
 def features_apart(kit: Kit, subject: str) -> None:
     kit.passed("features.contract", subject)
-    samples = kit.once("samples for features", make=lambda: _samples(kit))
+    samples = _samples(kit, subject)
     extractor = _built(kit, subject, samples)
     together, alone = _of(extractor, samples.x), _of(extractor, samples.x[:1])
     if not torch.allclose(together[:1], alone, rtol=1e-3, atol=1e-3 * float(together.abs().max()) + 1e-6):

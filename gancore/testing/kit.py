@@ -20,7 +20,7 @@ from gancore.data.spec import SampleSpec
 from gancore.engine.build import build_game
 from gancore.errors import PluginError
 from gancore.games.gan import draw_latent
-from gancore.plugins import build
+from gancore.plugins import build, resolve
 from gancore.random import Draws, derive
 from gancore.testing import points
 from gancore.testing.bench import Bench, seed_all
@@ -114,6 +114,17 @@ class Kit(Bench):
         if self.host:
             return Scene("stage", self.host, self.registry.load(self.host).info.demo_preset)
         return Scene("stage", points.NAME, "demo", borrowed=True)
+
+    def stage_for(self, subject: str) -> Scene:
+        """The stage, or where a component is made for other samples than it has, a scene that has such."""
+        stage, wanted = self.stage(), self.record(subject).spec
+        if not wanted or stage.borrowed:
+            return stage
+        kind = resolve(wanted)
+        for scene in (stage, *self.scenes().values()):
+            if isinstance(self.ready(scene)[1], kind):
+                return scene
+        raise NotApplicable("no preset of the plugin trains on the samples that it is made for")
 
     def cheapest(self, scene: Scene) -> Scene:
         """Of the scenes that differ from `scene` in their data, weights and sizes alone, the one with the fewest parameters."""

@@ -23,9 +23,9 @@ COMPARED = 16
 """Generated and real samples that a metric is given."""
 
 
-def _stage(kit: Kit) -> Scene:
+def _stage(kit: Kit, stage: Scene | None = None) -> Scene:
     """Where parts are tried; its own networks are sound."""
-    stage = kit.stage()
+    stage = stage or kit.stage()
     if stage.name in kit.scenes():
         kit.passed("networks.shapes", stage.name)
     return stage
@@ -310,9 +310,9 @@ class _Called:
     """Whether the samples were."""
 
 
-def _samples(kit: Kit) -> tuple[Samples, Samples]:
+def _samples(kit: Kit, stage: Scene) -> tuple[Samples, Samples]:
     """Generated samples on the stage, and twice as many real ones."""
-    settings, spec, game = kit.ready(_stage(kit))
+    settings, spec, game = kit.ready(stage)
     x, labels = kit.batch(kit.source(settings), 2 * COMPARED)
     real = Samples(x, labels).part(slice(None, None, 2))
     generator: nn.Module = game.networks["generator"].eval()
@@ -326,8 +326,8 @@ def _called(kit: Kit, subject: str, noise: int, held_out: bool = False) -> _Call
     """A metric, called with samples that are the same each time and its alone; each call is made once."""
 
     def call() -> _Called:
-        stage = _stage(kit)
-        made, all_real = kit.once("samples for metrics", make=lambda: _samples(kit))
+        stage = _stage(kit, kit.stage_for(subject))
+        made, all_real = kit.once("samples for metrics", stage.name, make=lambda: _samples(kit, stage))
         generated, train = (Samples(s.x.clone(), s.condition) for s in (made, all_real))
         real = Samples(train.x[::2].clone(), train.part(slice(None, None, 2)).condition)
         before = [s.x.clone() for s in (generated, real, train)]
