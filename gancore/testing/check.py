@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gancore.blame import said
-from gancore.testing.places import place
+from gancore.testing.places import place, written
 
 if TYPE_CHECKING:
     from gancore.testing.kit import Kit
@@ -115,6 +116,17 @@ def check(name: str, hook: str, expected: str, subjects: Subjects) -> Callable[[
         return CHECKS[name]
 
     return register
+
+
+@contextmanager
+def blaming(*functions: Any) -> Iterator[None]:
+    """Name the first of `functions` that is the author's as the place of a fault that is found in what they gave."""
+    try:
+        yield
+    except Mismatch as error:
+        if not place(error):
+            error.found += next(filter(None, map(written, functions)), "")
+        raise
 
 
 def describe(error: BaseException) -> str:

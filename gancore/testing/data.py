@@ -21,7 +21,7 @@ from gancore.errors import GanError, PluginError
 from gancore.plugins import build, resolve
 from gancore.random import Draws, derive
 from gancore.testing.bench import seed_all
-from gancore.testing.check import Blocked, Mismatch, NotApplicable, check, describe
+from gancore.testing.check import Blocked, Mismatch, NotApplicable, blaming, check, describe
 from gancore.testing.elsewhere import elsewhere
 from gancore.testing.kit import Kit
 
@@ -92,6 +92,11 @@ def data_opens(kit: Kit, subject: str) -> None:
 )
 def data_samples(kit: Kit, subject: str) -> None:
     source = _source(kit, subject)
+    with blaming(source.fetch):
+        _data_samples(kit, subject, source)
+
+
+def _data_samples(kit: Kit, subject: str, source: DataSource) -> None:
     count = min(len(source), MOST_IN_MEMORY if source.in_memory else MOST_DECODED)
     x, labels = kit.batch(source, count)
     spec = source.spec
@@ -144,6 +149,11 @@ def data_given(kit: Kit, subject: str) -> None:
 )
 def data_relaxes(kit: Kit, subject: str) -> None:
     source = _source(kit, subject)
+    with blaming(source.spec.harden, source.spec.relax):
+        _data_relaxes(kit, subject, source)
+
+
+def _data_relaxes(kit: Kit, subject: str, source: DataSource) -> None:
     spec = source.spec
     kit.passed("data.samples", subject)
     x, _ = kit.batch(source, COUNT)
@@ -196,6 +206,11 @@ def data_device(kit: Kit, subject: str) -> None:
 )
 def data_counted(kit: Kit, subject: str) -> None:
     source = _source(kit, subject)
+    with blaming(source.fetch):
+        _data_counted(kit, subject, source)
+
+
+def _data_counted(kit: Kit, subject: str, source: DataSource) -> None:
     positions = torch.arange(COUNT)
     indices = torch.linspace(0, len(source) - 1, COUNT).long()
     seed = derive(7, "kit")
@@ -239,7 +254,7 @@ def data_counted(kit: Kit, subject: str) -> None:
 def data_travels(kit: Kit, subject: str) -> None:
     source = _source(kit, subject)
     copy = pickle.loads(pickle.dumps(source))
-    kit.passed("data.samples", subject)
+    kit.passed("data.counted", subject)
     x, _ = kit.batch(source, COUNT)
     y, _ = kit.batch(copy, COUNT)
     if not torch.equal(x, y):

@@ -17,7 +17,7 @@ from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.elsewhere import elsewhere
 from gancore.testing.kit import BATCH, Kit, latents, only_cheapest, scenes, tried_on
-from gancore.testing.places import defined
+from gancore.testing.places import defined, written
 
 
 def _built(kit: Kit, subject: str, **changes: Any) -> tuple[SampleSpec, GameRule, Tensor, Tensor | None]:
@@ -100,7 +100,9 @@ def networks_condition(kit: Kit, subject: str) -> None:
 def _reacts(network: nn.Module, outputs: list[Tensor], name: str) -> None:
     first, second = outputs
     if torch.equal(first, second) and _same_gradients(network, outputs):
-        raise Mismatch(f"the {name} ignores `condition`: class 0 and the last class give the same")
+        raise Mismatch(
+            f"the {name} ignores `condition`: class 0 and the last class give the same{written(network.forward)}"
+        )
 
 
 def _same_gradients(network: nn.Module, outputs: list[Tensor]) -> bool:
@@ -203,31 +205,38 @@ def networks_state(kit: Kit, subject: str) -> None:
     generator, judge = game.networks["generator"], game.networks.get("discriminator")
     z, given, every = latents(generator), spec.given_part(real), torch.arange(BATCH)
 
-    def make(rows: Tensor) -> Tensor:
+    def make(network: nn.Module, rows: Tensor) -> Tensor:
         classes, part = (None if x is None else x[rows] for x in (labels, given))
-        return call_generator(generator, z[rows], classes, part)
+        return call_generator(network, z[rows], classes, part)
 
-    def look(rows: Tensor) -> Tensor:
-        assert judge is not None
-        return torch.stack(heads(judge(real[rows], None if labels is None else labels[rows])))
+    def look(network: nn.Module, rows: Tensor) -> Tensor:
+        return torch.stack(heads(network(real[rows], None if labels is None else labels[rows])))
 
-    calls: list[tuple[nn.Module, Callable[[Tensor], Tensor]]] = [(generator, make)]
-    for network, call in calls if judge is None else [*calls, (judge, look)]:
+    calls: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {"generator": make}
+    for name, call in calls.items() if judge is None else (calls | {"discriminator": look}).items():
+        network = game.networks[name]
         for training in (False, True):
-            network.train(training)
             weights = {k: v.clone() for k, v in network.state_dict().items()}
-            outputs = []
-            with torch.no_grad():
-                for rows in (every, every // 2, every):
-                    network.load_state_dict(weights)
-                    seed_all(1)
-                    outputs.append(call(rows))
-            if not torch.equal(outputs[0], outputs[2]):
-                name = "generator" if network is generator else "discriminator"
-                raise Mismatch(
-                    f"called again with the same, after a call with something else, the {name} gives something else: it keeps "
-                    f"something between calls that is neither parameter nor buffer, and in no checkpoint{defined(type(network))}"
-                )
+
+            def output(
+                of: nn.Module, rows: Tensor, mode: bool = training, weights: Any = weights, call: Any = call
+            ) -> Any:
+                of.train(mode).load_state_dict(weights)
+                seed_all(1)
+                with torch.no_grad():
+                    return call(of, rows)
+
+            first, other, again = (output(network, rows) for rows in (every, every // 2, every))
+            kept = (
+                f"the {name} gives something else: it keeps something between calls that is neither parameter nor buffer, and "
+                f"in no checkpoint{defined(type(network))}"
+            )
+            if not torch.equal(first, again):
+                raise Mismatch(f"called again with the same, after a call with something else, {kept}")
+            # What is kept from the first call on shows beside a network that was never called.
+            fresh = kit.ready(kit.scenes()[subject])[2].networks[name]
+            if _distance(other, output(fresh, every // 2)) > 1e-3:
+                raise Mismatch(f"called after other calls, or as the first call of a new copy with its weights, {kept}")
 
 
 @check(

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from importlib.metadata import Distribution, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from gancore import blame
 from gancore.blame import Own
@@ -95,6 +96,14 @@ def defined(cls: type) -> str:
         return f", at {Path(_file_of(cls)).name}:{inspect.getsourcelines(cls)[1]}" if is_own(cls) else ""
     except (OSError, TypeError):
         return ""
+
+
+def written(function: Any) -> str:
+    """`", at nets.py:12 in forward"`: where the author's function or method begins; empty where it is somebody else's."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None or not _OWN.get()(code.co_filename):
+        return ""
+    return f", at {Path(code.co_filename).name}:{code.co_firstlineno} in {code.co_name}"
 
 
 def _file_of(cls: type) -> str:

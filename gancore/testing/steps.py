@@ -186,8 +186,11 @@ def parts_and_scenes(kit: Kit) -> list[str]:
 
 
 def block(kit: Kit, subject: str) -> None:
-    """Block a check of a subject of `parts_and_scenes` where it cannot do a step at all."""
+    """Block a check of a subject of `parts_and_scenes` where it cannot do a step, or not the same one twice."""
     kit.passed("step.scene" if subject in kit.scenes() else f"step.{subject.partition(' ')[0]}", subject)
+    scene, _ = setting(kit, subject)
+    if scene.name in kit.scenes():
+        kit.passed("networks.state", kit.cheapest(scene).name)
 
 
 # --- one step of everything -----------------------------------------------------------------------------------------

@@ -198,6 +198,10 @@ def _compare(kit: Kit, subject: str, step: int, what: str) -> None:
     only_cheapest(kit, subject)
     if subject in kit.scenes():
         kit.passed("run.trains", subject)
+    scene, changes = setting(kit, subject)
+    data = kit.settings(scene, **changes).data.found
+    if data.plugin == kit.name:
+        kit.passed("data.counted", f"dataset {data.record.name}")
     whole, halves = _whole(kit, subject).tensors(step), _halves(kit, subject).tensors(step)
     different = [k for k in whole if k not in halves or not torch.equal(whole[k], halves[k])]
     if different:
@@ -215,6 +219,7 @@ def _compare(kit: Kit, subject: str, step: int, what: str) -> None:
 )
 def run_loads(kit: Kit, subject: str) -> None:
     kit.passed("run.trains", subject)
+    kit.passed("networks.noise", kit.cheapest(kit.scenes()[subject]).name)
     run = _whole(kit, subject)
     # Without a choice by the discriminator, which the samples at the end of training are without, too.
     plain = {"candidates.count": 1}

@@ -246,7 +246,13 @@ BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
             MAKE,
             f"{MAKE}\n        kept, self.kept = self.kept, points.detach().mean(0)\n"
             "        points = points if kept is None else points + 0.1 * kept",
-        )
+        ),
+        "the generator keeps what its first call made": part(LATENT, f"{LATENT}\n        self.kept = None")
+        + part(
+            MAKE,
+            f"{MAKE}\n        self.kept = points.detach().mean(0) if self.kept is None else self.kept\n"
+            "        points = points + 0.1 * self.kept",
+        ),
     },
     "networks.bf16": {
         "the generator fails in bf16": part(
@@ -400,13 +406,21 @@ BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
             "loss = F.cross_entropy",
         ),
         "state in an attribute": part(LATENT, f"{LATENT}\n        self.calls = 0")
-        + part(MAKE, f"self.calls += self.training\n        {MAKE} * (1 - 0.01 * self.calls)"),
+        + part(
+            MAKE,
+            f"{MAKE} * (1 - 0.01 * self.calls)\n        if points.requires_grad:\n            "
+            "points.register_hook(lambda grad: setattr(self, 'calls', self.calls + 1))",
+        ),
     },
     "run.loads": {
         "a buffer is not saved": part(
             LATENT, f"{LATENT}\n        self.register_buffer('scale', torch.ones(2), persistent=False)"
         )
-        + part(MAKE, f"self.scale = self.scale * (0.9 if self.training else 1.0)\n        {MAKE} * self.scale")
+        + part(
+            MAKE,
+            f"{MAKE} * self.scale\n        if points.requires_grad:\n            "
+            "points.register_hook(lambda grad: setattr(self, 'scale', self.scale * 0.9))",
+        )
     },
     "listener.hears": {
         "a listener raises": declared("event.scalars['discriminator/loss']", "event.scalars['loss']"),

@@ -71,6 +71,10 @@ def test_each_fault_is_found_by_name(fault: str, look: Look) -> None:
 
 PLACED = {
     "options hold a list": "fake_specimen_parts.py:",
+    "samples leave their range": "in fetch",
+    "fetch draws from torch": "in fetch",
+    "harden is not the inverse": "in harden",
+    "the generator ignores the class": "in forward",
     "fetch mixes in a neighbour": "fake_specimen_parts.py:",
     "the generator fails in bf16": "in forward",
     "a flat sample cannot be written": "in write",
@@ -96,6 +100,25 @@ def test_what_is_blocked_names_the_check_that_blocks_it_and_no_more(look: Look) 
     found = {r.found for r in results if r.outcome == "blocked"}
     assert "blocked by networks.build (preset demo)" in found
     assert all(re.fullmatch(r"blocked by [a-z.]+ \([^()]+\)", words) for words in found)
+
+
+@pytest.mark.parametrize(
+    ("fault", "blocked"),
+    [
+        ("fetch draws from torch", "data.travels"),
+        ("fetch draws from torch", "run.seeded"),
+        ("the generator remembers the last batch", "step.parts"),
+        ("the generator remembers the last batch", "run.seeded"),
+        ("the generator draws noise of its own", "run.loads"),
+    ],
+)
+def test_what_a_fault_makes_incomparable_is_blocked_by_the_check_that_finds_it(
+    fault: str, blocked: str, look: Look
+) -> None:
+    check, changes = FAULTS[fault]
+    results = look(*changes, only=blocked)
+    assert {r.outcome for r in results} == {"blocked"}, results
+    assert all(r.found.startswith(f"blocked by {check} (") for r in results), results
 
 
 def test_every_check_has_a_fault_that_it_finds() -> None:
