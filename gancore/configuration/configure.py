@@ -9,7 +9,7 @@ from typing import Any
 from gancore.components import Component, Dataset, Features, Game, Metric, Preset, Writer
 from gancore.configuration.layers import FEATURES, METRICS, NONE, merge, section_of
 from gancore.configuration.run_config import DEFAULT_CHOICES, RunConfig
-from gancore.configuration.settings import Chosen, Settings
+from gancore.configuration.settings import Chosen, Settings, check_samples
 from gancore.configuration.validator import Validator
 from gancore.errors import ConfigError, GanError, Mistake, UsageError
 from gancore.options import LARGEST
@@ -116,6 +116,8 @@ def choose_metrics(
     validator.mistakes += [Mistake(key, words) for key in unknown]
     if validator.mistakes:
         raise ConfigError(validator.mistakes)
+    named = {METRICS: metrics, FEATURES: features}
+    check_samples(data, {f"{section}.{name}": one for section, chosen in named.items() for name, one in chosen.items()})
     return metrics, features
 
 

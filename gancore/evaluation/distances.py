@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gancore.evaluation.distributions import Floats
 from gancore.random import derive
+
+Floats = npt.NDArray[np.float64]
 
 _ROWS = 4096
 """Rows that are made float64 at once, to bound memory."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-Floats = npt.NDArray[np.float64]
+from gancore.evaluation.distances import Floats, frechet
 
 _BINS = 512
 _AT_MOST = 1000
@@ -81,16 +82,9 @@ def nearer(ours: Floats, theirs: Floats) -> float:
 def frechet_distance(first: Floats, second: Floats) -> float:
     """Squared Fréchet distance of the Gaussians with the means and covariances of features `[n, size]` and `[m, size]`.
 
-    `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))` (Dowson and Landau 1982). The trace of the root is the sum of the roots of
-    the eigenvalues of `S1^(1/2) S2 S1^(1/2)`, which is symmetric, so that it is real and no root of a near-singular product
-    is taken. Covariances of a single sample are 0.
+    See `gancore.evaluation.distances.frechet`.
     """
-    (mean, spread), (other_mean, other_spread) = (_moments(one.astype(np.float64)) for one in (first, second))
-    values, vectors = np.linalg.eigh(spread)
-    root = (vectors * np.sqrt(values.clip(min=0.0))) @ vectors.T
-    shared = np.sqrt(np.linalg.eigvalsh(root @ other_spread @ root).clip(min=0.0)).sum()
-    found = ((mean - other_mean) ** 2).sum() + np.trace(spread) + np.trace(other_spread) - 2.0 * shared
-    return max(0.0, float(found))
+    return frechet(torch.from_numpy(first), torch.from_numpy(second))
 
 
 def frechet_against_halves(generated: Floats, real: Floats, size: int | None = None) -> tuple[float, float]:
@@ -105,12 +99,6 @@ def frechet_against_halves(generated: Floats, real: Floats, size: int | None = N
     parts = generated[:count], generated[-count:]
     value = sum(frechet_distance(part, half) for part, half in zip(parts, halves, strict=True)) / 2
     return value, frechet_distance(*halves)
-
-
-def _moments(features: Floats) -> tuple[Floats, Floats]:
-    mean = features.mean(axis=0)
-    centred = features - mean
-    return mean, centred.T @ centred / max(1, len(features) - 1)
 
 
 def _counts(shares: Floats) -> Floats:

@@ -11,8 +11,8 @@ import torch
 
 from gancore.components import DataSource, ProgressReport
 from gancore.configuration.configure import choose_metrics, configure
-from gancore.configuration.layers import FEATURES, METRICS, nest
-from gancore.configuration.settings import Chosen, Settings, check_samples
+from gancore.configuration.layers import METRICS, nest
+from gancore.configuration.settings import Chosen, Settings
 from gancore.data.fingerprint import fingerprint
 from gancore.data.held_out import split
 from gancore.data.report import silent
@@ -85,10 +85,6 @@ def evaluate(
     layers = nest(options or {})
     sampling = {k: layers.pop(k) for k in DRAWING if k in layers}
     chosen, features = _metrics(registry, settings, folder, metrics, layers)
-    named = {f"{METRICS}.{n}": one for n, one in chosen.items()} | {
-        f"{FEATURES}.{n}": one for n, one in features.items()
-    }
-    check_samples(settings.data, named)
     other = None if data is None else _settings_of(registry, data, layer, settings)
     generator = load(run, device=device, registry=registry, step=step, options=sampling)
     built, failures = build_metrics(chosen, generator.spec, settings.run.plugin, seed)

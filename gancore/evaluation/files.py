@@ -10,8 +10,7 @@ import torch
 
 from gancore.components import DataSource, ProgressReport
 from gancore.configuration.configure import choose_metrics, configure
-from gancore.configuration.layers import FEATURES, METRICS, nest
-from gancore.configuration.settings import check_samples
+from gancore.configuration.layers import METRICS, nest
 from gancore.data.report import silent
 from gancore.errors import UsageError
 from gancore.evaluation.measuring import build_features, build_metrics, measure
@@ -72,8 +71,6 @@ def evaluate_files(
     chosen, features = choose_metrics(registry, plugin, real_settings.data, asked)
     if not chosen:
         raise UsageError(f"plugin '{plugin}' has no metrics, so there is nothing to compute")
-    named = {f"{METRICS}.{n}": one for n, one in chosen.items()} | {f"{FEATURES}.{n}": o for n, o in features.items()}
-    check_samples(real_settings.data, named)
     real_source: DataSource = real_settings.data.build(progress)
     spec = real_source.spec
     their_settings = configure(registry, plugin=plugin, data=samples, layers=[reading])

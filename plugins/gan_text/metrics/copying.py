@@ -11,7 +11,8 @@ from torch import Tensor
 from gan_text.metrics.bleu import Ints, Sentences
 from gan_text.metrics.words import coded, ngrams, words_of
 from gan_text.spec import TextSpec
-from gancore.evaluation.distributions import Floats, nearer, overlap
+from gancore.evaluation.distances import Floats
+from gancore.evaluation.distributions import nearer, overlap
 from gancore.evaluation.records import Figure, Material
 from gancore.options import Options as BaseOptions
 

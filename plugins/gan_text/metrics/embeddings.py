@@ -14,7 +14,8 @@ from gan_text.metrics.words import split, texts_of
 from gan_text.spec import TextSpec
 from gan_text.transformers_loader import load, silence
 from gancore.errors import UsageError
-from gancore.evaluation.distributions import Floats, frechet_against_halves
+from gancore.evaluation.distances import Floats
+from gancore.evaluation.distributions import frechet_against_halves
 from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 

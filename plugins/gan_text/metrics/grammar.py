@@ -13,7 +13,7 @@ from gan_text.data.rules import KIND_SYMBOLS, KINDS, NAME, START, kind_shares, k
 from gan_text.metrics.words import texts_of
 from gan_text.spec import TextSpec
 from gancore.errors import UsageError
-from gancore.evaluation.distributions import Floats
+from gancore.evaluation.distances import Floats
 from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 

@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from gan_text.spec import TextSpec
-from gancore.evaluation.distributions import Floats, overlap
+from gancore.evaluation.distances import Floats
+from gancore.evaluation.distributions import overlap
 from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 

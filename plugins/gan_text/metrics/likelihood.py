@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from gan_text.spec import TextSpec
-from gancore.evaluation.distributions import Floats
+from gancore.evaluation.distances import Floats
 from gancore.evaluation.records import Figure, LogLikelihood, Material, Samples
 from gancore.options import Options as BaseOptions
 
