@@ -92,7 +92,7 @@ def test_gpt2_is_exported_for_transformers(terminal: Terminal, file: Path) -> No
     small = ("architecture=gpt2", "architecture.layers=1", "architecture.heads=2", "architecture.width=8")
     terminal.gan("run", "-p", "text", "--data", file, "--steps", 2, "--out", "run", *SMALL, *small)
     terminal.gan("export", "run", "--out", "model")
-    from gan_text.transformers_loader import load
+    from gancore.nets.transformers_loader import load
 
     transformers = load()
     model = transformers.AutoModelForCausalLM.from_pretrained(terminal.folder / "model", local_files_only=True)

@@ -11,7 +11,7 @@ import torch
 from gan_text.data.tokenizers import words
 from gan_text.nets import gpt2
 from gan_text.spec import TextSpec
-from gan_text.transformers_loader import load
+from gancore.nets.transformers_loader import load
 
 TEXTS = ["the cat sat on the mat", "a dog ran to the house", "no dog", "the mat, the cat and the dog ran on"]
 LENGTH = 10

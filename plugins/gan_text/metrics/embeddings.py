@@ -12,11 +12,11 @@ from pydantic import Field
 
 from gan_text.metrics.words import split, texts_of
 from gan_text.spec import TextSpec
-from gan_text.transformers_loader import load, silence
 from gancore.errors import UsageError
 from gancore.evaluation.distances import Floats
 from gancore.evaluation.distributions import frechet_against_halves
 from gancore.evaluation.records import Figure, Material, Samples
+from gancore.nets.transformers_loader import encoder, load, silence
 from gancore.options import Options as BaseOptions
 
 
@@ -68,14 +68,14 @@ class Embeddings:
         """The figures by their names."""
         sets = {"": material.generated, **material.others}
         if self.options.encoder is None:
-            encoder: Latent | Encoder = Latent(self._texts(material.train, None), self.options.dimensions)
+            embedding: Latent | Encoder = Latent(self._texts(material.train, None), self.options.dimensions)
         else:
-            encoder = Encoder(self.options.encoder, self.options)
-        real = encoder.embed(self._texts(material.real, self.options.limit))
+            embedding = Encoder(self.options.encoder, self.options)
+        real = embedding.embed(self._texts(material.real, self.options.limit))
         size = min(map(len, sets.values()))
         found = {}
         for name, one in sets.items():
-            embedded = encoder.embed(self._texts(one, self.options.limit))
+            embedded = embedding.embed(self._texts(one, self.options.limit))
             found[name], floor = frechet_against_halves(embedded, real, size)
         return {"frechet-distance": Figure(value=found.pop(""), floor=floor, others=found)}
 
@@ -91,25 +91,19 @@ class Encoder:
     """
 
     def __init__(self, folder: Path, options: Options) -> None:
-        library = load()
-        if not folder.is_dir():
-            raise UsageError(
-                f"encoder '{folder}' is not a folder; give one that holds a model of the transformers library"
-            )
+        model = encoder(folder, "config.json, model.safetensors and the tokenizer's files")
         use_gpu = options.device == "cuda" or (options.device == "auto" and torch.cuda.is_available())
         self.device = torch.device("cuda" if use_gpu else "cpu")
         self.options = options
         try:
             with silence():
-                self.tokenizer: Any = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-                model: Any = library.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+                self.tokenizer: Any = load().AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:
             raise UsageError(
-                f"encoder '{folder}' cannot be loaded: {error}. It takes config.json, model.safetensors and the tokenizer's "
-                "files, as save_pretrained writes them"
+                f"the tokenizer in '{folder}' cannot be loaded: {error}. It takes the files that save_pretrained writes"
             ) from error
         # Of a model with a decoder, such as T5, the encoder alone can read texts.
-        self.model = (model.get_encoder() if model.config.is_encoder_decoder else model).eval().to(self.device)
+        self.model = (model.get_encoder() if model.config.is_encoder_decoder else model).to(self.device)
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
 

@@ -11,8 +11,8 @@ import torch
 from tokenizers import Tokenizer, processors
 from torch.nn.utils import parametrize
 
-from gan_text.transformers_loader import load, silence
 from gancore.errors import UsageError
+from gancore.nets.transformers_loader import load, silence
 from gancore.storage import occupied
 
 if TYPE_CHECKING:

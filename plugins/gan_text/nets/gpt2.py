@@ -16,9 +16,9 @@ from gan_text.nets.export import save
 from gan_text.nets.pretrained import FolderOptions, await_checkpoint, check_kind, fill
 from gan_text.nets.sampling import Sampling
 from gan_text.spec import TextSpec
-from gan_text.transformers_loader import load
 from gancore.data.spec import SampleSpec, require
 from gancore.errors import UsageError
+from gancore.nets.transformers_loader import load
 
 if TYPE_CHECKING:
     from transformers import Cache, GPT2Config

@@ -16,8 +16,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from gan_text.spec import TextSpec, parsed
-from gan_text.transformers_loader import silence
 from gancore.errors import DataError, UsageError
+from gancore.nets.transformers_loader import silence
 from gancore.options import Options
 
 CONFIG = "config.json"

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from gan_text.nets.pretrained import FolderOptions, await_checkpoint, check_kind, fill, token_number
 from gan_text.nets.reading import TextDiscriminator
-from gan_text.transformers_loader import load
 from gancore.errors import UsageError
 from gancore.nets.conditioning import ProjectionHead
+from gancore.nets.transformers_loader import load
 
 if TYPE_CHECKING:
     from transformers import BertConfig

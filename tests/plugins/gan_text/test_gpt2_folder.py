@@ -27,8 +27,8 @@ from gan_text.data.tokenizers import characters, pretrained
 from gan_text.nets import gpt2
 from gan_text.nets.transformer import TransformerOptions, build_discriminator
 from gan_text.spec import TextSpec
-from gan_text.transformers_loader import load
 from gancore.errors import DataError, UsageError
+from gancore.nets.transformers_loader import load
 from gancore.random import Draws
 
 ROOT = Path(__file__).resolve().parents[3]

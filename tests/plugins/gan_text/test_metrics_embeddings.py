@@ -11,10 +11,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from toys.texts import compared
 
 from gan_text.metrics.embeddings import Encoder, Latent, Options, build
-from gan_text.transformers_loader import load
 from gancore.errors import UsageError
 from gancore.evaluation.distributions import frechet_distance
 from gancore.evaluation.records import faults
+from gancore.nets.transformers_loader import load
 
 WORDS = ["a", "b", "c", "d", "e", "f", "g"]
 

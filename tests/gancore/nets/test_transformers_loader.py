@@ -33,7 +33,7 @@ def test_models_load_when_used_and_beside_a_torchaudio_that_does_not() -> None:
     broken = PUT_IN.format(name="torchaudio", body="raise OSError('libc10_cuda.so is not there')")
     code = """
 import gan_text.nets.gpt2
-from gan_text.transformers_loader import load
+from gancore.nets.transformers_loader import load
 print('transformers' in sys.modules)
 for name in ('GPT2LMHeadModel', 'BertModel', 'DynamicCache'):
     print(getattr(load(), name).__name__)
@@ -45,6 +45,6 @@ print('torchaudio' in sys.modules)
 
 def test_error_tells_what_to_type_where_the_library_is_missing() -> None:
     missing = PUT_IN.format(name="transformers", body="raise ModuleNotFoundError('nothing of that name')")
-    done = fresh(missing + "from gan_text.transformers_loader import load\nload()")
+    done = fresh(missing + "from gancore.nets.transformers_loader import load\nload()")
     assert "gancore.errors.UsageError: this network needs the transformers library" in done.stderr
     assert "pip install transformers" in done.stderr

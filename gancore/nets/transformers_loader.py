@@ -1,8 +1,8 @@
-"""The transformers library, also beside a torchaudio that does not fit torch; nothing else of the plugin imports it.
+"""The transformers library, also beside a torchaudio that does not fit torch; nothing else imports it.
 
 gancore installs no torchaudio, but an environment may have one for other things. Models import the library's helpers for
-sound, and these import torchaudio wherever that is installed, which fails beside many builds of torch. Text needs no sound:
-there alone, and once, the helpers are imported as if torchaudio were absent.
+sound, and these import torchaudio wherever that is installed, which fails beside many builds of torch. Texts and images need no
+sound: there alone, and once, the helpers are imported as if torchaudio were absent.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -60,3 +61,22 @@ def silence() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def encoder(folder: Path, files: str = "config.json and model.safetensors") -> Any:
+    """The model in `folder`, without a head, in evaluation mode; nothing is loaded from elsewhere, and no code of the folder is run.
+
+    Raises:
+        UsageError: the folder holds no such model. `files` says what it takes, for the message.
+    """
+    library = load()
+    if not folder.is_dir():
+        raise UsageError(f"'{folder}' is not a folder; give one that holds a model of the transformers library")
+    try:
+        with silence():
+            model = library.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    except Exception as error:
+        raise UsageError(
+            f"the model in '{folder}' cannot be loaded: {error}. It takes {files}, as save_pretrained writes them"
+        ) from error
+    return model.eval()
