@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -366,10 +367,16 @@ def _fault(record: Component | Preset) -> str:
     for field in ("target", "options", "spec"):
         value = getattr(record, field, "")
         if not isinstance(value, str):
-            place = f"{getattr(value, '__module__', 'package.module')}:{getattr(value, '__qualname__', 'attribute')}"
-            return (
-                f'has {field}={value!r}, which must be text, so that it is imported when it is used: {field}="{place}"'
-            )
+            name, code = getattr(value, "__name__", ""), getattr(value, "__code__", None)
+            try:
+                line = code.co_firstlineno if code else inspect.getsourcelines(value)[1]
+                told = f"{name}, at {Path(inspect.getfile(value)).name}:{line}"
+            except (OSError, TypeError):  # neither a function nor a class
+                told = repr(value)
+            place = f"{getattr(value, '__module__', 'package.module')}:{name if name.isidentifier() else 'attribute'}"
+            local = "<locals>" in getattr(value, "__qualname__", "")
+            move = "; define it at the top level of its module" if local else ""
+            return f'has {field}={told}, which must be text, so that it is imported when used: {field}="{place}"{move}'
     return ""
 
 

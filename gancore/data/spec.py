@@ -145,8 +145,8 @@ def misfit(kind: type[SampleSpec], given: type[SampleSpec]) -> str:
     """Why nothing that is made for specs of `kind` can work on one of `given`, after the thing's name; empty where it can."""
     if issubclass(given, kind):
         return ""
-    wanted, found = (each.called or f"samples of {each.__name__}" for each in (kind, given))
-    return f"is for {wanted}, and these data are {found}"
+    wanted = kind.called or f"samples whose spec is a {kind.__name__}"
+    return f"is for {wanted}, " + (f"and these data are {given.called}" if given.called else "which these data are not")
 
 
 def require(spec: SampleSpec, kind: type[Kind], component: str) -> Kind:

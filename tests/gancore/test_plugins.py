@@ -437,8 +437,21 @@ def test_record_with_the_target_itself_instead_of_its_name_is_told_the_name(plug
     module = plugin_module(
         "def logistic(spec): ...\n@hookimpl\ndef gan_losses():\n    yield Loss(name='l', summary='L', target=logistic)\n"
     )
-    with pytest.raises(PluginError, match=r"the loss 'l' has target=<function logistic.* must be text.*:logistic\"$"):
+    with pytest.raises(
+        PluginError, match=r"the loss 'l' has target=logistic, at <plugin>:\d+, .*must be text.*:logistic\"$"
+    ):
         Registry([]).register(module, "mine")
+
+
+def test_record_whose_target_is_a_function_within_the_hook_is_told_its_place_and_to_move_it(
+    plugin_module: Make,
+) -> None:
+    source = (
+        "@hookimpl\ndef gan_losses():\n    def inner(spec): ...\n    yield Loss(name='l', summary='L', target=inner)\n"
+    )
+    with pytest.raises(PluginError, match=r"at <plugin>:\d+,.*:inner\"; define it at the top level") as caught:
+        Registry([]).register(plugin_module(source), "mine")
+    assert "<locals>" not in str(caught.value)
 
 
 class Unmarked:

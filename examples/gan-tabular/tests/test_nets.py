@@ -119,5 +119,5 @@ def test_table_of_categories_alone_has_networks() -> None:
 
 
 def test_samples_of_another_kind_are_refused() -> None:
-    with pytest.raises(UsageError, match="is for rows of a table, and these data are samples of SampleSpec"):
+    with pytest.raises(UsageError, match="is for rows of a table, which these data are not"):
         build(Options(), SampleSpec(shape=(3, 8, 8)))

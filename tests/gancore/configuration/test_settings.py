@@ -550,11 +550,11 @@ def test_components_for_other_samples_are_refused_together_before_any_data_are_r
     told = mistakes(toy_settings, "augmentations=image:diffaugment", "game=text:sequence", data=points)
     assert told == {
         "game": (
-            "game 'text:sequence' is for texts, and these data are samples of SampleSpec; choose one that is made for them",
+            "game 'text:sequence' is for texts, which these data are not; choose one that is made for them",
             "",
         ),
         "augmentations.image:diffaugment": (
-            "augmentation 'image:diffaugment' is for images, and these data are samples of SampleSpec; leave it out "
+            "augmentation 'image:diffaugment' is for images, which these data are not; leave it out "
             "(augmentations.image:diffaugment=none)",
             "",
         ),

@@ -106,7 +106,5 @@ def test_component_for_one_kind_of_samples_takes_that_kind_and_kinds_of_it():
 
 
 def test_component_for_one_kind_of_samples_refuses_another_by_the_names_of_both():
-    with pytest.raises(
-        UsageError, match=r"^metric 'swell' is for waves, and these data are samples of SampleSpec; leave it out"
-    ):
+    with pytest.raises(UsageError, match=r"^metric 'swell' is for waves, which these data are not; leave it out"):
         require(SampleSpec(shape=(2,)), Waves, "metric 'swell'")

@@ -134,7 +134,7 @@ def test_metric_of_another_plugin_is_refused_before_anything_is_generated(run, t
     )
     fake_dist("spies", refusing)
     monkeypatch.setattr(gancore.Generator, "sample", lambda *_, **__: pytest.fail("it was sampled from"))
-    with pytest.raises(ConfigError, match="metric 'text:bleu' is for texts, and these data are samples of SampleSpec"):
+    with pytest.raises(ConfigError, match="metric 'text:bleu' is for texts, which these data are not"):
         gancore.evaluate(run(), metrics=["text:bleu", "gap"])
     with pytest.raises(UsageError, match="only for waves"):
         gancore.evaluate(run("held"), metrics=["spies:raises"])
