@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,8 @@ def train(
             check_free(path, hint=f", or go on with it: gan resume {path}")
         check_place(path or Path("runs"))
 
-    _listen(registry, settings, listeners)
     with ExitStack() as stack:
+        stack.enter_context(_listening(registry, settings, listeners))
 
         def open_folder() -> RunFolder:
             folder = stack.enter_context(RunFolder.begun(path, settings.run.plugin))
@@ -190,7 +190,7 @@ def resume(
                 folder.write_config(settings.dump(), _header(folder))
 
         distributed.on_main(check)
-        _listen(registry, settings, listeners)
+        stack.enter_context(_listening(registry, settings, listeners))
         return Session(
             settings, registry, lambda: folder, progress, SheetMaker, minutes, stopping, changed_data, keep
         ).run()
@@ -225,13 +225,24 @@ def _reached(folder: RunFolder, last: int) -> int:
     return checkpoint.newest_usable(folder.checkpoints, look_through)[0]
 
 
-def _listen(registry: Registry, settings: Settings, listeners: Sequence[object]) -> None:
-    for name in load_listeners(registry, settings.run.listeners):
-        warnings.warn(
-            f"listener '{name}' is disabled by {DISABLE_VARIABLE} and hears nothing of this run", stacklevel=3
-        )
-    for number, listener in enumerate(listeners):
-        registry.add_listener(listener, f"listener-{number} ({type(listener).__name__})")
+@contextmanager
+def _listening(registry: Registry, settings: Settings, listeners: Sequence[object]) -> Iterator[None]:
+    """Within, the run's listeners are called, and not after it: the registry may serve another run."""
+    if isinstance(listeners, str) or not isinstance(listeners, Iterable):
+        raise UsageError(f"listeners={listeners!r}: give a list of objects, listeners=[...]")
+    before = registry.registered()
+    with ExitStack() as stack:
+        for name in load_listeners(registry, settings.run.listeners):
+            warnings.warn(
+                f"listener '{name}' is disabled by {DISABLE_VARIABLE} and hears nothing of this run", stacklevel=5
+            )
+        for name in set(registry.registered()) - set(before):
+            stack.callback(registry.remove_listener, name)
+        for number, listener in enumerate(listeners):
+            name = f"listener-{number} ({type(listener).__name__})"
+            registry.add_listener(listener, name)
+            stack.callback(registry.remove_listener, name)
+        yield
 
 
 def check_minutes(minutes: float | None) -> None:

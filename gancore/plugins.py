@@ -161,6 +161,9 @@ class Registry:
         if self._manager.is_registered(module):
             raise PluginError(f"plugin '{name}' is '{self._manager.get_name(module)}' under another name; use that")
         try:
+            for hook in self._marked(module):
+                if why := _miscalled(module, hook):
+                    raise ValueError(why)
             self._manager.register(module, name=name)
             # The version comes first: a newer contract may well have hooks that this one does not know.
             info = self._info(name)
@@ -296,42 +299,51 @@ class Registry:
         Raises:
             PluginError: one of them is no hook, or takes other arguments; or it would hear nothing.
         """
+        if why := self._unfit(listener, name):
+            raise PluginError(f"'{name}' cannot listen: {why}")
         try:
-            if isinstance(listener, type):
-                raise ValueError(f"it is a class; pass an object, {listener.__name__}()")
             self._manager.register(listener, name=name)
-            for marked in (
-                n for n in dir(listener) if not hasattr(hookspecs, n) and self._manager.parse_hookimpl_opts(listener, n)
-            ):
-                hit = nearest(marked, LIFECYCLE, 1)
-                raise ValueError(f"{marked} is no hook" + (f"; did you mean {hit[0]}?" if hit else ""))
-            self._manager.check_pending()
-            if why := self._deaf(listener, name):
-                raise ValueError(why)
         except (pluggy.PluginValidationError, ValueError) as error:
-            if self._manager.get_plugin(name) is listener:
-                self._manager.unregister(name=name)
             raise PluginError(f"'{name}' cannot listen: {' '.join(str(error).split())}") from error
 
     def hears(self, name: str) -> list[str]:
         """The lifecycle hooks of a loaded plugin or a listener."""
         return [hook for hook in LIFECYCLE if self.implementations(hook, name)]
 
-    def _deaf(self, listener: object, name: str) -> str:
-        """What of a listener would never be called; empty where all of it is."""
-        heard = self.hears(name)
+    def _unfit(self, listener: object, name: str) -> str:
+        """Why `listener` cannot listen as `name`, or what of it would never be called; empty where it can."""
+        if isinstance(listener, type):
+            return f"it is a class; pass an object, {listener.__name__}()"
+        if other := self._manager.get_name(listener):
+            return f"it listens already, as '{other}'; add each object once"
+        if self._manager.has_plugin(name):
+            return "there is a plugin or a listener of that name already"
+        marked = self._marked(listener)
+        for hook in marked:
+            if not hasattr(hookspecs, hook):
+                hit = nearest(hook, LIFECYCLE, 1)
+                return f"{hook} is no hook" + (f"; did you mean {hit[0]}?" if hit else "")
+            if why := _miscalled(listener, hook):
+                return why
         named = [n for n in dir(listener) if not n.startswith("_") and callable(inspect.getattr_static(listener, n))]
-        if unmarked := [n for n in named if n in LIFECYCLE and n not in heard]:
+        if unmarked := [n for n in named if n in LIFECYCLE and n not in marked]:
             return f"its {' and '.join(unmarked)} would never be called; mark it with @hookimpl (from gancore import hookimpl)"
-        if heard:
+        if any(hook in LIFECYCLE for hook in marked):
             return ""
         near = [f"{hit[0]} instead of {n}" for n in named if (hit := nearest(n, LIFECYCLE, 1))]
         hint = f"did you mean {' and '.join(near)}? Hooks" if near else "hooks"
         return f"it has no lifecycle hook; {hint} are methods marked with @hookimpl: {', '.join(LIFECYCLE)}"
 
+    def _marked(self, owner: object) -> list[str]:
+        """What of a listener or a module is marked with `@hookimpl`."""
+        return [name for name in dir(owner) if self._manager.parse_hookimpl_opts(owner, name) is not None]
+
     def remove_listener(self, name: str) -> None:
-        """Undo `add_listener`."""
+        """Undo `add_listener`, or the `load` of a plugin that listens; what is added under that name later is new to every hook."""
         self._manager.unregister(name=name)
+        self._loaded.pop(name, None)
+        self._muted = {key for key in self._muted if key[0] != name}
+        self._muted = {key for key in self._muted if key[0] != name}
 
     def implementations(self, hook: str, name: str) -> list[Any]:
         """The implementations of a hook by one plugin, as pluggy keeps them."""
@@ -360,6 +372,18 @@ class Registry:
                 if answer is not None:
                     answers.append(answer)
         return answers
+
+
+def _miscalled(owner: object, hook: str) -> str:
+    """What an implementation of a hook takes that no hook is given; empty where nothing is, or there is no such hook."""
+    if not hasattr(hookspecs, hook):
+        return ""
+    given = list(inspect.signature(getattr(hookspecs, hook)).parameters)
+    taken = inspect.signature(getattr(owner, hook)).parameters.values()
+    needed = [p.name for p in taken if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if set(needed) <= set(given):
+        return ""
+    return f"its {hook} takes ({', '.join(needed)}), and is called as {hook}({', '.join(given)})"
 
 
 def _fault(record: Component | Preset) -> str:

@@ -399,6 +399,17 @@ def test_removed_listener_is_not_told_any_more() -> None:
     assert listener.events == []
 
 
+def test_listener_under_the_name_of_one_that_raised_is_called() -> None:
+    registry, second = Registry([]), Heard()
+    registry.add_listener(Heard(fails=True), "mine")
+    with pytest.warns(UserWarning, match="'mine'"):
+        registry.notify("gan_tick", 1)
+    registry.remove_listener("mine")
+    registry.add_listener(second, "mine")
+    registry.notify("gan_tick", 2)
+    assert second.events == [2]
+
+
 def test_loaded_plugin_listens_too(plugin_module: Make) -> None:
     registry = Registry([])
     module = plugin_module("heard = []\n@hookimpl\ndef gan_run_finished():\n    heard.append('finished')\n")
@@ -422,9 +433,18 @@ def test_listener_with_a_hook_that_does_not_exist_is_refused_and_not_kept() -> N
             registry.add_listener(listener, "mine")
     with pytest.raises(PluginError, match=r"gan_tik is no hook; did you mean gan_tick\?"):
         registry.add_listener(Misspelt(), "mine")
+    with pytest.raises(PluginError, match=r"its gan_tick takes \(tick\), and is called as gan_tick\(event\)"):
+        registry.add_listener(WrongArgument(), "mine")
     with pytest.raises(PluginError, match=r"it is a class; pass an object, Heard\(\)"):
         registry.add_listener(Heard, "mine")
-    registry.add_listener(Heard(), "mine")
+    listener = Heard()
+    registry.add_listener(listener, "mine")
+    with pytest.raises(
+        PluginError, match=r"^'again' cannot listen: it listens already, as 'mine'; add each object once$"
+    ):
+        registry.add_listener(listener, "again")
+    with pytest.raises(PluginError, match=r"^'mine' cannot listen: there is .* of that name already$"):
+        registry.add_listener(Heard(), "mine")
 
 
 def test_records_are_frozen() -> None:

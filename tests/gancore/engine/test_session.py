@@ -111,6 +111,19 @@ def test_a_listener_may_end_the_run_and_its_reason_is_kept(tmp_path):
     assert "That will do" in (tmp_path / "run" / "report.html").read_text()
 
 
+def test_a_run_is_told_to_its_own_listeners_alone(tmp_path):
+    registry, first, second = toys.new_registry(), Listener(), Listener()
+    for name, listener in (("first", first), ("second", second)):
+        run(tmp_path / name, 1, [listener], registry=registry)
+    assert first.steps("completed") == second.steps("completed") == [1]
+
+
+def test_a_listener_outside_of_a_list_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"listeners=<.*Listener object at .*>: give a list of objects"):
+        run(tmp_path / "run", 1, Listener())
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_wish_to_stop_at_the_last_step_comes_too_late(tmp_path):
     done = run(tmp_path / "run", 8, [Listener(stop=8)])
     assert (done.step, done.outcome) == (8, "completed")
