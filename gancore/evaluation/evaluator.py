@@ -1,4 +1,4 @@
-"""`gan evaluate` as a function: which samples are compared, every metric called, and the outcome kept in the run's folder."""
+"""`gan evaluate` as a function: a run's generator held against real samples, and the outcome kept in the run's folder."""
 
 from __future__ import annotations
 
@@ -7,32 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from gancore.components import DataSource, ProgressReport
-from gancore.configuration.configure import choose_metrics, configure
-from gancore.configuration.layers import METRICS, nest
-from gancore.configuration.settings import Chosen, Settings
+from gancore.configuration.configure import configure
+from gancore.configuration.layers import nest
+from gancore.configuration.settings import Settings
 from gancore.data.fingerprint import fingerprint
-from gancore.data.held_out import split
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.errors import DataError, GanError, UsageError
+from gancore.evaluation.comparison import Comparison, choose, made_by
 from gancore.evaluation.keeping import keep
-from gancore.evaluation.measuring import build_features, build_metrics, measure
-from gancore.evaluation.records import Evaluation, EvaluationProtocol, Material, Part, Samples
-from gancore.evaluation.sets import affordable, compare, draw, generate, log_likelihood, renamed
-from gancore.evaluation.summary import summary
+from gancore.evaluation.records import Evaluation
+from gancore.evaluation.reference import reference_of_run
+from gancore.evaluation.sets import compare
 from gancore.options import check_whole
 from gancore.plugins import Registry
-from gancore.random import derive
-from gancore.run import RunFolder, versions
+from gancore.run import RunFolder
 from gancore.sampling.generator import MOST, Generator
 from gancore.sampling.loading import DRAWING, load
 from gancore.text import check_path
-
-SAMPLES = 1000
-"""How many samples are generated, unless said otherwise, where there are not more real ones."""
 
 
 def evaluate(
@@ -84,124 +77,30 @@ def evaluate(
     settings = configure(registry, layers=[layer]).updated(device=device)
     layers = nest(options or {})
     sampling = {k: layers.pop(k) for k in DRAWING if k in layers}
-    chosen, features = _metrics(registry, settings, folder, metrics, layers)
+    choice = choose(registry, settings.run.plugin, settings.data, metrics=metrics, options=layers)
     other = None if data is None else _settings_of(registry, data, layer, settings)
     generator = load(run, device=device, registry=registry, step=step, options=sampling)
-    built, failures = build_metrics(chosen, generator.spec, settings.run.plugin, seed)
-    train_source = _training_data(settings, generator.spec, folder, progress)
-    parts = split(train_source, settings.run.held_out)
-    shown = min(len(parts.train), affordable(train_source))
-    train = draw(train_source, parts.train, shown, derive(seed, "evaluate", "train"), progress, "reading training data")
-    notes = _since_training(generator, train_source, settings)
-    if other is not None:
-        reference: Part = "other data"
-        source: DataSource = other.data.with_unset(generator.spec.reading).build(progress)
-        notes += compare(generator.spec, source.spec, str(data))
-        rows = torch.arange(len(source))
-    elif len(parts.held_out):
-        reference, source, rows = "held-out part", train_source, parts.held_out
-    else:
-        reference, source, rows = "training set", train_source, parts.train
-        notes.append(
-            "real: the training set, because nothing was held out; a generator that copies it looks perfect. Train with "
-            "held_out=0.1, or give other data"
-        )
-    if samples is None:
-        usual = registry.load(settings.run.plugin).info.evaluated
-        samples = min(usual, max(SAMPLES, len(rows)))
-    if reference == "training set":
-        real = train.part(slice(samples))
-    else:
-        count = min(samples, len(rows))
-        real = draw(source, rows, count, derive(seed, "evaluate", "real"), progress, "reading real samples")
-        x = generator.spec.adopt(real.x, source.spec)
-        real = Samples(x, renamed(real.condition, source.spec, generator.spec))
-    candidates = generator.settings.run.candidates
-    if candidates.count > 1:
-        notes.append(
-            f"generated: each was chosen among {candidates.count} samples by the discriminator; no other column is"
-        )
-    progress("generating samples", 0, samples)
-    generated = generate(generator, real, train, samples, seed)
-    others = {}
-    for name, rival in generator.others.items():
-        progress(f"generating samples of {name}", 0, samples)
-        others[name] = generate(rival, real, train, samples, seed)
-    vectors, more = build_features(
-        features, generator.spec, train=train, keep=[real], device=device, seed=seed, progress=progress
-    )
-    failures |= more
-    material = Material(
-        generated=generated,
-        real=real,
-        train=train,
-        held_out=reference != "training set",
-        log_likelihood=log_likelihood(generator),
-        others=others,
-        others_log_likelihood={n: own for n, g in generator.others.items() if (own := log_likelihood(g)) is not None},
-        features=vectors,
-    )
-    measured = measure(built, material, seed, progress)
-    notes += measured.notes
-    failures |= measured.failures
-    failures = {name: failures[name] for name in (*features, *chosen) if name in failures}
-    if metrics is None:  # whoever asks for one by name is told that there is none
-        for name in [n for n, failure in failures.items() if failure.missing_package]:
-            notes.append(f"left out: {failures.pop(name).cause}")
-    found = Evaluation(
-        run=str(run),
-        step=generator.step,
-        plugin=settings.run.plugin,
-        figures=measured.figures,
-        failures=failures,
-        notes=tuple(notes),
-        summary=tuple(summary(measured.figures)),
-        protocol=EvaluationProtocol(
-            generated=samples,
-            real=len(real),
-            reference=reference,
-            reference_source=source.report.source,
-            reference_size=len(rows),
-            train=len(train),
-            train_source=train_source.report.source,
-            train_size=len(parts.train),
-            held_out=settings.run.held_out,
-            seed=seed,
-            ema_half_life=settings.run.ema.half_life,
-            sampling=None if generator.sampling is None else generator.sampling.model_dump(mode="json"),
-            candidates=candidates.model_dump(mode="json"),
-            device=str(next(generator.module.parameters()).device),
-            metrics={name: metric.dump() for name, metric in chosen.items()},
-            features={
-                n: {**features[n].dump(), "fingerprint": one.extractor.fingerprint} for n, one in vectors.items()
-            },
-            versions=_versions(registry, settings, chosen),
-        ),
-    )
-    return keep(replace(found, others=tuple(others)), measured.pictures, folder)
+    comparison = Comparison(choice, generator.spec, seed=seed, device=device, progress=progress)
+    source = _training_data(settings, generator.spec, folder, progress)
+    notes = _since_training(generator, source, settings)
 
+    def opened() -> DataSource:
+        assert other is not None
+        found: DataSource = other.data.with_unset(generator.spec.reading).build(progress)
+        notes.extend(compare(generator.spec, found.spec, str(data)))
+        return found
 
-def _metrics(
-    registry: Registry,
-    settings: Settings,
-    folder: RunFolder,
-    names: Sequence[str] | None,
-    options: Mapping[str, Any] | None,
-) -> tuple[dict[str, Chosen], dict[str, Chosen]]:
-    """Metrics and features, by name."""
-    if names is not None and isinstance(other := (options or {}).get(METRICS), str | list | tuple):
-        asked = " ".join(f"--metric {name}" for name in names)
-        raise UsageError(f"{asked} and {METRICS}={other} contradict each other; leave one of them out")
-    layers: list[Mapping[str, Any]] = [] if names is None else [{METRICS: list(names)}]
-    plugin = settings.run.plugin
-    chosen, features = choose_metrics(registry, plugin, settings.data, [*layers, nest(options or {})])
-    if not chosen:
-        why = "no metric was left" if names is not None or options else f"plugin '{plugin}' has no metrics"
-        raise UsageError(
-            f"{why}, so there is nothing to compute; name one of another plugin with --metric PLUGIN:NAME, or look at the "
-            f"sheets in {folder.samples}"
-        )
-    return chosen, features
+    reference = reference_of_run(
+        source,
+        settings.run.held_out,
+        usual=registry.load(choice.plugin).info.evaluated,
+        count=samples,
+        other=None if other is None else opened,
+        seed=seed,
+        progress=progress,
+    )
+    made = made_by(generator, reference, run=str(run), seed=seed, progress=progress)
+    return keep(comparison.compare(replace(made, notes=(*notes, *made.notes)), reference), folder)
 
 
 def _training_data(settings: Settings, spec: SampleSpec, folder: RunFolder, progress: ProgressReport) -> DataSource:
@@ -246,8 +145,3 @@ def _settings_of(registry: Registry, data: str | Path, layer: Mapping[str, Any],
             f"'{theirs}' is what the run was trained on; name other data, or none, for the part that was held out"
         )
     return asked
-
-
-def _versions(registry: Registry, settings: Settings, chosen: Mapping[str, Chosen]) -> dict[str, str | None]:
-    used = {settings.run.plugin, *(metric.found.plugin for metric in chosen.values())}
-    return versions() | {p.distribution: p.version for p in registry.installed() if p.name in used and p.distribution}

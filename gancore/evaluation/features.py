@@ -77,6 +77,11 @@ class Computed:
             self._known[id(samples.x)] = known
         return known[1]
 
+    def forget(self, sets: Sequence[Samples]) -> None:
+        """Let go of the features of `sets`, which will not be asked for again."""
+        for samples in sets:
+            self._known.pop(id(samples.x), None)
+
     def _fit(self) -> None:
         """Before the first features, and not before: what no metric asks for costs nothing."""
         if isinstance(self.extractor, FitsTraining) and not self._fitted:

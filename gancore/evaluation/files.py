@@ -9,18 +9,17 @@ from typing import Any
 import torch
 
 from gancore.components import DataSource, ProgressReport
-from gancore.configuration.configure import choose_metrics, configure
-from gancore.configuration.layers import METRICS, nest
+from gancore.configuration.configure import configure
+from gancore.configuration.layers import nest
 from gancore.data.report import silent
 from gancore.errors import UsageError
-from gancore.evaluation.measuring import build_features, build_metrics, measure
-from gancore.evaluation.records import Evaluation, EvaluationProtocol, Material, Samples
-from gancore.evaluation.sets import affordable, compare, draw, renamed
-from gancore.evaluation.summary import summary
+from gancore.evaluation.comparison import Comparison, Made, choose
+from gancore.evaluation.records import Evaluation, Samples
+from gancore.evaluation.reference import Reference, adopted
+from gancore.evaluation.sets import affordable, compare, draw
 from gancore.options import check_whole
 from gancore.plugins import Registry
 from gancore.random import derive
-from gancore.run import versions
 from gancore.sampling.generator import MOST
 
 
@@ -64,67 +63,47 @@ def evaluate_files(
         check_whole(count, "the number of samples", 1, MOST)
     layers = nest(options or {})
     reading = {"data": layers.pop("data")} if "data" in layers else {}
-    real_settings = configure(registry, plugin=plugin, data=data, layers=[reading])
+    settings = configure(registry, plugin=plugin, data=data, layers=[reading])
     if Path(samples).resolve() == Path(data).resolve():
         raise UsageError(f"'{samples}' is given both as samples and as real data; name two different places")
-    asked: list[Mapping[str, Any]] = [layers] if metrics is None else [{METRICS: list(metrics)}, layers]
-    chosen, features = choose_metrics(registry, plugin, real_settings.data, asked)
-    if not chosen:
-        raise UsageError(f"plugin '{plugin}' has no metrics, so there is nothing to compute")
-    real_source: DataSource = real_settings.data.build(progress)
+    choice = choose(registry, plugin, settings.data, metrics=metrics, options=layers)
+    real_source: DataSource = settings.data.build(progress)
     spec = real_source.spec
     their_settings = configure(registry, plugin=plugin, data=samples, layers=[reading])
     source: DataSource = their_settings.data.with_unset(spec.reading).build(progress)
     notes = compare(spec, source.spec, str(samples), whose="the real ones'")
     most = count or registry.load(plugin).info.evaluated
-    ours, theirs = min(len(source), most), len(real_source)
-    rows = torch.arange(theirs)
-    shown = min(theirs, affordable(real_source))
-    train = draw(real_source, rows, shown, derive(seed, "evaluate", "train"), progress, "reading real samples")
-    generated = draw(source, torch.arange(len(source)), ours, derive(seed, "evaluate"), progress, "reading samples")
-    same = set(source.spec.classes) <= set(spec.classes)
-    labels = renamed(generated.condition, source.spec, spec) if same else None
-    generated = Samples(spec.adopt(generated.x, source.spec), labels)
-    if labels is None:
-        train = Samples(train.x)
-    real = train.part(slice(min(shown, most)))
-    built, failures = build_metrics(chosen, spec, plugin, seed)
-    vectors, more = build_features(
-        features, spec, train=train, keep=[generated], device=device, seed=seed, progress=progress
+    generated = draw(
+        source,
+        torch.arange(len(source)),
+        min(len(source), most),
+        derive(seed, "evaluate"),
+        progress,
+        "reading samples",
     )
-    measured = measure(built, Material(generated=generated, real=real, train=train, features=vectors), seed, progress)
-    failures |= more
-    failures |= measured.failures
+    generated = adopted(generated, source.spec, spec)
+    reference = _among(real_source, most, seed, progress, labelled=generated.condition is not None)
     for report in (source.report, real_source.report):
         if skipped := len(report.skipped):
             notes.append(f"{report.source}: {skipped:,} of {report.found:,} could not be read and count as not there")
-    return Evaluation(
-        run=str(samples),
-        step=None,
-        plugin=plugin,
-        figures=measured.figures,
-        failures={name: failures[name] for name in (*features, *chosen) if name in failures},
-        notes=(*notes, *measured.notes),
-        summary=tuple(summary(measured.figures)),
-        protocol=EvaluationProtocol(
-            generated=len(generated),
-            real=len(real),
-            reference="other data",
-            reference_source=real_source.report.source,
-            reference_size=theirs,
-            train=shown,
-            train_source=real_source.report.source,
-            train_size=theirs,
-            held_out=0.0,
-            seed=seed,
-            ema_half_life=0.0,
-            sampling=None,
-            candidates={},
-            device=device,
-            metrics={name: metric.dump() for name, metric in chosen.items()},
-            features={
-                n: {**features[n].dump(), "fingerprint": one.extractor.fingerprint} for n, one in vectors.items()
-            },
-            versions=dict(versions()),
-        ),
+    comparison = Comparison(choice, spec, seed=seed, device=device, progress=progress)
+    return comparison.compare(Made(generated=generated, run=str(samples), notes=tuple(notes)), reference, keep=True)
+
+
+def _among(source: DataSource, most: int, seed: int, progress: ProgressReport, *, labelled: bool) -> Reference:
+    """All samples of `source` as those that were trained on, as far as there is memory, and `most` of them as the real ones."""
+    shown = min(len(source), affordable(source))
+    rows = torch.arange(len(source))
+    train = draw(source, rows, shown, derive(seed, "evaluate", "train"), progress, "reading real samples")
+    train = train if labelled else Samples(train.x)
+    return Reference(
+        real=train.part(slice(most)),
+        train=train,
+        count=most,
+        part="other data",
+        source=source.report.source,
+        size=len(source),
+        train_source=source.report.source,
+        train_size=len(source),
+        unseen=False,
     )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
 
 from gancore.evaluation.records import Evaluation
 from gancore.run import RunFolder
 
 
-def keep(found: Evaluation, pictures: Mapping[str, bytes], folder: RunFolder) -> Evaluation:
+def keep(found: Evaluation, folder: RunFolder) -> Evaluation:
     """Write it as `evaluations/step-00002000.json`, or `...-2.json` and so on where that is taken; a warning where it cannot be.
 
     Pictures are beside it, `step-00002000-NAME.png`.
@@ -21,8 +20,8 @@ def keep(found: Evaluation, pictures: Mapping[str, bytes], folder: RunFolder) ->
     try:
         folder.evaluations.mkdir(exist_ok=True)
         path = next(path for name in names if not (path := folder.evaluations / f"{name}.json").exists())
-        drawn = {path.with_name(f"{path.stem}-{name}.png"): picture for name, picture in pictures.items()}
-        found = replace(found, pictures=tuple(drawn))
+        drawn = {path.with_name(f"{path.stem}-{name}.png"): picture for name, picture in found.drawn.items()}
+        found = replace(found, pictures=tuple(drawn), drawn={})
         with path.open("x", encoding="utf-8") as file:
             file.write(found.to_json())
         for place, picture in drawn.items():

@@ -14,7 +14,6 @@ from gancore.blame import describe
 from gancore.components import ProgressReport
 from gancore.configuration.settings import Chosen
 from gancore.data.spec import SampleSpec
-from gancore.devices import pick_device
 from gancore.errors import GanError, MissingPackageError, UsageError
 from gancore.evaluation.features import Computed
 from gancore.evaluation.records import Failure, Figure, Material, Measured, Samples, faults
@@ -74,7 +73,7 @@ def build_features(
     *,
     train: Samples,
     keep: Sequence[Samples],
-    device: str,
+    device: torch.device,
     seed: int,
     progress: ProgressReport,
 ) -> tuple[dict[str, Computed], dict[str, Failure]]:
@@ -88,9 +87,7 @@ def build_features(
     for name, one in chosen.items():
         with _kept(failures, name, seed):
             extractor = one.build(spec)
-            built[name] = Computed(
-                name, extractor, train=part, keep=[part, *keep], device=pick_device(device), progress=progress
-            )
+            built[name] = Computed(name, extractor, train=part, keep=[part, *keep], device=device, progress=progress)
     return built, failures
 
 

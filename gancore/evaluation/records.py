@@ -210,7 +210,7 @@ class Evaluation:
     `figures` are by metric and name; `failures` by metric, of those that raised or gave something that is no finite number.
     `notes` are sentences that a reader of the figures should know. `others` name the other generators that figures are of too.
     `summary` says the figures in sentences. `step` is None where samples are not of a run; `run` is then where they are.
-    `path` is the file in the run's folder, `pictures` are those beside it.
+    `drawn` are PNG files, as bytes, by name; once kept, `path` is the file in the run's folder and `pictures` are those beside it.
     """
 
     run: str
@@ -224,6 +224,7 @@ class Evaluation:
     path: Path | None = None
     pictures: tuple[Path, ...] = ()
     summary: tuple[str, ...] = ()
+    drawn: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def rows(self) -> list[dict[str, str | float | None]]:
         """A row for each figure, with `figure`, `generated`, each of the others, `real`, `overlap` and `floor`.

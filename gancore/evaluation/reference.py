@@ -1,0 +1,99 @@
+"""What generated samples are held against: real samples, and those that were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from gancore.components import DataSource, ProgressReport
+from gancore.data.held_out import split
+from gancore.data.spec import SampleSpec
+from gancore.evaluation.records import Part, Samples
+from gancore.evaluation.sets import affordable, draw, renamed
+from gancore.random import derive
+
+SAMPLES = 1000
+"""How many samples are generated, unless said otherwise, where there are not more real ones."""
+NOT_HELD_OUT = (
+    "real: the training set, because nothing was held out; a generator that copies it looks perfect. Train with held_out=0.1, "
+    "or give other data"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reference:
+    """Real samples to hold generated ones against, and where they are from; made once, whatever is held against it.
+
+    `count` is how many samples to generate for it; there are at most as many `real` ones. They are the first of `train` unless
+    they are `unseen`. `held_out` is the share that the run keeps from training. See `EvaluationProtocol` for the rest.
+    """
+
+    real: Samples
+    train: Samples
+    count: int
+    part: Part
+    source: str
+    size: int
+    train_source: str
+    train_size: int
+    unseen: bool
+    held_out: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+def reference_of_run(
+    source: DataSource,
+    held_out: float,
+    *,
+    usual: int,
+    count: int | None = None,
+    other: Callable[[], DataSource] | None = None,
+    seed: int,
+    progress: ProgressReport,
+) -> Reference:
+    """The samples of the data that `other` opens, else what was held out of `source`, else its training set.
+
+    `source` is what a run was trained on. `count` samples will be generated; without it 1,000, or up to `usual` where there are
+    as many real ones.
+    """
+    parts = split(source, held_out)
+    shown = min(len(parts.train), affordable(source))
+    train = draw(source, parts.train, shown, derive(seed, "evaluate", "train"), progress, "reading training data")
+    notes: tuple[str, ...] = ()
+    if other is not None:
+        part: Part = "other data"
+        where = other()
+        rows = torch.arange(len(where))
+    elif len(parts.held_out):
+        part, where, rows = "held-out part", source, parts.held_out
+    else:
+        part, where, rows = "training set", source, parts.train
+        notes = (NOT_HELD_OUT,)
+    count = count or min(usual, max(SAMPLES, len(rows)))
+    if part == "training set":
+        real = train.part(slice(count))
+    else:
+        found = draw(
+            where, rows, min(count, len(rows)), derive(seed, "evaluate", "real"), progress, "reading real samples"
+        )
+        real = adopted(found, where.spec, source.spec)
+    return Reference(
+        real=real,
+        train=train,
+        count=count,
+        part=part,
+        source=where.report.source,
+        size=len(rows),
+        train_source=source.report.source,
+        train_size=len(parts.train),
+        unseen=part != "training set",
+        held_out=held_out,
+        notes=notes,
+    )
+
+
+def adopted(samples: Samples, theirs: SampleSpec, own: SampleSpec) -> Samples:
+    """Samples of other data as those of `own`, with the numbers that their classes have there."""
+    return Samples(own.adopt(samples.x, theirs), renamed(samples.condition, theirs, own))

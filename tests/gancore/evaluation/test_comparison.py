@@ -1,0 +1,53 @@
+"""One comparison serves any number of generated sets, as while a run trains."""
+
+from __future__ import annotations
+
+import torch
+
+from gancore.configuration.configure import configure
+from gancore.data.report import silent
+from gancore.evaluation.comparison import Comparison, Made, choose
+from gancore.evaluation.records import Samples
+from gancore.evaluation.reference import reference_of_run
+from gancore.plugins import Registry
+
+COUNTED = """
+from gancore.components import Features
+
+SEEN = []
+
+
+@hookimpl
+def gan_features():
+    yield Features(name="counted", summary="The points themselves", target="fake_counting:Counted")
+
+
+class Counted:
+    fingerprint = "counted"
+
+    def __init__(self, spec):
+        pass
+
+    def __call__(self, x):
+        SEEN.append(len(x))
+        return x
+"""
+
+
+def test_real_samples_are_looked_at_once_however_many_sets_are_held_against_them(toy, fake_dist, tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "cache"))
+    fake_dist("counting", COUNTED)
+    import fake_counting
+
+    registry = Registry()
+    settings = configure(registry, plugin="toy")
+    source = settings.data.build(silent)
+    options = {"features": "counting:counted", "metrics": "mind"}
+    comparison = Comparison(choose(registry, "toy", settings.data, options=options), source.spec, device="cpu")
+    reference = reference_of_run(source, 0.25, usual=1000, count=10, seed=0, progress=silent)
+    sets = [torch.randn(10, 2, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    found = [comparison.compare(Made(generated=Samples(x), run="r", step=7), reference) for x in sets]
+    assert sum(fake_counting.SEEN) == len(reference.train) + len(reference.real) + 3 * 10
+    values = [one.figures["mind"]["mind-counting:counted"].value for one in found]
+    assert values[0] == values[1] != values[2]
+    assert (found[0].step, found[0].protocol.reference) == (7, "held-out part")
