@@ -31,7 +31,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from gancore import hookspecs
-from gancore.components import Architecture, Component, Dataset, Penalty, Preset
+from gancore.components import Architecture, Component, Dataset, Features, Penalty, Preset
 from gancore.configuration.configure import configure
 from gancore.configuration.run_config import SECTIONS
 from gancore.configuration.settings import KIND_OF
@@ -272,19 +272,19 @@ def _nodes(field: Mapping[str, Any], shared: Mapping[str, Any]) -> Iterator[Mapp
 @check(
     "component.defaults",
     "gan_plugin_info",
-    "options build from their defaults; only a data set may require one, the `path` that --data fills in",
+    "options build from their defaults; only a data set may require one, the `path` that --data fills in, and features theirs",
     _with_options,
 )
 def component_defaults(kit: Kit, subject: str) -> None:
     record, model = kit.record(subject), _model(kit, subject)
     required = [n for n, f in model.model_fields.items() if f.is_required()]
-    if isinstance(record, Dataset) and (record.suffixes or record.directories):
-        if "path" not in model.model_fields:
-            raise Mismatch(f"the data set takes files, and {model.__name__} has no field `path` for them")
+    reads = isinstance(record, Dataset) and bool(record.suffixes or record.directories)
+    if reads and "path" not in model.model_fields:
+        raise Mismatch(f"the data set takes files, and {model.__name__} has no field `path` for them")
+    given: dict[str, Any] = {}
+    if (reads or isinstance(record, Features)) and "path" in model.model_fields:
         required = [n for n in required if n != "path"]
-        given = {"path": Path("x")} if "path" in model.model_fields else {}
-    else:
-        given = {}
+        given = {"path": Path("x")}
     if required:
         raise Mismatch(f"{model.__name__} has no default for {', '.join(required)}")
     try:

@@ -30,7 +30,9 @@ def _samples(kit: Kit, subject: str) -> Samples:
 
 def _built(kit: Kit, subject: str, x: Samples) -> Any:
     """A new extractor, fitted where it wants to be."""
-    stage = kit.stage_for(subject)
+    stage, model = kit.stage_for(subject), kit.model(subject)
+    if model is not None and (path := model.model_fields.get("path")) and path.is_required():
+        raise NotApplicable("it needs a path to a file or folder, and the kit has none")
     with tried_on(stage):
         try:
             extractor = kit.built(subject, kit.ready(stage)[1])

@@ -26,6 +26,13 @@ def gan_losses():
     yield Loss(name="other", summary="Another name for hinge", target="gancore.losses.adversarial:Hinge")
 """
 
+FEATURES_OF_A_FILE = """
+@hookimpl
+def gan_features():
+    yield Features(
+        name="weights", summary="Of a file", target="gan_image.features.pixels:Pixels", options="gan_image.data.folder:Options")
+"""
+
 IMAGE_NETWORKS = """
 @hookimpl
 def gan_architectures():
@@ -44,6 +51,15 @@ def test_a_plugin_that_only_adds_a_loss_is_tried_on_points(plugin_module: Callab
     report = check_plugin("mine", registry=register(plugin_module, LOSS), only="[ls]*.[lcf]*")
     assert report.ok
     assert {r.check for r in report.of("passed")} >= {"loss.contract", "loss.finite", "step.loss"}
+
+
+def test_features_of_a_file_that_the_kit_has_not_are_skipped(plugin_module: Callable[..., ModuleType]) -> None:
+    registry = register(plugin_module, FEATURES_OF_A_FILE)
+    assert check_plugin("mine", registry=registry, only="component.defaults").ok
+    report = check_plugin("mine", registry=registry, only="features.contract")
+    assert [(r.outcome, r.found) for r in report.results] == [
+        ("skipped", "it needs a path to a file or folder, and the kit has none")
+    ]
 
 
 def test_networks_for_images_need_a_host_and_say_so(plugin_module: Callable[..., ModuleType]) -> None:
