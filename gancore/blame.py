@@ -85,6 +85,15 @@ def describe(error: BaseException) -> str:
     return said(error) + (f", at {found}" if found else "")
 
 
+def written(function: object, own: Own | None = None) -> str:
+    """`", at nets.py:12 in forward"`: where what is called begins; empty where it is not the author's."""
+    one = inspect.unwrap(function) if callable(function) else None
+    code = getattr(one, "__code__", None) or getattr(getattr(type(one), "__call__", None), "__code__", None)  # noqa: B004
+    if code is None or not (own or _is_authors)(code.co_filename):
+        return ""
+    return f", at {Place(code.co_filename, code.co_firstlineno, code.co_name)}"
+
+
 def said(error: BaseException) -> str:
     """An exception in one line: its type and its message."""
     try:

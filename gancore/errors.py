@@ -50,6 +50,18 @@ class PluginError(GanError):
     """A plugin that is missing, broken, too new, or in conflict with another."""
 
 
+class BreachError(PluginError):
+    """What a component gave in training is not what its contract says; the engine tells it with the component's name and place.
+
+    `thing` is the network or the object that gave it by its `method`, empty for a function; `name` is the component's where a run
+    has several of its `kind`.
+    """
+
+    def __init__(self, kind: str, thing: object, words: str, method: str = "forward", name: str = "") -> None:
+        self.kind, self.thing, self.method, self.name = kind, thing, method, name
+        super().__init__(words)
+
+
 class DataError(GanError):
     """Data that cannot be trained on: nothing usable was found, or what was found does not fit together."""
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from gancore.components import Augment, DataSource, GameContext, GameRule
 from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
-from gancore.engine.contract import form, of_networks, owner
-from gancore.errors import PluginError, UsageError
+from gancore.engine.contract import in_words, of_networks
+from gancore.errors import BreachError, PluginError, UsageError
+from gancore.games.breach import form
 from gancore.losses.spectral import apply_spectral_norm
 from gancore.options import ArchitectureOptions, PenaltyOptions
 from gancore.powers import Judges, MixesBatch, TakesGiven
@@ -21,13 +22,16 @@ from gancore.random import Draws, derive
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Augmentations one after another; none at all is the identity."""
+    """Augmentations by name, one after another; none at all is the identity."""
 
-    parts: tuple[Augment, ...]
+    parts: Mapping[str, Augment]
 
     def __call__(self, x: Tensor, draws: Draws) -> Tensor:
-        for number, part in enumerate(self.parts):
-            x = part(x, draws.within(f"augment-{number}"))
+        for number, (name, part) in enumerate(self.parts.items()):
+            made = part(x, draws.within(f"augment-{number}"))
+            if not isinstance(made, Tensor) or made.shape != x.shape:
+                raise BreachError("augmentation", part, f"it made {form(made)} of samples {list(x.shape)}", "", name)
+            x = made
         return x
 
 
@@ -72,7 +76,7 @@ def build_game(
             spec=spec,
             loss=settings.loss.build(spec),
             penalties=penalties,
-            augment=Chain(tuple(chosen.build(spec) for chosen in settings.augmentations.values())),
+            augment=Chain({name: chosen.build(spec) for name, chosen in settings.augmentations.items()}),
             autocast=torch.bfloat16 if run.precision == "bf16" else None,
             micro_batches=run.micro_batches,
             steps=run.steps,
@@ -100,7 +104,7 @@ def build_game(
             "let nothing be given"
         )
     if fault := of_networks(game.networks, settings.game.found.record.players):
-        raise PluginError(f"{owner(settings, game.networks[fault[0]])}: {fault[1]}")
+        raise in_words(settings, BreachError("architecture", game.networks[fault[0]], fault[1], "__init__"))
     if "ema" in game.networks:  # checkpoints keep the moving average under this name
         raise PluginError(f"game '{settings.game.found.qualified}' calls a network 'ema'; call it something else")
     judge_of(game, settings)  # rather than after days of training

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from gancore import distributed
+from gancore.blame import written
 from gancore.components import DataSource, GameRule
 from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
 from gancore.engine.buffers import Buffers
-from gancore.errors import PluginError
-from gancore.games.gan import call_generator, draw_latent
+from gancore.errors import BreachError, PluginError
+from gancore.games.breach import form, of_fakes, of_logits
+from gancore.games.gan import call_generator, draw_latent, heads
 from gancore.powers import DrawsLatent
 from gancore.random import Draws, derive
 
@@ -58,9 +60,8 @@ def of_samples(
     if wrong := _uncallable(generator, "generator(z, condition" + (")" if given is None else ", given)")):
         return "generator", wrong
     fake = call_generator(generator, z, classes, given)
-    if not isinstance(fake, Tensor) or fake.shape != (count, *spec.shape):
-        words = f"for {count} latents the generator made {form(fake)}, the spec says {[count, *spec.shape]}"
-        return "generator", words
+    if fault := of_fakes(fake, count, spec.shape):
+        return "generator", fault
     if not fake.is_floating_point():
         return "generator", f"the generator's samples are {form(fake)}; relaxed samples are floating-point numbers"
     if values and not bool(torch.isfinite(fake).all()):
@@ -72,25 +73,29 @@ def of_samples(
         return None
     if wrong := _uncallable(judge, "discriminator(x, condition)"):
         return "discriminator", wrong
-    for what, x in (("real", real), ("generated", fake.to(real.dtype))):
+    for what, x in (("real samples", real), ("generated samples", fake.to(real.dtype))):
         output = judge(x, classes)
-        if isinstance(output, Sequence) and not output:
-            return "discriminator", f"the discriminator gave no logits of {what} samples"
-        for head in (output,) if isinstance(output, Tensor) or not isinstance(output, Sequence) else output:
-            if not isinstance(head, Tensor) or head.shape != (count,):
-                words = f"for {count} {what} samples the discriminator gave logits {form(head)}, not [{count}]"
-                return "discriminator", words
-            if values and not bool(torch.isfinite(head).all()):
-                return "discriminator", f"the discriminator's logits of {what} samples are not all finite"
+        if fault := of_logits(output, count, what):
+            return "discriminator", fault
+        if values and not all(bool(torch.isfinite(head).all()) for head in heads(output)):
+            return "discriminator", f"the discriminator's logits of {what} are not all finite"
     return None
 
 
-def owner(settings: Settings, network: nn.Module) -> str:
-    """What brought a network: the game where it is made in the game's own module, else the architecture."""
-    game = settings.game.found
-    if type(network).__module__ == game.record.target.partition(":")[0]:
-        return f"game '{game.qualified}'"
-    return f"architecture '{settings.architecture.found.qualified}'"
+def in_words(settings: Settings, breach: BreachError) -> PluginError:
+    """`breach` with whose it was: plugin, component and the line where its code begins.
+
+    A network is the game's where it is made in the game's own module, else the architecture's.
+    """
+    several = {"penalty": settings.penalties, "augmentation": settings.augmentations}.get(breach.kind, {})
+    kind, found = breach.kind, settings.game.found
+    if kind == "architecture" and type(breach.thing).__module__ == found.record.target.partition(":")[0]:
+        kind = "game"
+    elif kind != "game":
+        chosen = [one for name, one in several.items() if name.rpartition(":")[2] == breach.name.rpartition(":")[2]]
+        found = (chosen or [getattr(settings, kind)])[0].found
+    by = getattr(breach.thing, breach.method, None) if breach.method else breach.thing
+    return PluginError(f"{kind} '{found.qualified}': {breach}{written(by)}")
 
 
 def of_batch(batch: tuple[Tensor, Tensor | None], count: int, spec: SampleSpec) -> str:
@@ -128,7 +133,7 @@ def try_game(settings: Settings, game: GameRule, train: DataSource) -> None:
         z = draw_latent(game.networks["generator"], draws)
         fault = of_samples(game.networks, spec, z, spec.relax(batch[0]), batch[1])
     if fault is not None:
-        raise PluginError(f"{owner(settings, game.networks[fault[0]])}: {fault[1]}")
+        raise in_words(settings, BreachError("architecture", game.networks[fault[0]], fault[1]))
 
 
 @contextmanager
@@ -161,10 +166,3 @@ def _uncallable(network: nn.Module, call: str) -> str:
     except TypeError:
         return f"the {name}'s forward takes {signature}, and is called as {call}"
     return ""
-
-
-def form(x: object) -> str:
-    """The type and the shape of a tensor, or what it is instead."""
-    if isinstance(x, Tensor):
-        return f"{str(x.dtype).removeprefix('torch.')} {list(x.shape)}"
-    return f"a {type(x).__name__}"

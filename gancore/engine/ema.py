@@ -57,7 +57,7 @@ class MovingAverage:
         """Move the average towards the source; `samples_seen` counts the current batch."""
         share = 1.0 - self.decay(samples_seen, batch_size)
         averages, latest = list(self._weights[0]), list(self._weights[1])
-        for average, new in zip(self._buffers[0].now(), self._buffers[1].now(), strict=True):
+        for average, new in zip(self._buffers[0].now(), self._buffers[1].unchanged(), strict=True):
             if average.is_floating_point():
                 averages.append(average)
                 latest.append(new.detach())

@@ -82,12 +82,12 @@ class BufferGuard:
     @torch.no_grad()
     def remember(self) -> None:
         if self._saved:
-            torch._foreach_copy_(self._saved, self._live.now())
+            torch._foreach_copy_(self._saved, self._live.unchanged())
 
     @torch.no_grad()
     def put_back(self) -> None:
         if self._saved:
-            torch._foreach_copy_(self._live.now(), self._saved)
+            torch._foreach_copy_(self._live.unchanged(), self._saved)
 
 
 def grad_norm(parameters: Sequence[nn.Parameter]) -> Tensor:

@@ -14,6 +14,7 @@ from gancore.blame import explain, explaining
 from gancore.components import ProgressReport
 from gancore.configuration.settings import Settings
 from gancore.devices import pick_device
+from gancore.engine import contract
 from gancore.engine.clock import Clock
 from gancore.engine.ending import in_words, report_of, with_the_rest
 from gancore.engine.giving_up import after_bad_steps, after_bad_update, bad_numbers, before_bad_save
@@ -24,7 +25,7 @@ from gancore.engine.progress import Announcer, End
 from gancore.engine.restore import Expected, Restored, restore
 from gancore.engine.sheets import SheetsOf
 from gancore.engine.stopping import StopSignals, tell_on_stderr
-from gancore.errors import NonFiniteError, PluginError, ToldElsewhereError, UsageError
+from gancore.errors import BreachError, NonFiniteError, PluginError, ToldElsewhereError, UsageError
 from gancore.games.player import Phase
 from gancore.optimizer_file import remembered
 from gancore.plugins import Registry
@@ -165,6 +166,8 @@ class Session:
         if between_steps and distributed.is_main() and self.folder.path.is_dir():
             with suppress(Exception):  # the first failure is the one to tell
                 self._write_checkpoint()
+        if isinstance(error, BreachError):
+            error = contract.in_words(self.settings, error)
         told = in_words(error, self.folder)
         if told is None and (why := explain(error, self.registry, self._used())):
             error.add_note(str(with_the_rest(PluginError(why), self.folder)))

@@ -13,6 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gancore import distributed
 from gancore.components import Critic, GameContext, Regulariser
 from gancore.data.batch import Batch
+from gancore.errors import BreachError
+from gancore.games.breach import a_term, of_fakes, of_logits
 from gancore.games.gradient_caching import GradientCache
 from gancore.games.player import Phase, Player
 from gancore.games.separation import auc
@@ -76,6 +78,7 @@ class GanModel:
         self.augment = context.augment
         self.generator = context.networks["generator"]
         self.discriminator = context.networks["discriminator"]
+        self.shape = context.spec.shape
         self.autocast_dtype = context.autocast
         self.shared = options.reuse_fakes
         self.keep_graph = options.reuse_fakes and context.micro_batches == 1
@@ -93,7 +96,13 @@ class GanModel:
         z = draw_latent(self.generator, draws)
         with self.autocast(batch.x.device):
             fake = call_generator(self.generator, z, batch.condition, batch.given)
-        return fake.to(batch.x.dtype)
+        return self.fitting(fake, batch).to(batch.x.dtype)
+
+    def fitting(self, fake: Tensor, batch: Batch) -> Tensor:
+        """Relaxed fakes as the generator made them for `batch`; raises `BreachError` where they are of another shape than samples."""
+        if fault := of_fakes(fake, len(batch), self.shape):
+            raise BreachError("architecture", self.generator, fault)
+        return fake
 
     def fake_for_discriminator(self, batch: Batch, draws: Draws, acting: Phase | None) -> Tensor:
         """Fakes `[batch, ...]` without a graph; the graph is kept aside where `acting`, the generator's phase, will want it.
@@ -120,7 +129,14 @@ class GanModel:
     def logits(self, x: Tensor, condition: Tensor | None) -> Heads:
         """The discriminator's logits of relaxed samples, head by head."""
         with self.autocast(x.device):
-            return heads(self.discriminator(x, condition))
+            return self.judged(x, condition)
+
+    def judged(self, x: Tensor, condition: Tensor | None) -> Heads:
+        """Those in whatever precision is in force; raises `BreachError` where they are none, or not one for each sample."""
+        output = self.discriminator(x, condition)
+        if fault := of_logits(output, len(x), "samples"):
+            raise BreachError("architecture", self.discriminator, fault)
+        return heads(output)
 
     def augmented_logits(self, x: Tensor, condition: Tensor | None, draws: Draws, side: str) -> Heads:
         """Those of samples as they are augmented in this step, on the side `real`, `fake` or `generator`."""
@@ -157,7 +173,8 @@ class LossPhase(Phase):
     def _total(self, real: Heads, fake: Heads) -> Tensor:
         if self.model.loss.couples_batch:
             real, fake = tuple(map(distributed.gather, real)), tuple(map(distributed.gather, fake))
-        first, *others = (self.objective(r, f) for r, f in zip(real, fake, strict=True))
+        sides = (self.objective(r, f) for r, f in zip(real, fake, strict=True))
+        first, *others = (a_term(side, "game", self, "objective") for side in sides)
         return sum(others, first)
 
     def prepare(self, parts: Sequence[Batch], draws: Sequence[Draws]) -> None:
@@ -168,7 +185,11 @@ class LossPhase(Phase):
         """`logits`, with the same dropout as in the pass that `prepare` made, if it made one."""
         if self._cache is not None:
             self._cache.restore_randomness(batch.x.device)
-        return self.logits(batch, draws)
+        real, fake = self.logits(batch, draws)
+        if not any(head.requires_grad for head in (*real, *fake)):
+            words = f"logits do not depend on the {self.player.name}'s weights; leave out what detaches them (detach, no_grad, argmax)"
+            raise BreachError("architecture", self.player.module, words)
+        return real, fake
 
     def backward(self, batch: Batch, real: Heads, fake: Heads, more: Tensor | None = None) -> Tensor:
         """Add this part's gradients, and those of `more`, a term of this part alone; the loss without it, for the record."""
@@ -191,7 +212,8 @@ class DiscriminatorPhase(LossPhase):
         return self.model.both_logits(batch, fake, draws)
 
     def objective(self, real: Tensor, fake: Tensor) -> Tensor:
-        return self.model.loss.discriminator(real, fake)
+        loss = self.model.loss
+        return a_term(loss.discriminator(real, fake), "loss", loss, "discriminator")
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         real, fake = self.replayed_logits(batch, draws)
@@ -218,7 +240,8 @@ class GeneratorPhase(LossPhase):
         return real_logits, fake_logits
 
     def objective(self, real: Tensor, fake: Tensor) -> Tensor:
-        return self.model.loss.generator(fake, real if self.model.loss.needs_real else None)
+        loss = self.model.loss
+        return a_term(loss.generator(fake, real if loss.needs_real else None), "loss", loss, "generator")
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         real, fake = self.replayed_logits(batch, draws)
@@ -245,17 +268,20 @@ class PenaltyPhase(Phase):
         """Samples to logits `[batch]`, heads added up, as the discriminator sees them in training."""
 
         def critic(x: Tensor) -> Tensor:
-            logits = heads(self.model.discriminator(self.model.augment(x, draws.within("penalty")), condition))
-            return torch.stack(logits).sum(0)
+            return torch.stack(self.model.judged(self.model.augment(x, draws.within("penalty")), condition)).sum(0)
 
         return critic
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         fake = self.model.fake_for_discriminator(batch, draws, None)
         critic = self.critic(batch.condition, draws)
-        term = self.regulariser.penalty(critic, batch.x, fake, draws.within(self.name))
+        return self.add(self.regulariser.penalty(critic, batch.x, fake, draws.within(self.name)), batch)
+
+    def add(self, term: Tensor | None, batch: Batch) -> Mapping[str, Tensor]:
+        """Add the gradients of the penalty's term on `batch`, where it has one; it is logged without its weight."""
         if term is None:
             return {}
+        term = a_term(term, "penalty", self.regulariser, "penalty", self.name.rpartition("/")[2])
         (term * (self.factor * batch.weight)).backward()
         return {self.name: term.detach()}
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from gancore.components import Dataset, DataSource, GivenReader
 from gancore.data.held_out import groups_of
 from gancore.data.report import ScanReport, silent
-from gancore.engine.contract import form
 from gancore.errors import GanError, PluginError
+from gancore.games.breach import form
 from gancore.plugins import build, resolve
 from gancore.random import Draws, derive
 from gancore.testing.bench import seed_all

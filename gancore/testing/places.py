@@ -13,7 +13,6 @@ from contextvars import ContextVar
 from importlib.metadata import Distribution, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from gancore import blame
 from gancore.blame import Own
@@ -98,12 +97,9 @@ def defined(cls: type) -> str:
         return ""
 
 
-def written(function: Any) -> str:
+def written(function: object) -> str:
     """`", at nets.py:12 in forward"`: where the author's function or method begins; empty where it is somebody else's."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None or not _OWN.get()(code.co_filename):
-        return ""
-    return f", at {Path(code.co_filename).name}:{code.co_firstlineno} in {code.co_name}"
+    return blame.written(function, _OWN.get())
 
 
 def _file_of(cls: type) -> str:

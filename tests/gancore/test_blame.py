@@ -6,11 +6,12 @@ import re
 from types import ModuleType
 
 import pytest
-from toys.specimen import ALL_CHOSEN, FALLING, install
+from toys.faults import FAKE_SIDE, JUDGE, LATENT, MAKE, REAL_SIDE, SLOPE
+from toys.specimen import ALL_CHOSEN, FALLING, Change, install
 
 import gancore
 from gancore.blame import describe, explain
-from gancore.errors import DataError
+from gancore.errors import DataError, PluginError
 from gancore.plugins import Registry
 
 
@@ -44,6 +45,50 @@ def test_error_of_a_component_names_it_with_its_plugin_and_distribution(fall, tm
     )
     assert "tell the author of gan-specimen" in note
     assert function in {entry.name for entry in caught.traceback}
+
+
+TRAINED = "if self.training else"
+"""Networks are tried in evaluation before a training: what they do in it alone is met in its first step."""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (REAL_SIDE, "return F.softplus(-real) + F.softplus(fake)",
+         r"loss 'specimen:logistic': its discriminator gave float32 \[8\], not one number, at {}:\d+ in discriminator"),
+        (FAKE_SIDE, "return 0.5",
+         r"loss 'specimen:logistic': its generator gave a float, not one number, at {}:\d+ in generator"),
+        (FAKE_SIDE, "return F.softplus(-fake).mean().detach()",
+         r"loss 'specimen:logistic': its generator gave a number without a gradient; .*, at {}:\d+ in generator"),
+        (SLOPE, "return slope.flatten(1).norm(dim=1)",
+         r"penalty 'specimen:slope': its penalty gave float32 \[8\], not one number, at {}:\d+ in penalty"),
+        ('x + 0.1 * draws.normal("shift", *x.shape[1:])', "x[:, :1]",
+         r"augmentation 'specimen:shift': it made float32 \[8, 1\] of samples \[8, 2\], at {}:\d+ in shift"),
+        (JUDGE, f"logits: Tensor = self.last(h.tanh()) {TRAINED} self.last(h.tanh()).squeeze(1)",
+         r"architecture 'specimen:mlp': for 16 samples the discriminator gave logits float32 \[16, 1\], not \[16\], "
+         r"at {}:\d+ in forward"),
+        (JUDGE, f"logits: Tensor = self.last(h.tanh()).squeeze(1).detach() {TRAINED} self.last(h.tanh()).squeeze(1)",
+         r"architecture 'specimen:mlp': logits do not depend on the discriminator's weights; .*, at {}:\d+ in forward"),
+        (MAKE, f"{MAKE}; points = points[:, :1] {TRAINED} points",
+         r"architecture 'specimen:mlp': for 8 latents the generator made float32 \[8, 1\], the spec says \[8, 2\], "
+         r"at {}:\d+ in forward"),
+        (MAKE, f"{MAKE}; self.seen = torch.cat([self.seen, z[:, 0]]) {TRAINED} self.seen",
+         r"architecture 'specimen:mlp': its buffer 'seen' was float32 \[3\] and has become float32 \[11\]; .*, "
+         r"at {}:\d+ in forward"),
+        (MAKE, f"{MAKE}; self.seen = self.seen[:1] {TRAINED} self.seen",
+         r"architecture 'specimen:mlp': its buffer 'seen' was float32 \[3\] and has become float32 \[1\]; .*, "
+         r"at {}:\d+ in forward"),
+    ],
+)  # fmt: skip
+def test_what_a_component_gives_in_training_against_its_contract_is_told_with_its_name_and_line(
+    toy, tmp_path, monkeypatch, clean_modules, old, new, words
+):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    buffer = Change("parts", LATENT, f"{LATENT}; self.register_buffer('seen', torch.zeros(3))")
+    install(tmp_path, [Change("parts", old, new), buffer])
+    options = {**ALL_CHOSEN, "game": "gan", "steps": 2, "batch_size": 8}
+    with pytest.raises(PluginError, match=f"^{words.format('fake_specimen_parts.py')}$"):
+        gancore.train(plugin="toy", out=tmp_path / "run", options=options)
 
 
 def test_error_that_came_through_no_plugin_is_nobody_elses_fault():

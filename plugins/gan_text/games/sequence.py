@@ -162,7 +162,7 @@ class SequenceModel(GanModel):
                 noise=self.options.noise,
                 noise_per_nat=self.options.noise_per_nat,
             )
-        return fake
+        return self.fitting(fake, batch)
 
 
 class MlePhase(Phase):
@@ -258,11 +258,9 @@ class SequencePenalty(PenaltyPhase):
             logits = heads(discriminator.logits(e[..., :-1], batch.condition, mask))  # type: ignore[operator]
             return torch.stack(logits).sum(0)
 
-        term = self.regulariser.penalty(critic, embedded(batch.x), embedded(fake), draws.within(self.name))
-        if term is None:
-            return {}
-        (term * (self.factor * batch.weight)).backward()
-        return {self.name: term.detach()}
+        return self.add(
+            self.regulariser.penalty(critic, embedded(batch.x), embedded(fake), draws.within(self.name)), batch
+        )
 
 
 class SequenceGenerator(GeneratorPhase):

@@ -88,10 +88,10 @@ def test_augmentations_follow_one_another_with_draws_of_their_own():
         return x * 2
 
     draws = Draws(0, torch.arange(2))
-    assert Chain((add, double))(torch.tensor([1.0, 2.0]), draws).tolist() == [4.0, 6.0]
+    assert Chain({"add": add, "double": double})(torch.tensor([1.0, 2.0]), draws).tolist() == [4.0, 6.0]
     assert seen[0] != seen[1]
     x = torch.ones(2)
-    assert Chain(())(x, draws) is x
+    assert Chain({})(x, draws) is x
 
 
 @pytest.mark.parametrize(
