@@ -187,11 +187,19 @@ class MeasuresDistance(Protocol):
         ...
 
 
+@runtime_checkable
+class NamesFigures(Protocol):
+    """Features some of whose figures have names of their own, such as FID for the Fréchet distance of one network's features."""
+
+    figure_names: Mapping[str, str]
+    """Own names by the engine's, `{"frechet": "fid"}`; the other figures carry the name of the features, `mind-inception`."""
+
+
 POWERS: Mapping[str, tuple[type, ...]] = {
     "generator": (DrawsLatent, TakesGiven, SamplesItself, TellsLikelihood, Exports),
     "discriminator": (MixesBatch, HasFeatures),
     "dataset": (Grouped, Labelled),
     "game": (KeepsOthers, Judges),
-    "features": (FitsTraining, MeasuresDistance),
+    "features": (FitsTraining, MeasuresDistance, NamesFigures),
 }
 """All powers, by what may have them."""

@@ -17,7 +17,7 @@ from gancore.data.report import silent
 from gancore.errors import PluginError
 from gancore.evaluation.neighbours import authenticity, nearest
 from gancore.evaluation.records import Samples
-from gancore.powers import FitsTraining, MeasuresDistance
+from gancore.powers import FitsTraining, MeasuresDistance, NamesFigures
 
 _BATCH = 64
 """Samples that are given to an extractor at once."""
@@ -29,7 +29,7 @@ class Computed:
     """The features of one extractor; see `gancore.evaluation.records.FeatureSets`.
 
     Args:
-        name: For messages.
+        name: That of the features, in figures and messages.
         extractor: What computes them.
         train: Training samples, which the extractor is fitted to where it wants to be, and that copies are looked for among.
             Features of a longer tensor that begins in the same memory are those of these alone.
@@ -88,6 +88,11 @@ class Computed:
             self._progress(f"fitting features {self.name}", 0, 0)
             self.extractor.fit(self._train)
         self._fitted = True
+
+    def called(self, figure: str) -> str:
+        """The name of one of the engine's figures of these features: `frechet-lite0` for `frechet`, or a name of its own."""
+        own = self.extractor.figure_names if isinstance(self.extractor, NamesFigures) else {}
+        return own.get(figure, f"{figure}-{self.name}")
 
     def keys(self, samples: Samples, limit: int) -> list[bytes]:
         """Of each of the first `limit` samples what only those have that count as equal to it."""

@@ -69,9 +69,9 @@ class Matched:
 def by_features(material: Material, compare: Compare) -> dict[str, Figure]:
     """Figures of `compare` for each kind of features, by the name of the figure and that of the features: `mind-lite0`."""
     found: dict[str, Figure] = {}
-    for kind, features in material.features.items():
+    for features in material.features.values():
         matched = Matched.of(material, features)
         if matched.count < 2:
             continue
-        found |= {f"{name}-{kind}": figure for name, figure in matched.figures(compare).items()}
+        found |= {features.called(name): figure for name, figure in matched.figures(compare).items()}
     return found

@@ -45,6 +45,10 @@ class FeatureSets(Protocol):
         """Those of `samples`, one of the sets of a `Material` as it stands there: float32 `[n, size]`."""
         ...
 
+    def called(self, figure: str) -> str:
+        """The name of one of the engine's figures of these features: `frechet-lite0` for `frechet`, or a name of its own."""
+        ...
+
     near: float | None
     """Distances below this are those of near copies, where the features say so ..."""
     same: float

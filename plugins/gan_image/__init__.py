@@ -109,6 +109,14 @@ def gan_features() -> Iterable[Features]:
         default=False,
     )
     yield Features(
+        name="inception",
+        summary="Inception-v3 with the weights that FID is defined by, from a file, 2,048 numbers",
+        target="gan_image.features.inception:Inception",
+        options="gan_image.features.inception:Options",
+        spec=SPEC,
+        default=False,
+    )
+    yield Features(
         name="pixels",
         summary="Principal components of the training images: no network at all",
         target="gan_image.features.pixels:Pixels",

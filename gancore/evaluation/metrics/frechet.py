@@ -51,20 +51,20 @@ class Frechet:
         found: dict[str, Figure] = {}
         notes = []
         for kind, features in material.features.items():
-            matched, name = Matched.of(material, features), f"frechet-{kind}"
+            matched, name = Matched.of(material, features), features.called("frechet")
             if matched.count < 4:
                 notes.append(f"{name}: left out, for {len(matched.real)} real samples are too few")
                 continue
             size = matched.real.shape[1]
             reduced = self._reduced(matched)
             if reduced is not None:
-                name += f"-pca{reduced.directions.shape[1]}"
+                name = f"frechet-{kind}-pca{reduced.directions.shape[1]}"
             found[name] = matched.figures(_comparison(reduced))[""]
             few = f", too few for all {size:,} features" if self.options.components is None and reduced else ""
             notes.append(f"{name}: of {matched.count:,} samples in each set{few}")
             if self.options.extrapolate and len(matched.generated) >= 20:
                 value = frechet_at_infinity(matched.generated, matched.real)
-                found[f"frechet-{kind}/at-infinity"] = Figure(value=value)
+                found[f"{features.called('frechet')}/at-infinity"] = Figure(value=value)
         return Measured(found, notes=tuple(notes))
 
     def _reduced(self, matched: Matched) -> PrincipalComponents | None:

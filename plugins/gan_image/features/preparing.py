@@ -39,6 +39,18 @@ def resized(x: Tensor, height: int, width: int) -> Tensor:
     return functional.interpolate(x, size, mode="bicubic", antialias=True, align_corners=False).clamp_(0.0, 255.0)
 
 
+def resized_as_tensorflow(x: Tensor, height: int, width: int) -> Tensor:
+    """The same as TensorFlow 1 did it: bilinear, with row `i` taken from `i * rows / height`, and no antialiasing."""
+    for axis, size in ((3, width), (2, height)):
+        count = x.shape[axis]
+        places = torch.arange(size, device=x.device) * (count / size)
+        before = places.long()
+        share = (places - before).view(-1, *[1] * (3 - axis))
+        after = (before + 1).clamp_(max=count - 1)
+        x = x.index_select(axis, before).lerp(x.index_select(axis, after), share)
+    return x
+
+
 def flattened(x: Tensor) -> Tensor:
     """Images uint8 `[n, channels, height, width]` as float32 `[n, size]` in [0, 1], averaged to at most 32 rows and columns."""
     rows, columns = (min(32, n) for n in x.shape[2:])

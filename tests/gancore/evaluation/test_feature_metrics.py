@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -132,6 +134,21 @@ def test_frechet_distance_is_of_principal_components_where_samples_are_few():
     assert answer.notes == ("frechet-f-pca4: of 40 samples in each set, too few for all 6 features",)
     all_of_them = Frechet(FrechetOptions(components=0), SPEC)(material(points(40, 3), real=points(40, 2)))
     assert list(all_of_them.figures) == ["frechet-f"]
+
+
+def test_features_may_have_figures_of_other_names_but_not_for_principal_components():
+    named = Same()
+    named.figure_names = {"frechet": "fid", "kernel": "kid"}
+
+    def names(metric, count):
+        sets = material(points(count, 3), real=points(count, 2))
+        features = {"f": Computed("f", named, train=sets.train)}
+        return {*metric(replace(sets, features=features)).figures}
+
+    assert names(METRICS["frechet"], 120) >= {"fid", "fid/at-infinity"}
+    assert "frechet-f-pca4" in names(METRICS["frechet"], 40)
+    assert names(METRICS["kernel"], 40) == {"kid", "kernel-deviation-f"}
+    assert "mind-f" in names(METRICS["mind"], 40)
 
 
 @pytest.mark.parametrize(
