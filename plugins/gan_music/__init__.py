@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gan_music.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, Metric, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Dataset, Features, Metric, PluginInfo, Preset, Writer
 
 SPEC = "gan_music.spec:MusicSpec"
 GIVEN = "gan_music.data.given:MidiReader"
@@ -58,6 +58,17 @@ def gan_architectures() -> Iterable[Architecture]:
         summary="Attention over time within tracks and across tracks at each time, binary neurons",
         target="gan_music.nets.roll_transformer:build",
         options="gan_music.nets.roll_transformer:Options",
+        spec=SPEC,
+    )
+
+
+@hookimpl
+def gan_features() -> Iterable[Features]:
+    yield Features(
+        name="descriptors",
+        summary="What can be counted in a phrase: pitches, intervals, lengths, places, harmony and repetition of each track",
+        target="gan_music.features.descriptors:Descriptors",
+        options="gan_music.features.descriptors:Options",
         spec=SPEC,
     )
 
