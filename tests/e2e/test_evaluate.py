@@ -13,13 +13,16 @@ def test_a_run_that_holds_out_phrases_is_compared_with_those(terminal: Terminal)
     small = ("--steps", 4, "data.count=200", "held_out=0.2", "architecture.width=8", "batch_size=16", "every.sample=0")
     terminal.gan("run", "--plugin", "music", *small, "--out", "r", "--quiet")
     done = terminal.gan("evaluate", "r", "-n", 100)
-    head, columns, *rows = done.stdout.splitlines()
     told = json.loads((terminal.folder / "r" / "evaluations" / "step-00000004.json").read_text())
+    head, *sentences, columns = done.stdout.splitlines()[: len(told["summary"]) + 2]
+    rows = done.stdout.splitlines()[len(sentences) + 2 :]
+    assert sentences == told["summary"]
+    assert len(sentences) == 5
     protocol = told["protocol"]
     assert f"100 samples generated with seed 0 and {protocol['real']} real ones (held-out part of" in head
     assert protocol["train_size"] + protocol["reference_size"] == 200
     assert columns.split()[:2] == ["figure", "generated"]
-    assert len(rows) == sum(len(figures) for figures in told["figures"].values())
+    assert len(rows) == sum(len(figures) for figures in told["figures"].values()) + len(told["notes"])
     assert "Traceback" not in done.stderr
 
 
