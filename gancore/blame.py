@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from gancore.components import Component
-from gancore.errors import GanError
+from gancore.errors import GanError, PluginError
 from gancore.plugins import BUILTIN, GROUP, InstalledPlugin, Plugin, Registry
 
 LIBRARIES = ("torch", "pydantic", "pluggy", "numpy", "tomli_w")
@@ -112,9 +112,10 @@ def explain(error: BaseException, registry: Registry | None = None, used: Collec
     if isinstance(error, GanError | MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return ""
     plugins = list(_loaded(registry))
-    for each in chain(error):
+    ends = isinstance(error, SystemExit)  # which anybody may raise in a signal's handler, whatever that came amidst
+    for each in [error] if ends else chain(error):
         own = places(each)
-        for place in reversed(own):
+        for place in own[-1:] if ends else reversed(own):
             for plugin, installed in plugins:
                 if _is_of(place.module, plugin):
                     component = _component(plugin, own, used)
@@ -130,13 +131,24 @@ def explain(error: BaseException, registry: Registry | None = None, used: Collec
 
 @contextmanager
 def explaining(registry: Registry, used: Collection[str]) -> Iterator[None]:
-    """Add to an error from within, as a note, in whose code it was raised, unless it has been told already."""
+    """Add to an error from within, as a note, in whose code it was raised, unless it has been told already.
+
+    Raises:
+        PluginError: a plugin has called `sys.exit`.
+    """
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not getattr(error, "__notes__", ()) and (why := explain(error, registry, used)):
+            if isinstance(error, SystemExit):
+                raise left(error, why) from error
             error.add_note(why)
         raise
+
+
+def left(end: SystemExit, why: str) -> PluginError:
+    """What a plugin that would end the process is told as; `why` is what `explain` says of it."""
+    return PluginError(f"sys.exit({end.code!r}) was called {why}")
 
 
 def _loaded(registry: Registry | None) -> Iterator[tuple[Plugin, InstalledPlugin | None]]:

@@ -103,6 +103,13 @@ def guarded(command: F) -> F:
             raise typer.Exit(130) from None
         except (typer.Exit, typer.Abort, USAGE):
             raise
+        except SystemExit as error:
+            from gancore.blame import explain, left
+
+            if DEBUG or not (why := explain(error)):  # a signal's handler, say
+                raise
+            say(f"error: {left(error, why)}")
+            raise typer.Exit(1) from None
         except Exception as error:
             if DEBUG:
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,10 @@ from gancore import distributed
 from gancore.blame import written
 from gancore.components import DataSource, GameRule
 from gancore.configuration.settings import Settings
+from gancore.data.sampler import spread
 from gancore.data.spec import SampleSpec
 from gancore.engine.buffers import Buffers
-from gancore.errors import BreachError, PluginError
+from gancore.errors import BreachError, DataError, PluginError
 from gancore.games.breach import form, of_fakes, of_logits
 from gancore.games.gan import call_generator, draw_latent, heads
 from gancore.powers import DrawsLatent
@@ -53,7 +55,7 @@ def of_samples(
     """The network, by name, that makes or says of as many samples as `real` has what does not fit `spec`, and how.
 
     `real` are relaxed samples `[count, ...]`, of `classes` `[count]` int64 or None; `z` are latents for as many. With `values`,
-    these must be finite too, and such as can be made final.
+    what is made must be finite, and such as can be made final; without, finite in evaluation or in training.
     """
     count, given = len(real), spec.given_part(real)
     generator, judge = networks["generator"], networks.get("discriminator")
@@ -64,8 +66,8 @@ def of_samples(
         return "generator", fault
     if not fake.is_floating_point():
         return "generator", f"the generator's samples are {form(fake)}; relaxed samples are floating-point numbers"
-    if values and not bool(torch.isfinite(fake).all()):
-        return "generator", "the generator's samples are not all finite"
+    if not _finite(fake) and (values or not _finite(_in_training(generator, z, classes, given))):
+        return "generator", f"of {count} samples that the generator made, {_odd(fake)} are not finite (NaN or infinity)"
     hard = spec.harden(fake.detach()) if values else None
     if hard is not None and (hard.dtype is not getattr(torch, spec.dtype) or len(hard) != count):
         return "generator", f"spec.harden made {form(hard)} of the generator's samples, the spec says {spec.dtype}"
@@ -77,9 +79,27 @@ def of_samples(
         output = judge(x, classes)
         if fault := of_logits(output, count, what):
             return "discriminator", fault
-        if values and not all(bool(torch.isfinite(head).all()) for head in heads(output)):
+        if values and not all(map(_finite, heads(output))):
             return "discriminator", f"the discriminator's logits of {what} are not all finite"
     return None
+
+
+def _in_training(generator: nn.Module, *inputs: Any) -> Tensor:
+    modes = [(part, part.training) for part in generator.modules()]
+    generator.train()
+    fake = call_generator(generator, *inputs)
+    for part, training in modes:
+        part.training = training
+    return fake
+
+
+def _finite(x: Tensor) -> bool:
+    return bool(torch.isfinite(x).all())
+
+
+def _odd(x: Tensor) -> int:
+    """How many of the samples `x` have a value that is not finite."""
+    return int((~torch.isfinite(x)).flatten(1).any(dim=1).sum())
 
 
 def in_words(settings: Settings, breach: BreachError) -> PluginError:
@@ -119,6 +139,7 @@ def try_game(settings: Settings, game: GameRule, train: DataSource) -> None:
 
     Raises:
         PluginError: what they give does not meet the contract of networks, or the samples not that of data sets.
+        DataError: no sample is finite.
     """
     if not len(train):
         return  # which the loader says
@@ -128,10 +149,21 @@ def try_game(settings: Settings, game: GameRule, train: DataSource) -> None:
     batch = train.fetch(torch.arange(count).clamp(max=len(train) - 1), draws)
     if wrong := of_batch(batch, count, spec):
         raise PluginError(f"data set '{settings.data.found.qualified}': {wrong}")
+    real = spec.relax(batch[0])
+    if not isinstance(real, Tensor) or real.shape != (count, *spec.shape):
+        words = f"spec.relax made {form(real)} of {form(batch[0])}, the spec says {[count, *spec.shape]}"
+        raise PluginError(f"data set '{settings.data.found.qualified}': {words}{written(spec.relax)}")
+    if _odd(real) == count:
+        rows = spread(len(train), MOST)  # before all of them are condemned
+        if _odd(spec.relax(train.fetch(rows, Draws(0, rows))[0])) == len(rows):
+            raise DataError(
+                f"data set '{settings.data.found.qualified}': none of the {len(rows)} samples that were looked at is finite once it "
+                "is relaxed (NaN or infinity); look for values that are missing in the files, or options that make them so"
+            )
     precision = torch.bfloat16 if run.precision == "bf16" else None
     with _undisturbed(game.networks), torch.autocast("cpu", precision, enabled=precision is not None):
         z = draw_latent(game.networks["generator"], draws)
-        fault = of_samples(game.networks, spec, z, spec.relax(batch[0]), batch[1])
+        fault = of_samples(game.networks, spec, z, real, batch[1])
     if fault is not None:
         raise in_words(settings, BreachError("architecture", game.networks[fault[0]], fault[1]))
 

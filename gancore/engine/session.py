@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from gancore import checkpoint, distributed
-from gancore.blame import explain, explaining
+from gancore.blame import explain, explaining, left
 from gancore.components import ProgressReport
 from gancore.configuration.settings import Settings
 from gancore.devices import pick_device
@@ -150,7 +150,7 @@ class Session:
                     outcome, reason = stop
                     break
             return self._finish(outcome, reason)
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
             told = self._rescued(error)
             reason = str(told) or type(told).__name__
             self.announcer.finished("failed", reason)
@@ -170,6 +170,8 @@ class Session:
             error = contract.in_words(self.settings, error)
         told = in_words(error, self.folder)
         if told is None and (why := explain(error, self.registry, self._used())):
+            if isinstance(error, SystemExit):
+                return with_the_rest(left(error, why), self.folder)
             error.add_note(str(with_the_rest(PluginError(why), self.folder)))
         return error if told is None else with_the_rest(told, self.folder)
 

@@ -57,7 +57,7 @@ class SheetMaker:
             return []
         except GanError:  # the networks do not fit the data, or what was asked for cannot be
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._tell("samples", f"the sheet of step {step:,} could not be generated", error)
             return []
         if not self._real_done:
@@ -95,7 +95,7 @@ class SheetMaker:
             classes = None if self.spec.given_shape is not None else cycle_classes(self.spec, count)
             positions = None if classes is None else of_classes(self.source, classes)
             x, labels = self.real_samples(count) if positions is None else self._fetched(positions)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._tell("real", f"{what} could not be made", error)
             return False
         return None not in self._write_all(x, labels, self.folder.samples / "real", "real", what)

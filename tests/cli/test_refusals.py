@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -182,6 +183,19 @@ def test_guard_turns_what_is_raised_into_an_exit_code(
         command()
     assert caught.value.exit_code == code
     assert capsys.readouterr().err.startswith(words)
+
+
+def test_guard_tells_a_plugin_that_would_end_the_process_and_lets_others_end_it(
+    capsys: pytest.CaptureFixture[str], fake_dist: Callable[..., None]
+) -> None:
+    fake_dist("rows", "import sys\n\ndef leave():\n    sys.exit()\n")
+    with pytest.raises(typer.Exit):
+        errors.guarded(importlib.import_module("fake_rows").leave)()
+    told = capsys.readouterr().err
+    assert told.startswith("error: sys.exit(None) was called in plugin 'rows', at fake_rows.py:")
+    assert told.endswith("tell the author of gan-rows\n")
+    with pytest.raises(SystemExit):
+        errors.guarded(lambda: sys.exit(3))()
 
 
 def test_guard_lets_everything_through_for_debugging(monkeypatch: pytest.MonkeyPatch) -> None:

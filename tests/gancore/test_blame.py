@@ -91,6 +91,39 @@ def test_what_a_component_gives_in_training_against_its_contract_is_told_with_it
         gancore.train(plugin="toy", out=tmp_path / "run", options=options)
 
 
+def exiting(tmp_path, monkeypatch, when):
+    """The specimen's generator ends the process where `when` is true."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    install(tmp_path, [Change("parts", MAKE, f"import sys; sys.exit(0) if {when} else None; {MAKE}")])
+
+
+EXIT = (
+    r"^sys.exit\(0\) was called in architecture 'mlp' of plugin 'specimen', at fake_specimen_parts.py:\d+ in forward, "
+    "which is not gancore's: tell the author of gan-specimen"
+)
+
+
+def test_component_that_would_end_the_process_is_told_at_the_start(toy, tmp_path, monkeypatch, clean_modules):
+    exiting(tmp_path, monkeypatch, "True")
+    with pytest.raises(PluginError, match=EXIT):
+        gancore.train(plugin="toy", out=tmp_path / "run", options={**ALL_CHOSEN, "game": "gan", "steps": 2})
+    assert not (tmp_path / "run").exists()
+
+
+def test_component_that_would_end_the_process_later_is_told_with_what_is_saved(
+    toy, tmp_path, monkeypatch, clean_modules
+):
+    class AfterOne:
+        @gancore.hookimpl
+        def gan_tick(self):
+            monkeypatch.setenv("FALL", "now")
+
+    exiting(tmp_path, monkeypatch, "self.training and __import__('os').environ.get('FALL')")
+    options = {**ALL_CHOSEN, "game": "gan", "steps": 3, "every.log": 1, "every.checkpoint": 1}
+    with pytest.raises(PluginError, match=f"{EXIT}. Step 1 is saved; mend that"):
+        gancore.train(plugin="toy", out=tmp_path / "run", options=options, listeners=[AfterOne()])
+
+
 def test_error_that_came_through_no_plugin_is_nobody_elses_fault():
     with pytest.raises(ZeroDivisionError) as caught:
         _ = 1 / 0

@@ -11,7 +11,7 @@ from gancore.api import train
 from gancore.configuration.configure import configure
 from gancore.engine.build import build_game
 from gancore.engine.contract import try_game
-from gancore.errors import PluginError
+from gancore.errors import DataError, PluginError
 
 
 class Network(nn.Module):
@@ -34,6 +34,11 @@ def discriminator(forward=lambda x, condition: x.flatten(1).sum(1), **attributes
 
 def pair(**changed):
     return {"generator": generator(), "discriminator": discriminator()} | changed
+
+
+def learning():
+    judge = Network(lambda x, condition: (judge.weight * x).flatten(1).sum(1))
+    return judge
 
 
 def train_on(networks, folder, monkeypatch, **options):
@@ -77,6 +82,10 @@ def train_on(networks, folder, monkeypatch, **options):
             pair(discriminator=discriminator(lambda x, condition: [])),
             "the discriminator gave no logits of real samples",
         ),
+        (
+            pair(generator=generator(lambda z, condition: z.new_full((len(z), 1, 4, 4), torch.nan))),
+            r"of 8 samples that the generator made, 8 are not finite \(NaN or infinity\), at test_contract.py:\d+ in <lambda>$",
+        ),
     ],
 )
 def test_network_against_the_contract_is_told_with_its_architecture_before_there_is_a_run(
@@ -107,6 +116,10 @@ def test_networks_that_can_be_trained_are_not_refused_by_the_trial(tmp_path, mon
     [
         (lambda x, y: (x[:1], None if y is None else y[:1]), "fetch returned 1 samples for 8 indices"),
         (lambda x, y: (x, torch.zeros(len(x), dtype=torch.int64)), "its spec has 0 classes, and fetch returned some"),
+        (
+            lambda x, y: (x[..., :2], y),
+            r"spec.relax made float32 \[8, 1, 4, 2\] of float32 \[8, 1, 4, 2\], the spec says \[8, 1, 4, 4\]",
+        ),
     ],
 )
 def test_samples_against_the_contract_are_told_with_their_data_set(change, words, tmp_path, monkeypatch):
@@ -115,6 +128,32 @@ def test_samples_against_the_contract_are_told_with_their_data_set(change, words
     with pytest.raises(PluginError, match=f"^data set 'toy:toy': {words}"):
         train_on(pair(), tmp_path / "run", monkeypatch)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("finite", [0, 1])
+def test_data_of_which_no_sample_is_finite_are_refused(tmp_path, monkeypatch, finite):
+    def spoiled(self, indices, draws):
+        x, y = usual(self, indices, draws)
+        return torch.where((indices < len(self) - finite).reshape(-1, 1, 1, 1), torch.nan, x), y
+
+    usual = toys.ToyData.fetch
+    monkeypatch.setattr(toys.ToyData, "fetch", spoiled)
+    if finite:  # though not among the first
+        assert train_on(pair(discriminator=learning()), tmp_path / "run", monkeypatch, steps=1).step == 1
+        return
+    words = r"^data set 'toy:toy': none of the 64 samples that were looked at is finite once it is relaxed"
+    with pytest.raises(DataError, match=words):
+        train_on(pair(), tmp_path / "run", monkeypatch)
+    assert not (tmp_path / "run").exists()
+
+
+def test_generator_that_is_finite_in_training_alone_is_no_reason_to_refuse_it(tmp_path, monkeypatch):
+    def made(z, condition):
+        return maker.weight * z.new_full((len(z), 1, 4, 4), 0.0 if maker.training else torch.nan)
+
+    maker = generator(made)
+    networks = pair(generator=maker, discriminator=learning())
+    assert train_on(networks, tmp_path / "run", monkeypatch, steps=1).step == 1
 
 
 def test_trial_leaves_networks_and_random_numbers_as_they_were(toys_registry):
