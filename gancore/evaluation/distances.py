@@ -159,6 +159,10 @@ class PrincipalComponents:
         _, vectors = eigh(moments.covariance, subset_by_index=(last - kept + 1, last))
         return cls(torch.from_numpy(moments.mean), torch.from_numpy(vectors[:, ::-1].copy()))
 
+    def first(self, count: int) -> PrincipalComponents:
+        """The first `count` of them, or all where there are fewer."""
+        return PrincipalComponents(self.mean, self.directions[:, :count])
+
     def __call__(self, features: Tensor) -> Tensor:
         """`features` `[n, size]` along them: float32 `[n, count]`."""
         parts = [((rows.double() - self.mean) @ self.directions).float() for rows in features.split(_ROWS)]

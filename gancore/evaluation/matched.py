@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import Field
 from torch import Tensor
 
-from gancore.evaluation.records import FeatureSets, Figure, Material
+from gancore.evaluation.records import FeatureSets, Figure, Material, Samples
+from gancore.options import Options
 
 Compare = Callable[[Tensor, Tensor], Mapping[str, float]]
 """Figures of generated features `[n, size]` held against real ones `[n, size]`."""
@@ -29,17 +31,22 @@ class Matched:
     count: int
 
     @classmethod
-    def of(cls, material: Material, features: FeatureSets) -> Matched:
-        """Those of the samples of `material`."""
-        generated, real = features.of(material.generated), features.of(material.real)
-        others = {name: features.of(samples) for name, samples in material.others.items()}
+    def of(cls, material: Material, features: FeatureSets, number: int | None = None) -> Matched:
+        """Those of the samples of `material`, or of its class `number` alone."""
+
+        def rows(samples: Samples, begin: int = 0) -> Tensor:
+            found = features.of(samples)
+            if number is not None and samples.condition is not None:
+                return found[begin:][samples.condition[begin : len(found)] == number]
+            return found[begin:]
+
+        generated, real = rows(material.generated), rows(material.real)
+        others = {name: rows(samples) for name, samples in material.others.items()}
         count = min(len(generated), len(real))
-        begin = 0 if material.held_out else len(real)  # otherwise the real samples are the first of the training set
-        spare = None
-        train = features.of(material.train)
-        if len(train) - begin >= count > 0:
-            spare = train[begin : begin + count]
-        else:
+        # Real samples that were not held out are the first of the training set.
+        spare: Tensor | None = rows(material.train, 0 if material.held_out else len(material.real))[:count]
+        if spare is None or not len(spare) == count > 0:
+            spare = None
             count = min(count, len(real) // 2)
         return cls(generated, real, others, spare, count)
 
@@ -75,3 +82,55 @@ def by_features(material: Material, compare: Compare) -> dict[str, Figure]:
             continue
         found |= {features.called(name): figure for name, figure in matched.figures(compare).items()}
     return found
+
+
+class ClassOptions(Options):
+    """The option of metrics that also have figures of single classes."""
+
+    listed: int = Field(
+        10, ge=0, le=10_000, description="Figures of single classes are given for so many classes at most."
+    )
+
+
+def by_classes(material: Material, compare: Compare, classes: Sequence[str], listed: int) -> dict[str, Figure]:
+    """Figures of `compare` among the samples of a class, for each kind of features: `mind-lite0/within-classes`, `mind-lite0/cat`.
+
+    The first is the mean over the classes. See `of_classes`.
+    """
+    found: dict[str, Figure] = {}
+    for features in material.features.values():
+        figures = class_figures(of_classes(material, features, classes), compare, listed)
+        found |= {f"{features.called(name)}{end}": figure for (name, end), figure in figures.items()}
+    return found
+
+
+def of_classes(material: Material, features: FeatureSets, classes: Sequence[str]) -> dict[str, Matched]:
+    """The sets of each class, by its name: of those with two samples to compare; none without labels, or of one class alone."""
+    sets = (material.generated, material.real, material.train, *material.others.values())
+    if any(one.condition is None for one in sets) or material.real.condition is None:
+        return {}
+    numbers = material.real.condition.unique().tolist()
+    matched = {classes[number]: Matched.of(material, features, number) for number in numbers if len(numbers) > 1}
+    return {name: one for name, one in matched.items() if one.count >= 2}
+
+
+def class_figures(sets: Mapping[str, Matched], compare: Compare, listed: int) -> dict[tuple[str, str], Figure]:
+    """Figures of `compare`, by name and ending: the mean over the classes and, where these are at most `listed`, each class."""
+    found = {name: matched.figures(compare) for name, matched in sets.items()}
+    each = [*found.values()]
+    means = {(name, "/within-classes"): _mean([one[name] for one in each]) for name in (each[0] if each else ())}
+    if len(each) > listed:
+        return means
+    return means | {(name, f"/{of}"): figure for of, figures in found.items() for name, figure in figures.items()}
+
+
+def _mean(figures: Sequence[Figure]) -> Figure:
+    def mean(values: Sequence[float | None]) -> float:
+        numbers = [value for value in values if value is not None]
+        return sum(numbers) / len(numbers)
+
+    return Figure(
+        value=mean([one.value for one in figures]),
+        floor=mean([one.floor for one in figures]),
+        others={name: mean([one.others[name] for one in figures]) for name in figures[0].others},
+    )

@@ -9,19 +9,16 @@ from pydantic import Field
 from torch import Tensor
 
 from gancore.data.spec import SampleSpec
+from gancore.evaluation.matched import ClassOptions
 from gancore.evaluation.records import FeatureSets, Figure, Material, Measured
-from gancore.options import Options as BaseOptions
 
 
-class Options(BaseOptions):
+class Options(ClassOptions):
     """Options of the metric `class-accuracy`."""
 
     limit: int = Field(5000, ge=4, le=1_000_000, description="Samples that each classifier learns from, at most.")
     strength: float = Field(
         0.1, gt=0.0, le=1e6, description="Inverse weight of the penalty on the squared weights of the classifiers."
-    )
-    listed: int = Field(
-        20, ge=0, le=10_000, description="Accuracies of single classes are given for so many classes at most."
     )
 
 

@@ -76,7 +76,7 @@ def figures(name, *args, **kwargs):
 @pytest.mark.parametrize("held_out", [True, False])
 @pytest.mark.parametrize("name", [name for name in METRICS if name != "kernel"])
 def test_good_samples_have_the_figures_of_real_ones(name, held_out):
-    for label, figure in figures(name, points(120, 3), held_out=held_out).items():
+    for label, figure in figures(name, points(120, 5), held_out=held_out).items():
         if (beside := figure.floor if figure.floor is not None else figure.real) is not None:
             assert figure.value == pytest.approx(beside, rel=0.5, abs=0.35), label
 
@@ -237,6 +237,42 @@ def test_samples_without_classes_have_no_figures_of_classes():
     plain = Samples(points(120, 3).x)
     assert METRICS["class-accuracy"](material(plain)).figures == {}
     assert list(METRICS["mind"](material(plain)).figures) == ["mind-f"]
+
+
+def test_figures_of_a_class_are_those_of_its_samples_and_stand_beside_their_mean():
+    generated, real, train = points(120, 3, spread=2.0), points(120, 2), points(300, 1)
+    found = figures("mind", generated, real=real, train=train)
+    for number, name in enumerate(CLASSES):
+        ours, theirs, others = (one.x[one.condition == number] for one in (generated, real, train))
+        assert found[f"mind-f/{name}"].value == pytest.approx(mind(ours, theirs, directions=100))
+        assert found[f"mind-f/{name}"].floor == pytest.approx(mind(others[:40], theirs, directions=100))
+    mean = sum(found[f"mind-f/{name}"].value for name in CLASSES) / 3
+    assert found["mind-f/within-classes"].value == pytest.approx(mean)
+
+
+def test_figures_of_single_classes_are_left_out_where_there_are_many():
+    metric = Mind(MindOptions(directions=10, listed=2), SPEC)
+    assert [*metric(material(points(120, 3))).figures] == ["mind-f", "mind-f/within-classes"]
+
+
+def test_frechet_distance_of_classes_is_of_as_many_components_as_the_smallest_allows():
+    found = figures("frechet", points(120, 3), real=points(120, 2))
+    assert "frechet-f" in found
+    within = [found[f"frechet-f-pca4/{name}"].value for name in CLASSES]  # 40 samples of each
+    assert found["frechet-f-pca4/within-classes"].value == pytest.approx(sum(within) / 3)
+    generated, real = points(120, 3), points(120, 2)
+    whole = Frechet(FrechetOptions(components=0), SPEC)(material(generated, real=real)).figures
+    expected = frechet(generated.x[generated.condition == 2], real.x[real.condition == 2])
+    assert whole["frechet-f/right"].value == pytest.approx(expected)
+
+
+def test_coverage_within_classes_shows_the_class_that_has_collapsed():
+    generated = points(120, 3)
+    generated.x[generated.condition == 1] = generated.x[1].clone()
+    found = figures("neighbours", generated)
+    assert found["coverage-f/middle"].value < 0.3
+    assert found["coverage-f/left"].value > 0.8
+    assert found["coverage-f/within-classes"].value < 0.8
 
 
 def test_vendi_score_is_that_within_classes():
