@@ -53,7 +53,7 @@ def evaluate(
             are as many real ones, more.
         seed: Decides latents and which real samples are drawn.
         metrics: These and no others, `plugin:name` for another plugin's; all of the run's plugin without.
-        options: Options of metrics, `{"metrics.copying.below": 0.1}`, and of how samples are drawn.
+        options: Options of metrics, `{"metrics.nearest.below": 0.1}`, and of how samples are drawn.
         device: Where to generate: `cpu`, `cuda`, `mps` or `auto`.
         step: The checkpoint of this step; the newest without.
         progress: Called while data are read and samples generated, and before each metric.

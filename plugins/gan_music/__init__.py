@@ -117,13 +117,6 @@ def gan_metrics() -> Iterable[Metric]:
         options="gan_music.metrics.key:Options",
         spec=SPEC,
     )
-    yield Metric(
-        name="copying",
-        summary="Distance to the nearest phrase that was trained on, and among the generated",
-        target="gan_music.metrics.copying:build",
-        options="gan_music.metrics.copying:Options",
-        spec=SPEC,
-    )
 
 
 @hookimpl

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
-from gancore.evaluation.records import Material, Samples
+from gancore.evaluation.records import FeatureSets, Material, Samples
 
 
 def material(
@@ -14,9 +16,11 @@ def material(
     *,
     labels: tuple[Tensor | None, Tensor | None, Tensor | None] = (None, None, None),
     held_out: bool = True,
+    features: Mapping[str, FeatureSets] | None = None,
 ) -> Material:
     """Real samples are the generated ones, and those trained on the real ones, unless they are given; `labels` in this order."""
     real = generated if real is None else real
     train = real if train is None else train
     sets = (Samples(x, condition) for x, condition in zip((generated, real, train), labels, strict=True))
-    return Material(**dict(zip(("generated", "real", "train"), sets, strict=True)), held_out=held_out)
+    named = dict(zip(("generated", "real", "train"), sets, strict=True))
+    return Material(**named, held_out=held_out, features=features or {})

@@ -78,8 +78,8 @@ class Descriptors:
         return torch.from_numpy(self._roots(x) - self._mean).float()
 
     def keys(self, samples: Tensor) -> list[bytes]:
-        """Of each phrase what only those have whose notes begin alike, transposed or not as the option says."""
-        return self._onsets(samples).keys(self.options.transposed)
+        """Of each phrase what only those have whose notes begin alike, not transposed."""
+        return self._onsets(samples).keys()
 
     def nearest(self, samples: Tensor, train: Tensor, leave_out: Tensor | None) -> Tensor:
         """Distance float64 `[n]`, in [0, 1], of each phrase to the nearest one of `train`."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from gan_music.metrics.table import Table
 from gan_music.roll import Ints
 
-COLUMNS = 512
+_COLUMNS = 512
 """Training phrases that are looked at together, to bound memory."""
 _ROOM = 6
 """Semitones that a phrase may be moved by, up or down."""
@@ -38,17 +38,9 @@ class Onsets:
         """Onsets of each phrase `[phrases]`."""
         return np.diff(self.first)
 
-    def keys(self, transposed: bool) -> list[bytes]:
-        """Of each phrase what only phrases with the same onsets have; with `transposed`, the same intervals."""
-        found = []
-        for begin, end in zip(self.first[:-1], self.first[1:], strict=True):
-            cell, pitched = self.cell[begin:end], self.pitched[begin:end].numpy()
-            if transposed and pitched.any():
-                # Only differences of pitched cells are kept: they are sorted by time, and a transposition moves all alike.
-                lowest = (cell[pitched] % _WIDTH).min()
-                cell = np.sort(cell - np.where(pitched, lowest, 0))
-            found.append(cell.tobytes())
-        return found
+    def keys(self) -> list[bytes]:
+        """Of each phrase what only phrases with the same onsets have."""
+        return [self.cell[begin:end].tobytes() for begin, end in zip(self.first[:-1], self.first[1:], strict=True)]
 
 
 def onsets_of(table: Table) -> Onsets:
@@ -70,18 +62,18 @@ def nearest(phrases: Onsets, train: Onsets, transposed: bool, *, leave_out: Tens
     """
     best = torch.full((len(phrases),), torch.inf)
     shifts = range(1 - _ROOM, _ROOM + 1) if transposed else (0,)
-    for begin in range(0, len(train), COLUMNS):
-        columns = Columns(train, begin, min(begin + COLUMNS, len(train)))
+    for begin in range(0, len(train), _COLUMNS):
+        columns = _Columns(train, begin, min(begin + _COLUMNS, len(train)))
         for shift in shifts:
             distances = columns.distances(phrases, shift)
             if leave_out is not None:
-                mine = ((leave_out >= begin) & (leave_out < begin + COLUMNS)).nonzero()[:, 0]
+                mine = ((leave_out >= begin) & (leave_out < begin + _COLUMNS)).nonzero()[:, 0]
                 distances[mine, leave_out[mine] - begin] = torch.inf
             best = torch.minimum(best, distances.amin(dim=1))
     return best.double()
 
 
-class Columns:
+class _Columns:
     """Some training phrases, side by side, with a row for each cell that any of them has, and an empty one at the end."""
 
     def __init__(self, train: Onsets, begin: int, end: int) -> None:

@@ -349,5 +349,5 @@ def test_real_phrases_overlap_with_themselves(name):
     for figure, one in build(name, SPEC)(material(x)).items():
         if one.overlap is not None:
             assert one.overlap >= 0.97, figure
-        if one.real is not None and figure != "nearest/nearer":
+        if one.real is not None:
             assert one.value == one.real, figure

@@ -8,7 +8,13 @@ from support.shared import SHARED, marks
 from toys.material import material
 
 from gan_music.data.midi import Options, open_midi
-from gan_music.metrics import copying, harmony, phrases
+from gan_music.features.descriptors import Descriptors
+from gan_music.features.descriptors import Options as DescriptorOptions
+from gan_music.metrics import harmony, phrases
+from gancore.evaluation.features import Computed
+from gancore.evaluation.metrics.nearest import NearestSamples
+from gancore.evaluation.metrics.nearest import Options as NearestOptions
+from gancore.evaluation.records import Samples
 
 TUNES = SHARED / "nottingham" / "MIDI"
 
@@ -52,7 +58,9 @@ def test_tunes_have_their_known_figures(tunes):
 def test_tunes_that_were_copied_are_nearer_than_those_that_were_not(tunes):
     spec, x = tunes
     train, held_out, copied = x[:-400], x[-400:-200], x[:200]
-    figures = copying.build(copying.Options(), spec)(material(copied, held_out, train))
-    assert figures["nearest/exact"].value == 1.0
-    assert figures["nearest/exact"].real < 0.2
-    assert figures["nearest/nearer"].value > 0.85
+    features = {"descriptors": Computed("descriptors", Descriptors(DescriptorOptions(), spec), train=Samples(train))}
+    compared = material(copied, held_out, train, features=features)
+    figures = NearestSamples(NearestOptions(), spec)(compared).figures
+    assert figures["nearest-descriptors/exact"].value == 1.0
+    assert figures["nearest-descriptors/exact"].real < 0.2
+    assert figures["nearest-descriptors/nearer"].value > 0.85

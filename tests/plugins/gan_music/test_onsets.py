@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 from toys.material import material
-from toys.music import random_rolls, rolls_of, values
+from toys.music import random_rolls, rolls_of
 
-from gan_music.metrics import copying
-from gan_music.metrics.copying import diversity, nearest, onsets_of
+from gan_music.features.descriptors import Descriptors, Options
+from gan_music.features.onsets import nearest, onsets_of
 from gan_music.metrics.table import table_of
 from gan_music.roll import to_notes
 from gan_music.spec import MusicSpec, Track
+from gancore.evaluation.features import Computed
+from gancore.evaluation.metrics.nearest import NearestSamples
+from gancore.evaluation.metrics.nearest import Options as NearestOptions
+from gancore.evaluation.records import Samples
 
 SPEC = MusicSpec.of((Track(name="melody"), Track(name="drums", drums=True)), bars=1)
 
@@ -20,9 +24,13 @@ def onsets(x):
     return onsets_of(table_of(x.numpy(), SPEC))
 
 
-def found(generated, real, train=None, held_out=True, **options):
-    metric = copying.build(copying.Options(**options), SPEC)
-    return metric(material(generated, real, train, held_out=held_out))
+def found(generated, real, train=None, held_out=True, transposed=True, **options):
+    """Figures of copies by their names without that of the features."""
+    train = real if train is None else train
+    features = {"f": Computed("f", Descriptors(Options(transposed=transposed), SPEC), train=Samples(train))}
+    metric = NearestSamples(NearestOptions(**options), SPEC)
+    figures = metric(material(generated, real, train, held_out=held_out, features=features)).figures
+    return {name.removeprefix("nearest-f/"): figure for name, figure in figures.items()}
 
 
 def by_sets(x, train, shifts):
@@ -48,7 +56,7 @@ def test_distance_is_one_less_the_jaccard_index_of_the_notes(transposed, shifts)
     both[:, :, :, 40:44] = random_rolls(SPEC, 14, density=0.5)[:, :, :, 40:44]
     both[:, :, ::4, [0, 83]] = random_rolls(SPEC, 14, seed=1, density=0.5)[:, :, ::4, [0, 83]]
     x, train = both[:6], both[6:]
-    assert nearest(onsets(x), onsets(train), transposed) == pytest.approx(by_sets(x, train, shifts), abs=1e-6)
+    assert nearest(onsets(x), onsets(train), transposed).tolist() == pytest.approx(by_sets(x, train, shifts), abs=1e-6)
 
 
 def test_length_of_notes_does_not_count():
@@ -65,9 +73,9 @@ def test_many_training_phrases_are_all_looked_at():
 def test_planted_copies_are_counted():
     train, own = random_rolls(SPEC, 60), random_rolls(SPEC, 20, seed=1)
     figures = found(torch.cat([train[:5], own[:15]]), own, train)
-    assert figures["nearest/exact"].value == 0.25
-    assert figures["nearest/exact"].real == 0.0
-    assert figures["nearest/nearer"].value > 0.5
+    assert figures["exact"].value == 0.25
+    assert figures["exact"].real == 0.0
+    assert figures["nearer"].value > 0.5
 
 
 def test_transposed_copies_are_counted_unless_asked_not_to():
@@ -76,49 +84,54 @@ def test_transposed_copies_are_counted_unless_asked_not_to():
     train[..., -5:] = 0
     moved = train[:5].clone()
     moved[:, 0] = moved[:, 0].roll(5, dims=2)
-    assert found(moved, own, train)["nearest/exact"].value == 1.0
-    assert found(moved, own, train, transposed=False)["nearest/exact"].value == 0.0
+    assert found(moved, own, train)["exact"].value == 1.0
+    assert found(moved, own, train, transposed=False)["exact"].value == 0.0
 
 
 def test_drums_are_not_transposed():
     train = rolls_of(SPEC, [(1, 0, 1, 36), (1, 4, 1, 38)])
     moved = rolls_of(SPEC, [(1, 0, 1, 38), (1, 4, 1, 40)])
-    assert found(moved, train, train)["nearest/distance"].value == 1.0
+    assert found(moved, train, train)["distance"].value == 1.0
 
 
 def test_near_copies_are_those_below_the_bound():
     bars = [(0, at, 1, 60) for at in range(10)]
     train, most = rolls_of(SPEC, bars), rolls_of(SPEC, bars[:8])
-    assert found(most, train, train)["nearest/near"].value == 0.0
-    assert found(most, train, train, below=0.21)["nearest/near"].value == 1.0
-    assert found(most, train, train)["nearest/distance"].value == pytest.approx(0.2)
+    assert found(most, train, train)["near"].value == 0.0
+    assert found(most, train, train, below=0.21)["near"].value == 1.0
+    assert found(most, train, train)["distance"].value == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("transposed", [True, False])
 def test_real_phrases_that_were_trained_on_are_not_held_against_themselves(transposed):
     train = random_rolls(SPEC, 30)
     figures = found(train[:10], train[:10], train, held_out=False, transposed=transposed)
-    assert figures["nearest/exact"].value == 1.0
-    assert figures["nearest/exact"].real == 0.0
-    assert found(train[:10], train[:10], train, held_out=True)["nearest/exact"].real == 1.0
+    assert figures["exact"].value == 1.0
+    assert figures["near"].real == 0.0
+    assert found(train[:10], train[:10], train, held_out=True)["exact"].real == 1.0
 
 
 def test_a_second_copy_in_the_training_set_still_counts():
     train = random_rolls(SPEC, 30)
     twice = torch.cat([train, train[:1]])
-    assert found(train, train[:2], twice, held_out=False)["nearest/exact"].real == 0.5
+    assert found(train, train[:2], twice, held_out=False)["near"].real == 0.5
 
 
-def test_diversity_is_the_mean_distance_of_two_phrases():
-    # Shared by pairs: 1 of 2, nothing, nothing.
-    x = rolls_of(SPEC, [(0, 0, 1, 60), (0, 4, 1, 60)], [(0, 0, 1, 60)], [(0, 8, 1, 72)])
-    assert diversity(onsets(x)) == pytest.approx((0.5 + 1 + 1) / 3)
-    figures = values(found(torch.cat([x, x]), x))
-    assert figures["distinct"] == 0.5
+def test_nothing_is_at_no_distance_from_nothing_and_infinitely_far_where_no_other_phrase_is_left():
+    silence = rolls_of(SPEC, [], [(0, 0, 1, 60)])
+    assert nearest(onsets(silence), onsets(silence[:1]), True).tolist() == [0.0, 1.0]
+    alone = nearest(onsets(silence[:1]), onsets(silence[:1]), True, leave_out=torch.tensor([0]))
+    assert alone.tolist() == [float("inf")]
+
+
+def test_keys_are_those_of_the_onsets_alone_and_not_of_transpositions():
+    one, longer, other = rolls_of(SPEC, [(0, 0, 1, 60)], [(0, 0, 9, 60)], [(0, 0, 1, 61)])
+    keys = Descriptors(Options(), SPEC).keys(torch.stack([one, longer, other]))
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_no_more_phrases_are_looked_at_than_asked_for():
     x = random_rolls(SPEC, 20)
     other = random_rolls(SPEC, 10, seed=1)
     figures = found(torch.cat([x[:5], other]), x, x, limit=5)
-    assert figures["nearest/exact"].value == 1.0
+    assert figures["exact"].value == 1.0
