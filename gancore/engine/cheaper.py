@@ -120,7 +120,7 @@ def _seconds(trial: Trial, count: int) -> float:
     draws = Draws(0, torch.arange(count, device=x.device))
     times: list[float] = []
     try:
-        while len(times) < 2 or (len(times) < MOST_PASSES and sum(times) < ENOUGH):
+        while not times or (len(times) < MOST_PASSES and sum(times) < ENOUGH):
             begun = time.thread_time()  # of this thread, which does its share of each operation like the others
             call_generator(networks[0], draw_latent(networks[0], draws), condition, given)
             for judge in networks[1:]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -87,7 +88,9 @@ class Announcer:
         batch = Batch(hard=hard, condition=condition, positions=torch.arange(len(hard)), step=0, relax=spec.relax)
         try:
             guess = at_first_sight(self.settings, self._trial(batch.giving(spec.given_part(batch.x))), self.state.step)
-        except Exception:  # networks that take whole batches only can be trained all the same
+        except Exception:
+            # Networks that take whole batches only, or are out of memory beside the training, can be trained all the same; what
+            # is wrong with them otherwise is told by the first step, which calls them as they are meant to be.
             guess = None
         if guess is not None:
             self._notify("gan_progress", Progress(
@@ -113,7 +116,8 @@ class Announcer:
         if estimate is None and not clock.figures_due():
             return
         if estimate is not None and self.can_try:
-            estimate = with_cheaper(estimate, self.settings, self._trial(batch))
+            with suppress(Exception):  # as in `guess`: other people's code, tried in another size than it is trained in
+                estimate = with_cheaper(estimate, self.settings, self._trial(batch))
         clock.figures_told()
         self._notify("gan_progress", Progress(
             folder=self.folder.path, step=self.state.step, steps=self.config.steps, scalars=self.state.means.look(),

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from toys import runs
 
 import gancore
 from gan_image.spec import ImageSpec
 from gancore import checkpoint
 from gancore.api import plan, train
 from gancore.data.batch import Batch
-from gancore.engine import cheaper
+from gancore.engine import cheaper, clock, progress
 from gancore.engine.cheaper import Trial, with_cheaper
 from gancore.events import Estimate
 
@@ -106,6 +107,22 @@ def test_looking_for_something_cheaper_leaves_no_trace_in_the_training(tmp_path,
     for network in ("generator", "discriminator", "ema"):
         a, b = one.tensors(network), two.tensors(network)
         assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_run_goes_on_where_nothing_cheaper_can_be_looked_for(tmp_path, monkeypatch):
+    class Estimates:
+        @gancore.hookimpl
+        def gan_progress(self, event):
+            heard.append(event.estimate)
+
+    def fail(*arguments):
+        raise RuntimeError("these networks take whole batches only")
+
+    heard = []
+    monkeypatch.setattr(clock, "SECONDS_MEASURED", 0.0)
+    monkeypatch.setattr(progress, "with_cheaper", fail)
+    assert runs.begin(tmp_path / "run", 4, [Estimates()]).step == 4
+    assert [told.cheaper for told in heard if told is not None] == [""]
 
 
 def test_an_architecture_without_a_width_is_told_of_fewer_steps():

@@ -9,6 +9,7 @@ from toys import pictures as toys
 
 from gancore.api import train
 from gancore.configuration.configure import configure
+from gancore.engine import contract
 from gancore.engine.build import build_game
 from gancore.engine.contract import try_game
 from gancore.errors import DataError, PluginError
@@ -170,6 +171,22 @@ def test_trial_leaves_networks_and_random_numbers_as_they_were(toys_registry):
     assert [part.training for network in game.networks.values() for part in network.modules()] == modes
     for (name, key), value in before.items():
         assert torch.equal(game.networks[name].state_dict()[key], value)
+
+
+@pytest.mark.parametrize(("batch_size", "large", "count"), [(64, False, 64), (64, True, 8), (24, True, 24)])
+def test_large_networks_are_tried_on_few_samples(toys_registry, monkeypatch, batch_size, large, count):
+    def made(z, condition):
+        counts.append(len(z))
+        return z.new_zeros(len(z), 1, 4, 4)
+
+    counts = []
+    monkeypatch.setattr(contract, "LARGE", 1 if large else contract.LARGE)  # both networks have a parameter
+    monkeypatch.setattr(toys, "build_pair", lambda options, spec: pair(generator=generator(made)))
+    layer = {"data": "toy", "architecture": "pair", "batch_size": batch_size}
+    settings = configure(toys_registry, plugin="toy", layers=[layer])
+    source = settings.data.build(lambda *_: None)
+    try_game(settings, build_game(settings, source.spec, source), source)
+    assert counts == [count]
 
 
 @pytest.mark.parametrize("kind", ["generator", "discriminator"])
