@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,16 @@ from gancore.engine.restore import finished, look_through
 from gancore.engine.session import Run, Session
 from gancore.engine.stopping import tell_on_stderr
 from gancore.errors import ConfigError, Mistake, UsageError
+from gancore.evaluation.live import LiveEvaluations, check_evaluation
 from gancore.plugins import DISABLE_VARIABLE, Registry
 from gancore.preflight import load_listeners
 from gancore.run import RunFolder, check_free, check_place
 from gancore.sampling.sheets import SheetMaker
 from gancore.text import check_path
 
-RESUMABLE = frozenset({"device", "every", "keep", "listeners", "steps", "workers", "writers"})
+RESUMABLE = frozenset(
+    {"best", "device", "evaluate", "every", "keep", "listeners", "steps", "stop", "workers", "writers"}
+)
 """Settings that a run may be resumed with others of: its length, and those that change nothing in what is learned."""
 _REFUSAL = (
     "cannot be changed on resumption, because the training would be a different one; what can be changed: "
@@ -85,6 +89,7 @@ def train(
         options=options,
         registry=registry,
     )
+    check_evaluation(settings, registry)
     if out is not None:
         check_path(out, "the run's folder")
     path = None if out is None else Path(out)
@@ -101,7 +106,8 @@ def train(
             folder.write_config(settings.dump(), _header(folder))
             return folder
 
-        return Session(settings, registry, open_folder, progress, SheetMaker, minutes, stopping).run()
+        figures = partial(LiveEvaluations, registry)
+        return Session(settings, registry, open_folder, progress, SheetMaker, figures, minutes, stopping).run()
 
 
 def plan(
@@ -192,8 +198,9 @@ def resume(
         distributed.on_main(check)
         stack.enter_context(_listening(registry, settings, listeners))
         return Session(
-            settings, registry, lambda: folder, progress, SheetMaker, minutes, stopping, changed_data, keep
-        ).run()
+            settings, registry, lambda: folder, progress, SheetMaker, partial(LiveEvaluations, registry), minutes, stopping,
+            changed_data, keep,
+        ).run()  # fmt: skip
 
 
 def _resumed(registry: Registry, folder: RunFolder, steps: int | None, options: Mapping[str, Any] | None) -> Settings:
@@ -212,6 +219,7 @@ def _resumed(registry: Registry, folder: RunFolder, steps: int | None, options: 
         raise ConfigError([*mistakes, *error.mistakes]) from error
     if mistakes:
         raise ConfigError(mistakes)
+    check_evaluation(settings, registry)
     return settings
 
 

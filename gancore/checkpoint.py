@@ -31,6 +31,8 @@ MANIFEST = "manifest.json"
 STATE = "state.json"
 TENSORS = ".safetensors"
 OPTIMIZER = ".optimizer.pt"
+BEST = "best"
+"""The folder beside the checkpoints with that of the best evaluation."""
 FORMAT = 1
 MOST_JSON = 64 * 1024 * 1024
 """Bytes of a manifest or a state, at most; they have some thousands."""
@@ -145,6 +147,41 @@ def _save(
     for old in [path for number, path in _steps(folder) if number <= step][keep:]:
         _remove(old)
     return final
+
+
+def keep_best(folder: Path, step: int) -> bool:
+    """Keep the checkpoint of `step` in `folder` also in its folder `best`, whatever becomes of it here; whether it could be.
+
+    Where the disk has hard links, both are the same files. A best before it stays as long as a checkpoint in `folder` is older
+    than those after it: whoever has to go back there knows no other.
+    """
+    source, best = folder / f"step-{step:08d}", folder / BEST
+    final = best / source.name
+    if not final.is_dir() and source.is_dir():
+        temporary = best / f"{source.name}.tmp"
+        best.mkdir(exist_ok=True)
+        _delete(temporary)
+        temporary.mkdir()
+        for path in source.iterdir():
+            try:
+                os.link(path, temporary / path.name)
+            except OSError:
+                shutil.copyfile(path, temporary / path.name)
+                sync(temporary / path.name)
+        sync(temporary)
+        temporary.rename(final)
+        sync(best)
+    oldest = min(steps_of(folder), default=0)
+    for _, path in [(number, path) for number, path in _steps(best) if number <= oldest][1:]:
+        _remove(path)
+    return final.is_dir()
+
+
+def forget_best_after(folder: Path, step: int) -> None:
+    """Remove best checkpoints of steps after `step`, from which a run goes on."""
+    for number, path in _steps(folder / BEST):
+        if number > step:
+            _remove(path)
 
 
 def verify(path: Path) -> Checkpoint:
@@ -302,7 +339,7 @@ def _newest_first(folder: Path) -> Iterator[Path]:
 
 def clean(folder: Path) -> None:
     """Delete what an interrupted save has left behind."""
-    for path in folder.glob("*.tmp"):
+    for path in [*folder.glob("*.tmp"), *folder.glob(f"{BEST}/*.tmp")]:
         _delete(path)
 
 

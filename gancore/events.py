@@ -12,7 +12,7 @@ from typing import Any, Literal
 class HealthAlert:
     """Something that began to go wrong at `step`: which kind, in words, and what usually helps."""
 
-    kind: Literal["non-finite", "saturated", "collapse", "recovered"]
+    kind: Literal["non-finite", "saturated", "collapse", "recovered", "evaluation"]
     step: int
     message: str
     advice: str = ""
@@ -41,6 +41,22 @@ class RunStarted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluated:
+    """An evaluation of the moving average at `step`: the figure that decides which is the best, and the best so far."""
+
+    step: int
+    metric: str
+    """The figure, such as `mind-lite0`."""
+    value: float
+    real: float | None
+    """What real samples have in its place."""
+    best_step: int
+    best: float
+    seconds: float
+    """How long it took."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Tick:
     """Means over the steps since the last tick. `step` counts completed steps; `seconds` is time spent training so far."""
 
@@ -57,6 +73,8 @@ class Tick:
     last_sheet: Path | None = None
     seconds_left: float | None = None
     """Until the last step at the pace of this session, or until its minutes are over; None where it is not known."""
+    evaluated: Evaluated | None = None
+    """The newest evaluation of this session; all of its figures are among the `scalars` of the tick of its step."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +117,8 @@ class Progress:
     last_sheet: Path | None = None
     estimate: Estimate | None = None
     """Given once it can be made, and again after other phases have come in."""
+    evaluated: Evaluated | None = None
+    """The newest evaluation of this session."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ from gancore.devices import pick_device
 from gancore.engine.build import build_game, check_writers
 from gancore.engine.contract import try_game
 from gancore.errors import UsageError
+from gancore.evaluation.live import check_evaluation
 from gancore.plugins import Registry
 from gancore.run import check_free, check_place
 
@@ -31,6 +32,7 @@ def check_run(settings: Settings, registry: Registry, out: str | Path | None = N
     check_place(Path(out or "runs"))
     pick_device(settings.run.device)
     load_listeners(registry, settings.run.listeners)
+    check_evaluation(settings, registry)
     path = settings.data_path
     if path is not None:
         if not path.exists():

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_cli.arguments import Json, Minutes, Quiet, Steps, path_of
+from gan_cli.arguments import Best, Json, Minutes, Quiet, Step, Steps, checkpoint_of, path_of
 from gan_cli.commands import CommandGroup
 from gan_cli.errors import guarded, say, tell
 from gan_cli.evaluate_command import evaluate
@@ -139,7 +139,8 @@ def resume(
         list[str] | None,
         typer.Argument(
             metavar="KEY=VALUE",
-            help="Settings that do not change the training: steps, writers.*, listeners, every.*, keep, device, workers.",
+            help="Settings that do not change the training: steps, writers.*, listeners, every.*, evaluate.*, best.*, stop.*, keep, "
+            "device, workers.",
         ),
     ] = None,
     steps: Steps = None,
@@ -206,9 +207,8 @@ def sample(
             "--out", "-o", metavar="DIR", parser=path_of, help="A new folder (default: RUN/generated/001 and so on)."
         ),
     ] = None,
-    step: Annotated[
-        int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
-    ] = None,
+    step: Step = None,
+    best: Best = False,
     given: Annotated[
         Path | None,
         typer.Option(
@@ -236,7 +236,9 @@ def sample(
     check_agreement({"sampling.prompt": prompt}, options)
     if prompt is not None:
         options = merge(options, {"sampling": {"prompt": prompt}})
-    folder, files, sheets, number = draw(run, number, label, seed, out, step, device, given, options)
+    folder, files, sheets, number = draw(
+        run, number, label, seed, out, checkpoint_of(step, best), device, given, options
+    )
     if as_json:
         print(json.dumps({"folder": str(folder), "files": [str(f) for f in files + sheets]}))
     else:
@@ -258,16 +260,16 @@ def export(
             help="Class that the exported model generates, by name or index, if there are classes.",
         ),
     ] = None,
-    step: Annotated[
-        int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
-    ] = None,
+    step: Step = None,
+    best: Best = False,
     as_json: Json = False,
 ) -> None:
     """Export a run's generator to another library that has its architecture, such as a GPT-2 to transformers."""
+    chosen = checkpoint_of(step, best)
     with ending_at_once():
         from gancore.sampling.loading import load
 
-    files = load(run, device="cpu", step=step).export(out, label)
+    files = load(run, device="cpu", step=chosen).export(out, label)
     if as_json:
         print(json.dumps({"folder": str(out), "files": [str(file) for file in files]}))
     else:

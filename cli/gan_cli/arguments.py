@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from gancore.errors import UsageError
 from gancore.text import fault_of_name
 
 
@@ -24,3 +25,15 @@ Minutes = Annotated[
     typer.Option("--minutes", metavar="N", help="Stop after this many minutes of training and save everything."),
 ]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Train to this step.")]
+Step = Annotated[int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")]
+Best = Annotated[
+    bool,
+    typer.Option("--best", help="Take the checkpoint that was best by the figures of its training (every.evaluate)."),
+]
+
+
+def checkpoint_of(step: int | None, best: bool) -> int | Literal["best"] | None:
+    """The checkpoint that `--step` and `--best` ask for."""
+    if best and step is not None:
+        raise UsageError(f"--step {step} and --best ask for two checkpoints; leave one of them out")
+    return "best" if best else step

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_cli.arguments import Json, Quiet, path_of
+from gan_cli.arguments import Best, Json, Quiet, Step, checkpoint_of, path_of
 from gan_cli.errors import guarded
 
 
@@ -63,9 +63,8 @@ def evaluate(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Another seed gives other samples.")] = 0,
-    step: Annotated[
-        int | None, typer.Option("--step", metavar="N", min=0, help="Take the checkpoint of this step.")
-    ] = None,
+    step: Step = None,
+    best: Best = False,
     steps: Annotated[
         str | None,
         typer.Option("--steps", metavar="all", help="all: evaluate every checkpoint that a run keeps, side by side."),
@@ -82,7 +81,7 @@ def evaluate(
     from gancore.configuration.layers import parse_assignments
     from gancore.errors import UsageError
 
-    given = runs or []
+    given, chosen = runs or [], checkpoint_of(step, best)
     folders = [Path(path_of(text)) for text in given if "=" not in text or Path(text).exists()]
     settings = [text for text in given if not ("=" not in text or Path(text).exists())]
     for folder in folders if samples is None else []:
@@ -93,7 +92,7 @@ def evaluate(
     options = parse_assignments(settings, path_option="--data")
     asked: dict[str, Any] = {"metrics": metrics, "seed": seed, "device": device, "options": options}
     if samples is not None:
-        if folders or plugin is None or data is None or step is not None or steps is not None:
+        if folders or plugin is None or data is None or chosen is not None or steps is not None:
             raise UsageError("--samples PATH needs --plugin NAME and --data PATH, and takes no run and no step")
         compare_files(samples, data, asked | {"plugin": plugin, "count": number}, quiet=quiet, as_json=as_json)
         return
@@ -102,9 +101,9 @@ def evaluate(
             "name the folder of a run, such as gan evaluate runs/image-001; or samples in files, with --plugin NAME "
             "--samples PATH --data PATH"
         )
-    if steps not in (None, "all") or (steps and step is not None):
-        raise UsageError("--steps takes the word all, and not beside --step; --step N takes one checkpoint")
-    asked |= {"data": data, "samples": number, "step": step}
+    if steps not in (None, "all") or (steps and chosen is not None):
+        raise UsageError("--steps takes the word all, and not beside --step or --best, which take one checkpoint")
+    asked |= {"data": data, "samples": number, "step": chosen}
     if len(folders) == 1 and steps is None:
         compare(folders[0], asked, quiet=quiet, as_json=as_json)
     else:

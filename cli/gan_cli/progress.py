@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -26,7 +27,7 @@ from gancore.engine.stopping import tell_on_stderr
 
 if TYPE_CHECKING:
     from gancore.engine.session import Run
-    from gancore.events import Estimate, Progress, RunFinished, RunStarted, Tick
+    from gancore.events import Estimate, Evaluated, HealthAlert, Progress, RunFinished, RunStarted, Tick
 
 SECONDS_BETWEEN_LINES = 5.0
 EXIT_INTERRUPTED = 130
@@ -52,7 +53,8 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
     if not main:
         return
     if as_json:
-        result = {"folder": str(run.folder), "step": run.step, "outcome": run.outcome, "reason": run.reason}
+        result: dict[str, Any] = {"folder": str(run.folder), "step": run.step, "outcome": run.outcome}
+        result |= {"reason": run.reason, "best": None if run.evaluated is None else asdict(run.evaluated)}
         print(json.dumps(result | {"scalars": dict(run.scalars), "files": [str(f) for f in run.files]}))
     else:
         tell(run.folder)
@@ -65,6 +67,8 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
             say(f"to make the animation of the sheets, which was skipped: gan report {run.folder}")
         raise typer.Exit(EXIT_INTERRUPTED)
     say(f"done: {run.reason}. Samples are in {run.folder / 'samples'}, the report is {run.folder / 'report.html'}")
+    if run.evaluated is not None:
+        say(f"best: {best(run.evaluated)}; to generate samples of that: gan sample {run.folder} --best")
     if run.outcome == "stopped":
         say(f"to continue: gan resume {run.folder}")
     say(f"to generate more samples: gan sample {run.folder} {'--given FILE' if run.needs_given else '-n 64'}")
@@ -120,9 +124,24 @@ def number(scalars: Any, name: str) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
+def best(evaluated: Evaluated) -> str:
+    """The best evaluation so far, beside what real samples have."""
+    beside = "" if evaluated.real is None else f" (real samples: {evaluated.real:.3g})"
+    return f"{evaluated.metric} {evaluated.best:.3g}{beside} at step {evaluated.best_step:,}"
+
+
+def newest(evaluated: Evaluated) -> str:
+    """The newest evaluation, and the best one where that is another."""
+    beside = "" if evaluated.real is None else f" (real samples: {evaluated.real:.3g})"
+    words = f"{evaluated.value:.3g}{beside} at step {evaluated.step:,}, "
+    if evaluated.best_step == evaluated.step:
+        return words + "the best so far"
+    return words + f"best {evaluated.best:.3g} at step {evaluated.best_step:,}"
+
+
 def facts(event: Tick | Progress) -> list[tuple[str, str]]:
     """What the panel and the lines show of a tick."""
-    s = event.scalars
+    s = {name: value for name, value in event.scalars.items() if not name.startswith("evaluate")}
     rows = [
         ("samples/s", f"{event.samples_per_second:,.0f}"),
         ("loss", f"D {number(s, 'discriminator/loss')}  G {number(s, 'generator/loss')}"),
@@ -137,7 +156,13 @@ def facts(event: Tick | Progress) -> list[tuple[str, str]]:
         others = {k: v for k, v in s.items() if not k.startswith("health/") and not k.endswith("/grad_norm")}
     else:
         others = {k: v for k, v in s.items() if not k.startswith(("discriminator/", "generator/", "health/"))}
-    return rows + [(k, f"{v:.3g}") for k, v in list(others.items())[:6]]
+    rows += [(k, f"{v:.3g}") for k, v in list(others.items())[:6]]
+    return rows + ([] if event.evaluated is None else [(event.evaluated.metric, newest(event.evaluated))])
+
+
+def warning(alert: HealthAlert) -> str:
+    """An alert as it is told."""
+    return f"{'evaluation' if alert.kind == 'evaluation' else 'health'}: {alert}"
 
 
 def opening(event: RunStarted) -> str:
@@ -154,7 +179,7 @@ class Silent:
     @hookimpl
     def gan_tick(self, event: Tick) -> None:
         for alert in event.alerts:
-            say(f"health: {alert}")
+            say(warning(alert))
 
 
 class Plain:
@@ -182,7 +207,9 @@ class Plain:
     @hookimpl
     def gan_tick(self, event: Tick) -> None:
         for alert in event.alerts:
-            say(f"health: {alert}")
+            say(warning(alert))
+        if event.evaluated is not None and event.evaluated.step == event.step:
+            self.spoken = -math.inf  # figures that come so seldom are never kept back
         self._figures(event)
 
     @hookimpl
@@ -238,6 +265,8 @@ class Panelled:
         self.live = Live(self.noted, console=console, refresh_per_second=4, transient=False)
         self.open = False
         self.title = ""
+        self.panel: Panel | None = None
+        """The figures, once there are some."""
 
     def _show(self, what: Any) -> None:
         self.noted.shown = what
@@ -256,7 +285,8 @@ class Panelled:
 
     def reading(self, words: str, done: int, total: int) -> None:
         bar = ProgressBar(total=total or None, completed=done, width=40)
-        self._show(Group(Text(f"{words}: {done:,}" + (f" of {total:,}" if total else "")), bar))
+        what: list[Any] = [Text(f"{words}: {done:,}" + (f" of {total:,}" if total else "")), bar]
+        self._show(Group(*([] if self.panel is None else [self.panel]), *what))
 
     @hookimpl
     def gan_run_started(self, event: RunStarted) -> None:
@@ -268,7 +298,7 @@ class Panelled:
     def gan_tick(self, event: Tick) -> None:
         for alert in event.alerts:
             style = "green" if alert.kind == "recovered" else "yellow"
-            self.live.console.print(Text(f"health: {alert}", style=style))
+            self.live.console.print(Text(warning(alert), style=style))
         self._figures(event)
 
     @hookimpl
@@ -288,7 +318,8 @@ class Panelled:
         if event.last_sheet is not None:
             table.add_row("samples", Text(str(event.last_sheet), overflow="fold"))
         bar = ProgressBar(total=event.steps, completed=event.step, width=None)
-        self._show(Panel(Group(table, bar), title=self.title, title_align="left"))
+        self.panel = Panel(Group(table, bar), title=self.title, title_align="left")
+        self._show(self.panel)
 
     @hookimpl
     def gan_run_finished(self, event: RunFinished) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gan_cli.interrupting import ending_at_once
 from gan_cli.waiting import waiting
@@ -22,7 +22,7 @@ def draw(
     label: str | None,
     seed: int,
     out: Path | None,
-    step: int | None,
+    step: int | Literal["best"] | None,
     device: str,
     given: Path | None = None,
     options: Mapping[str, Any] | None = None,

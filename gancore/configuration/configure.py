@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gancore.components import Component, Dataset, Features, Game, Metric, Preset, Writer
-from gancore.configuration.layers import FEATURES, METRICS, NONE, merge, section_of
-from gancore.configuration.run_config import DEFAULT_CHOICES, RunConfig
+from gancore.configuration.layers import FEATURES, METRICS, merge, section_of
+from gancore.configuration.run_config import DEFAULT_CHOICES, NONE, RunConfig
 from gancore.configuration.settings import Chosen, Settings, check_samples
 from gancore.configuration.validator import Validator
 from gancore.errors import ConfigError, GanError, Mistake, UsageError

@@ -9,21 +9,19 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from gancore.configuration.run_config import MAPS, SECTIONS
+from gancore.configuration.run_config import MAPS, NONE, REST, SECTIONS
 from gancore.errors import UsageError
 from gancore.text import LONGEST, brief, decoded
 
 METRICS, FEATURES = "metrics", "features"
-"""The sections of an evaluation. No run has them, for a run can be evaluated in more than one way."""
-NONE = "none"
-"""The value that takes a component, or a whole section of them, out."""
+"""The sections of an evaluation. No run has them but within `evaluate`, for a run can be evaluated in more than one way."""
+EVALUATE = "evaluate"
+"""The section of what is computed while a run is trained."""
 PATHS = ("data.path",)
 """Settings that are text whatever they look like."""
 DEEPEST = 16
 """How many sections and lists may stand in one another: twice what any option needs."""
 TOO_DEEP = f"nested more than {DEEPEST} deep, which no option is"
-REST = "*"
-"""In a section of several, stands for all that are not named there: `penalties=r1` is `{"*": "none", "r1": {}}`."""
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -172,6 +170,8 @@ def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
             result[key] = _several(result.get(key), {REST: NONE} | {n: {} for n in names if n and n != NONE})
         elif key in (*MAPS, METRICS, FEATURES) and isinstance(value, Mapping):
             result[key] = _several(result.get(key), value)
+        elif key == EVALUATE and isinstance(value, Mapping):  # within, there are the sections of an evaluation
+            result[key] = merge(section_of(result.get(key)), value)
         elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
             result[key] = _deep(result[key], value)
         else:

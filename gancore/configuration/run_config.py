@@ -8,9 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from gancore.options import Options
+from gancore.options import Options, RefusedValueError
+
+NONE = "none"
+"""The value that takes a component, or a whole section of them, out."""
+REST = "*"
+"""In a section of several, stands for all that are not named there: `penalties=r1` is `{"*": "none", "r1": {}}`."""
+Components = Mapping[str, Mapping[str, Any] | Literal["none"]]
+"""Options of components by their names, `none` for one that is taken out."""
 
 
 class Every(Options):
@@ -20,6 +27,11 @@ class Every(Options):
     sample: int = Field(500, ge=0, description="Write a sheet of samples; 0: only at the end.")
     checkpoint: int = Field(500, ge=0, description="Save a checkpoint; 0: only at the end.")
     health: int = Field(200, ge=0, description="Look for mode collapse; 0: never.")
+    evaluate: int = Field(
+        0,
+        ge=0,
+        description="Compute figures of the moving average, as `evaluate` says, and keep the best checkpoint by them. 0: never.",
+    )
     log_seconds: float = Field(
         10.0,
         ge=0.0,
@@ -92,6 +104,57 @@ class Health(Options):
     )
 
 
+class Evaluate(Options):
+    """What is computed every `every.evaluate` steps, of samples of the moving average, always from the same latents."""
+
+    metrics: Components = Field(
+        default_factory=dict,
+        description="Metrics, by name, with their options: `evaluate.metrics=mind,frechet`, `evaluate.metrics.mind.directions=200`."
+        " `mind` and `neighbours` where none is named.",
+    )
+    features: Components = Field(
+        default_factory=dict,
+        description="Features that the metrics compare, likewise; the plugin's default ones where none is named.",
+    )
+    samples: int = Field(
+        1000,
+        ge=2,
+        le=100_000,
+        description="Samples to generate, where there are not fewer real ones: those that are held out, or else of the training set.",
+    )
+
+    @field_validator("metrics", "features")
+    @classmethod
+    def _without_rest(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Without what stands for all others: named ones stand alone anyway."""
+        if [*value] == [REST]:
+            raise RefusedValueError("names none; to compute nothing, every.evaluate=0")
+        return {name: options for name, options in value.items() if name != REST}
+
+
+class Best(Options):
+    """Which evaluation is the best; its checkpoint is kept in `checkpoints/best`."""
+
+    metric: str = Field(
+        "",
+        description="The figure that decides, such as `mind-lite0` or `neighbours/coverage-pixels`; the first one that is computed if"
+        " not given.",
+    )
+    higher: bool | None = Field(
+        None,
+        description="Whether a higher value is better. When not given, what is nearer to the figure of real samples is better, or"
+        " lower where there is none.",
+    )
+
+
+class Stop(Options):
+    """When to end before the last step."""
+
+    patience: int = Field(
+        0, ge=0, description="Stop after so many evaluations in a row without a better figure than the best; 0: never."
+    )
+
+
 class Candidates(Options):
     """How many samples the discriminator chooses among for each that is drawn from the trained run."""
 
@@ -149,6 +212,11 @@ class RunConfig(Options):
     keep: int = Field(2, ge=2, le=10000, description="Checkpoints to keep.")
     every: Every = Field(default_factory=lambda: Every(), description="How often things happen, in steps or seconds.")
     ema: Ema = Field(default_factory=lambda: Ema(), description="Moving average of the generator.")
+    evaluate: Evaluate = Field(
+        default_factory=lambda: Evaluate(), description="What is computed every `every.evaluate` steps."
+    )
+    best: Best = Field(default_factory=lambda: Best(), description="Which evaluation is the best.")
+    stop: Stop = Field(default_factory=lambda: Stop(), description="When to end before the last step.")
     candidates: Candidates = Field(
         default_factory=lambda: Candidates(),
         description="Samples of the trained run, chosen by the discriminator; the sheets during training are not.",

@@ -21,9 +21,9 @@ from gancore.components import (
     Penalty,
     Writer,
 )
-from gancore.configuration.layers import FEATURES, METRICS, NONE
+from gancore.configuration.layers import FEATURES, METRICS
 from gancore.configuration.mistakes import explain
-from gancore.configuration.run_config import MAPS, SECTIONS, RunConfig
+from gancore.configuration.run_config import MAPS, NONE, SECTIONS, RunConfig
 from gancore.data.spec import SampleSpec, misfit, require
 from gancore.errors import ConfigError, Mistake, PluginError
 from gancore.plugins import Found, Registry, build, resolve

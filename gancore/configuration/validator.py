@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from gancore.components import Augmentation, Game
 from gancore.configuration.by_device import suit
-from gancore.configuration.layers import NONE, REST, section_of
+from gancore.configuration.layers import section_of
 from gancore.configuration.mistakes import explain
-from gancore.configuration.run_config import MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.run_config import MAPS, NONE, REST, SECTIONS, Optimizer, RunConfig
 from gancore.configuration.settings import ALL_KINDS, KIND_OF, Chosen, Settings, check_samples, usable
 from gancore.errors import ConfigError, Mistake, UnknownNameError, nearest
 from gancore.plugins import Found, Registry, options_model

@@ -33,7 +33,9 @@ class Parts:
     """The parts of one training on one device, the same on every rank."""
 
     source: DataSource
-    """What is trained on, without what is held out."""
+    """What is trained on, without what is held out ..."""
+    whole: DataSource
+    """... and with it."""
     spec: SampleSpec
     game: GameRule
     state: TrainState
@@ -78,7 +80,7 @@ def build_parts(settings: Settings, device: torch.device, progress: ProgressRepo
     # Rank 0 looks for all: they were given the same data.
     seen = distributed.on_main(lambda: asdict(fingerprint(whole)))
     data = SavedData.of(Fingerprint(**seen), config)
-    return Parts(source, source.spec, game, state, data, odd, device, memory_format)
+    return Parts(source, whole, source.spec, game, state, data, odd, device, memory_format)
 
 
 def loader_of(parts: Parts, settings: Settings) -> Loader:

@@ -20,6 +20,7 @@ from gancore.data.first_look import look_at
 from gancore.data.sampler import spread
 from gancore.engine.cheaper import MANY, Trial, at_first_sight, with_cheaper
 from gancore.engine.clock import Clock
+from gancore.engine.judging import Judging
 from gancore.engine.parts import Parts
 from gancore.engine.restore import Restored
 from gancore.engine.sheets import Sheets
@@ -36,7 +37,14 @@ class Announcer:
     """Tells of one session, on rank 0; `tick` is for all ranks, as their figures are averaged and all have to stop together."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, folder: RunFolder, parts: Parts, sheets: Sheets, before: Restored
+        self,
+        settings: Settings,
+        registry: Registry,
+        folder: RunFolder,
+        parts: Parts,
+        sheets: Sheets,
+        judging: Judging,
+        before: Restored,
     ) -> None:
         self.settings = settings
         self.config = settings.run
@@ -45,6 +53,7 @@ class Announcer:
         self.parts = parts
         self.state = parts.state
         self.sheets = sheets
+        self.judging = judging
         self.alerts = list(before.alerts)
         """Those that no line of figures has told yet."""
         self.last: dict[str, float] = {}
@@ -123,6 +132,7 @@ class Announcer:
             folder=self.folder.path, step=self.state.step, steps=self.config.steps, scalars=self.state.means.look(),
             samples_per_second=self._speed(), seconds=self.seconds, seconds_left=clock.left(self.state.step),
             troubles=tuple(self.state.health.active), last_sheet=self.sheets.last, estimate=estimate,
+            evaluated=self.judging.last,
         ))  # fmt: skip
 
     def tick(self, clock: Clock) -> str | None:
@@ -134,11 +144,15 @@ class Announcer:
         if spread is not None:
             self.last["health/spread"] = float(spread) / weight
         self.alerts += self.state.health.look_at_scalars(self.last, self.state.step)
+        figures, alerts = self.judging.take()
+        self.last |= figures
+        self.alerts += alerts
         event = Tick(
             folder=self.folder.path, step=self.state.step, steps=self.config.steps, scalars=self.last,
             samples_per_second=speed, seconds=self.seconds, alerts=tuple(self.alerts),
             troubles=tuple(self.state.health.active), last_sheet=self.sheets.last,
             seconds_left=clock.left(self.state.step) if distributed.is_main() else None,
+            evaluated=self.judging.last,
         )  # fmt: skip
         reasons = distributed.on_main(lambda: self._tell(event))
         self.alerts = []

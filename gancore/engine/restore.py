@@ -51,7 +51,7 @@ class SavedHealth(_Saved):
 class SavedAlert(_Saved):
     """A `HealthAlert` that no line of figures has told yet."""
 
-    kind: Literal["non-finite", "saturated", "collapse", "recovered"]
+    kind: Literal["non-finite", "saturated", "collapse", "recovered", "evaluation"]
     step: _Count
     message: str
     advice: str = ""
@@ -78,6 +78,17 @@ class SavedData(_Saved):
         return Fingerprint(samples=self.samples, content=self.content, files=self.files)
 
 
+class SavedBest(_Saved):
+    """The best evaluation so far: its figure, that of real samples, how it was computed, and how many have come since."""
+
+    metric: str
+    how: dict[str, Any]
+    value: float
+    real: float | None
+    step: _Count
+    since: _Count
+
+
 class SavedState(_Saved):
     """All of `state.json`. Means are sums with weights; a sum that is not finite is text. `unwritten` is a line of figures that
     found no room on the disk."""
@@ -92,6 +103,7 @@ class SavedState(_Saved):
     """How many values each player's optimizer remembers: none before its first step, and after it has been begun anew."""
     seconds: Annotated[float, Field(ge=0.0, lt=1e15)]
     unwritten: dict[str, Any] | None = None
+    best: SavedBest | None = None
 
 
 def read_saved(found: Checkpoint) -> SavedState:
@@ -144,10 +156,12 @@ def finished(folder: RunFolder, step: int) -> UsageError:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a session takes up beside its `TrainState`: alerts that no line of figures has told yet, and the time spent."""
+    """What a session takes up beside its `TrainState`: alerts that no line of figures has told yet, the time spent, and the best
+    evaluation of the same data."""
 
     alerts: tuple[HealthAlert, ...]
     seconds: float
+    best: SavedBest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +213,11 @@ def restore(folder: RunFolder, expected: Expected) -> Restored:
     state.means.restore(saved.means)
     if distributed.is_main():
         folder.forget_after(contents.step)
+        checkpoint.forget_best_after(folder.checkpoints, contents.step)
         if saved.unwritten:
             folder.append_metrics(saved.unwritten)
-    return Restored(tuple(HealthAlert(**alert.model_dump()) for alert in saved.alerts), saved.seconds)
+    alerts = tuple(HealthAlert(**alert.model_dump()) for alert in saved.alerts)
+    return Restored(alerts, saved.seconds, None if contents.changes else saved.best)
 
 
 def _agreed(folder: RunFolder, use: Callable[[Checkpoint], _Contents]) -> _Contents:

@@ -17,8 +17,10 @@ from gancore.devices import pick_device
 from gancore.engine import contract
 from gancore.engine.clock import Clock
 from gancore.engine.ending import in_words, report_of, with_the_rest
+from gancore.engine.evaluations import EvaluationsOf
 from gancore.engine.giving_up import after_bad_steps, after_bad_update, bad_numbers, before_bad_save
 from gancore.engine.health import spread_ratio
+from gancore.engine.judging import Judging
 from gancore.engine.loop import Outcome, train_steps
 from gancore.engine.parts import build_parts, loader_of
 from gancore.engine.progress import Announcer, End
@@ -26,6 +28,7 @@ from gancore.engine.restore import Expected, Restored, restore
 from gancore.engine.sheets import SheetsOf
 from gancore.engine.stopping import StopSignals, tell_on_stderr
 from gancore.errors import BreachError, NonFiniteError, PluginError, ToldElsewhereError, UsageError
+from gancore.events import Evaluated
 from gancore.games.player import Phase
 from gancore.optimizer_file import remembered
 from gancore.plugins import Registry
@@ -44,6 +47,8 @@ class Run:
     files: tuple[Path, ...] = ()
     needs_given: bool = False
     """Whether its generator is given a part of each sample."""
+    evaluated: Evaluated | None = None
+    """The last evaluation of this session, and the best of the run."""
 
 
 class Session:
@@ -56,13 +61,14 @@ class Session:
         open_folder: Callable[[], RunFolder],
         progress: ProgressReport,
         sheets_of: SheetsOf,
+        evaluations_of: EvaluationsOf,
         minutes: float | None = None,
         stopping: Callable[[str], None] = tell_on_stderr,
         changed_data: bool = False,
         going_on: Callable[[], object] = lambda: None,
     ) -> None:
         """`open_folder` is called on rank 0 once the data and the networks are known to fit, so a failure leaves nothing behind.
-        `sheets_of` makes what draws and writes samples.
+        `sheets_of` makes what draws and writes samples, `evaluations_of` what compares them with real ones.
 
         `minutes` after its first step has begun, this session ends, whatever has been trained before. `stopping` is called by
         a signal's handler with what will happen. `going_on` is called on rank 0 once it is known that the run can go on.
@@ -73,6 +79,7 @@ class Session:
         self.open_folder = open_folder
         self.progress = progress
         self.sheets_of = sheets_of
+        self.evaluations_of = evaluations_of
         self.minutes = minutes
         self.changed_data = changed_data
         self.going_on = going_on
@@ -109,8 +116,13 @@ class Session:
             self.loader = loader_of(self.parts, self.settings)
             self.sheets = self.sheets_of(self.settings, self.spec, self.folder, self.parts.source)
             stack.callback(self.loader.close)
+            self.judging = Judging(
+                self.settings, self.parts, self.folder, self.evaluations_of, self.progress, before.best
+            )
             distributed.on_main(lambda: self.going_on() and None)
-            self.announcer = Announcer(self.settings, self.registry, self.folder, self.parts, self.sheets, before)
+            self.announcer = Announcer(
+                self.settings, self.registry, self.folder, self.parts, self.sheets, self.judging, before
+            )
             return self._train()
 
     def _restored(self) -> Restored:
@@ -199,9 +211,10 @@ class Session:
         if every.health and step % every.health == 0 and comparable and distributed.is_main():
             self.announcer.alerts += health.look_at_spread(self._spread(done), step)
         stop: tuple[End, str] | None = None
-        if step % every.log == 0 or last:
-            stop = self._tick()
-        if every.checkpoint and step % every.checkpoint == 0 and not last:
+        enough = self.judging.look()
+        if step % every.log == 0 or last or self.judging.due:
+            stop = self._tick() or enough
+        if (every.checkpoint and step % every.checkpoint == 0 and not last) or self.judging.improved:
             self._save()  # before the sheet, which other people's code draws and writes
         if distributed.is_main() and not last:
             if (every.sample and step % every.sample == 0) or self.clock.sheet_due():
@@ -245,6 +258,7 @@ class Session:
 
     def _save(self) -> None:
         distributed.on_main(self._write_checkpoint)
+        distributed.on_main(self.judging.keep)
         self.saved = self.state.step
 
     def _write_checkpoint(self) -> None:
@@ -261,6 +275,7 @@ class Session:
             "optimizers": {name: remembered(state) for name, state in optimizers.items()},
             "seconds": self.announcer.seconds,
             "unwritten": self.announcer.unwritten,
+            "best": self.judging.state(),
         }
         self.folder.sync()
         path = checkpoint.save(self.folder.checkpoints, self.state.step, modules, optimizers, state, self.config.keep)
@@ -279,4 +294,5 @@ class Session:
             files = (*files, *report_of(self.folder, self.settings, reason))
             self.announcer.finished(outcome, reason, files)
         needs_given = self.spec.given_shape is not None
-        return Run(self.folder.path, self.state.step, outcome, reason, self.announcer.last, files, needs_given)
+        last, evaluated = self.announcer.last, self.judging.last
+        return Run(self.folder.path, self.state.step, outcome, reason, last, files, needs_given, evaluated)

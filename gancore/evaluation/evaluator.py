@@ -24,7 +24,7 @@ from gancore.options import check_whole
 from gancore.plugins import Registry
 from gancore.run import RunFolder
 from gancore.sampling.generator import MOST, Generator
-from gancore.sampling.loading import DRAWING, load
+from gancore.sampling.loading import DRAWING, Step, load
 from gancore.text import check_path
 
 
@@ -37,7 +37,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
-    step: int | None = None,
+    step: Step = None,
     progress: ProgressReport = silent,
     registry: Registry | None = None,
 ) -> Evaluation:
@@ -55,7 +55,7 @@ def evaluate(
         metrics: These and no others, `plugin:name` for another plugin's; all of the run's plugin without.
         options: Options of metrics, `{"metrics.nearest.below": 0.1}`, and of how samples are drawn.
         device: Where to generate: `cpu`, `cuda`, `mps` or `auto`.
-        step: The checkpoint of this step; the newest without.
+        step: The checkpoint of this step; `best` for that of the best evaluation while training, the newest without.
         progress: Called while data are read and samples generated, and before each metric.
         registry: Plugins to choose from; those installed without.
 
@@ -100,8 +100,7 @@ def evaluate(
         progress=progress,
     )
     made = made_by(generator, reference, run=str(run), seed=seed, progress=progress)
-    found = comparison.compare(replace(made, notes=(*notes, *made.notes)), reference, show=True)
-    return keep(found, folder, settings, generator.spec)
+    return keep(comparison.compare(replace(made, notes=(*notes, *made.notes)), reference), folder)
 
 
 def _training_data(settings: Settings, spec: SampleSpec, folder: RunFolder, progress: ProgressReport) -> DataSource:

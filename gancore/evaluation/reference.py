@@ -49,6 +49,7 @@ def reference_of_run(
     *,
     usual: int,
     count: int | None = None,
+    shown: int | None = None,
     other: Callable[[], DataSource] | None = None,
     seed: int,
     progress: ProgressReport,
@@ -56,10 +57,10 @@ def reference_of_run(
     """The samples of the data that `other` opens, else what was held out of `source`, else its training set.
 
     `source` is what a run was trained on. `count` samples will be generated; without it 1,000, or up to `usual` where there are
-    as many real ones.
+    as many real ones. At most `shown` samples that were trained on are drawn; without it, as many as metrics can be shown.
     """
     parts = split(source, held_out)
-    shown = min(len(parts.train), affordable(source))
+    shown = min(len(parts.train), affordable(source), shown or len(parts.train))
     train = draw(source, parts.train, shown, derive(seed, "evaluate", "train"), progress, "reading training data")
     notes: tuple[str, ...] = ()
     if other is not None:

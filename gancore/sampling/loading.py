@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from gancore import checkpoint
-from gancore.checkpoint import Checkpoint
+from gancore.checkpoint import BEST, Checkpoint
 from gancore.components import GameRule, OtherGenerator
 from gancore.configuration.configure import configure
 from gancore.configuration.layers import nest
@@ -30,8 +30,10 @@ from gancore.powers import KeepsOthers
 from gancore.run import RunFolder
 from gancore.sampling.candidates import Chooser
 from gancore.sampling.generator import Generator
-from gancore.text import check_path
+from gancore.text import brief, check_path
 
+Step = int | Literal["best"] | None
+"""Which checkpoint: that of a step, that of the best evaluation, or the newest."""
 SAMPLING = "sampling"
 """The section of options of a trained run that belongs to its generator's own way of drawing samples."""
 DRAWING = (SAMPLING, "candidates")
@@ -93,10 +95,12 @@ def load(
     *,
     device: str = "auto",
     registry: Registry | None = None,
-    step: int | None = None,
+    step: Step = None,
     options: Mapping[str, Any] | None = None,
 ) -> Generator:
     """The generator of the run in folder `run`, from its newest checkpoint that verifies, or from that of `step`.
+
+    `step="best"` takes that of the best evaluation, of a run that computed figures while it was trained.
 
     `options` are other options of its writers and of how samples are drawn, `{"writers.grid.columns": 8,
     "sampling.temperature": 0.8, "candidates.count": 4}`; nothing else of a trained run can be changed.
@@ -109,8 +113,10 @@ def load(
     """
     check_path(run, "the run's folder")
     folder = RunFolder.open(Path(run))
-    if step is not None:
+    if not isinstance(step, str) and step is not None:
         check_whole(step, "the step", 0)
+    elif step not in (None, BEST):
+        raise UsageError(f"the step must be a whole number or '{BEST}', not {brief(step)}")
     layer = nest(options or {})
     words = (
         "cannot be changed any more; there are the options of writers, such as writers.NAME.option=value, and of how samples are "
@@ -123,12 +129,17 @@ def load(
         raise ConfigError([Mistake(SAMPLING, f"must be options, such as sampling.temperature=0.8, not {sampling!r}")])
     settings = configure(registry or Registry(), layers=[folder.read_config(), layer])
     model: type[SampleSpec] = resolve(settings.data.found.record.spec)
-    if step is None:
-        saved, problems = checkpoint.newest_usable(folder.checkpoints, lambda found: _open(found, settings, model))
+    if isinstance(step, int):
+        saved = _open(checkpoint.at(folder.checkpoints, step), settings, model)
+    else:
+        place = folder.checkpoints if step is None else folder.checkpoints / BEST
+        if step is not None and not checkpoint.any_in(place):
+            raise CheckpointError(
+                f"'{run}' keeps no best checkpoint, because no figures were computed while it was trained (every.evaluate=N)"
+            )
+        saved, problems = checkpoint.newest_usable(place, lambda found: _open(found, settings, model))
         for problem in problems:
             warnings.warn(f"{problem}; taking step {saved.step:,}", stacklevel=2)
-    else:
-        saved = _open(checkpoint.at(folder.checkpoints, step), settings, model)
     game, spec = saved.game, saved.spec
     where = pick_device(device)
 

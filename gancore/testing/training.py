@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gancore.components import DataSource
 from gancore.configuration.settings import Chosen, Settings
 from gancore.data.report import silent
 from gancore.engine.session import Session
+from gancore.evaluation.live import LiveEvaluations
 from gancore.events import CheckpointSaved, HealthAlert, Progress, RunFinished, RunStarted, Tick
 from gancore.plugins import Plugin, Registry
 from gancore.random import derive
@@ -120,7 +122,7 @@ def _session(kit: Kit, settings: Settings, path: Path, listener: object | None) 
     def open_folder() -> RunFolder:
         return RunFolder(path) if path.exists() else _folder(path, settings)
 
-    return Session(settings, quiet, open_folder, silent, SheetMaker)
+    return Session(settings, quiet, open_folder, silent, SheetMaker, partial(LiveEvaluations, kit.registry))
 
 
 def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Trained:

@@ -13,7 +13,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gancore import hookimpl
-from gancore.components import Architecture, Augment, Augmentation, Dataset, Game, GameContext, PluginInfo, Writer
+from gancore.components import (
+    Architecture,
+    Augment,
+    Augmentation,
+    Dataset,
+    Features,
+    Game,
+    GameContext,
+    PluginInfo,
+    Writer,
+)
 from gancore.data.batch import Batch
 from gancore.data.report import ScanReport
 from gancore.data.spec import Given, SampleSpec
@@ -344,6 +354,20 @@ def each_writer(spec: SampleSpec) -> Text:
     return Text(spec, each=True)
 
 
+# --- features ---------------------------------------------------------------------------------------------------------
+
+
+class Points:
+    """The points themselves, as they are."""
+
+    fingerprint = "points 1"
+
+    def __init__(self, spec: SampleSpec) -> None: ...
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+
 # --- the plugin -------------------------------------------------------------------------------------------------------
 
 
@@ -384,6 +408,11 @@ def gan_games() -> Iterator[Game]:
     players = ("generator", "discriminator", "encoder")
     yield Game(name="trio", summary="Three players", target=f"{__name__}:Trio", players=players)
     yield Game(name="wrapping", summary="Two arguments", target=f"{__name__}:WrappingGame", players=players[:2])
+
+
+@hookimpl
+def gan_features() -> Iterator[Features]:
+    yield Features(name="points", summary="The points", target=f"{__name__}:Points", default=False)
 
 
 @hookimpl
