@@ -16,7 +16,7 @@ _COPIES = 0.05
 
 
 def summary(figures: Figures) -> list[str]:
-    """Answers to: do samples look real, are they varied, are they copies, are they of their class, how far are they from real ones?
+    """Answers to: do samples seem real, are they varied, are they copies, are they of their class, how far are they from real ones?
 
     Each is of the first features that have its figure, and left out where there are none.
     """
@@ -34,7 +34,7 @@ def _real(figures: Figures) -> str:
     if precision is None or precision.floor is None:
         return ""
     return (
-        f"Do they look real? {_word(precision.value, precision.floor)}: {_percent(precision.value)} of the samples lie among "
+        f"Do they seem real? {_word(precision.value, precision.floor)}: {_percent(precision.value)} of the samples lie among "
         f"real ones, as {_percent(precision.floor)} of other real ones do."
     )
 

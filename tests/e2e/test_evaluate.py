@@ -33,7 +33,7 @@ def test_pictures_are_spoken_of_in_sentences_and_as_a_table_of_features(terminal
     head, *lines = done.stdout.splitlines()
     assert "40 samples generated with seed 0 and 40 real ones (training set of digits" in head
     assert lines[: len(told["summary"])] == told["summary"]
-    assert told["summary"][0].startswith("Do they look real? ")
+    assert told["summary"][0].startswith("Do they seem real? ")
     assert told["protocol"]["features"]["lite0"]["size"] == 32
     assert any(line.startswith("mind-lite0 ") for line in lines)
     assert "Traceback" not in done.stderr

@@ -23,7 +23,7 @@ class Options(ClassOptions):
 class Neighbours:
     """For each kind of features `f`, by the balls around samples that reach to their k-th neighbour of the same set.
 
-    - `precision-f`: share of generated samples in the ball of a real one: do they look real?
+    - `precision-f`: share of generated samples in the ball of a real one: do they seem real?
     - `recall-f`: share of real samples in the ball of a generated one: is everything there that is real?
     - `density-f`: how many balls of real samples a generated one lies in, divided by k; unlike precision it does not count
       what lies near a single outlier. Above 1 where generated samples gather where real ones are densest.

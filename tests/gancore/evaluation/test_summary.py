@@ -32,7 +32,7 @@ def figures(**changed):
 
 def test_five_sentences_tell_the_figures_beside_real_ones():
     assert summary(figures()) == [
-        "Do they look real? Yes: 83% of the samples lie among real ones, as 84% of other real ones do.",
+        "Do they seem real? Yes: 83% of the samples lie among real ones, as 84% of other real ones do.",
         "Are they varied? Hardly: 42% of the real samples have one of them near, as 96% have another real one.",
         "Are they copies? No: 0% equal a training sample, 1.2% lie very near one, of real ones 1.0%.",
         "Are they of their class? Partly: 50% are recognised as the class that was asked for, 92% of real ones as theirs.",
