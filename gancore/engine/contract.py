@@ -121,18 +121,36 @@ def in_words(settings: Settings, breach: BreachError) -> PluginError:
     return PluginError(f"{kind} '{found.qualified}': {breach}{written(by)}")
 
 
-def of_batch(batch: tuple[Tensor, Tensor | None], count: int, spec: SampleSpec) -> str:
-    """What is wrong with `count` samples that a data set has fetched, and their classes; empty where they fit `spec`."""
+def of_batch(batch: tuple[Tensor, Tensor | None], count: int, spec: SampleSpec, *, values: bool = False) -> str:
+    """What is wrong with `count` samples that a data set has fetched, and their classes; empty where they fit `spec`.
+
+    With `values`, these must be finite and within the spec's range, too.
+    """
     hard, classes = batch
+    if not isinstance(hard, Tensor) or not hard.dim():
+        return f"fetch returned {form(hard)} for {count} indices"
     if len(hard) != count:
         return f"fetch returned {len(hard)} samples for {count} indices"
+    if hard.dtype is not getattr(torch, spec.dtype, None):
+        return f"samples are {form(hard)}, the spec says {spec.dtype}"
+    if values:
+        (low, high), (least, most) = spec.value_range, (float(hard.min()), float(hard.max()))
+        if not bool(torch.isfinite(hard).all()):
+            return "samples have values that are not finite"
+        if least < low or most > high:
+            return f"samples reach from {least:g} to {most:g}, the spec says {low:g} to {high:g}"
     if (classes is None) != (not spec.classes):
         said = f"its spec has {spec.class_count} classes"
         return f"{said}, and fetch returned {'none' if classes is None else 'some'}"
     if classes is not None and (
-        classes.shape != (count,) or not bool(((classes >= 0) & (classes < spec.class_count)).all())
+        not isinstance(classes, Tensor)
+        or classes.dtype is not torch.int64
+        or classes.shape != (count,)
+        or not bool(((classes >= 0) & (classes < spec.class_count)).all())
     ):
-        return f"fetch returned classes {form(classes)}; they are int64 [{count}] of 0 to {spec.class_count - 1}"
+        numbers = isinstance(classes, Tensor) and classes.numel()
+        reach = f" from {classes.min()} to {classes.max()}" if numbers else ""
+        return f"fetch returned classes {form(classes)}{reach}; they are int64 [{count}] of 0 to {spec.class_count - 1}"
     return ""
 
 

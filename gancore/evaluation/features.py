@@ -134,18 +134,20 @@ class Computed:
         parts: list[Tensor] = []
         with torch.no_grad():
             for rows in x.split(size):
-                parts.append(self._checked(self.extractor(rows), len(rows)))
+                found = self.extractor(rows)
+                if wrong := fault(found, len(rows)):
+                    raise PluginError(f"features '{self.name}' {wrong}")
+                parts.append(found.detach().float().cpu())
                 self._progress(f"computing features {self.name}", sum(map(len, parts)), len(x))
         return torch.cat(parts)
 
-    def _checked(self, features: Tensor, count: int) -> Tensor:
-        if not isinstance(features, Tensor) or features.dim() != 2 or len(features) != count:
-            what = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
-            raise PluginError(f"features '{self.name}' gave {what} for {count} samples, not [{count}, size]")
-        features = features.detach().float().cpu()
-        if not torch.isfinite(features).all():
-            raise PluginError(f"features '{self.name}' gave values that are not finite")
-        return features
+
+def fault(features: object, count: int) -> str:
+    """What is wrong with the answer of an extractor for `count` samples, after its name; empty for one that keeps the contract."""
+    if not isinstance(features, Tensor) or features.dim() != 2 or len(features) != count:
+        what = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        return f"gave {what} for {count} samples, not [{count}, size]"
+    return "" if bool(torch.isfinite(features).all()) else "gave values that are not finite"
 
 
 def places(keys: Sequence[bytes], train: Sequence[bytes]) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from gancore.components import Dataset, DataSource, GivenReader
 from gancore.data.held_out import groups_of
 from gancore.data.report import ScanReport, silent
+from gancore.engine.contract import of_batch
 from gancore.errors import GanError, PluginError
 from gancore.games.breach import form
 from gancore.plugins import build, resolve
@@ -92,35 +93,10 @@ def data_opens(kit: Kit, subject: str) -> None:
 )
 def data_samples(kit: Kit, subject: str) -> None:
     source = _source(kit, subject)
-    with blaming(source.fetch):
-        _data_samples(kit, subject, source)
-
-
-def _data_samples(kit: Kit, subject: str, source: DataSource) -> None:
     count = min(len(source), MOST_IN_MEMORY if source.in_memory else MOST_DECODED)
-    x, labels = kit.batch(source, count)
-    spec = source.spec
-    if not isinstance(x, Tensor) or len(x) != count:
-        raise Mismatch(f"asked for {count} samples, it gave {form(x)}")
-    if x.dtype is not getattr(torch, spec.dtype, None):
-        raise Mismatch(f"samples are {x.dtype}, the spec says {spec.dtype}")
-    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
-        raise Mismatch("samples have values that are not finite")
-    low, high = spec.value_range
-    if float(x.min()) < low or float(x.max()) > high:
-        raise Mismatch(
-            f"samples reach from {float(x.min()):g} to {float(x.max()):g}, the spec says {low:g} to {high:g}"
-        )
-    if (labels is not None) != bool(spec.classes):
-        told = "labels" if labels is not None else "no labels"
-        raise Mismatch(f"it gives {told}, and its spec has {spec.class_count} classes")
-    if labels is not None:
-        if not isinstance(labels, Tensor) or labels.dtype is not torch.int64 or labels.shape != (count,):
-            raise Mismatch(f"labels are {form(labels)}, not int64 [{count}]")
-        if int(labels.min()) < 0 or int(labels.max()) >= spec.class_count:
-            raise Mismatch(
-                f"labels reach from {int(labels.min())} to {int(labels.max())}, there are {spec.class_count} classes"
-            )
+    with blaming(source.fetch):
+        if wrong := of_batch(kit.batch(source, count), count, source.spec, values=True):
+            raise Mismatch(wrong)
 
 
 @check(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gancore.components import Features
 from gancore.errors import MissingPackageError
+from gancore.evaluation.features import fault
 from gancore.evaluation.records import Samples
 from gancore.powers import FitsTraining, MeasuresDistance
 from gancore.testing.bench import seed_all
@@ -47,12 +48,9 @@ def _built(kit: Kit, subject: str, x: Samples) -> Any:
 
 def _of(extractor: Any, x: Tensor) -> Tensor:
     with torch.no_grad():
-        found = extractor(x)
-    if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != len(x):
-        what = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
-        raise Mismatch(f"for {len(x)} samples it gave {what}, not [{len(x)}, size]")
-    if not bool(torch.isfinite(found).all()):
-        raise Mismatch("it gave values that are not finite")
+        found: Tensor = extractor(x)
+    if wrong := fault(found, len(x)):
+        raise Mismatch(f"it {wrong}")
     return found.float()
 
 

@@ -19,6 +19,7 @@ from gancore.plugins import build
 from gancore.random import Draws
 from gancore.testing.check import Blocked, Mismatch, NotApplicable, check, describe
 from gancore.testing.kit import BATCH, Kit, latents, reads, tried_on
+from gancore.testing.places import target
 
 STEM = "sample"
 
@@ -153,34 +154,59 @@ def writer_reads_back(kit: Kit, subject: str) -> None:
     readers = [(name, p) for name, record in kit.records(Dataset).items() for p in places if reads(record, p)]
     if not readers:
         raise NotApplicable(f"no data set of the plugin takes {', '.join(sorted({f.suffix for f in files}))} files")
+    right: list[str] = []
+    wrong: dict[str, Exception] = {}
     for name, place in readers:
         try:
-            source = _read(kit, name, place)
-        except Mismatch:
-            if place.is_dir() and _reads_another(kit, name, subject, spec, real):
-                raise NotApplicable(f"data set '{name}' reads a folder of what another writer makes") from None
-            raise
-        if len(source) != BATCH:
-            raise Mismatch(f"of {BATCH} samples written, data set '{name}' reads {len(source)}")
-        if source.spec.shape != spec.shape:
-            source = _fitted(kit, name, place, source, spec) or source
-        again, _ = source.fetch(torch.arange(len(source)), Draws(1, torch.arange(len(source))))
-        if source.spec.shape == spec.shape:
-            error = min(_error(spec.relax(real), reader.relax(again)) for reader in (spec, source.spec))
-            told = f"what data set '{name}' reads differs from what was written by {error:.0%} of the samples' spread"
-        else:
-            error = math.inf
-            told = f"samples {list(spec.shape)} come back from data set '{name}' as {list(source.spec.shape)}"
-        if error > 0.1 and source.spec.model_copy(update={"classes": spec.classes}) != spec:
-            # A spec made from the data, such as a range or a vocabulary, is another one for so few samples. Then what was
-            # read is written again, by a writer for its own spec: the files must be the same.
-            _, copies = _write(kit, subject, source.spec, again, None)
-            if [f.read_bytes() for f in files] == [f.read_bytes() for f in copies]:
-                continue
-        if error == math.inf and _has_choices(kit, name):
-            raise NotApplicable(f"{told}: its options decide the form, and which ones the kit cannot know")
-        if error > 0.1:
-            raise Mismatch(told)
+            _compare(kit, subject, name, place, files, spec, real)
+            right.append(name)
+        except (Mismatch, Blocked, NotApplicable) as error:
+            wrong[name] = error
+    for name, error in sorted(wrong.items(), key=lambda item: not isinstance(item[1], Mismatch)):
+        if not right:
+            raise error
+        # One that does not open it is for other files, or has a fault that checks of its own tell.
+        if isinstance(error, Mismatch) and not isinstance(error, _Refused):
+            at = target(kit.record(f"dataset {name}"))
+            error.found += f"; data set '{right[0]}' reads what was written, so look at '{name}' first{at}"
+            raise error
+
+
+class _Refused(Mismatch):
+    """A data set does not open what was written."""
+
+
+def _compare(kit: Kit, subject: str, name: str, place: Path, files: list[Path], spec: SampleSpec, real: Tensor) -> None:
+    """Hold what the data set `name` reads at `place` against `real`, which were written there. Raises as a check does."""
+    try:
+        source = _read(kit, name, place)
+    except _Refused:
+        if place.is_dir() and _reads_another(kit, name, subject, spec, real):
+            raise NotApplicable(f"data set '{name}' reads a folder of what another writer makes") from None
+        raise
+    with contextlib.suppress(NotApplicable):
+        kit.passed("data.relaxes", f"dataset {name}")
+    if len(source) != BATCH:
+        raise Mismatch(f"of {BATCH} samples written, data set '{name}' reads {len(source)}")
+    if source.spec.shape != spec.shape:
+        source = _fitted(kit, name, place, source, spec) or source
+    again, _ = source.fetch(torch.arange(len(source)), Draws(1, torch.arange(len(source))))
+    if source.spec.shape == spec.shape:
+        error = min(_error(spec.relax(real), reader.relax(again)) for reader in (spec, source.spec))
+        told = f"what data set '{name}' reads differs from what was written by {error:.0%} of the samples' spread"
+    else:
+        error = math.inf
+        told = f"samples {list(spec.shape)} come back from data set '{name}' as {list(source.spec.shape)}"
+    if error > 0.1 and source.spec.model_copy(update={"classes": spec.classes}) != spec:
+        # A spec made from the data, such as a range or a vocabulary, is another one for so few samples. Then what was
+        # read is written again, by a writer for its own spec: the files must be the same.
+        _, copies = _write(kit, subject, source.spec, again, None)
+        if [f.read_bytes() for f in files] == [f.read_bytes() for f in copies]:
+            return
+    if error == math.inf and _has_choices(kit, name):
+        raise NotApplicable(f"{told}: its options decide the form, and which ones the kit cannot know")
+    if error > 0.1:
+        raise Mismatch(told)
 
 
 def _error(written: Tensor, read: Tensor) -> float:
@@ -194,7 +220,7 @@ def _read(kit: Kit, name: str, place: Path, changes: Mapping[str, Any] | None = 
     try:
         return build(record, model(path=place, **(changes or {})), silent)
     except Exception as error:
-        raise Mismatch(f"data set '{name}' does not read it: {describe(error)}") from error
+        raise _Refused(f"data set '{name}' does not read it: {describe(error)}") from error
 
 
 def _reads_another(kit: Kit, name: str, subject: str, spec: SampleSpec, real: Tensor) -> bool:

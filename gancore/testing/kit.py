@@ -18,7 +18,7 @@ from gancore.data.held_out import both_parts
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.engine.build import build_game
-from gancore.errors import PluginError
+from gancore.errors import GanError, PluginError
 from gancore.games.gan import draw_latent
 from gancore.plugins import build, resolve
 from gancore.random import Draws, derive
@@ -276,7 +276,9 @@ class Kit(Bench):
         for scene in self.scenes().values():
             if self.declared(scene, "data").get("name") in (record.name, f"{self.name}:{record.name}"):
                 self.passed("preset.complete", scene.name)
-                return self.source(self.settings(scene))
+                settings = self.settings(scene)
+                if settings.data.found.qualified == f"{self.name}:{record.name}":  # --data may be for another data set
+                    return self.source(settings)
         if model is None or not any(f.is_required() for f in model.model_fields.values()):
             return build(record, None if model is None else model(), silent)
         return build(record, model(path=self.path_for(subject)), silent)
@@ -301,6 +303,7 @@ class Kit(Bench):
                 self.passed("data.samples", subject)
             source = self.source(settings)
             samples, _ = self.batch(source)
+            folders: list[Path] = []
             # A file a sample before a sheet: what shows many in one picture is not read back as many.
             for name, writer in sorted(self.records(Writer).items(), key=lambda item: item[1].role):
                 if writer.role == "progress":
@@ -311,12 +314,29 @@ class Kit(Bench):
                 except (Exception, SystemExit):
                     continue  # which writer.writes tells
                 if files and record.directories and writer.role == "each":
-                    return folder
+                    if self._opens(record, folder):
+                        return folder
+                    folders.append(folder)
                 fitting = [f for f in files if reads(record, f)]
                 if len(fitting) == 1:
                     return Path(fitting[0])
+            # What no other data set reads either may be meant for this one, which is wrong not to.
+            others = [r for r in self.records(Dataset).values() if r.directories and r is not record]
+            for folder in folders:
+                if not any(self._opens(other, folder) for other in others):
+                    return folder
         forms = ", ".join([*(["a folder"] if record.directories else []), *record.suffixes])
         raise NotApplicable(f"no writer of the plugin makes what it reads ({forms}); name a file of yours with --data")
+
+    def _opens(self, record: Dataset, path: Path) -> bool:
+        """Whether a data set reads `path`, as far as its own code does not fail."""
+        try:
+            build(record, self.model(f"dataset {record.name}")(path=path), silent)
+        except GanError:
+            return False
+        except (Exception, SystemExit):
+            return True  # which data.opens tells
+        return True
 
 
 def scenes(kit: Kit) -> list[str]:

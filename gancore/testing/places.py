@@ -16,7 +16,9 @@ from types import ModuleType
 
 from gancore import blame
 from gancore.blame import Own
-from gancore.plugins import GROUP
+from gancore.components import Component
+from gancore.errors import PluginError
+from gancore.plugins import GROUP, resolve
 
 _OWN: ContextVar[Own] = ContextVar("own", default=lambda filename: False)
 
@@ -100,6 +102,15 @@ def defined(cls: type) -> str:
 def written(function: object) -> str:
     """`", at nets.py:12 in forward"`: where the author's function or method begins; empty where it is somebody else's."""
     return blame.written(function, _OWN.get())
+
+
+def target(record: Component) -> str:
+    """`", at nets.py:12 in build"`: where the author's function or class begins that a record names; empty where there is none."""
+    try:
+        found = resolve(record.target)
+    except PluginError:  # which has a check of its own
+        return ""
+    return defined(found) if isinstance(found, type) else written(found)
 
 
 def _file_of(cls: type) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ from gancore.testing.check import (
     describe,
 )
 from gancore.testing.kit import MISPLACED, Kit
-from gancore.testing.places import authored, place
+from gancore.testing.places import authored, place, target
 from gancore.testing.process import process_kept
 
 TOPICS = (
@@ -61,6 +62,8 @@ TOPICS = (
 )
 """The first parts of checks' names, and whole names, in the order in which they are looked at: what others build on comes first."""
 Test = TypeVar("Test", bound=Callable[..., Any])
+PLACED = re.compile(r", at \S+:[0-9]+")
+"""The place of a fault, as `gancore.testing.places` writes it."""
 LOAD = "plugin.loads"
 """The check without which there is nothing else to look at."""
 
@@ -93,8 +96,8 @@ class Case:
                 self.kit.run(self.check.name, self.subject)
         except Mismatch as error:
             outcome, found, expected = "failed", error.found, error.expected or expected
-            if (where := place(error)) not in found:
-                found += where
+            if (where := place(error) or self._declared()) not in found:
+                found += "" if PLACED.search(found) else where
         except Blocked as error:
             outcome, found = "blocked", str(error)
         except NotApplicable as error:
@@ -110,6 +113,13 @@ class Case:
             found=found,
             seconds=time.perf_counter() - began,
         )
+
+    def _declared(self) -> str:
+        """Where what is looked at begins, for a fault that is in no particular line; not for one in the declarations."""
+        if self.check.name.partition(".")[0] in ("plugin", "component", "options", "preset"):
+            return ""
+        component = self.kit.components().get(self.subject)
+        return "" if component is None else target(component)
 
     def __call__(self) -> None:
         """Run it inside a test."""

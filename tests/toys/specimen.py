@@ -290,6 +290,24 @@ WITH_GIVEN = _with_given()
 """What adds to the specimen data of which a part is given, and networks for them."""
 
 
+def more_data(takes: str, body: str, name: str = "second") -> tuple[Change, ...]:
+    """What adds a data set that takes `suffixes=(...)` or `directories=True`, opened by `body` with `options` and `progress`."""
+    declared = f"""
+    yield Dataset(
+        name="{name}", summary="More points", target=f"{{_PARTS}}:open_{name}", options=f"{{_PARTS}}:CsvOptions",
+        spec=f"{{_PARTS}}:PointSpec", {takes},
+    )
+
+
+@hookimpl
+def gan_architectures()"""
+    opened = f"def open_{name}(options, progress):\n    {body}\n\n\nclass Logistic:"
+    return (
+        Change("declarations", "\n\n@hookimpl\ndef gan_architectures()", declared),
+        Change("parts", "class Logistic:", opened),
+    )
+
+
 def _falling() -> tuple[Change, ...]:
     falls = """def fall(place):
     import os

@@ -116,6 +116,7 @@ def test_networks_that_can_be_trained_are_not_refused_by_the_trial(tmp_path, mon
     ("change", "words"),
     [
         (lambda x, y: (x[:1], None if y is None else y[:1]), "fetch returned 1 samples for 8 indices"),
+        (lambda x, y: (x.double(), y), "samples are float64 .*, the spec says float32"),
         (lambda x, y: (x, torch.zeros(len(x), dtype=torch.int64)), "its spec has 0 classes, and fetch returned some"),
         (
             lambda x, y: (x[..., :2], y),

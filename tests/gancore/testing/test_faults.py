@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from toys.faults import FAULTS, NOT_EXACT
-from toys.specimen import WITH_GIVEN, Change, install
+from toys.specimen import WITH_GIVEN, Change, install, more_data
 
 from gancore.testing.check import CHECKS, Result
 from gancore.testing.kit import Kit
@@ -28,10 +28,10 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Look]:
     """Install the specimen with changes, and run the checks on it that `only` names, and what they need, but not `without`."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def run(*changes: Change, only: str = "*", without: tuple[str, ...] = ()) -> list[Result]:
+    def run(*changes: Change, only: str = "*", without: tuple[str, ...] = (), data: Path | None = None) -> list[Result]:
         install(tmp_path, changes)
         importlib.invalidate_caches()
-        with Kit("specimen") as kit:
+        with Kit("specimen", data=data) as kit:
             wanted = [c for c in cases(kit, only) if not any(fnmatchcase(c.check.name, w) for w in without)]
             return [case.result() for case in wanted]
 
@@ -83,6 +83,10 @@ PLACED = {
     "a power is misspelt": "fake_specimen_parts.py:",
     "a power lacks an argument": "fake_specimen_parts.py:",
     "a listener raises": "in gan_tick",
+    "the loss is a sum": "fake_specimen_parts.py:",
+    "the features lack a sample": "fake_specimen_parts.py:",
+    "the metric is not finite": "in gap_metric",
+    "values are lost": "fake_specimen_parts.py:",
 }
 """Faults with what must be told of their place."""
 
@@ -93,6 +97,51 @@ def test_a_fault_is_told_with_its_place_in_the_authors_own_file(fault: str, look
     [found, *_] = [r.found for r in look(*changes, only=check) if r.check == check and r.outcome == "failed"]
     assert re.search(r"at fake_specimen(_parts)?\.py:[0-9]+", found), found
     assert PLACED[fault] in found
+
+
+RAISES = """source = open_csv(options, progress)
+    def fetch(indices, draws):
+        raise KeyError("second")
+    source.fetch = fetch
+    return source"""
+SHRINKS = """source = open_csv(options, progress)
+    source.points = source.points * 0.5
+    return source"""
+OF_TEXTS = """rows = [[float(v) for v in file.read_text().split()] for file in sorted(options.path.glob("*.txt"))]
+    if not rows:
+        raise DataError(f"data '{options.path}': there is no .txt file")
+    return Points(torch.tensor(rows), None, (), ScanReport(source="texts", found=len(rows), used=len(rows)))"""
+REFUSES = """raise DataError(f"data '{options.path}': there is no .dat file")"""
+
+
+def test_faults_of_a_data_set_are_told_of_no_other_and_of_no_writer(look: Look) -> None:
+    results = look(*more_data('suffixes=(".csv",)', RAISES), only="[dw]*", without=SLOW)
+    assert {r.subject for r in results if r.outcome in ("failed", "blocked")} == {"dataset second"}
+
+
+def test_data_set_that_reads_back_otherwise_than_another_is_the_one_to_look_at(look: Look) -> None:
+    results = look(*more_data('suffixes=(".csv",)', SHRINKS), only="writer.reads-back")
+    [found] = [r.found for r in results if r.outcome == "failed"]
+    assert re.search(r"data set 'csv' reads what was written, so look at 'second' first, at .*in open_second$", found)
+
+
+def test_data_set_is_not_blamed_for_a_folder_that_another_reads(look: Look) -> None:
+    changes = more_data("directories=True", OF_TEXTS) + more_data("directories=True", REFUSES, "third")
+    results = look(*changes, only="*[.-][ob][pa][ec]*")
+    told = {(r.check, r.subject): r.outcome for r in results}
+    assert told["data.opens", "dataset second"] == told["writer.reads-back", "writer text"] == "passed"
+    assert told["data.opens", "dataset third"] == "skipped"
+
+
+def test_data_set_of_a_preset_is_not_tried_on_a_file_for_another(look: Look, tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("0.1,0.2\n0.3,-0.4\n")
+    yields = "    yield Preset("
+    named = Change(
+        "declarations", yields, yields + 'name="two", summary="More", config={**config, "data": "second"})\n' + yields
+    )
+    changes = (*more_data('suffixes=(".dat",)', REFUSES), named)
+    results = look(*changes, only="data.opens", data=tmp_path / "points.csv")
+    assert {r.subject: r.outcome for r in results}["dataset second"] == "skipped"
 
 
 def test_what_is_blocked_names_the_check_that_blocks_it_and_no_more(look: Look) -> None:
