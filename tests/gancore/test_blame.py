@@ -7,12 +7,14 @@ from types import ModuleType
 
 import pytest
 from toys.faults import FAKE_SIDE, JUDGE, LATENT, MAKE, REAL_SIDE, SLOPE
-from toys.specimen import ALL_CHOSEN, FALLING, Change, install
+from toys.specimen import ALL_CHOSEN, FALLING, WITH_GIVEN, Change, install
 
 import gancore
 from gancore.blame import describe, explain
 from gancore.errors import DataError, PluginError
 from gancore.plugins import Registry
+
+FELL = r"ZeroDivisionError: it fell, at fake_specimen_parts.py:\d+ in fall"
 
 
 @pytest.fixture
@@ -122,6 +124,23 @@ def test_component_that_would_end_the_process_later_is_told_with_what_is_saved(
     options = {**ALL_CHOSEN, "game": "gan", "steps": 3, "every.log": 1, "every.checkpoint": 1}
     with pytest.raises(PluginError, match=f"{EXIT}. Step 1 is saved; mend that"):
         gancore.train(plugin="toy", out=tmp_path / "run", options=options, listeners=[AfterOne()])
+
+
+def test_errors_of_a_writer_and_of_what_reads_given_files_are_told_with_their_line(fall, tmp_path):
+    reads = Change("parts", "return Given(", 'fall("given"); return Given(')
+    install(tmp_path, (*WITH_GIVEN, *FALLING, reads))
+    fall("writer")
+    with pytest.warns(UserWarning, match=rf"^writer 'csv' of plugin 'specimen' could not write .*{FELL}"):
+        gancore.train(plugin="specimen", preset="half", out=tmp_path / "run", options={"steps": 1})
+    generator = gancore.load(tmp_path / "run")
+    given = tmp_path / "given.csv"
+    given.write_text("0.1,0.2\n")
+    samples = generator.sample(2, given=given)
+    with pytest.raises(PluginError, match=rf"^writer 'specimen:csv' failed with {FELL}"):
+        generator.save(samples, tmp_path / "out.csv")
+    fall("given")
+    with pytest.raises(PluginError, match=rf"could not read '.*given.csv': {FELL}"):
+        generator.sample(2, given=given)
 
 
 def test_error_that_came_through_no_plugin_is_nobody_elses_fault():

@@ -325,6 +325,7 @@ class PointSpec"""
         "penalty": "x = real.detach().requires_grad_()",
         "augmentation": "return x + 0.1 *",
         "game": "more = [WitnessPhase(",
+        "writer": 'path = folder / f"{stem}.csv"',
     }
     places = (Change("parts", line, f"fall({place!r}); {line}") for place, line in before.items())
     return (Change("parts", "class PointSpec", falls), *places)
@@ -365,7 +366,7 @@ def install(site: Path, changes: Iterable[Change] = ()) -> None:
     (site / f"{DECLARATIONS}.py").write_text(texts["declarations"], encoding="utf-8")
     (site / f"{PARTS}.py").write_text(texts["parts"], encoding="utf-8")
     info = site / "gan_specimen-1.0.dist-info"
-    info.mkdir()
+    info.mkdir(exist_ok=True)
     (info / "METADATA").write_text(texts["metadata"], encoding="utf-8")
     (info / "RECORD").write_text(f"{DECLARATIONS}.py,,\n{PARTS}.py,,\n", encoding="utf-8")
     (info / "entry_points.txt").write_text(f"[gancore]\nspecimen = {DECLARATIONS}\n", encoding="utf-8")

@@ -57,7 +57,7 @@ class SheetOptions(PictureOptions):
         None,
         ge=1,
         le=1000,
-        description="Samples in a row; when not given, chosen for a nearly square sheet with classes in columns.",
+        description="Samples in a row; when not given, chosen for a nearly square sheet, with few classes as columns.",
     )
     levels: Literal["shared", "own"] = Field(
         "shared",
