@@ -162,14 +162,14 @@ def writer_reads_back(kit: Kit, subject: str) -> None:
             right.append(name)
         except (Mismatch, Blocked, NotApplicable) as error:
             wrong[name] = error
-    for name, error in sorted(wrong.items(), key=lambda item: not isinstance(item[1], Mismatch)):
+    for name, fault in sorted(wrong.items(), key=lambda item: not isinstance(item[1], Mismatch)):
         if not right:
-            raise error
+            raise fault
         # One that does not open it is for other files, or has a fault that checks of its own tell.
-        if isinstance(error, Mismatch) and not isinstance(error, _Refused):
+        if isinstance(fault, Mismatch) and not isinstance(fault, _Refused):
             at = target(kit.record(f"dataset {name}"))
-            error.found += f"; data set '{right[0]}' reads what was written, so look at '{name}' first{at}"
-            raise error
+            fault.found += f"; data set '{right[0]}' reads what was written, so look at '{name}' first{at}"
+            raise fault
 
 
 class _Refused(Mismatch):
