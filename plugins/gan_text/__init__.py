@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gan_text.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, Game, Metric, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Dataset, Features, Game, Metric, PluginInfo, Preset, Writer
 
 SPEC = "gan_text.spec:TextSpec"
 
@@ -75,6 +75,25 @@ def gan_games() -> Iterable[Game]:
         options="gan_text.games.sequence:Options",
         players=("discriminator", "generator"),
         spec=SPEC,
+    )
+
+
+@hookimpl
+def gan_features() -> Iterable[Features]:
+    yield Features(
+        name="lsa",
+        summary="Latent semantic analysis of words and pairs of them, or of characters (Deerwester et al. 1990)",
+        target="gan_text.features.lsa:Latent",
+        options="gan_text.features.lsa:Options",
+        spec=SPEC,
+    )
+    yield Features(
+        name="encoder",
+        summary="An encoder of sentences from a folder on disk: what texts mean, as far as it can tell",
+        target="gan_text.features.encoder:Encoder",
+        options="gan_text.features.encoder:Options",
+        spec=SPEC,
+        default=False,
     )
 
 

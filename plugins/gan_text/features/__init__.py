@@ -1,0 +1,1 @@
+"""Features of texts: latent semantic analysis of those trained on, and encoders that others have trained."""
