@@ -12,8 +12,8 @@ from gan_cli.arguments import Best, Json, Minutes, Quiet, Step, Steps, checkpoin
 from gan_cli.commands import CommandGroup
 from gan_cli.errors import guarded, say, tell
 from gan_cli.evaluate_command import evaluate
-from gan_cli.interrupting import ending_at_once
 from gan_cli.plugins_commands import plugins_app
+from gan_cli.waiting import loading
 
 app = typer.Typer(
     name="gan",
@@ -123,7 +123,7 @@ def run(
         return
 
     def begin(**how: Any) -> Any:
-        with ending_at_once():
+        with loading(quiet):
             from gancore.api import train
 
         return train(out=out, minutes=minutes, **asked, **how)
@@ -165,7 +165,7 @@ def resume(
     options = parse_assignments(settings or [])
 
     def begin(**how: Any) -> Any:
-        with ending_at_once():
+        with loading(quiet):
             from gancore.api import resume
 
         return resume(run, steps=steps, minutes=minutes, options=options, changed_data=changed_data, **how)
@@ -266,7 +266,7 @@ def export(
 ) -> None:
     """Export a run's generator to another library that has its architecture, such as a GPT-2 to transformers."""
     chosen = checkpoint_of(step, best)
-    with ending_at_once():
+    with loading():
         from gancore.sampling.loading import load
 
     files = load(run, device="cpu", step=chosen).export(out, label)

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from gan_cli.interrupting import ending_at_once
-from gan_cli.waiting import waiting
+from gan_cli.waiting import loading, waiting
 from gancore.errors import RunFolderError, UsageError
 from gancore.storage import occupied, whole_folder
 
@@ -42,7 +41,7 @@ def draw(
             f"--out '{out}' names a folder to make, for a file a sample and the sheet; leave '{out.suffix}' out"
         )
     check_device(device)
-    with ending_at_once():
+    with loading():
         from gancore.data.runs import check_apart
         from gancore.engine.build import check_writers
         from gancore.sampling.generator import ANY

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gan_cli.errors import say
+from gan_cli.errors import redraw, say
+from gan_cli.interrupting import ending_at_once
 
 SECONDS_OF_SILENCE = 10.0
 """After which the first line comes; the next when twice as much time has passed, and so on."""
@@ -53,3 +55,17 @@ def waiting(words: str) -> Iterator[None]:
         yield
     finally:
         line.end()
+
+
+@contextmanager
+def loading(quiet: bool = False) -> Iterator[None]:
+    """Within, programs are loaded, torch among them, which takes seconds: a terminal says so, and Ctrl-C ends at once."""
+    live = sys.stderr.isatty() and not quiet
+    if live:
+        redraw("loading PyTorch ...")
+    try:
+        with ending_at_once():
+            yield
+    finally:
+        if live:
+            redraw("")

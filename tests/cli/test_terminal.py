@@ -12,6 +12,7 @@ from rich.text import Text
 from gan_cli.errors import redraw, say, tell
 from gan_cli.listing import table
 from gan_cli.terminal import Terminal
+from gan_cli.waiting import loading
 
 EVIL = "x\x1b[31m\x07 caf\udce9"
 SHOWN = "x\\x1b[31m\\x07 caf\\xe9"
@@ -56,3 +57,14 @@ def test_panels_are_shown_without_what_a_terminal_obeys_and_keep_their_colours()
     assert screen.getvalue().count("\\x1b[31m") == 2
     assert "\x1b[31mx" in screen.getvalue()
     assert "\x07" not in screen.getvalue()
+
+
+def test_a_terminal_says_that_programs_are_loaded_until_they_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with loading():
+        assert capsys.readouterr().err == ""  # nobody watches
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    with loading():
+        assert screen.getvalue() == "\x1b[2Kloading PyTorch ...\r"
+    assert screen.getvalue().endswith("\x1b[2K")
