@@ -7,7 +7,7 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -195,11 +195,33 @@ class NamesFigures(Protocol):
     """Own names by the engine's, `{"frechet": "fid"}`; the other figures carry the name of the features, `mind-inception`."""
 
 
+# --- writers ----------------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class WritesCaptions(Protocol):
+    """A writer of sheets that can say in words what each sample is.
+
+    `gan evaluate` shows with it which samples are copies and which are best and worst; other writers get these samples in the same
+    order, without words.
+    """
+
+    def captioned(
+        self, samples: Tensor, folder: Path, stem: str, captions: Sequence[str], columns: int, title: str
+    ) -> list[Path]:
+        """Write hard `samples` `[n, ...]`, `columns` in a row, each with its caption, under `title`, as files that begin with `stem`.
+
+        Words may hold any letters; a writer leaves out what it cannot draw.
+        """
+        ...
+
+
 POWERS: Mapping[str, tuple[type, ...]] = {
     "generator": (DrawsLatent, TakesGiven, SamplesItself, TellsLikelihood, Exports),
     "discriminator": (MixesBatch, HasFeatures),
     "dataset": (Grouped, Labelled),
     "game": (KeepsOthers, Judges),
     "features": (FitsTraining, MeasuresDistance, NamesFigures),
+    "writer": (WritesCaptions,),
 }
 """All powers, by what may have them."""

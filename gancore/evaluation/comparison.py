@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gancore.blame import describe
 from gancore.components import ProgressReport
 from gancore.configuration.configure import choose_metrics
 from gancore.configuration.layers import METRICS, nest
@@ -14,6 +15,7 @@ from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.devices import pick_device
 from gancore.errors import UsageError
+from gancore.evaluation.exhibits import Exhibit, exhibits
 from gancore.evaluation.features import Computed
 from gancore.evaluation.measuring import build_features, build_metrics, measure
 from gancore.evaluation.records import Evaluation, EvaluationProtocol, Failure, LogLikelihood, Material, Samples
@@ -143,8 +145,11 @@ class Comparison:
         self._features: dict[str, Computed] = {}
         self._without: dict[str, Failure] = {}
 
-    def compare(self, made: Made, reference: Reference, *, keep: bool = False) -> Evaluation:
-        """The figures of `made` beside `reference`. Features of `made` are let go of afterwards; with `keep` they are kept on disk."""
+    def compare(self, made: Made, reference: Reference, *, keep: bool = False, show: bool = False) -> Evaluation:
+        """The figures of `made` beside `reference`, and with `show` samples to look at.
+
+        Features of `made` are let go of afterwards; with `keep` they are kept on disk.
+        """
         features = self._features_of(reference, [made.generated] if keep else [])
         material = Material(
             generated=made.generated,
@@ -157,11 +162,12 @@ class Comparison:
             features=features,
         )
         measured = measure(self._metrics, material, self.seed, self.progress)
+        shown, trouble = self._shown(material) if show else ((), ())
         for one in features.values():
             one.forget([made.generated, *made.others.values()])
         failures = {**self._unbuilt, **self._without, **measured.failures}
         failures = {n: failures[n] for n in (*self.choice.features, *self.choice.metrics) if n in failures}
-        notes = [*reference.notes, *made.notes, *measured.notes]
+        notes = [*reference.notes, *made.notes, *measured.notes, *trouble]
         if not self.choice.named:  # whoever asks for one by name is told that there is none
             for name in [n for n, failure in failures.items() if failure.missing_package]:
                 notes.append(f"left out: {failures.pop(name).cause}")
@@ -175,6 +181,7 @@ class Comparison:
             others=tuple(made.others),
             summary=tuple(summary(measured.figures)),
             drawn=measured.pictures,
+            exhibits=shown,
             protocol=EvaluationProtocol(
                 generated=len(made.generated),
                 real=len(reference.real),
@@ -198,6 +205,13 @@ class Comparison:
                 versions=self.choice.versions,
             ),
         )
+
+    def _shown(self, material: Material) -> tuple[tuple[Exhibit, ...], tuple[str, ...]]:
+        """Samples to look at, or why there are none: features are other people's code, and metrics have told of it in full."""
+        try:
+            return tuple(exhibits(material, self.spec)), ()
+        except Exception as error:
+            return (), (f"left out: samples to look at, for their features failed with {describe(error)}",)
 
     def _features_of(self, reference: Reference, keep: Sequence[Samples]) -> dict[str, Computed]:
         if self._reference is not reference:

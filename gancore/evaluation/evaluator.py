@@ -100,7 +100,8 @@ def evaluate(
         progress=progress,
     )
     made = made_by(generator, reference, run=str(run), seed=seed, progress=progress)
-    return keep(comparison.compare(replace(made, notes=(*notes, *made.notes)), reference), folder)
+    found = comparison.compare(replace(made, notes=(*notes, *made.notes)), reference, show=True)
+    return keep(found, folder, settings, generator.spec)
 
 
 def _training_data(settings: Settings, spec: SampleSpec, folder: RunFolder, progress: ProgressReport) -> DataSource:

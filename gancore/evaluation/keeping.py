@@ -1,34 +1,67 @@
-"""Evaluations on disk: figures as JSON, pictures beside them."""
+"""Evaluations on disk: figures as JSON, pictures and samples to look at beside them."""
 
 from __future__ import annotations
 
 import itertools
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
+from gancore.configuration.settings import Settings
+from gancore.data.spec import SampleSpec
+from gancore.disk import cause
 from gancore.evaluation.records import Evaluation
 from gancore.run import RunFolder
+from gancore.sampling.writing import captioning, of_role, write_captioned
 
 
-def keep(found: Evaluation, folder: RunFolder) -> Evaluation:
+def keep(found: Evaluation, folder: RunFolder, settings: Settings, spec: SampleSpec) -> Evaluation:
     """Write it as `evaluations/step-00002000.json`, or `...-2.json` and so on where that is taken; a warning where it cannot be.
 
-    Pictures are beside it, `step-00002000-NAME.png`.
+    Pictures are beside it, `step-00002000-NAME.png`, and samples to look at in what the run's writers of sheets make of them.
     """
-    stem = f"step-{found.step:08d}"
-    names = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
     try:
         folder.evaluations.mkdir(exist_ok=True)
-        path = next(path for name in names if not (path := folder.evaluations / f"{name}.json").exists())
-        drawn = {path.with_name(f"{path.stem}-{name}.png"): picture for name, picture in found.drawn.items()}
-        found = replace(found, pictures=tuple(drawn), drawn={})
+        path = free(folder.evaluations, f"step-{found.step:08d}", ".json")
+        pictures = []
+        for name, picture in found.drawn.items():
+            pictures.append(path.with_name(f"{path.stem}-{name}.png"))
+            pictures[-1].write_bytes(picture)
+        pictures += _sheets(found, path, settings, spec)
+        found = replace(found, pictures=tuple(pictures), drawn={}, exhibits=())
         with path.open("x", encoding="utf-8") as file:
             file.write(found.to_json())
-        for place, picture in drawn.items():
-            place.write_bytes(picture)
     except OSError as error:
         warnings.warn(
             f"the evaluation is not kept: '{folder.evaluations}' cannot be written to ({error.strerror})", stacklevel=3
         )
         return found
     return replace(found, path=path)
+
+
+def free(folder: Path, stem: str, suffix: str) -> Path:
+    """`folder/stem.suffix`, or with `-2` and so on behind the stem where that is taken."""
+    names = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+    return next(path for name in names if not (path := folder / f"{name}{suffix}").exists())
+
+
+def _sheets(found: Evaluation, path: Path, settings: Settings, spec: SampleSpec) -> list[Path]:
+    """Samples to look at, by the run's writers of sheets that write captions, or by all where none does.
+
+    Writers are other people's code: a warning for one that fails.
+    """
+    written: list[Path] = []
+    for chosen in captioning(of_role(settings, "sheet")) if found.exhibits else ():
+        for one in found.exhibits:
+            stem = f"{path.stem}-{one.name}"
+            try:
+                written += write_captioned(
+                    chosen, spec, one.samples.x, path.parent, stem, one.captions, one.columns, one.title
+                )
+            except (Exception, SystemExit) as error:
+                warnings.warn(
+                    f"writer '{chosen.found.qualified}' could not show samples ({stem}): {cause(error, path.parent)}",
+                    stacklevel=4,
+                )
+                break
+    return written

@@ -60,6 +60,19 @@ def radii(features: Tensor, k: int) -> Tensor:
     return nearest(features, features, k, leave_out=torch.arange(len(features))).distances[:, -1]
 
 
+def neighbourhoods(samples: Tensor, real: Tensor, k: int) -> Tensor:
+    """In how many balls of `real` `[m, size]`, which reach to the `k`-th neighbour, each of `samples` `[n, size]` lies: int64 `[n]`."""
+    centre, wide = real.double().mean(dim=0), radii(real, k).square()
+    found = torch.zeros(len(samples), dtype=torch.int64)
+    for begin in range(0, len(samples), _BLOCK):
+        rows = slice(begin, begin + _BLOCK)
+        some = samples[rows].double() - centre
+        for at in range(0, len(real), _BLOCK):
+            columns = slice(at, at + _BLOCK)
+            found[rows] += (squared_distances(some, real[columns].double() - centre) < wide[columns]).sum(dim=1)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Manifolds:
     """Shares in [0, 1] of samples that lie within the other set, and the mean number of balls, divided by k, that they lie in."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from gancore.evaluation.exhibits import Exhibit
+
 Part = Literal["held-out part", "other data", "training set"]
 """Where real samples are from."""
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -219,7 +221,8 @@ class Evaluation:
     `figures` are by metric and name; `failures` by metric, of those that raised or gave something that is no finite number.
     `notes` are sentences that a reader of the figures should know. `others` name the other generators that figures are of too.
     `summary` says the figures in sentences. `step` is None where samples are not of a run; `run` is then where they are.
-    `drawn` are PNG files, as bytes, by name; once kept, `path` is the file in the run's folder and `pictures` are those beside it.
+    `drawn` are PNG files, as bytes, by name, `exhibits` samples to look at; once kept, `path` is the file in the run's folder, and
+    `pictures` are those beside it that show both.
     """
 
     run: str
@@ -234,6 +237,7 @@ class Evaluation:
     pictures: tuple[Path, ...] = ()
     summary: tuple[str, ...] = ()
     drawn: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    exhibits: tuple[Exhibit, ...] = field(default=(), repr=False)
 
     def rows(self) -> list[dict[str, str | float | None]]:
         """A row for each figure, with `figure`, `generated`, each of the others, `real`, `overlap` and `floor`.

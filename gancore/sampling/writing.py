@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -11,6 +12,8 @@ from gancore.configuration.settings import Chosen, Settings
 from gancore.data.spec import SampleSpec
 from gancore.disk import trouble, write_error
 from gancore.errors import GanError, PluginError
+from gancore.plugins import resolve
+from gancore.powers import WritesCaptions
 from gancore.run import RunFolder
 
 
@@ -46,6 +49,30 @@ def write_with(
 ) -> list[Path]:
     """Write hard `samples` with one writer."""
     files: list[Path] = chosen.build(spec).write(samples, folder, stem, None if labels is None else labels.tolist())
+    return files
+
+
+def captioning(writers: Sequence[Chosen]) -> list[Chosen]:
+    """Those of `writers` that can write captions; all of them where none can."""
+    able = [chosen for chosen in writers if hasattr(resolve(chosen.found.record.target), "captioned")]
+    return able or list(writers)
+
+
+def write_captioned(
+    chosen: Chosen,
+    spec: SampleSpec,
+    samples: Tensor,
+    folder: Path,
+    stem: str,
+    captions: Sequence[str],
+    columns: int,
+    title: str,
+) -> list[Path]:
+    """Write hard `samples` with one writer of sheets, in their order, with words where it can write them."""
+    writer = chosen.build(spec)
+    if isinstance(writer, WritesCaptions):
+        return writer.captioned(samples, folder, stem, captions, columns, title)
+    files: list[Path] = writer.write(samples, folder, stem)
     return files
 
 

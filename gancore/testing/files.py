@@ -16,6 +16,7 @@ from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.games.gan import call_generator
 from gancore.plugins import build
+from gancore.powers import WritesCaptions
 from gancore.random import Draws
 from gancore.testing.check import Blocked, Mismatch, NotApplicable, check, describe
 from gancore.testing.kit import BATCH, Kit, latents, reads, tried_on
@@ -87,6 +88,10 @@ def writer_writes(kit: Kit, subject: str) -> None:
             )
     before = fake.clone()
     _write(kit, subject, spec, fake, labels)
+    writer = kit.built(subject, spec)
+    if isinstance(writer, WritesCaptions):
+        folder, captions = kit.folder("captioned"), [f"naïve 猫 {n}" for n in range(len(fake))]
+        _in_place(folder, writer.captioned(fake, folder, STEM, captions, 2, "What they are"), "captioned")
     if not torch.equal(before, fake):
         raise Mismatch("it changes the samples that it is given")
 

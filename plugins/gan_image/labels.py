@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from gancore.drawing import font
 
 SMALLEST = 11
 """Height of letters, in pixels, below which they cannot be read ..."""
@@ -55,29 +55,29 @@ def printable(name: str, label: int) -> str:
 
 def _beside(picture: Image.Image, names: Sequence[str], high: float, size: int) -> Image.Image:
     names = [_fitting(name, LONGEST * size, size) for name in names]
-    margin = math.ceil(max(_font(size).getlength(name) for name in names)) + 2 * SPACE
+    margin = math.ceil(max(font(size).getlength(name) for name in names)) + 2 * SPACE
     sheet, draw = _wider(picture, left=margin)
     for number, name in enumerate(names):
         middle = (number + 0.5) * high
-        draw.text((margin - SPACE, middle), name, _INK, _font(size), anchor="rm")
+        draw.text((margin - SPACE, middle), name, _INK, font(size), anchor="rm")
     return sheet
 
 
 def _above(picture: Image.Image, names: Sequence[str], wide: float, size: int) -> Image.Image:
-    if all(_font(SMALLEST).getlength(name) <= wide - 2 for name in names):  # they can lie
-        longest = max(_font(size).getlength(name) for name in names)
+    if all(font(SMALLEST).getlength(name) <= wide - 2 for name in names):  # they can lie
+        longest = max(font(size).getlength(name) for name in names)
         size = max(SMALLEST, min(size, int(size * (wide - 2) / max(longest, 1.0))))
         sheet, draw = _wider(picture, top=size + 2 * SPACE)
         for number, name in enumerate(names):
-            draw.text(((number + 0.5) * wide, size + SPACE), name, _INK, _font(size), anchor="ms")
+            draw.text(((number + 0.5) * wide, size + SPACE), name, _INK, font(size), anchor="ms")
         return sheet
     size = max(SMALLEST, min(size, int(wide)))
     names = [_fitting(name, LONGEST * size, size) for name in names]
-    margin = math.ceil(max(_font(size).getlength(name) for name in names)) + 2 * SPACE
+    margin = math.ceil(max(font(size).getlength(name) for name in names)) + 2 * SPACE
     sheet, _ = _wider(picture, top=margin)
     for number, name in enumerate(names):
         strip = Image.new("L", (margin, int(wide)), _PAPER)
-        ImageDraw.Draw(strip).text((SPACE, strip.height / 2), name, _INK, _font(size), anchor="lm")
+        ImageDraw.Draw(strip).text((SPACE, strip.height / 2), name, _INK, font(size), anchor="lm")
         sheet.paste(strip.transpose(Image.Transpose.ROTATE_90).convert(sheet.mode), (int(number * wide), 0))
     return sheet
 
@@ -100,7 +100,7 @@ def _above_each(
                 (left, top + strip * number + size + SPACE),
                 _fitting(name, wide - 2, size),
                 _INK,
-                _font(size),
+                font(size),
                 anchor="ls",
             )
     return sheet
@@ -112,20 +112,11 @@ def _wider(picture: Image.Image, *, left: int = 0, top: int = 0) -> tuple[Image.
     return sheet, ImageDraw.Draw(sheet)
 
 
-@lru_cache(maxsize=8)
-def _font(size: int) -> Any:
-    """Pillow's own font, in pixels; the small fixed one where Pillow was built without FreeType."""
-    try:
-        return ImageFont.load_default(size)
-    except (OSError, ImportError):
-        return ImageFont.load_default()
-
-
 def _fitting(text: str, width: float, size: int) -> str:
     """`text`, without its middle where it is wider than `width` pixels: names often differ at their ends alone."""
     for left in range(len(text), 0, -1):
         head, tail = text[: left - left // 2], text[len(text) - left // 2 :]
         cut = text if left == len(text) else f"{head.rstrip()}..{tail.lstrip()}"
-        if _font(size).getlength(cut) <= width:
+        if font(size).getlength(cut) <= width:
             return cut
     return ""

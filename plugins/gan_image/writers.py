@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gan_image.labels import labelled, printable
 from gan_image.spec import ImageSpec
+from gancore.drawing import captioned
 from gancore.errors import UsageError
 from gancore.options import Options
 from gancore.sampling.names import sample_name
@@ -24,6 +25,10 @@ SHOWN_SIDE = 48
 """Images on a sheet are enlarged until their shorter side has at least this many pixels ..."""
 SHEET_SIDE = 2048
 """... while the sheet's longer side keeps within this."""
+CAPTIONED_SIDE = 80
+"""With captions, images are enlarged until their shorter side has so many pixels ..."""
+LARGEST_CAPTIONED = 320
+"""... or reduced until their longer side has at most so many."""
 LONGEST_SHEET = 3.0
 """How many times as long as wide, or the other way round, a sheet may be for its rows or columns to be classes."""
 GAP = 2
@@ -83,6 +88,19 @@ class GridWriter:
             names = ["" if n is None else self._name(int(labels[n])) for n in order]
             picture = labelled(picture, min(columns, len(order)), names, GAP)
         return [_save_png(picture, folder / f"{stem}.png")]
+
+    def captioned(
+        self, samples: Tensor, folder: Path, stem: str, captions: Sequence[str], columns: int, title: str
+    ) -> list[Path]:
+        """Write `samples` as `write` does, in their order, each below its caption."""
+        tiles = [_image(picture) for picture in _displayable(samples)]
+        scale = max(1, math.ceil(CAPTIONED_SIDE / min(tiles[0].size)))
+        if max(tiles[0].size) > LARGEST_CAPTIONED:
+            tiles = [tile.reduce(math.ceil(max(tile.size) / LARGEST_CAPTIONED)) for tile in tiles]
+        elif scale > 1:
+            size = tiles[0].width * scale, tiles[0].height * scale
+            tiles = [tile.resize(size, Image.Resampling.NEAREST) for tile in tiles]
+        return [_save_png(captioned(tiles, captions, columns, title), folder / f"{stem}.png")]
 
     def _name(self, label: int) -> str:
         known = 0 <= label < len(self.spec.classes)

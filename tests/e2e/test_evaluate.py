@@ -36,6 +36,8 @@ def test_pictures_are_spoken_of_in_sentences_and_as_a_table_of_features(terminal
     assert told["summary"][0].startswith("Do they seem real? ")
     assert told["protocol"]["features"]["lite0"]["size"] == 32
     assert any(line.startswith("mind-lite0 ") for line in lines)
+    assert told["pictures"] == ["step-00000001-nearest.png", "step-00000001-best-and-worst.png"]
+    assert all((terminal.folder / "r" / "evaluations" / name).exists() for name in told["pictures"])
     assert "Traceback" not in done.stderr
 
 

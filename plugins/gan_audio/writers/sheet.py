@@ -33,6 +33,7 @@ from gan_audio.writers.drawing import (
     waveform,
     wrapped,
 )
+from gancore.drawing import captioned
 
 TEXT = 12
 GAP = 10
@@ -88,6 +89,19 @@ class SheetWriter:
         image = self.picture(waves[order], names, turn)
         return [save_picture(folder / f"{stem}.png", image)]
 
+    def captioned(
+        self, samples: Tensor, folder: Path, stem: str, captions: Sequence[str], columns: int, title: str
+    ) -> list[Path]:
+        """Write `samples` as `write` does, in their order, each below its caption."""
+        waves, _ = waves_of(samples, self.spec)
+        width, height = self.options.width, self.options.height
+        spectrograms, notes = self._spectrograms(waves, width, height)
+        strips = self._waveforms(waves, width, max(10, height // 4))
+        gaps = np.full((len(waves), 1, width, 3), 255, np.uint8)
+        tiles = [Image.fromarray(pixels) for pixels in np.concatenate([spectrograms, gaps, strips], axis=1)]
+        title = f"{title} Each is {self.spec.seconds:.2f} s, {', '.join(notes)}."
+        return [save_picture(folder / f"{stem}.png", captioned(tiles, captions, columns, title))]
+
     def _name(self, number: int, labels: Sequence[int] | None) -> str:
         if labels is None:
             return f"{number}"
@@ -101,8 +115,7 @@ class SheetWriter:
         spectrograms, notes = self._spectrograms(waves, width, height)
         lines = wrapped(notes, columns * (width + GAP) - GAP, TEXT)
         image, draw = canvas(columns * (width + GAP) + GAP, rows * (cell + GAP) + GAP + LINE * len(lines))
-        full = np.maximum(np.abs(waves).max(axis=1, keepdims=True), QUIET)
-        strips = waveform(waves / (full.max() if self.options.levels == "shared" else full), width, strip)
+        strips = self._waveforms(waves, width, strip)
         for number, name in enumerate(names):
             left = GAP + number % columns * (width + GAP)
             top = GAP + number // columns * (cell + GAP)
@@ -112,6 +125,10 @@ class SheetWriter:
         for number, line in enumerate(reversed(lines)):
             draw.text((GAP, image.height - GAP - number * LINE), line, FAINT, font(TEXT), anchor="ls")
         return image
+
+    def _waveforms(self, waves: Waves, width: int, height: int) -> Pixels:
+        full = np.maximum(np.abs(waves).max(axis=1, keepdims=True), QUIET)
+        return waveform(waves / (full.max() if self.options.levels == "shared" else full), width, height)
 
     def _spectrograms(self, waves: Waves, width: int, height: int) -> tuple[Pixels, list[str]]:
         """Pictures `[n, height, width, 3]`, and words that tell their scales."""

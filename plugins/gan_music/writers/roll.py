@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gan_music.spec import ONSET, MusicSpec
 from gan_music.writers.common import Rolls, rolls_of
+from gancore.drawing import captioned
 from gancore.options import Options
 from gancore.storage import replacing
 
@@ -32,6 +33,8 @@ BLACK_KEYS = (1, 3, 6, 8, 10)
 FADED = 0.55
 """How much of a track's colour a held cell has; an onset has all of it."""
 LARGEST_SIDE = 4096
+CAPTIONED_WIDTH = 256
+"""With captions a phrase has so many pixels at most, as far as a step has one."""
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -61,6 +64,16 @@ class RollWriter:
         """Write `samples` uint8 `[n, tracks, time, pitch]`, n at least 1, as one picture, in their order."""
         del labels
         image = Image.fromarray(sheet(rolls_of(samples, self.spec), self.spec, self.options))
+        return [replacing(folder / f"{stem}.png", lambda path: image.save(path, format="PNG", optimize=True))]
+
+    def captioned(
+        self, samples: Tensor, folder: Path, stem: str, captions: Sequence[str], columns: int, title: str
+    ) -> list[Path]:
+        """Write `samples` as `write` does, each below its caption."""
+        rolls = rolls_of(samples, self.spec)
+        step_pixels = max(1, min(self.options.step_pixels, CAPTIONED_WIDTH // self.spec.time))
+        pictures = phrases(rolls, self.spec, step_pixels, min(self.options.pitch_pixels, step_pixels))
+        image = captioned([Image.fromarray(pixels) for pixels in pictures], captions, columns, title)
         return [replacing(folder / f"{stem}.png", lambda path: image.save(path, format="PNG", optimize=True))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -45,8 +46,18 @@ class LinesWriter:
         content = "".join(f"{line}\n" for line in lines)
         return [save(folder / f"{stem}.{self.options.format}", content)]
 
+    def captioned(
+        self, samples: Tensor, folder: Path, stem: str, captions: Sequence[str], columns: int, title: str
+    ) -> list[Path]:
+        """Write `samples` `[n, length]` into `<stem>.txt`, a line each behind its caption, in groups of `columns` under the title."""
+        width = max(map(len, captions))
+        lines = zip(captions, _in_lines(texts_of(samples, self.spec)), strict=True)
+        shown = [f"{caption:{width}}  {line}".rstrip() for caption, line in lines]
+        groups = ["\n".join(shown[start : start + columns]) for start in range(0, len(shown), columns)]
+        return [save(folder / f"{stem}.txt", "\n\n".join([textwrap.fill(title, 100), *groups]) + "\n")]
+
     def _plain(self, texts: Sequence[str], classes: Sequence[str] | None) -> list[str]:
-        lines = [text.replace("\r\n", "\n").replace("\n", "\\n").replace("\r", "\\n") for text in texts]
+        lines = _in_lines(texts)
         if not self.options.classes or classes is None:
             return lines
         return [f"{name}\t{line}" for name, line in zip(classes, lines, strict=True)]
@@ -56,3 +67,7 @@ class LinesWriter:
         if classes is not None:
             fields = [{**one, "label": name} for one, name in zip(fields, classes, strict=True)]
         return [json.dumps(one, ensure_ascii=False) for one in fields]
+
+
+def _in_lines(texts: Sequence[str]) -> list[str]:
+    return [text.replace("\r\n", "\n").replace("\n", "\\n").replace("\r", "\\n") for text in texts]

@@ -51,6 +51,20 @@ def test_a_sheet_shows_images_row_by_row_enlarged_with_thin_gaps(tmp_path):
     assert np.unique(pixels[48:50]).tolist() == [128]
 
 
+def test_captions_stand_above_images_and_a_title_above_all(tmp_path):
+    writer = GridWriter(GridOptions(), ImageSpec(shape=(1, 8, 8)))
+    (path,) = writer.captioned(images(6), tmp_path, "nearest", ["here"] * 6, 3, "Two words")
+    _, pixels = read(path)
+    tiles = [(pixels == 10 * n).all(axis=2) for n in range(1, 6)]
+    assert [int(tile.sum()) for tile in tiles] == [80 * 80] * 5  # letters are of other greys
+    tops, lefts = zip(*(np.argwhere(tile).min(axis=0) for tile in tiles), strict=True)
+    assert tops[0] == tops[1] < tops[2] == tops[4]
+    assert lefts[2] < lefts[0] == lefts[3] < lefts[1] == lefts[4]
+    above = pixels[: tops[0], :, 0]
+    assert (above[above.shape[0] - 18 :] < 200).any()
+    assert (above[:20] < 200).any()
+
+
 def test_enlarging_keeps_pixels_sharp(tmp_path):
     sample = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8)
     mode, pixels = grid(tmp_path, sample)

@@ -55,6 +55,20 @@ def test_line_break_inside_of_a_text_is_shown_and_starts_no_line(tmp_path: Path)
     assert file.read_bytes() == b"two\\nlines\n"
 
 
+def test_captions_stand_before_lines_in_groups_under_a_title(tmp_path: Path) -> None:
+    spec = spec_of()
+    captions = ["generated", "0.5 away", "generated", "12 away"]
+    (file,) = LinesWriter(LinesOptions(), spec).captioned(
+        spec.encode([TEXTS[0], TEXTS[4], TEXTS[1], TEXTS[1]]), tmp_path, "nearest", captions, 2, "What is near."
+    )
+    groups = [
+        "What is near.",
+        "generated  Grün ist die Heide\n0.5 away   two\\nlines",
+        f"generated  {TEXTS[1]}\n12 away    {TEXTS[1]}",
+    ]
+    assert file.read_text(encoding="utf-8") == "\n\n".join(groups) + "\n"
+
+
 def test_json_lines_keep_every_text_and_its_class(tmp_path: Path) -> None:
     spec = spec_of(("x", "y z"))
     labels = [0, 1, 1, 0, 1]
