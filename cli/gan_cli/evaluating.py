@@ -91,24 +91,31 @@ def compare_several(
     """
     check_device(asked["device"])
     with ending_at_once():
-        from gancore.checkpoint import steps_of
-        from gancore.evaluation.evaluator import evaluate
+        from gancore.evaluation.evaluator import evaluate_steps
+        from gancore.evaluation.keeping import keep_curve
         from gancore.run import RunFolder
 
     found: list[Evaluation] = []
+    curves: list[Path] = []
     wrong: dict[str, str] = {}
-    for run in runs:
+    for run in dict.fromkeys(runs):
+        own: list[Evaluation] = []
         try:
-            chosen = steps_of(RunFolder.open(run).checkpoints) if every_step else [asked["step"]]
-            for step in chosen:
-                with _told(quiet) as progress:
-                    found.append(evaluate(run, progress=progress, **(dict(asked) | {"step": step})))
+            with _told(quiet) as progress:
+                how = {k: v for k, v in asked.items() if k != "step"} | {"progress": progress}
+                for one in evaluate_steps(run, None if every_step else [asked["step"]], **how):
+                    own.append(one)
+                    found.append(one)
         except GanError as error:
             wrong[str(run)] = str(error)
+        if every_step and own and (curve := keep_curve(own, RunFolder.open(run))):
+            curves.append(curve)
     if as_json:
         print(json.dumps([one.dump() | {"path": one.path and str(one.path)} for one in found]))
     elif found:
         _show_several(found, by_step=every_step)
+    for path in curves:
+        say(f"drawn in {path}")
     for name, cause in wrong.items():
         say(f"error: {name}: {cause}")
     failed = {f"{one.run}: {name}: {f.cause}": None for one in found for name, f in one.failures.items()}

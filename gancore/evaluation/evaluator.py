@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from gancore.checkpoint import steps_of
 from gancore.components import DataSource, ProgressReport
 from gancore.configuration.configure import configure
 from gancore.configuration.layers import nest
@@ -65,6 +67,35 @@ def evaluate(
         CheckpointError: nothing usable was saved.
         DataError: the training data are gone, or `data` hold other samples than the run's.
     """
+    [found] = evaluate_steps(
+        run,
+        [step],
+        data=data,
+        samples=samples,
+        seed=seed,
+        metrics=metrics,
+        options=options,
+        device=device,
+        progress=progress,
+        registry=registry,
+    )
+    return found
+
+
+def evaluate_steps(
+    run: str | Path,
+    steps: Sequence[int | Literal["best"] | None] | None = None,
+    *,
+    data: str | Path | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    metrics: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    progress: ProgressReport = silent,
+    registry: Registry | None = None,
+) -> Iterator[Evaluation]:
+    """`evaluate` for the checkpoints of `steps`, all that the run keeps without; what they are held against is read once."""
     registry = registry or Registry()
     check_path(run, "the run's folder")
     folder = RunFolder.open(Path(run))
@@ -79,29 +110,34 @@ def evaluate(
     sampling = {k: layers.pop(k) for k in DRAWING if k in layers}
     choice = choose(registry, settings.run.plugin, settings.data, metrics=metrics, options=layers)
     other = None if data is None else _settings_of(registry, data, layer, settings)
-    generator = load(run, device=device, registry=registry, step=step, options=sampling)
-    comparison = Comparison(choice, generator.spec, seed=seed, device=device, progress=progress)
-    source = _training_data(settings, generator.spec, folder, progress)
-    notes = _since_training(generator, source, settings)
+    comparison: Comparison | None = None
+    chosen: Sequence[int | Literal["best"] | None] = steps_of(folder.checkpoints) if steps is None else steps
+    for step in chosen or [None]:  # without any, loading says what is wrong
+        generator = load(run, device=device, registry=registry, step=step, options=sampling)
+        spec = generator.spec
+        if comparison is None:
+            comparison = Comparison(choice, spec, seed=seed, device=device, progress=progress)
+            source = _training_data(settings, spec, folder, progress)
+            notes = _since_training(generator, source, settings)
+            reference = reference_of_run(
+                source,
+                settings.run.held_out,
+                usual=registry.load(choice.plugin).info.evaluated,
+                count=samples,
+                other=None if other is None else partial(_opened, other, spec, str(data), notes, progress),
+                seed=seed,
+                progress=progress,
+            )
+        made = made_by(generator, reference, run=str(run), seed=seed, progress=progress)
+        found = comparison.compare(replace(made, notes=(*notes, *made.notes)), reference, show=True)
+        yield keep(found, folder, settings, spec)
 
-    def opened() -> DataSource:
-        assert other is not None
-        found: DataSource = other.data.with_unset(generator.spec.reading).build(progress)
-        notes.extend(compare(generator.spec, found.spec, str(data)))
-        return found
 
-    reference = reference_of_run(
-        source,
-        settings.run.held_out,
-        usual=registry.load(choice.plugin).info.evaluated,
-        count=samples,
-        other=None if other is None else opened,
-        seed=seed,
-        progress=progress,
-    )
-    made = made_by(generator, reference, run=str(run), seed=seed, progress=progress)
-    found = comparison.compare(replace(made, notes=(*notes, *made.notes)), reference, show=True)
-    return keep(found, folder, settings, generator.spec)
+def _opened(settings: Settings, spec: SampleSpec, name: str, notes: list[str], progress: ProgressReport) -> DataSource:
+    """Other data than the run's, whose samples are those of `spec`; what is to be known of them is added to `notes`."""
+    source: DataSource = settings.data.with_unset(spec.reading).build(progress)
+    notes += compare(spec, source.spec, name)
+    return source
 
 
 def _training_data(settings: Settings, spec: SampleSpec, folder: RunFolder, progress: ProgressReport) -> DataSource:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
 from gancore.disk import cause
+from gancore.evaluation.curves import Curve, draw
 from gancore.evaluation.records import Evaluation
+from gancore.evaluation.summary import headlines
 from gancore.run import RunFolder
 from gancore.sampling.writing import captioning, of_role, write_captioned
 
@@ -37,6 +41,45 @@ def keep(found: Evaluation, folder: RunFolder, settings: Settings, spec: SampleS
         )
         return found
     return replace(found, path=path)
+
+
+def keep_curve(found: Sequence[Evaluation], folder: RunFolder) -> Path | None:
+    """Draw the figures of several checkpoints of a run as `evaluations/checkpoints.png`; a warning where it cannot be written.
+
+    None where there is nothing to draw: of one checkpoint alone, or where they share no figure.
+    """
+    curves = curves_of(found)
+    if len(found) < 2 or not curves:
+        return None
+    try:
+        folder.evaluations.mkdir(exist_ok=True)
+        path = free(folder.evaluations, "checkpoints", ".png")
+        path.write_bytes(draw(curves))
+    except OSError as error:
+        warnings.warn(
+            f"the curve is not kept: '{folder.evaluations}' cannot be written to ({error.strerror})", stacklevel=2
+        )
+        return None
+    return path
+
+
+def curves_of(found: Sequence[Evaluation]) -> list[Curve]:
+    """The headlines of the first evaluation that all have, by step."""
+    curves = []
+    for metric, name in headlines(found[0]) if found else ():
+        figures = {one.step or 0: one.figures.get(metric, {}).get(name) for one in found}
+        known = {step: figure for step, figure in figures.items() if figure is not None}
+        if len(known) < len(figures):
+            continue
+        lines = {
+            part: {step: v for step, f in known.items() if (v := f.parts().get(part)) is not None and math.isfinite(v)}
+            for part in ("value", "floor", "real", *found[0].others)
+        }
+        word = "floor" if lines["floor"] else "real"
+        others = {other: lines[other] for other in found[0].others if lines[other]}
+        if lines["value"]:
+            curves.append(Curve(name, lines["value"], lines[word], word, others))
+    return curves
 
 
 def free(folder: Path, stem: str, suffix: str) -> Path:

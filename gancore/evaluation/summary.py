@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gancore.evaluation.records import Figure
+from gancore.evaluation.records import Evaluation, Figure
 
 Figures = Mapping[str, Mapping[str, Figure]]
 """By metric and by the figure's own name."""
 
+_HEADLINES = (
+    ("mind", "mind-", ""),
+    ("neighbours", "precision-", ""),
+    ("neighbours", "recall-", ""),
+    ("neighbours", "coverage-", ""),
+    ("nearest", "nearest-", "/near"),
+    ("class-accuracy", "class-accuracy-", ""),
+)
+"""Metric, beginning and end of the names of figures to compare by."""
 _WORDS = ((0.95, "yes"), (0.8, "nearly"), (0.5, "partly"), (0.0, "hardly"))
 """How good a share is beside the best that can be expected, from so much of it up."""
 _COPIES = 0.05
@@ -91,6 +100,18 @@ def _word(value: float, best: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g}%" if share >= 0.0995 or share == 0 else f"{100 * share:.1f}%"
+
+
+def headlines(found: Evaluation) -> list[tuple[str, str]]:
+    """Metric and name of the figures by which evaluations are best compared: a few of the first features, and a distance by each other.
+
+    Without features, the first eight figures.
+    """
+    kinds = list(found.protocol.features)
+    wanted = [(metric, f"{start}{kinds[0]}{end}") for metric, start, end in _HEADLINES] if kinds else []
+    wanted += [("mind", f"mind-{kind}") for kind in kinds[1:]]
+    there = [(metric, name) for metric, named in found.figures.items() for name in named]
+    return [place for place in wanted if place in there] or there[:8]
 
 
 def worst(figures: Figures, count: int = 5) -> set[tuple[str, str]]:

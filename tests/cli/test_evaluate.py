@@ -13,6 +13,7 @@ import pytest
 from typer.testing import Result
 
 from gan_cli.evaluating import _Progress, digits
+from gancore.evaluation.records import PNG
 
 Gan = Callable[..., Result]
 Refused = Callable[..., str]
@@ -226,6 +227,9 @@ def test_a_run_that_cannot_be_evaluated_takes_no_other_down(gan: Gan, trained: P
 def test_every_checkpoint_is_a_line_in_order_of_steps(gan: Gan, trained: Path) -> None:
     result = gan("evaluate", trained, "--steps", "all", "-n", 20)
     assert [line.split()[1] for line in result.stdout.splitlines()[1:]] == ["2", "4"]
+    curve = trained / "evaluations" / "checkpoints.png"
+    assert f"drawn in {curve}" in result.stderr
+    assert curve.read_bytes().startswith(PNG)
 
 
 def test_samples_in_files_are_held_against_real_ones_in_files(gan: Gan, tmp_path: Path) -> None:
