@@ -157,7 +157,7 @@ class Registry:
     def register(self, module: ModuleType, name: str) -> Plugin:
         """Take a module in as the plugin `name`: what `load` does after the import, and a way in for tests and notebooks."""
         if self._manager.has_plugin(name):
-            raise PluginError(f"a plugin called '{name}' is registered already")
+            raise PluginError(f"a plugin called '{name}' is registered already; give this one another name")
         if self._manager.is_registered(module):
             raise PluginError(f"plugin '{name}' is '{self._manager.get_name(module)}' under another name; use that")
         try:
@@ -226,7 +226,9 @@ class Registry:
                 if fault := _fault(record):
                     raise PluginError(f"plugin '{name}': the {kind.kind} '{record.name}' {fault}")
                 if record.name in mine:
-                    raise PluginError(f"plugin '{name}' yields two {kind.kind} components called '{record.name}'")
+                    raise PluginError(
+                        f"plugin '{name}' yields two {kind.kind} components called '{record.name}'; rename one"
+                    )
                 mine[record.name] = record
         return records
 

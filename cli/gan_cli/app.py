@@ -324,7 +324,7 @@ def report(
     else:
         tell(page)
         for animation in animations:
-            say(f"the animation of its sheets is {animation}")
+            say(f"the animation of the sheets is in {animation}")
 
 
 @app.command("new-plugin")

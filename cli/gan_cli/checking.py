@@ -79,7 +79,7 @@ def check(name: str, host: str | None, data: Path | None, only: str, as_json: bo
     report = check_plugin(name, registry=registry, host=host or "", data=data, only=only, progress=follow.tell)
     follow.close()
     if not report.results:
-        raise UsageError(f"no check fits '{only}'; names are such as data.samples, and patterns such as 'data.*'")
+        raise UsageError(f"no check matches '{only}'; give a name such as data.samples, or a pattern such as 'data.*'")
     if as_json:
         print(json.dumps(report.dump()))
     else:

@@ -142,7 +142,9 @@ def _told(call: F, head: str) -> F:
             raise
         except Exception as error:
             cause = f"{type(error).__name__}: {error}"
-            raise PluginError(f"{head} failed with {cause}; add --debug to see where, and report it there") from error
+            raise PluginError(
+                f"{head} failed with {cause}; add --debug to see where, and report it to its authors"
+            ) from error
 
     return wrapper  # type: ignore[return-value]
 

@@ -102,7 +102,9 @@ def evaluate(
             "--samples PATH --data PATH"
         )
     if steps not in (None, "all") or (steps and chosen is not None):
-        raise UsageError("--steps takes the word all, and not beside --step or --best, which take one checkpoint")
+        raise UsageError(
+            "--steps takes the word all, and cannot be used with --step or --best, which name one checkpoint"
+        )
     asked |= {"data": data, "samples": number, "step": chosen}
     if len(folders) == 1 and steps is None:
         compare(folders[0], asked, quiet=quiet, as_json=as_json)

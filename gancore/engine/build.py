@@ -69,7 +69,9 @@ def build_game(
         penalties = {}
         for name, chosen in settings.penalties.items():
             if not isinstance(chosen.options, PenaltyOptions):
-                raise PluginError(f"penalty '{chosen.found.qualified}': its options must derive from PenaltyOptions")
+                raise PluginError(
+                    f"penalty '{chosen.found.qualified}': its options must derive from gancore.options.PenaltyOptions"
+                )
             penalties[name] = (chosen.build(spec), chosen.options)
         context = GameContext(
             networks=networks,

@@ -31,12 +31,12 @@ def compare(spec: SampleSpec, other: SampleSpec, name: str, whose: str = "the ru
             for k in fields
             if getattr(other, k) != getattr(spec, k)
         ]
-        raise DataError(f"data '{name}' hold other samples, which cannot be compared: {'; '.join(unlike)}")
+        told = f"data '{name}' cannot be compared with what was generated: {'; '.join(unlike)}"
+        raise DataError(f"{told}; name data of the same form")
     strange = sorted({*other.classes} - {*spec.classes}) if spec.classes else []
     if strange:
-        raise DataError(
-            f"data '{name}' have classes that the run does not know ({', '.join(strange)}); it knows {', '.join(spec.classes)}"
-        )
+        advice = f"leave them out, or name them as the run does: {', '.join(spec.classes)}"
+        raise DataError(f"data '{name}' have classes that the run does not know ({', '.join(strange)}); {advice}")
     before, now = spec.model_dump(mode="json"), other.model_dump(mode="json")
     known = {*fields, "classes", *spec.measured}
     rest = [k for k in before | now if k not in known and before.get(k) != now.get(k)]

@@ -63,5 +63,5 @@ def test_what_is_in_the_way_of_many_checks_is_told_once(gan: Gan, specimen: Call
 def test_what_cannot_be_asked_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "did you mean 'toy'" in refused("plugins", "check", "tpy", code=2)
     assert "unknown plugin 'imagine'" in refused("plugins", "check", "toy", "--with", "imagine", code=2)
-    assert "no check fits 'dat.*'" in refused("plugins", "check", "toy", "--only", "dat.*", code=2)
+    assert "no check matches 'dat.*'" in refused("plugins", "check", "toy", "--only", "dat.*", code=2)
     assert "no such file" in refused("plugins", "check", "toy", "--data", tmp_path / "none", code=2)

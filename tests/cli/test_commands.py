@@ -244,13 +244,13 @@ def fail(how: str = typer.Argument(callback=check)) -> None:
             "bug",
             1,
             "warning: take care\nerror: command 'fail' of gan-fail failed with KeyError: 'width'; "
-            "add --debug to see where, and report it there\n",
+            "add --debug to see where, and report it to its authors\n",
         ),
         (
             "odd",
             1,
             "error: command 'fail' of gan-fail failed with ZeroDivisionError: division by zero; "
-            "add --debug to see where, and report it there\n",
+            "add --debug to see where, and report it to its authors\n",
         ),
     ],
 )

@@ -9,6 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 SLOWEST = (
     "gancore/testing/test_builtins.py",
+    "gancore/testing/test_faults.py",
     "e2e/test_tutorial.py",
     "examples/test_tabular.py",
     "e2e/test_interruption.py",
