@@ -99,8 +99,7 @@ class Computed:
         x = samples.x[:limit]
         if isinstance(self.extractor, MeasuresDistance):
             return self.extractor.keys(x)
-        rows = np.ascontiguousarray(x.flatten(1).numpy())
-        return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
+        return digests(x)
 
     def nearest(self, samples: Samples, limit: int, leave_out: Tensor | None = None) -> Tensor:
         """Distance float64 `[n]` of each of the first `limit` samples to the nearest training sample, `leave_out` `[n]` aside."""
@@ -148,6 +147,12 @@ def fault(features: object, count: int) -> str:
         what = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
         return f"gave {what} for {count} samples, not [{count}, size]"
     return "" if bool(torch.isfinite(features).all()) else "gave values that are not finite"
+
+
+def digests(x: Tensor) -> list[bytes]:
+    """Of each of the samples `x` `[n, ...]` what only those of the same bytes have."""
+    rows = np.ascontiguousarray(x.flatten(1).numpy())
+    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
 
 
 def places(keys: Sequence[bytes], train: Sequence[bytes]) -> Tensor:

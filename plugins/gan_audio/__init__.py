@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gan_audio.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, Game, Metric, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Dataset, Features, Game, Metric, PluginInfo, Preset, Writer
 
 SPEC = "gan_audio.spec:AudioSpec"
 GIVEN = "gan_audio.data.given:SoundReader"
@@ -122,6 +122,17 @@ def gan_writers() -> Iterable[Writer]:
 
 
 @hookimpl
+def gan_features() -> Iterable[Features]:
+    yield Features(
+        name="mel",
+        summary="Levels in 64 mel bands and 16 frames, whatever the volume; no network at all",
+        target="gan_audio.features.mel:Mel",
+        options="gan_audio.features.mel:Options",
+        spec=SPEC,
+    )
+
+
+@hookimpl
 def gan_metrics() -> Iterable[Metric]:
     yield Metric(
         name="classes",
@@ -149,13 +160,6 @@ def gan_metrics() -> Iterable[Metric]:
         summary="Long-term spectrum, loudness and brightness, as distributions",
         target="gan_audio.metrics.spectrum:build",
         options="gan_audio.metrics.spectrum:Options",
-        spec=SPEC,
-    )
-    yield Metric(
-        name="copying",
-        summary="Distances to the nearest sounds trained on, and between samples",
-        target="gan_audio.metrics.copying:build",
-        options="gan_audio.metrics.copying:Options",
         spec=SPEC,
     )
     yield Metric(

@@ -43,7 +43,7 @@ class Options(BaseOptions):
         0.02,
         ge=0.0,
         le=1.0,
-        description="A clip nearer than this to an earlier one repeats it; as in the metric copying.",
+        description="A clip nearer than this to an earlier one repeats it, as copies of training clips are near.",
     )
 
 

@@ -48,11 +48,11 @@ def moved(pictures: Tensor, lag: int) -> Tensor:
 
 
 def nearest(clips: Tensor, train: Tensor, lags: Sequence[int] = (0,), *, leave_out: Tensor | None = None) -> Tensor:
-    """Distance float32 `[n]` of each of the pictures `clips` to the nearest of `train`; 1 where there is none.
+    """Distance float64 `[n]` of each of the pictures `clips` to the nearest of `train`; infinite where there is none.
 
     `leave_out` int64 `[n]` numbers one of `train` that is not looked at, -1 for none.
     """
-    best = torch.ones(len(clips))
+    best = torch.full((len(clips),), torch.inf, dtype=torch.float64)
     for begin in range(0, len(train), _COLUMNS):
         some = train[begin : begin + _COLUMNS]
         for at in range(0, len(clips), _COLUMNS):
@@ -61,8 +61,8 @@ def nearest(clips: Tensor, train: Tensor, lags: Sequence[int] = (0,), *, leave_o
             if leave_out is not None:
                 place = leave_out[rows] - begin
                 mine = ((place >= 0) & (place < len(some))).nonzero()[:, 0]
-                found[mine, place[mine]] = 1.0
-            best[rows] = torch.minimum(best[rows], found.amin(dim=1))
+                found[mine, place[mine]] = torch.inf
+            best[rows] = torch.minimum(best[rows], found.amin(dim=1).double())
     return best
 
 
@@ -77,20 +77,3 @@ def nearest_before(clips: Tensor) -> Tensor:
                 found.masked_fill_(torch.ones_like(found).triu().bool(), 1.0)
             best[at : at + _COLUMNS] = torch.minimum(best[at : at + _COLUMNS], found.amin(dim=1))
     return best
-
-
-def diversity(clips: Tensor) -> float:
-    """Mean distance of two different ones of the pictures `clips`; 0 where there is only one."""
-    count = len(clips)
-    if count < 2:
-        return 0.0
-    total = 0.0
-    for at in range(0, count, _COLUMNS):
-        rows = clips[at : at + _COLUMNS]
-        for begin in range(0, count, _COLUMNS):
-            found = distances(rows, clips[begin : begin + _COLUMNS])
-            if begin == at:
-                # Rounding must not make a clip differ from itself.
-                found.fill_diagonal_(0.0)
-            total += float(found.double().sum())
-    return total / (count * (count - 1))

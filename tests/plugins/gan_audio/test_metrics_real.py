@@ -7,8 +7,14 @@ import torch
 from support.shared import SHARED, marks
 from toys.material import material
 
-from gan_audio.metrics import classes, copying
+from gan_audio.features.mel import Mel
+from gan_audio.features.mel import Options as MelOptions
+from gan_audio.metrics import classes
 from gan_audio.spec import AudioSpec
+from gancore.evaluation.features import Computed
+from gancore.evaluation.metrics.nearest import NearestSamples
+from gancore.evaluation.metrics.nearest import Options as NearestOptions
+from gancore.evaluation.records import Samples
 
 RECORDINGS = SHARED / "fsdd" / "recordings"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -45,7 +51,9 @@ def test_at_least_95_of_100_spoken_digits_are_recognised(digits):
 
 def test_digits_that_were_copied_are_nearer_than_those_that_were_not(digits):
     (train, _), (test, _) = digits
-    figures = copying.build(copying.Options(), SPEC)(material(0.7 * train[:200], test, train))
-    assert figures["nearest/exact"].value == 1.0
-    assert figures["nearest/near"].real == 0.0
-    assert figures["nearest/nearer"].value == 1.0
+    features = {"mel": Computed("mel", Mel(MelOptions(), SPEC), train=Samples(train))}
+    compared = material(0.7 * train[:200], test, train, features=features)
+    figures = NearestSamples(NearestOptions(), SPEC)(compared).figures
+    assert figures["nearest-mel/exact"].value == 1.0
+    assert figures["nearest-mel/near"].real == 0.0
+    assert figures["nearest-mel/nearer"].value == 1.0

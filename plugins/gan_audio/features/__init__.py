@@ -1,0 +1,1 @@
+"""Features of sounds: what is heard of them, as vectors."""
