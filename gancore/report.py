@@ -69,6 +69,28 @@ def _drawable(value: Any) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
+def _points(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
+    return [(row["step"], row[name]) for row in rows if _drawable(row.get(name))]
+
+
+def _evaluations(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was computed on the way, beside what real samples have, and which checkpoint is the best."""
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith("evaluate/"))
+    lines, drawn = [], []
+    for name in names:
+        ours, real = _points(rows, name), _points(rows, name.replace("evaluate/", "evaluate-real/", 1))
+        cells = "".join(f'<td class="n">{line[-1][1]:,.4g}</td>' if line else "<td></td>" for line in (ours, real))
+        title = html.escape(name.removeprefix("evaluate/"))
+        lines.append(f"<tr><td>{title}</td>{cells}</tr>")
+        drawn.append(chart({name: ours, "real samples": real} if real else {name: ours}))
+    if not lines:
+        return []
+    head = f"<tr><th></th><th>step {max(row['step'] for row in rows if names.keys() & row):,}</th><th>real samples</th></tr>"
+    best = sorted(path.name.removeprefix("step-") for path in folder.checkpoints.glob("best/step-*"))
+    told = [f"<p>The best checkpoint is that of step {int(best[-1]):,}.</p>"] if best and best[-1].isdecimal() else []
+    return ["<h2>Samples beside real ones</h2>", *told, f"<table>{head}{''.join(lines)}</table>", *drawn]
+
+
 def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> Path:
     """Write the report of the run in `folder`; returns its path."""
     rows = list(folder.read_metrics())
@@ -87,8 +109,9 @@ def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> P
     body.append("<h2>Health</h2>")
     alerts = [*(f"Data: {doubt}" for doubt in (data.warnings if data else ())), *alerts]
     body += [f'<p class="alert">{html.escape(a)}</p>' for a in alerts] or ["<p>No problems were found.</p>"]
+    body += _evaluations(folder, rows)
     for heading, names in _CHARTS.items():
-        series = {n: [(r["step"], r[n]) for r in rows if _drawable(r.get(n))] for n in names}
+        series = {n: _points(rows, n) for n in names}
         drawn = chart({n: s for n, s in series.items() if len(s) > 1})
         if drawn:
             body.append(f"<h2>{heading}</h2>{drawn}")

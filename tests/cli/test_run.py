@@ -16,9 +16,9 @@ import pytest
 from rich.console import Console
 from typer.testing import Result
 
-from gan_cli.progress import Panelled, Plain, about, at, facts, number, opening, told
+from gan_cli.progress import Panelled, Plain, about, at, facts, newest, number, opening, told
 from gan_cli.waiting import duration, waiting
-from gancore.events import Estimate, Progress, RunStarted
+from gancore.events import Estimate, Evaluated, HealthAlert, Progress, RunStarted, Tick
 
 Gan = Callable[..., Result]
 PROGRESS = Progress(folder=Path("run"), step=5, steps=8000, scalars={}, samples_per_second=4.0, seconds=85.0)
@@ -286,6 +286,43 @@ def test_a_panel_shows_what_a_signal_has_begun_when_it_is_drawn_next() -> None:
     view.live.refresh()
     view.close()
     assert "finishing this step, then saving" in screen.getvalue()
+
+
+EVALUATED = Evaluated(step=500, metric="mind-f", value=40.0, real=8.0, best_step=500, best=40.0, seconds=1.0)
+
+
+def test_the_newest_figures_stand_beside_those_of_real_samples_and_the_best() -> None:
+    assert newest(EVALUATED) == "40 (real samples: 8) at step 500, the best so far"
+    later = replace(EVALUATED, step=600, value=55.5, real=None)
+    assert newest(later) == "55.5 at step 600, best 40 at step 500"
+    shown = facts(replace(PROGRESS, scalars={"evaluate/mind-f": 55.5, "evaluate-real/mind-f": 8.0}, evaluated=later))
+    assert shown[-1] == ("mind-f", newest(later))
+    assert "evaluate" not in str(shown)
+
+
+def test_a_panel_stays_while_figures_are_computed() -> None:
+    screen = io.StringIO()
+    view = Panelled(Console(file=screen, force_terminal=True, width=100))
+    view.gan_progress(replace(PROGRESS, evaluated=EVALUATED))
+    view.live.refresh()
+    screen.truncate(0)
+    view.reading("evaluating: computing features f", 64, 1000)
+    view.live.refresh()
+    view.close()
+    assert "evaluating: computing features f: 64 of 1,000" in screen.getvalue()
+    assert "the best so far" in screen.getvalue()
+
+
+def test_a_line_of_new_figures_is_never_kept_back(capsys: pytest.CaptureFixture[str]) -> None:
+    view = Plain()
+    facts_of_tick = {"folder": Path("run"), "steps": 8000, "scalars": {}, "samples_per_second": 4.0, "seconds": 85.0}
+    alert = HealthAlert(kind="evaluation", step=500, message="figures of 'f' could not be computed: odd.")
+    for step in (400, 500, 600):
+        event = Tick(step=step, **facts_of_tick, evaluated=EVALUATED, alerts=(alert,) if step == 500 else ())
+        view.gan_tick(event)
+    said = capsys.readouterr().err
+    assert [step for step in ("400/", "500/", "600/") if step in said] == ["400/", "500/"]
+    assert "evaluation: step 500: figures of 'f' could not be computed: odd." in said
 
 
 def test_minutes_end_a_run_well_and_its_continuation_too(gan: Gan, tmp_path: Path) -> None:

@@ -55,6 +55,21 @@ def test_earlier_checkpoint_is_taken_by_its_step(gan: Gan, trained: Path, refuse
     assert "steps there: 2, 4" in refused("sample", trained, "--step", 3, code=1)
 
 
+def test_the_best_checkpoint_is_taken_where_figures_were_computed(
+    gan: Gan, trained: Path, refused: Refused, tmp_path: Path
+) -> None:
+    assert "keeps no best checkpoint, because no figures were computed" in refused("sample", trained, "--best", code=1)
+    assert "ask for two checkpoints" in refused("sample", trained, "--best", "--step", 2, code=2)
+    figures = ("every.evaluate=1", "evaluate.metrics=gap", "evaluate.samples=20")
+    done = gan("run", "-p", "toy", "--steps", 4, "--out", tmp_path / "judged", "--json", *figures)
+    best = json.loads(done.stdout)["best"]
+    gan("sample", tmp_path / "judged", "-n", 4, "--best")
+    assert load(tmp_path / "judged", step="best").step == best["best_step"]
+    found = json.loads(gan("evaluate", tmp_path / "judged", "--best", "-n", 5, "-m", "gap", "--json").stdout)
+    assert found["step"] == best["best_step"]
+    assert f"best: {best['metric']} {best['best']:.3g}" in done.stderr
+
+
 def test_classes_take_turns_unless_one_is_named(gan: Gan, trained: Path) -> None:
     gan("sample", trained, "-n", 4)
     assert classes(trained / "generated" / "001") == ["inner", "outer", "inner", "outer"]

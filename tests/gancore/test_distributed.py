@@ -30,6 +30,7 @@ def ranks(tmp_path_factory):
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "OMP_NUM_THREADS": "1",
+        "GAN_CACHE_DIR": str(folder / "cache"),
     }
     processes = [
         forked.start(
@@ -163,6 +164,15 @@ def test_figures_of_a_training_by_two_processes_are_those_of_one(ranks, tmp_path
 
 
 # --- alone --------------------------------------------------------------------------------------------------------------
+
+
+def test_two_processes_end_together_when_the_figures_of_the_first_get_no_better(ranks):
+    folder, found = ranks
+    (step, outcome, reason, best), other = (f["ended"] for f in found)
+    assert (step, outcome, best) == (4, "stopped", 2)
+    assert "mind-points has not improved in the last evaluation" in reason
+    assert other == (step, outcome, reason, None)
+    assert checkpoint.steps_of(folder / "ended" / "checkpoints" / "best") == [2]
 
 
 def test_alone_nothing_is_exchanged(monkeypatch):

@@ -187,3 +187,15 @@ def test_report_needs_no_network(folder: RunFolder) -> None:
     text = write_report(folder, CONFIG, "done").read_text(encoding="utf-8")
     assert "http" not in text.replace("http://www.w3.org", "")
     assert {tag for tag, _ in Page(text).tags}.isdisjoint({"script", "link", "iframe"})
+
+
+def test_figures_on_the_way_are_drawn_beside_those_of_real_samples(folder: RunFolder) -> None:
+    for step in (2, 4, 6):
+        row = {"step": step, "seconds": 1.0}
+        folder.append_metrics(row | ({} if step == 6 else {"evaluate/mind-f": step / 8, "evaluate-real/mind-f": 0.125}))
+    (folder.checkpoints / "best" / "step-00000002").mkdir(parents=True)
+    page = report(folder)
+    assert "The best checkpoint is that of step 2." in page.words
+    assert "step 4real samplesmind-f0.50.125" in page.words
+    ours, real = (tag["points"].split() for name, tag in page.tags if name == "polyline")
+    assert len(ours) == len(real) == 2

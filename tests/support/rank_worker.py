@@ -51,6 +51,12 @@ TRAINING = {
     "optimizers": {n: {"name": "sgd", "lr": 0.1, "beta1": 0.5} for n in ("generator", "discriminator")},
 }  # fmt: skip
 
+IMPATIENT = {
+    **TRAINING, "every.evaluate": 2, "evaluate.features": "points", "evaluate.samples": 20, "stop.patience": 1,
+    # So slow that no figure ever gets better.
+    "optimizers": {n: {"name": "sgd", "lr": 1e-30} for n in ("generator", "discriminator")},
+}  # fmt: skip
+
 
 def gradients(case: str) -> dict[str, Any]:
     """Gradients, scalars and buffers of one case, from this rank's rows, or from all where there is one process."""
@@ -122,6 +128,8 @@ def everything(folder: Path) -> dict[str, Any]:
     result["ticks"] = heard.ticks
     on = resume(folder / "run", registry=toys.new_registry(), steps=7)
     result["resumed"] = (on.step, on.outcome, dict(on.scalars))
+    ended = train(plugin="toy", registry=toys.new_registry(), out=folder / "ended", steps=9, options=IMPATIENT)
+    result["ended"] = (ended.step, ended.outcome, ended.reason, ended.evaluated and ended.evaluated.best_step)
     return result
 
 
