@@ -17,11 +17,11 @@ from gancore.devices import pick_device
 from gancore.errors import UsageError
 from gancore.evaluation.exhibits import Exhibit, exhibits
 from gancore.evaluation.features import Computed
-from gancore.evaluation.measuring import build_features, build_metrics, measure
+from gancore.evaluation.measuring import TRAINED_ON, build_features, build_metrics, measure
 from gancore.evaluation.records import Evaluation, EvaluationProtocol, Failure, LogLikelihood, Material, Samples
 from gancore.evaluation.reference import Reference
 from gancore.evaluation.sets import generate, log_likelihood
-from gancore.evaluation.summary import summary
+from gancore.evaluation.summary import Basis, summary
 from gancore.plugins import Registry
 from gancore.run import versions
 from gancore.sampling.generator import Generator
@@ -179,7 +179,7 @@ class Comparison:
             failures=failures,
             notes=tuple(notes),
             others=tuple(made.others),
-            summary=tuple(summary(measured.figures)),
+            summary=tuple(summary(measured.figures, _basis(made, reference))),
             drawn=measured.pictures,
             exhibits=shown,
             protocol=EvaluationProtocol(
@@ -226,3 +226,18 @@ class Comparison:
             )
             self._reference = reference
         return self._features
+
+
+def _basis(made: Made, reference: Reference) -> Basis:
+    """What sentences about these sets rest on; see `Matched` for how many samples are compared."""
+    real, seen = len(reference.real), min(len(reference.train), TRAINED_ON)
+    compared = min(len(made.generated), real)
+    if seen - (0 if reference.unseen else real) < compared:
+        compared = min(compared, real // 2)
+    classes = made.generated.condition
+    return Basis(
+        compared=compared,
+        looked_through=seen,
+        trained_on=reference.train_size,
+        chance=0.0 if classes is None else float(classes.bincount().max()) / max(1, len(classes)),
+    )

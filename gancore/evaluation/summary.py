@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from gancore.evaluation.records import Evaluation, Figure
 
@@ -18,84 +19,154 @@ _HEADLINES = (
     ("class-accuracy", "class-accuracy-", ""),
 )
 """Metric, beginning and end of the names of figures to compare by."""
-_WORDS = ((0.95, "yes"), (0.8, "nearly"), (0.5, "partly"), (0.0, "hardly"))
+_WORDS = ((0.95, "yes"), (0.8, "nearly"), (0.5, "partly"), (-1.0, "hardly"))
 """How good a share is beside the best that can be expected, from so much of it up."""
 _COPIES = 0.05
 """Share of near copies above that of real samples, from which on samples are called copies."""
+FEW = 30
+"""Fewer samples than this in a set, and its neighbourhoods are so large that they say nothing."""
+_TELLS_CLASSES = 0.3
+"""How far from chance to certainty classifiers must get on real samples for their answers to mean something."""
+_ALIKE = 1.3
+"""Two distances whose quotient is below this differ by no more than chance may bring."""
 
 
-def summary(figures: Figures) -> list[str]:
-    """Answers to: do samples seem real, are they varied, are they copies, are they of their class, how far are they from real ones?
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Basis:
+    """What sentences rest on, beside figures: how many samples are in each set that is compared, and more."""
 
-    Each is of the first features that have its figure, and left out where there are none.
+    compared: int = 1000
+    looked_through: int = 1
+    """Training samples among which copies were looked for ..."""
+    trained_on: int = 1
+    """... of so many."""
+    chance: float = 0.0
+    """Share of samples whose class is guessed right by always naming the most frequent one."""
+
+
+def summary(figures: Figures, basis: Basis) -> list[str]:
+    """Answers to: do samples seem real, cover what is real, copy, belong to their class, and how far are they from real ones?
+
+    Each is of the first features that have its figure, and left out where there are none; it says so where others differ. None says
+    what the figures cannot: of a few samples, whether any are equal to training samples is all that they tell.
     """
-    found = [_real(figures), _varied(figures), _copied(figures), _obeying(figures), _distance(figures)]
+    if basis.compared < FEW:
+        copied = _copied(figures, basis)
+        known = [sentence for sentence in (copied,) if sentence]
+        if not (known or figures.get("mind") or figures.get("neighbours")):
+            return []
+        return [
+            *known,
+            f"More cannot be told from {basis.compared:,} samples in each set: give {FEW} at least, better some hundreds.",
+        ]
+    found = [
+        _real(figures),
+        _covered(figures),
+        _copied(figures, basis),
+        _obeying(figures, basis.chance),
+        _distance(figures),
+    ]
     return [sentence for sentence in found if sentence]
 
 
 def _first(figures: Figures, metric: str, start: str, end: str = "") -> Figure | None:
-    names = figures.get(metric, {})
-    return next((names[n] for n in names if n.startswith(start) and n.endswith(end) and (end or "/" not in n)), None)
+    return next(iter(_each(figures, metric, start, end).values()), None)
+
+
+def _each(figures: Figures, metric: str, start: str, end: str = "") -> dict[str, Figure]:
+    """The figure of a metric by each kind of features, by the name of the kind."""
+    named = figures.get(metric, {})
+    names = [n for n in named if n.startswith(start) and n.endswith(end) and (end or "/" not in n)]
+    return {n.removeprefix(start).removesuffix(end): named[n] for n in names}
+
+
+def _shared(question: str, found: Mapping[str, Figure], words: str, beside: str) -> str:
+    """A share beside what real samples have of it, by the first features, and by others where these say something else."""
+    told = {
+        kind: (_word(figure.value, figure.floor), figure) for kind, figure in found.items() if figure.floor is not None
+    }
+    if not told:
+        return ""
+    (kind, (word, first)), *rest = told.items()
+    other = [f"{theirs.lower()} by {name}" for name, (theirs, _) in rest if theirs != word]
+    end = f" (by {kind}; {', '.join(other)})" if other else ""
+    return f"{question} {word}: {_percent(first.value)} {words}, as {_percent(first.floor or 0.0)} {beside}{end}."
 
 
 def _real(figures: Figures) -> str:
-    precision = _first(figures, "neighbours", "precision-")
-    if precision is None or precision.floor is None:
-        return ""
-    return (
-        f"Do they seem real? {_word(precision.value, precision.floor)}: {_percent(precision.value)} of the samples lie among "
-        f"real ones, as {_percent(precision.floor)} of other real ones do."
-    )
+    found = _each(figures, "neighbours", "precision-")
+    return _shared("Do they seem real?", found, "of the samples lie among real ones", "of other real ones do")
 
 
-def _varied(figures: Figures) -> str:
-    coverage = _first(figures, "neighbours", "coverage-")
-    if coverage is None or coverage.floor is None:
-        return ""
-    return (
-        f"Are they varied? {_word(coverage.value, coverage.floor)}: {_percent(coverage.value)} of the real samples have one "
-        f"of them near, as {_percent(coverage.floor)} have another real one."
-    )
+def _covered(figures: Figures) -> str:
+    found = _each(figures, "neighbours", "coverage-")
+    words = "of the real samples have one of them near"
+    return _shared("Do they cover what is real?", found, words, "have another real one")
 
 
-def _copied(figures: Figures) -> str:
+def _copied(figures: Figures, basis: Basis) -> str:
     exact, near, nearer = (_first(figures, "nearest", "nearest-", end) for end in ("/exact", "/near", "/nearer"))
     if exact is None:
         return ""
-    copies = max(exact.value - (exact.real or 0.0), 0.0 if near is None else near.value - (near.real or 0.0))
-    word = "Many" if copies >= 0.5 else "Some" if copies >= _COPIES else "No"
-    parts = [f"{_percent(exact.value)} equal a training sample"]
-    if near is not None and near.real is not None:
+    few = basis.compared < FEW
+    copies = exact.value - (exact.real or 0.0)
+    parts = [
+        f"{_percent(exact.value)} equal a training sample"
+        + (f", of real ones {_percent(exact.real)}" if exact.real else "")
+    ]
+    if near is not None and near.real is not None and not few:
+        copies = max(copies, near.value - near.real)
         parts.append(f"{_percent(near.value)} lie very near one, of real ones {_percent(near.real)}")
-    if word == "No" and nearer is not None and nearer.value >= 0.75:
-        parts.append("but they lie closer to the training set than real ones do")
+    if copies >= _COPIES:
+        word = "Many" if copies >= 0.5 else "Some"
+    elif basis.looked_through < basis.trained_on:
+        word = "None was found"
+        parts.append(f"but only {basis.looked_through:,} of {basis.trained_on:,} training samples were looked through")
+    else:
+        word = "None is equal" if few else "No"
+        if nearer is not None and nearer.value >= 0.75 and not few:
+            parts.append("but they lie closer to the training set than real ones do")
     return f"Are they copies? {word}: {', '.join(parts)}."
 
 
-def _obeying(figures: Figures) -> str:
+def _obeying(figures: Figures, chance: float) -> str:
     accuracy = _first(figures, "class-accuracy", "class-accuracy-")
     if accuracy is None or accuracy.real is None:
         return ""
+    question = "Are they of their class?"
+    if accuracy.real - chance < _TELLS_CLASSES * (1.0 - chance):
+        return (
+            f"{question} That cannot be told: of real samples {_percent(accuracy.real)} are recognised as their class, and "
+            f"{_percent(chance)} would be by chance."
+        )
     return (
-        f"Are they of their class? {_word(accuracy.value, accuracy.real)}: {_percent(accuracy.value)} are recognised as the "
+        f"{question} {_word(accuracy.value - chance, accuracy.real - chance)}: {_percent(accuracy.value)} are recognised as the "
         f"class that was asked for, {_percent(accuracy.real)} of real ones as theirs."
     )
 
 
 def _distance(figures: Figures) -> str:
-    distance = _first(figures, "mind", "mind-")
-    if distance is None or distance.floor is None:
+    for kind, distance in _each(figures, "mind", "mind-").items():
+        if distance.floor is not None:
+            return (
+                f"How far are they from real ones? MIND by {kind} {distance.value:.3g}, where two sets of real ones have "
+                f"{distance.floor:.3g}{_times(distance.value, distance.floor)}."
+            )
+    return ""
+
+
+def _times(value: float, floor: float) -> str:
+    if not floor > 0.0:
         return ""
-    times = distance.value / distance.floor if distance.floor > 0 else float("inf")
-    return (
-        f"How far are they from real ones? MIND {distance.value:.3g}, where two sets of real ones have {distance.floor:.3g} "
-        f"({'the same' if times < 1.05 else f'{times:.2g} times as much'})."
-    )
+    times = value / floor
+    if times < _ALIKE:
+        return " (about the same)" if times > 1.0 / _ALIKE else " (no more)"
+    return f" ({times:,.0f} times as much)" if times >= 9.5 else f" ({times:.2g} times as much)"
 
 
 def _word(value: float, best: float) -> str:
     share = value / best if best > 0 else 1.0
-    return next(word for least, word in _WORDS if share >= least).capitalize()
+    return next((word for least, word in _WORDS if share >= least), _WORDS[-1][1]).capitalize()
 
 
 def _percent(share: float) -> str:

@@ -13,8 +13,8 @@ class Vendi:
     """Of generated samples and of as many real ones, each by itself.
 
     - `distinct-f`: share of different samples, as features `f` define it.
-    - `vendi-f`: Vendi score (Friedman and Dieng 2023) of features `f`, the number of samples that differ in effect; where there are
-      classes, the mean over them. It grows with noise too: only beside precision does it say that variety is real.
+    - `vendi-f`: Vendi score (Friedman and Dieng 2023) of features `f`, the number of samples that differ in effect; where all
+      sets have classes, the mean over them. It grows with noise too: only beside precision does it say that variety is real.
     """
 
     def __init__(self, spec: SampleSpec) -> None: ...
@@ -23,6 +23,7 @@ class Vendi:
         """The figures by their names."""
         count = min(len(material.generated), len(material.real))
         others = material.others
+        classes = all(one.condition is not None for one in (material.generated, material.real, *others.values()))
         found: dict[str, Figure] = {}
         for kind, features in material.features.items():
             found[f"distinct-{kind}"] = Figure(
@@ -31,19 +32,19 @@ class Vendi:
                 others={name: _distinct(features, one, count) for name, one in others.items()},
             )
             found[f"vendi-{kind}"] = Figure(
-                value=_score(features, material.generated, count),
-                real=_score(features, material.real, count),
-                others={name: _score(features, one, count) for name, one in others.items()},
+                value=_score(features, material.generated, count, classes),
+                real=_score(features, material.real, count, classes),
+                others={name: _score(features, one, count, classes) for name, one in others.items()},
             )
         return Measured(found)
 
 
-def _score(features: FeatureSets, samples: Samples, count: int) -> float:
+def _score(features: FeatureSets, samples: Samples, count: int, classes: bool) -> float:
     rows = features.of(samples)[:count]
-    if samples.condition is None:
+    if samples.condition is None or not classes:
         return vendi(rows)
-    classes = samples.condition[:count]
-    scores = [vendi(rows[classes == number]) for number in torch.unique(classes)]
+    of = samples.condition[:count]
+    scores = [vendi(rows[of == number]) for number in torch.unique(of)]
     return sum(scores) / max(1, len(scores))
 
 

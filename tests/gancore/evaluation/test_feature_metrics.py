@@ -275,6 +275,12 @@ def test_coverage_within_classes_shows_the_class_that_has_collapsed():
     assert found["coverage-f/within-classes"].value < 0.8
 
 
+def test_vendi_score_is_of_all_samples_where_only_one_set_has_classes():
+    own, real = points(120, 3), points(120, 3)
+    found = METRICS["vendi"](material(own, real=Samples(real.x))).figures["vendi-f"]
+    assert found.value == pytest.approx(found.real)
+
+
 def test_vendi_score_is_that_within_classes():
     one_of_each = Samples(torch.eye(6), torch.tensor([0, 0, 0, 1, 1, 1]))
     found = METRICS["vendi"](material(one_of_each, real=one_of_each)).figures

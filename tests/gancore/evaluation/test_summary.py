@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gancore.evaluation.records import Figure
-from gancore.evaluation.summary import summary, worst
+from gancore.evaluation.summary import Basis, summary, worst
 
 
 def figures(**changed):
@@ -31,18 +31,71 @@ def figures(**changed):
 
 
 def test_five_sentences_tell_the_figures_beside_real_ones():
-    assert summary(figures()) == [
+    assert summary(figures(), Basis(chance=0.1)) == [
         "Do they seem real? Yes: 83% of the samples lie among real ones, as 84% of other real ones do.",
-        "Are they varied? Hardly: 42% of the real samples have one of them near, as 96% have another real one.",
+        "Do they cover what is real? Hardly: 42% of the real samples have one of them near, as 96% have another real one.",
         "Are they copies? No: 0% equal a training sample, 1.2% lie very near one, of real ones 1.0%.",
-        "Are they of their class? Partly: 50% are recognised as the class that was asked for, 92% of real ones as theirs.",
-        "How far are they from real ones? MIND 20.2, where two sets of real ones have 4.3 (4.7 times as much).",
+        "Are they of their class? Hardly: 50% are recognised as the class that was asked for, 92% of real ones as theirs.",
+        "How far are they from real ones? MIND by f 20.2, where two sets of real ones have 4.3 (4.7 times as much).",
     ]
 
 
 def test_what_was_not_measured_is_not_spoken_of():
-    assert summary({}) == []
-    assert len(summary({"neighbours": figures()["neighbours"]})) == 2
+    assert summary({}, Basis()) == summary({}, Basis(compared=2)) == []
+    assert len(summary({"neighbours": figures()["neighbours"]}, Basis())) == 2
+
+
+def test_of_few_samples_nothing_is_said_but_whether_they_equal_training_samples():
+    assert summary(figures(near=Figure(value=0.5, real=0.0)), Basis(compared=12)) == [
+        "Are they copies? None is equal: 0% equal a training sample.",
+        "More cannot be told from 12 samples in each set: give 30 at least, better some hundreds.",
+    ]
+
+
+def test_copies_that_were_not_looked_for_everywhere_are_not_denied():
+    told = summary(figures(), Basis(looked_through=10_000, trained_on=60_000))[2]
+    assert told.startswith("Are they copies? None was found: 0% equal")
+    assert told.endswith("but only 10,000 of 60,000 training samples were looked through.")
+
+
+@pytest.mark.parametrize(
+    ("value", "real", "chance", "words"),
+    [
+        (0.55, 0.95, 0.5, "Hardly"),  # two classes
+        (0.9, 0.98, 0.9, "Hardly"),  # nine in ten are of one class, and so are all that were generated
+        (0.93, 0.95, 0.1, "Yes"),
+        (
+            0.15,
+            0.2,
+            0.1,
+            "That cannot be told: of real samples 20% are recognised as their class, and 10% would be by chance.",
+        ),
+    ],
+)
+def test_classes_count_beside_chance(value, real, chance, words):
+    told = summary(figures(accuracy=Figure(value=value, real=real)), Basis(chance=chance))[3]
+    assert told.startswith(f"Are they of their class? {words}")
+
+
+def test_features_that_disagree_are_named():
+    known = figures()
+    known["neighbours"] |= {"precision-g": Figure(value=0.3, floor=0.8), "coverage-g": Figure(value=0.1, floor=0.9)}
+    first, second, *_ = summary(known, Basis())
+    assert first.endswith("as 84% of other real ones do (by f; hardly by g).")
+    assert second.endswith("as 96% have another real one.")  # both say hardly
+
+
+@pytest.mark.parametrize(
+    ("value", "floor", "words"),
+    [
+        (4.5, 4.0, " (about the same)."),
+        (2.0, 4.0, " (no more)."),
+        (999.0, 4.0, " (250 times as much)."),
+        (1.0, 0.0, "two sets of real ones have 0."),
+    ],
+)
+def test_distances_are_told_in_floors(value, floor, words):
+    assert summary(figures(mind=Figure(value=value, floor=floor)), Basis())[-1].endswith(words)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +104,14 @@ def test_what_was_not_measured_is_not_spoken_of():
         ({"exact": Figure(value=0.9, real=0.0)}, "Many: 90% equal"),
         ({"near": Figure(value=0.2, real=0.01)}, "Some: 0% equal"),
         ({"nearer": Figure(value=0.8, real=0.5)}, "but they lie closer to the training set than real ones do"),
-        ({"exact": Figure(value=0.5, real=0.5)}, "No: 50% equal"),  # data in which everything is there twice
+        (
+            {"exact": Figure(value=0.5, real=0.5)},
+            "No: 50% equal a training sample, of real ones 50%",
+        ),  # data in which everything is there twice
     ],
 )
 def test_copies_are_told_by_the_figure_that_shows_them(changed, words):
-    assert words in summary(figures(**changed))[2]
+    assert words in summary(figures(**changed), Basis())[2]
 
 
 def test_worst_figures_are_those_farthest_from_what_they_should_be():
