@@ -354,7 +354,7 @@ class GameRule(Protocol):
 
 
 class FeatureExtractor(Protocol):
-    """Hard samples to vectors. It may have the powers `FitsTraining`, `MeasuresDistance` and `NamesFigures` of `gancore.powers`.
+    """Hard samples to vectors. It may have some of the powers of features in `gancore.powers`.
 
     One that is an `nn.Module` is moved to the device of the evaluation, in evaluation mode; samples come on the CPU.
     """

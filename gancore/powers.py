@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from gancore.components import OtherGenerator
+    from gancore.components import OtherGenerator, ProgressReport
     from gancore.evaluation.records import Samples
     from gancore.options import Options
     from gancore.random import Draws
@@ -167,6 +167,14 @@ class FitsTraining(Protocol):
 
 
 @runtime_checkable
+class TellsProgress(Protocol):
+    """Features whose `fit` takes more than a moment."""
+
+    progress: ProgressReport
+    """What to call meanwhile; the engine sets it before `fit`. Begin with `gancore.data.report.silent`."""
+
+
+@runtime_checkable
 class MeasuresDistance(Protocol):
     """Features with a distance of their own, by which copies of training samples are found; without it, it is Euclidean."""
 
@@ -221,7 +229,7 @@ POWERS: Mapping[str, tuple[type, ...]] = {
     "discriminator": (MixesBatch, HasFeatures),
     "dataset": (Grouped, Labelled),
     "game": (KeepsOthers, Judges),
-    "features": (FitsTraining, MeasuresDistance, NamesFigures),
+    "features": (FitsTraining, TellsProgress, MeasuresDistance, NamesFigures),
     "writer": (WritesCaptions,),
 }
 """All powers, by what may have them."""

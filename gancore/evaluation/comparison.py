@@ -218,7 +218,7 @@ class Comparison:
             self._features, self._without = build_features(
                 self.choice.features,
                 self.spec,
-                train=reference.train,
+                train=reference.train if reference.labels is None else Samples(reference.train.x, reference.labels),
                 keep=[reference.real, *keep],
                 device=self.device,
                 seed=self.seed,

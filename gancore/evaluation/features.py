@@ -17,7 +17,7 @@ from gancore.data.report import silent
 from gancore.errors import PluginError
 from gancore.evaluation.neighbours import authenticity, nearest
 from gancore.evaluation.records import Samples
-from gancore.powers import FitsTraining, MeasuresDistance, NamesFigures
+from gancore.powers import FitsTraining, MeasuresDistance, NamesFigures, TellsProgress
 
 _BATCH = 64
 """Samples that are given to an extractor at once."""
@@ -86,6 +86,8 @@ class Computed:
         """Before the first features, and not before: what no metric asks for costs nothing."""
         if isinstance(self.extractor, FitsTraining) and not self._fitted:
             self._progress(f"fitting features {self.name}", 0, 0)
+            if isinstance(self.extractor, TellsProgress):
+                self.extractor.progress = self._progress
             self.extractor.fit(self._train)
         self._fitted = True
 

@@ -95,8 +95,10 @@ def _among(source: DataSource, most: int, seed: int, progress: ProgressReport, *
     shown = min(len(source), affordable(source))
     rows = torch.arange(len(source))
     train = draw(source, rows, shown, derive(seed, "evaluate", "train"), progress, "reading real samples")
+    labels = train.condition
     train = train if labelled else Samples(train.x)
     return Reference(
+        labels=labels,
         real=train.part(slice(most)),
         train=train,
         count=most,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from gancore.components import DataSource, ProgressReport
 from gancore.data.held_out import split
@@ -40,6 +41,8 @@ class Reference:
     train_size: int
     unseen: bool
     held_out: float = 0.0
+    labels: Tensor | None = None
+    """Classes `[n]` of `train`, for features that learn them, where `train` is without because generated samples are."""
     notes: tuple[str, ...] = ()
 
 

@@ -117,6 +117,14 @@ def gan_features() -> Iterable[Features]:
         default=False,
     )
     yield Features(
+        name="judge",
+        summary="A small classifier trained on the labels of the training images, 128 numbers",
+        target="gan_image.features.judge:Judge",
+        options="gan_image.features.judge:Options",
+        spec=SPEC,
+        default=False,
+    )
+    yield Features(
         name="pixels",
         summary="Principal components of the training images: no network at all",
         target="gan_image.features.pixels:Pixels",

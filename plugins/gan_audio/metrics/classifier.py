@@ -12,13 +12,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gan_audio.metrics.levels import Bands, shuffled
-from gancore.data.cache import CacheItem
+from gancore.nets.kept import filled
 from gancore.random import derive
 
 VERSION = 2
@@ -109,16 +107,16 @@ def obtain(
 
     With `keep` it is read from the cache where the same clips were learnt before, and put there otherwise.
     """
-    item = None
+    model = _fresh(bands.mels, classes, training)
+
+    def learn() -> None:
+        model.load_state_dict(train(levels, labels, classes, training).state_dict())
+
     if keep:
-        item = CacheItem("classifiers", _key(waves, labels, classes, bands, training), ".safetensors")
-        if (known := _read(item, _fresh(bands.mels, classes, training))) is not None:
-            return known
-    found = train(levels, labels, classes, training)
-    if item is not None:
-        weights = save({key: value.contiguous() for key, value in found.state_dict().items()})
-        item.save({}, lambda file: file.write(weights))
-    return found
+        filled(model, "classifiers", _key(waves, labels, classes, bands, training), learn)
+    else:
+        learn()
+    return model.eval()
 
 
 def train(levels: Tensor, labels: Tensor, classes: int, training: Training) -> Classifier:
@@ -211,15 +209,3 @@ def _key(waves: Tensor, labels: Tensor, classes: int, bands: Bands, training: Tr
         digest.update(part.contiguous().numpy().tobytes())
     digest.update(labels.contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _read(item: CacheItem, model: Classifier) -> Classifier | None:
-    """The kept weights in `model`; None where there are none, or damaged ones."""
-    if item.data is None or item.read() is None or not item.intact():
-        return None
-    try:
-        state = load(item.data.read_bytes())
-        model.load_state_dict(state)
-    except (OSError, SafetensorError, RuntimeError, ValueError):
-        return None
-    return model.eval()
