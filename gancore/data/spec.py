@@ -48,6 +48,9 @@ class SampleSpec(BaseModel):
     measured: ClassVar[tuple[str, ...]] = ()
     """Fields that are measured on the data themselves, by which two data sets of one kind may differ."""
 
+    repeats: ClassVar[bool] = False
+    """Whether a sample may come more than once, as short texts do: to make one that was trained on is then not always to copy."""
+
     shape: tuple[int, ...] = Field(description="Shape of one relaxed sample, without the batch.", min_length=1)
     dtype: str = Field("uint8", description="Type in which hard samples are held: uint8, int16, float32 ...")
     value_range: tuple[float, float] = Field((0.0, 255.0), description="Lowest and highest value of hard samples.")

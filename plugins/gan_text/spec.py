@@ -27,6 +27,8 @@ class TextSpec(SampleSpec):
 
     called: ClassVar[str] = "texts"
 
+    repeats: ClassVar[bool] = True
+
     measured: ClassVar[tuple[str, ...]] = ("tokenizer", "end", "unknown")
 
     dtype: str = Field(default="int32", description="Always int32.")

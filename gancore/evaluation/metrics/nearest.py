@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -30,9 +32,10 @@ class Options(BaseOptions):
 class NearestSamples:
     """Distances of samples to the nearest training sample, by each kind of features `f`.
 
-    - `nearest-f/exact`: share of samples that are equal to a training sample, as the features define it.
+    - `nearest-f/exact`: share of samples that are equal to a training sample, as the features define it. For samples that may come
+      again (`SampleSpec.repeats`), the real row is no less than the share of training samples that are equal to another.
     - `nearest-f/distance`: median distance; its overlap is that of the distributions.
-    - `nearest-f/near`: share of samples that are near copies.
+    - `nearest-f/near`: share of samples that are near copies, or equal.
     - `nearest-f/nearer`: share of the pairs of a generated and a real sample in which the generated one lies nearer to the
       training set, ties counting half: 0.5 where they are alike, 1 where all generated are nearer.
     - `authenticity-f`: share of generated samples that are farther from the nearest training sample than that one is from its own
@@ -43,6 +46,7 @@ class NearestSamples:
 
     def __init__(self, options: Options, spec: SampleSpec) -> None:
         self.options = options
+        self.spec = spec
 
     def __call__(self, material: Material) -> Measured:
         """The figures by their names."""
@@ -61,20 +65,28 @@ class NearestSamples:
         if not len(real):
             return {}
 
-        def exact(samples: Samples, distances: Tensor) -> float:
-            equal = places(features.keys(samples, limit), train) >= 0
-            return _share(equal | (distances <= features.same))
+        def equal(samples: Samples, distances: Tensor) -> Tensor:
+            return (places(features.keys(samples, limit), train) >= 0) | (distances <= features.same)
 
         ours = features.nearest(material.generated, limit)
         others = {name: features.nearest(one, limit) for name, one in material.others.items()}
         below = self.options.below
         if below is None:
             below = float(real.quantile(0.01)) if features.near is None else features.near
+        copies = equal(material.generated, ours)
+        copies_of = {name: equal(material.others[name], one) for name, one in others.items()}
+        equal_real = equal(material.real, real) if material.held_out else real <= features.same
+        times, again, more = Counter(train), 0.0, 0.0
+        if self.spec.repeats or not material.held_out:
+            again = sum(times[key] > 1 for key in train) / len(train)
+        if material.held_out:
+            # Equal samples are held out together, so real ones do not show how often one rightly comes again.
+            more = max(0.0, again - _share(equal_real))
         found = {
             f"nearest-{kind}/exact": Figure(
-                value=exact(material.generated, ours),
-                real=exact(material.real, real) if material.held_out else None,
-                others={name: exact(material.others[name], one) for name, one in others.items()},
+                value=_share(copies),
+                real=max(again, _share(equal_real)),
+                others={name: _share(one) for name, one in copies_of.items()},
             ),
             f"nearest-{kind}/distance": Figure(
                 value=float(ours.median()),
@@ -83,9 +95,9 @@ class NearestSamples:
                 others={name: float(one.median()) for name, one in others.items()},
             ),
             f"nearest-{kind}/near": Figure(
-                value=_share(ours < below),
-                real=_share(real < below),
-                others={name: _share(one < below) for name, one in others.items()},
+                value=_share(copies | (ours < below)),
+                real=_share(equal_real | (real < below)) + more,
+                others={name: _share(copies_of[name] | (one < below)) for name, one in others.items()},
             ),
             f"nearest-{kind}/nearer": Figure(
                 value=nearer(ours.numpy(), real.numpy()),

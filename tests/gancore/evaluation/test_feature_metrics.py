@@ -205,7 +205,7 @@ def test_each_copy_of_a_training_sample_is_counted():
 def test_training_samples_are_not_copies_of_themselves():
     train = points(300, 1)
     found = figures("nearest", points(120, 3), train=train, held_out=False)
-    assert found["nearest-f/exact"].real is None
+    assert found["nearest-f/exact"].real == 0.0
     assert found["nearest-f/distance"].real > 0.1
 
 
@@ -214,6 +214,22 @@ def test_a_training_sample_that_is_there_twice_is_a_copy():
     train = Samples(torch.cat([train.x[:150], train.x[:150]]), train.condition)
     found = figures("nearest", points(120, 3), train=train, held_out=False)
     assert found["nearest-f/distance"].real == pytest.approx(0.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_what_is_frequent_in_training_comes_again_by_right_where_samples_may(repeats):
+    class Spec(SampleSpec):
+        pass
+
+    Spec.repeats = repeats
+    once, twice = points(100, 1).x, points(50, 4).x
+    train = Samples(torch.cat([once, twice, twice]), points(200, 0).condition)
+    given = material(Samples(torch.cat([twice, points(50, 3).x])), real=points(100, 2), train=train)
+    spec = Spec(shape=(6,), dtype="float32", value_range=(-100.0, 100.0))
+    found = NearestSamples(NearestOptions(), spec)(given).figures
+    assert found["nearest-f/exact"].value == 0.5
+    assert found["nearest-f/exact"].real == 0.5 * repeats
+    assert found["nearest-f/near"].real == pytest.approx(0.5 * repeats, abs=0.02)
 
 
 def test_class_accuracy_counts_samples_of_another_class_than_asked_for():
