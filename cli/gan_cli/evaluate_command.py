@@ -69,6 +69,15 @@ def evaluate(
         str | None,
         typer.Option("--steps", metavar="all", help="all: evaluate every checkpoint that a run keeps, side by side."),
     ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="FIGURE",
+            help="Of several runs or checkpoints, first the one whose FIGURE, such as neighbours/coverage-lite0, is nearest to that of "
+            "real samples.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, mps or auto.")] = "auto",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -107,6 +116,8 @@ def evaluate(
         )
     asked |= {"data": data, "samples": number, "step": chosen}
     if len(folders) == 1 and steps is None:
+        if sort is not None:
+            raise UsageError("--sort takes several runs, or --steps all, for it says which of them is shown first")
         compare(folders[0], asked, quiet=quiet, as_json=as_json)
     else:
-        compare_several(folders, asked, every_step=steps == "all", quiet=quiet, as_json=as_json)
+        compare_several(folders, asked, every_step=steps == "all", sort=sort, quiet=quiet, as_json=as_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,28 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.table import Table
 
 from gan_cli import errors
 from gan_cli.errors import redraw, say, tell
+from gan_cli.figures import check_sort, show, show_several
 from gan_cli.interrupting import ending_at_once
 from gan_cli.sampling import check_device
-from gan_cli.terminal import Terminal
 from gan_cli.waiting import Waiting
 from gancore.data.report import silent
 from gancore.errors import GanError
-from gancore.evaluation.summary import worst
-from gancore.text import shown
 
 if TYPE_CHECKING:
     from gancore.components import ProgressReport
     from gancore.evaluation.records import Evaluation
 
 SECONDS_BETWEEN_LINES = 5.0
-WORST_FROM = 8
-"""Rows of a table, from which on the worst ones are marked."""
-HEADLINES = ("mind-", "neighbours/precision", "neighbours/coverage", "nearest-", "class-accuracy-", "frechet-")
-"""Figures by which several runs are compared, where they have them."""
 
 
 class _Progress:
@@ -68,7 +60,7 @@ def compare(run: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) 
 
     with _told(quiet) as progress:
         found = evaluate(run, progress=progress, **asked)
-    _tell(found, as_json)
+    _tell(found, quiet=quiet, as_json=as_json)
 
 
 def compare_files(samples: Path, data: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) -> None:
@@ -79,15 +71,22 @@ def compare_files(samples: Path, data: Path, asked: Mapping[str, Any], *, quiet:
 
     with _told(quiet) as progress:
         found = evaluate_files(samples, data, progress=progress, **asked)
-    _tell(found, as_json)
+    _tell(found, quiet=quiet, as_json=as_json)
 
 
 def compare_several(
-    runs: Sequence[Path], asked: Mapping[str, Any], *, every_step: bool, quiet: bool, as_json: bool
+    runs: Sequence[Path],
+    asked: Mapping[str, Any],
+    *,
+    every_step: bool,
+    sort: str | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
-    """Evaluate several runs, or all checkpoints of each with `every_step`, and show one table, the best first or by step.
+    """Evaluate several runs, or all checkpoints of each with `every_step`, and show them side by side, the best first or by step.
 
-    A run that cannot be evaluated is told at the end, and takes no other down.
+    The best by the figure `sort` is the one nearest to what real samples have. A run that cannot be evaluated is told at the end,
+    and takes no other down.
     """
     check_device(asked["device"])
     with ending_at_once():
@@ -113,9 +112,11 @@ def compare_several(
     if as_json:
         print(json.dumps([one.dump() | {"path": one.path and str(one.path)} for one in found]))
     elif found:
-        _show_several(found, by_step=every_step)
+        show_several(found, by_step=every_step, sort=sort, quiet=quiet)
     for path in curves:
         say(f"drawn in {path}")
+    if found:
+        check_sort(sort, found)
     for name, cause in wrong.items():
         say(f"error: {name}: {cause}")
     failed = {f"{one.run}: {name}: {f.cause}": None for one in found for name, f in one.failures.items()}
@@ -134,7 +135,7 @@ def _told(quiet: bool) -> Iterator[ProgressReport]:
             yield progress.tell
 
 
-def _tell(found: Evaluation, as_json: bool) -> None:
+def _tell(found: Evaluation, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found.dump() | {"path": found.path and str(found.path)}))
     else:
@@ -142,7 +143,7 @@ def _tell(found: Evaluation, as_json: bool) -> None:
         for sentence in found.summary:
             tell(sentence)
         if found.figures:
-            _show(found)
+            show(found, quiet=quiet)
         for note in found.notes:
             tell(note)
     for name, failure in found.failures.items():
@@ -168,63 +169,3 @@ def heading(found: Evaluation) -> str:
         f"{found.run}, step {found.step:,}: {p.generated:,} samples generated with seed {p.seed} and {real}, beside {seen} "
         "trained on"
     )
-
-
-def _show(found: Evaluation) -> None:
-    rows = found.rows()
-    names = ("generated", *found.others, "real", "overlap", "floor")
-    columns = [name for name in names if any(row[name] is not None for row in rows)]
-    bad = worst(found.figures) if len(rows) > WORST_FROM else set()
-    places = [(metric, name) for metric, figures in found.figures.items() for name in figures]
-    view = Table(box=None, pad_edge=False, header_style="bold")
-    view.add_column("figure", overflow="fold")
-    for name in columns:
-        view.add_column(name, justify="right", no_wrap=True)
-    for row, place in zip(rows, places, strict=True):
-        mark = " *" if place in bad else ""
-        values = (share(row[name]) if name == "overlap" else digits(row[name]) for name in columns)
-        view.add_row(shown(row["figure"]) + mark, *values)
-    _print(view)
-    if bad:
-        say("* farthest from what real samples have")
-
-
-def _show_several(found: Sequence[Evaluation], *, by_step: bool) -> None:
-    """A line for each evaluation; the best one first by the first distance that all have, unless they are in order of steps."""
-    names = [row["figure"] for row in found[0].rows()]
-    figures: list[dict[Any, Any]] = [{row["figure"]: row["generated"] for row in one.rows()} for one in found]
-    columns = [name for name in names if all(name in some for some in figures)]
-    columns = [name for name in columns if any(str(name).startswith(start) for start in HEADLINES)] or columns[:8]
-    order = list(range(len(found)))
-    first = next((name for name in columns if str(name).startswith("mind-")), None)
-    if first is not None and not by_step:
-        order.sort(key=lambda number: figures[number][first])
-    view = Table(box=None, pad_edge=False, header_style="bold")
-    view.add_column("run", overflow="fold")
-    view.add_column("step", justify="right")
-    for name in columns:
-        view.add_column(str(name).rpartition("/")[2], justify="right")
-    for number in order:
-        one = found[number]
-        view.add_row(shown(one.run), f"{one.step:,}", *(digits(figures[number][name]) for name in columns))
-    _print(view)
-
-
-def _print(view: Table) -> None:
-    Terminal(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False, highlight=False).print(view)
-
-
-def share(value: Any) -> str:
-    """A number from 0 to 1 to three places."""
-    return f"{value:.3f}" if value is not None and math.isfinite(value) else digits(value)
-
-
-def digits(value: Any) -> str:
-    """A figure to three digits after the zeros, whole numbers and those from 1,000 up without a fraction."""
-    if value is None:
-        return ""
-    if not math.isfinite(value):
-        return str(float(value))
-    if value == int(value) or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"

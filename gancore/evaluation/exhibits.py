@@ -58,8 +58,8 @@ def _copies(material: Material, kind: str, features: FeatureSets, classes: Seque
             parts.append(one)
             captions += _named(words, one, classes)
     title = (
-        f"Are they copies? On the left samples that were generated, beside each the {beside} training samples nearest to it by "
-        f"{kind}. First the {_ROWS} of {len(ours):,} that are nearest to one, then {_ROWS} from the middle."
+        f"Are they copies? Each row begins with a generated sample; after it come the {beside} of {len(train):,} training samples that "
+        f"are nearest to it by {kind}. First the {_ROWS} of {len(order):,} that lie nearest to one, then {_ROWS} from the middle."
     )
     return Exhibit("nearest", title, _joined(parts), tuple(captions), beside + 1)
 
@@ -76,8 +76,8 @@ def _best(material: Material, kind: str, features: FeatureSets, classes: Sequenc
     samples = material.generated.part(chosen)
     captions = _named([f"in {count}" for count in among[chosen].tolist()], samples, classes)
     title = (
-        f"Best and worst: in how many neighbourhoods of real samples each lies, by {kind}. Above the {_IN_A_ROW} of {len(ours):,} "
-        f"generated samples that lie in the most, below those that lie in the fewest."
+        f"Best and worst: in how many neighbourhoods of {len(real):,} real samples each lies, by {kind}. First the {_IN_A_ROW} of "
+        f"{len(ours):,} generated samples that lie in the most, then {_IN_A_ROW} that lie in the fewest."
     )
     return Exhibit("best-and-worst", title, samples, tuple(captions), _IN_A_ROW)
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
-from gan_cli.evaluating import _Progress, digits
-from gancore.evaluation.records import PNG
+import gancore
+from gan_cli.evaluating import _Progress
+from gan_cli.figures import digits, linked, show_several
+from gan_cli.pages import Page
+from gan_cli.terminal import Terminal
+from gancore.evaluation.records import PNG, Figure
 
 Gan = Callable[..., Result]
 Refused = Callable[..., str]
@@ -25,7 +31,7 @@ from gancore.evaluation.records import Figure
 
 @hookimpl
 def gan_metrics():
-    for name in ("raises", "infinite", "floored"):
+    for name in ("raises", "infinite", "floored", "silent"):
         yield Metric(name=name, summary="For a test", target=f"fake_failing:{name}")
 
 
@@ -35,6 +41,11 @@ def raises(spec):
 
 def infinite(spec):
     return lambda material: {"bad": math.inf, "good": 0.25}
+
+
+def silent(spec):
+    same = Figure(value=3.0, real=3.0, overlap=1.0)
+    return lambda material: {"none": Figure(value=0.0, real=0.0), "same": same, "all": Figure(value=1.0, real=1.0)}
 
 
 def floored(spec):
@@ -129,6 +140,29 @@ def test_figure_that_is_not_finite_is_shown_as_such_and_told(gan: Gan, trained: 
     assert told["figures"]["failing:infinite"]["bad"] == {"value": None}
 
 
+def test_figures_that_are_the_same_everywhere_are_left_out_and_counted(gan: Gan, trained: Path, failing: str) -> None:
+    result = gan("evaluate", trained, "-m", "failing:silent")
+    assert cells(result.stdout, "failing:silent/all") == ["1", "1"]
+    assert "failing:silent/none" not in result.stdout
+    assert "failing:silent/same" not in result.stdout
+    assert "not shown: 2 figures that are the same for all samples, or 0 everywhere; --json has them" in result.stderr
+
+
+def test_columns_are_explained_below_the_table_unless_quiet(gan: Gan, trained: Path) -> None:
+    words = "generated: of the samples that were generated; real: of real ones; overlap: how far both are spread alike"
+    assert words in gan("evaluate", trained, "-n", 20).stderr
+    assert words not in gan("evaluate", trained, "-n", 20, "--quiet").stderr
+
+
+def test_names_of_figures_lead_to_their_page_where_a_terminal_follows_links() -> None:
+    for forced, found in ((True, True), (False, False)):
+        file = io.StringIO()
+        page = Page("docs/explanation/figures.md", "https://example.org/figures.html")
+        Terminal(file=file, force_terminal=forced, width=80).print(linked("mind-lite0", " *", page))
+        assert ("https://example.org/figures.html" in file.getvalue()) is found
+        assert "mind-lite0" in file.getvalue()
+
+
 def test_nothing_but_what_went_wrong_is_said_where_every_metric_fails(gan: Gan, trained: Path, failing: str) -> None:
     result = gan("evaluate", trained, "-m", "failing:raises", "--quiet", code=1)
     assert [line.split(",")[0] for line in result.stdout.splitlines()] == [str(trained), "real: the training set"]
@@ -211,7 +245,8 @@ def test_several_runs_are_one_table(gan: Gan, trained: Path, tmp_path: Path) -> 
     result = gan("evaluate", trained, tmp_path / "other", "-n", 20)
     head, *lines = result.stdout.splitlines()
     assert head.split() == ["run", "step", "gap", "share"]
-    assert {line.split()[0] for line in lines} == {str(trained), str(tmp_path / "other")}
+    assert {line.split()[0] for line in lines[:-1]} == {str(trained), str(tmp_path / "other")}
+    assert lines[-1].split() == ["real", "samples", "0.5"]  # nothing is known of the gap of real ones
     told = json.loads(gan("evaluate", trained, tmp_path / "other", "-n", 20, "--json").stdout)
     assert [one["step"] for one in told] == [4, 1]
     assert all(Path(one["path"]).exists() for one in told)
@@ -226,10 +261,42 @@ def test_a_run_that_cannot_be_evaluated_takes_no_other_down(gan: Gan, trained: P
 
 def test_every_checkpoint_is_a_line_in_order_of_steps(gan: Gan, trained: Path) -> None:
     result = gan("evaluate", trained, "--steps", "all", "-n", 20)
-    assert [line.split()[1] for line in result.stdout.splitlines()[1:]] == ["2", "4"]
+    assert [line.split()[1] for line in result.stdout.splitlines()[1:-1]] == ["2", "4"]
     curve = trained / "evaluations" / "checkpoints.png"
     assert f"drawn in {curve}" in result.stderr
     assert curve.read_bytes().startswith(PNG)
+
+
+def test_runs_can_be_sorted_by_any_figure_the_nearest_to_real_samples_first(gan: Gan, trained: Path) -> None:
+    for figure, own in (
+        ("gap", lambda f: f["gap"]["gap"]["value"]),
+        ("reach/share", lambda f: abs(f["reach"]["share"]["value"] - 0.5)),
+    ):
+        asked = ("evaluate", trained, "--steps", "all", "-n", 20, "--sort", figure)
+        told = {str(one["step"]): own(one["figures"]) for one in json.loads(gan(*asked, "--json").stdout)}
+        lines = gan(*asked).stdout.splitlines()[1:-1]
+        assert [told[line.split()[1]] for line in lines] == sorted(told.values())
+
+
+def test_a_figure_to_sort_by_that_none_has_is_told_after_the_table(gan: Gan, trained: Path) -> None:
+    result = gan("evaluate", trained, "--steps", "all", "-n", 20, "--sort", "gop", code=2)
+    assert len(result.stdout.splitlines()) == 4
+    assert "error: unknown figure 'gop'; did you mean 'gap'?" in result.stderr
+
+
+def test_runs_that_share_no_figure_have_tables_of_their_own(
+    gan: Gan, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = gancore.evaluate(trained, samples=8)
+    protocol = replace(own.protocol, generated=9)
+    other = replace(own, run="r2", protocol=protocol)
+    strange = replace(own, run="r3", figures={"depth": {"depth": Figure(value=1.5)}})
+    show_several([own, strange, other], by_step=False, sort=None, quiet=True)
+    told = capsys.readouterr()
+    first, second = told.out.split("\n\n")
+    assert [line.split()[0] for line in first.splitlines()] == ["run", str(trained), "r2", "real"]
+    assert [line.split() for line in second.splitlines()] == [["run", "step", "depth"], ["r3", "4", "1.5"]]
+    assert "note: these evaluations differ in generated;" in told.err
 
 
 def test_samples_in_files_are_held_against_real_ones_in_files(gan: Gan, tmp_path: Path) -> None:
@@ -256,10 +323,11 @@ def test_samples_in_files_are_held_against_real_ones_in_files(gan: Gan, tmp_path
         (["--plugin", "toy"], "name the folder of a run"),
         (["--steps", "all", "--step", "1"], "--steps takes the word all"),
         (["--steps", "3"], "--steps takes the word all"),
+        (["--sort", "gap"], "--sort takes several runs"),
     ],
 )
 def test_what_does_not_go_together_is_told(refused: Refused, trained: Path, arguments: list[str], words: str) -> None:
-    run = [trained] if "--steps" in arguments else []
+    run = [trained] if {"--steps", "--sort"} & {*arguments} else []
     assert words in refused("evaluate", *run, *arguments, code=2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from support.terminal import TINY, Terminal
@@ -22,7 +23,9 @@ def test_a_run_that_holds_out_phrases_is_compared_with_those(terminal: Terminal)
     assert f"100 samples generated with seed 0 and {protocol['real']} real ones (held-out part of" in head
     assert protocol["train_size"] + protocol["reference_size"] == 200
     assert columns.split()[:2] == ["figure", "generated"]
-    assert len(rows) == sum(len(figures) for figures in told["figures"].values()) + len(told["notes"])
+    hidden = int(re.search(r"not shown: (\d+) figures", done.stderr)[1])
+    assert len(rows) + hidden == sum(len(figures) for figures in told["figures"].values()) + len(told["notes"])
+    assert "what figures mean: docs/explanation/figures.md, docs/reference/music-metrics.md" in done.stderr
     assert "Traceback" not in done.stderr
 
 

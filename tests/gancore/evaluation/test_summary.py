@@ -115,5 +115,11 @@ def test_copies_are_told_by_the_figure_that_shows_them(changed, words):
 
 
 def test_worst_figures_are_those_farthest_from_what_they_should_be():
-    assert worst(figures(), 2) == {("mind", "mind-f/within-classes"), ("mind", "mind-f")}
+    assert worst(figures(), 2) == {("mind", "mind-f"), ("neighbours", "coverage-f")}
     assert worst({"m": {"good": Figure(value=1.02, real=1.0), "alone": Figure(value=7.0)}}) == set()
+
+
+def test_fewer_copies_and_smaller_distances_than_real_samples_have_are_not_among_the_worst():
+    assert worst({"nearest": {"nearest-f/near": Figure(value=0.0, real=0.01)}}) == set()
+    assert worst({"mind": {"mind-f": Figure(value=1.0, floor=2.0)}}) == set()
+    assert worst({"nearest": {"nearest-f/near": Figure(value=0.1, real=0.01)}}) == {("nearest", "nearest-f/near")}
