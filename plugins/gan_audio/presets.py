@@ -17,7 +17,8 @@ PRESETS = [
             "batch_size": 32,
             "steps": 1000,
             "samples": 24,
-            "every": {"sample": 250, "checkpoint": 500},
+            "every": {"sample": 250, "checkpoint": 500, "evaluate": 250},
+            "evaluate": {"samples": 150},  # a clip takes some 30 ms to become a waveform
         },
     ),
     Preset(

@@ -17,7 +17,7 @@ PRESETS = [
             "batch_size": 32,
             "steps": 1500,
             "samples": 24,
-            "every": {"sample": 500, "checkpoint": 500},
+            "every": {"sample": 500, "checkpoint": 500, "evaluate": 300},
         },
     ),
     Preset(
@@ -32,6 +32,7 @@ PRESETS = [
             "steps": 1200,
             "samples": 24,
             "held_out": 0.1,
+            "every": {"evaluate": 300},
         },
     ),
     Preset(
@@ -45,7 +46,7 @@ PRESETS = [
             "batch_size": 64,
             "steps": 20_000,
             "samples": 24,
-            "every": {"sample": 1000, "checkpoint": 1000},
+            "every": {"sample": 1000, "checkpoint": 1000, "evaluate": 2000},
             "held_out": 0.1,
         },
     ),

@@ -50,7 +50,7 @@ PRESETS = [
             "steps": 4500,
             "samples": 32,
             "held_out": 0.05,
-            "every": {"sample": 500, "checkpoint": 500, "health": 1000},
+            "every": {"sample": 500, "checkpoint": 500, "health": 1000, "evaluate": 900},
         },
     ),
     Preset(
