@@ -114,13 +114,6 @@ def gan_metrics() -> Iterable[Metric]:
         spec=SPEC,
     )
     yield Metric(
-        name="variety",
-        summary="Different texts, and those that are not among the training texts",
-        target="gan_text.metrics.variety:build",
-        options="gan_text.metrics.variety:Options",
-        spec=SPEC,
-    )
-    yield Metric(
         name="lengths",
         summary="How long texts are, beside the real ones",
         target="gan_text.metrics.lengths:build",
@@ -139,20 +132,6 @@ def gan_metrics() -> Iterable[Metric]:
         summary="Likelihood of held-out texts, of training texts and of the generator's own",
         target="gan_text.metrics.likelihood:build",
         options="gan_text.metrics.likelihood:Options",
-        spec=SPEC,
-    )
-    yield Metric(
-        name="embeddings",
-        summary="Frechet distance of sentence embeddings, by an encoder on disk or by latent semantic analysis",
-        target="gan_text.metrics.embeddings:build",
-        options="gan_text.metrics.embeddings:Options",
-        spec=SPEC,
-    )
-    yield Metric(
-        name="copying",
-        summary="Copies and near copies of the training texts",
-        target="gan_text.metrics.copying:build",
-        options="gan_text.metrics.copying:Options",
         spec=SPEC,
     )
 

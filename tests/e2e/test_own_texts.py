@@ -61,17 +61,18 @@ def test_a_file_of_lines_trains_is_sampled_as_asked_and_evaluated(terminal: Term
     refused = terminal.gan("sample", run, "--out", "other", "sampling.temperature=0", code=2)
     assert "sampling.temperature" in refused.stderr
 
-    done = terminal.gan("evaluate", run, "-n", 12, "--json", "-m", "bleu", "-m", "likelihood", "-m", "variety")
+    done = terminal.gan("evaluate", run, "-n", 12, "--json", "-m", "bleu", "-m", "likelihood", "-m", "nearest")
     found = json.loads(done.stdout)
     assert found["others"] == ["mle 0.7", "mle 0.8", "mle 0.9", "mle 1"]
     assert set(found["figures"]["bleu"]["bleu-2"]["others"]) == set(found["others"])
+    assert 0.0 <= found["figures"]["nearest"]["nearest-lsa/near"]["value"] <= 1.0
     other = terminal.folder / "other.txt"
     other.write_text("A red dog sleeps, again.\nA green frog waits and waits and waits, quietly.\n", encoding="utf-8")
     done = terminal.gan("evaluate", run, "--data", other, "-n", 4, "--json", "-m", "bleu", "sampling.temperature=0.7")
     elsewhere = json.loads(done.stdout)
     assert elsewhere["protocol"]["reference_size"] == 2
     assert elsewhere["protocol"]["sampling"]["temperature"] == 0.7
-    (picture,) = found["pictures"]
+    (picture,) = (name for name in found["pictures"] if name.endswith(".png"))
     with Image.open(run / "evaluations" / picture) as plot:
         assert min(plot.size) > 300
 

@@ -1,8 +1,7 @@
-"""Variety, lengths, frequencies, likelihoods and copies of texts, by hand or by another library."""
+"""Lengths, frequencies and likelihoods of texts, by hand or by another library."""
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toys.texts import compared
 
-from gan_text.metrics import copying, lengths, likelihood, ngrams, variety
+from gan_text.metrics import lengths, likelihood, ngrams
 from gan_text.metrics.ngrams import divergence, entropy
 from gancore.evaluation.records import faults
 
@@ -29,30 +28,6 @@ def found(module, *sets, held_out=True, others=None, length=16, more=None, **opt
     return figures
 
 
-# --- variety ----------------------------------------------------------------------------------------------------------
-
-
-def test_unique_texts_are_the_share_of_different_ones():
-    figure = found(variety, OURS, REAL, TRAIN, others=OTHERS)["unique"]
-    assert (figure.value, figure.real, figure.others) == (0.75, 0.75, {"mle 1.0": 1.0})
-
-
-def test_novel_texts_are_those_that_were_not_trained_on():
-    figure = found(variety, OURS, REAL, TRAIN, others=OTHERS)["novel"]
-    assert (figure.value, figure.real, figure.others) == (0.75, 0.75, {"mle 1.0": 0.5})
-
-
-def test_limit_leaves_texts_out_but_none_that_was_trained_on():
-    figures = found(variety, ["x", "y", "x"], REAL, ["a", "b", "y"], limit=2)
-    assert figures["unique"].value == 1.0
-    assert figures["novel"].value == 0.5
-    assert found(lengths, ["a b", "c"], REAL, TRAIN, limit=1)["mean"].value == 2.0
-
-
-def test_text_that_was_trained_on_once_is_novel_among_the_others():
-    assert found(variety, OURS, TRAIN, TRAIN, held_out=False)["novel"].real == 0.5
-
-
 # --- lengths ----------------------------------------------------------------------------------------------------------
 
 
@@ -64,6 +39,10 @@ def test_lengths_are_those_before_the_end():
     assert figures["deviation"].value == pytest.approx(math.sqrt((4 + 4) / 4))
     assert figures["empty"].value == 0.25
     assert figures["empty"].real == 0.0
+
+
+def test_limit_leaves_texts_out():
+    assert found(lengths, ["a b", "c"], REAL, TRAIN, limit=1)["mean"].value == 2.0
 
 
 def test_texts_that_fill_all_places_are_unended():
@@ -217,56 +196,3 @@ def test_limit_of_texts_holds_for_the_generator_that_is_asked():
 
     found(likelihood, OURS, REAL, TRAIN, more={"log_likelihood": ask}, limit=2)
     assert asked == [2, 2, 2]
-
-
-# --- copying ----------------------------------------------------------------------------------------------------------
-
-
-def pairs(text):
-    words = ["|", *text.split(), "|"]
-    return set(itertools.pairwise(words))
-
-
-def by_hand(text, train):
-    return min(1 - len(pairs(text) & pairs(one)) / len(pairs(text) | pairs(one)) for one in train)
-
-
-TEXTS = st.lists(st.lists(st.sampled_from("abc"), max_size=5).map(" ".join), min_size=1, max_size=6)
-
-
-@given(TEXTS, TEXTS, TEXTS)
-def test_distances_are_those_of_sets_of_pairs(ours, real, train):
-    figures = found(copying, ours, real, train, others={"mle": real}, below=0.5)
-    mine, theirs = ([by_hand(text, train) for text in texts] for texts in (ours, real))
-    assert figures["distance"].value == pytest.approx(np.median(mine), abs=1e-6)
-    assert figures["distance"].real == pytest.approx(np.median(theirs), abs=1e-6)
-    assert figures["distance"].others["mle"] == figures["distance"].real
-    assert figures["exact"].value == np.mean([text in train for text in ours])
-    assert figures["near"].value == pytest.approx(np.mean([round(one, 6) < 0.5 for one in mine]))
-    assert figures["nearer"].others["mle"] == 0.5
-
-
-def test_same_pairs_in_another_order_are_no_exact_copy():
-    figures = found(copying, ["a b a c a", "x"], REAL, ["a c a b a"])
-    assert figures["exact"].value == 0.0
-    assert figures["near"].value == 0.5
-
-
-def test_distances_are_the_same_in_parts(monkeypatch):
-    whole = found(copying, OURS, REAL, TRAIN, held_out=True)
-    monkeypatch.setattr(copying, "_COLUMNS", 1)
-    assert found(copying, OURS, REAL, TRAIN, held_out=True) == whole
-
-
-def test_real_text_that_was_trained_on_is_compared_with_the_others():
-    figures = found(copying, OURS, TRAIN, TRAIN, held_out=False)
-    # "a b" is there twice, "a b c d" and "e f g" once.
-    assert figures["exact"].real == 0.5
-    left = [by_hand(text, TRAIN[:i] + TRAIN[i + 1 :]) for i, text in enumerate(TRAIN)]
-    assert figures["distance"].real == pytest.approx(np.median(left))
-
-
-def test_copies_lie_nearer_than_real_texts():
-    figures = found(copying, TRAIN, ["h i j", "k l m"], TRAIN)
-    assert figures["exact"].value == 1.0
-    assert figures["nearer"].value == 1.0
