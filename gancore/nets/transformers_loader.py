@@ -7,6 +7,7 @@ sound: there alone, and once, the helpers are imported as if torchaudio were abs
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 import threading
@@ -19,6 +20,8 @@ from unittest import mock
 from gancore.errors import UsageError
 
 _LOADING = threading.Lock()
+_FILES = (".safetensors", ".json", ".txt", ".model")
+"""Endings of what a model and its tokenizer are read from."""
 
 
 def load() -> Any:
@@ -66,6 +69,8 @@ def silence() -> Iterator[None]:
 def encoder(folder: Path, files: str = "config.json and model.safetensors") -> Any:
     """The model in `folder`, without a head, in evaluation mode; nothing is loaded from elsewhere, and no code of the folder is run.
 
+    A pooling layer that the folder has no weights for is None.
+
     Raises:
         UsageError: the folder holds no such model. `files` says what it takes, for the message.
     """
@@ -74,9 +79,29 @@ def encoder(folder: Path, files: str = "config.json and model.safetensors") -> A
         raise UsageError(f"'{folder}' is not a folder; give one that holds a model of the transformers library")
     try:
         with silence():
-            model = library.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            model, found = library.AutoModel.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
     except Exception as error:
         raise UsageError(
             f"the model in '{folder}' cannot be loaded: {error}. It takes {files}, as save_pretrained writes them"
         ) from error
+    missing = set(found["missing_keys"])
+    if unlearnt := {name for name in missing if name.startswith("pooler.")}:
+        model.pooler = None
+    if rest := sorted(missing - unlearnt):
+        raise UsageError(
+            f"the model in '{folder}' has no weights for {len(rest)} parts of a {type(model).__name__}, such as {rest[0]}; its "
+            "config.json and model.safetensors are of two models"
+        )
     return model.eval()
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of the files that a model in `folder`, and what prepares its inputs, is read from."""
+    whole = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in _FILES:
+            with file.open("rb") as content:
+                whole.update(f"{file.name} {hashlib.file_digest(content, 'sha256').hexdigest()}".encode())
+    return whole.hexdigest()

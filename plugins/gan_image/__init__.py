@@ -117,6 +117,14 @@ def gan_features() -> Iterable[Features]:
         default=False,
     )
     yield Features(
+        name="transformers",
+        summary="An encoder of images of the library transformers from a folder: DINOv2, CLIP, a ViT",
+        target="gan_image.features.transformer:Encoder",
+        options="gan_image.features.transformer:Options",
+        spec=SPEC,
+        default=False,
+    )
+    yield Features(
         name="judge",
         summary="A small classifier trained on the labels of the training images, 128 numbers",
         target="gan_image.features.judge:Judge",

@@ -13,13 +13,11 @@ from torch import Tensor, nn
 from gan_text.metrics.words import texts_of
 from gan_text.spec import TextSpec
 from gancore.errors import UsageError
-from gancore.nets.transformers_loader import encoder, load, silence
+from gancore.nets.transformers_loader import digest, encoder, load, silence
 from gancore.options import Options as BaseOptions
 
 _VERSION = 1
 """Of what is made of a text; another makes all kept features unknown."""
-_FILES = (".safetensors", ".json", ".txt", ".model")
-"""Endings of what a model and its tokenizer are read from."""
 
 
 class Options(BaseOptions):
@@ -56,11 +54,8 @@ class Encoder(nn.Module):
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
         self.options = options
         self.spec = spec
-        digest = hashlib.sha256(f"{_VERSION} {options.longest} {spec.end} {spec.tokenizer}".encode())
-        for file in sorted(folder.iterdir()):
-            if file.suffix in _FILES:
-                digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
-        self.fingerprint = f"encoder {digest.hexdigest()}"
+        said = f"{_VERSION} {options.longest} {spec.end} {spec.tokenizer} {digest(folder)}"
+        self.fingerprint = f"encoder {hashlib.sha256(said.encode()).hexdigest()}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Features float32 `[n, size]` of texts int32 `[n, length]`; zeros for a text without tokens."""

@@ -19,26 +19,8 @@ COLOUR = ImageSpec(shape=(3, 64, 64))
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    """Random weights under the published names, and a classifier that is not needed."""
-    with torch.device("meta"):
-        shapes = {n: v.shape for n, v in InceptionV3().state_dict().items() if not n.endswith("batches_tracked")}
-    draws = torch.Generator().manual_seed(0)
-    # As He et al. 2015 for convolutions, so that values neither vanish nor explode; others around 1.
-    state = {
-        n: torch.randn(s, generator=draws) * (2.0 / s[1:].numel()) ** 0.5
-        if len(s) == 4
-        else torch.rand(s, generator=draws) + 0.5
-        for n, s in shapes.items()
-    } | {"fc.weight": torch.zeros(1008, 1)}
-    path = tmp_path_factory.mktemp("weights") / "random.pth"
-    torch.save(state, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def network(file):
-    return Inception(Options(path=file), COLOUR).eval()
+def network(inception_weights):
+    return Inception(Options(path=inception_weights), COLOUR).eval()
 
 
 def test_structure_is_the_published_one():
@@ -101,12 +83,14 @@ def test_features_are_2048_of_each_image_by_itself(network):
     torch.testing.assert_close(found[:1], alone, rtol=1e-4, atol=1e-4 * float(found.abs().max()))
 
 
-def test_figures_are_called_fid_where_the_weights_are_those_of_fid_alone(file, network, monkeypatch):
+def test_figures_are_called_fid_where_the_weights_are_those_of_fid_alone(inception_weights, network, monkeypatch):
     assert network.figure_names == {}
-    monkeypatch.setattr(inception, "PUBLISHED", hashlib.sha256(file.read_bytes()).hexdigest()[:8])
+    monkeypatch.setattr(inception, "PUBLISHED", hashlib.sha256(inception_weights.read_bytes()).hexdigest()[:8])
     monkeypatch.setattr(InceptionV3, "load_published", lambda *_: None)
     with torch.device("meta"):
-        plain, clean = (Inception(Options(path=file, resizing=how), COLOUR) for how in ("tensorflow", "bicubic"))
+        plain, clean = (
+            Inception(Options(path=inception_weights, resizing=how), COLOUR) for how in ("tensorflow", "bicubic")
+        )
     assert plain.figure_names == {"frechet": "fid", "kernel": "kid", "kernel-deviation": "kid-deviation"}
     assert clean.figure_names["frechet"] == "clean-fid"
     assert len({plain.fingerprint, clean.fingerprint, network.fingerprint}) == 2
@@ -118,10 +102,10 @@ def refusal(path):
     return str(found.value)
 
 
-def test_a_file_that_is_not_what_its_name_says_is_refused(file, tmp_path):
+def test_a_file_that_is_not_what_its_name_says_is_refused(inception_weights, tmp_path):
     path = tmp_path / "weights-inception-2015-12-05-6726825d.pth"
-    path.symlink_to(file)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    path.symlink_to(inception_weights)
+    digest = hashlib.sha256(inception_weights.read_bytes()).hexdigest()
     assert f"its SHA-256 begins with {digest[:8]}, not 6726825d; download it again" in refusal(path)
 
 
