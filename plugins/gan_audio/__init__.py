@@ -130,17 +130,17 @@ def gan_features() -> Iterable[Features]:
         options="gan_audio.features.mel:Options",
         spec=SPEC,
     )
+    yield Features(
+        name="judge",
+        summary="The last layer but one of a classifier that is trained on the training clips, 128 numbers",
+        target="gan_audio.features.judge:Judge",
+        options="gan_audio.features.judge:Options",
+        spec=SPEC,
+    )
 
 
 @hookimpl
 def gan_metrics() -> Iterable[Metric]:
-    yield Metric(
-        name="classes",
-        summary="What a classifier hears: accuracy of what was asked for, inception score, Frechet distance",
-        target="gan_audio.metrics.classes:build",
-        options="gan_audio.metrics.classes:Options",
-        spec=SPEC,
-    )
     yield Metric(
         name="pitch",
         summary="Notes within a quarter tone of the pitch that was asked for",

@@ -18,7 +18,8 @@ PRESETS = [
             "steps": 1000,
             "samples": 24,
             "every": {"sample": 250, "checkpoint": 500, "evaluate": 250},
-            "evaluate": {"samples": 150},  # a clip takes some 30 ms to become a waveform
+            # A clip takes some 30 ms to become a waveform, and the judge would be trained in each run anew.
+            "evaluate": {"samples": 150, "features": {"mel": {}}},
         },
     ),
     Preset(

@@ -1,4 +1,4 @@
-"""A classifier of sounds, trained on the labelled clips at hand, and kept on disk for the next evaluation.
+"""The features `judge`: a classifier of sounds, trained on the clips at hand, and kept on disk for the next evaluation.
 
 Published classifiers know other sounds than those of the user, so one is trained here: within a minute on a few thousand clips.
 """
@@ -12,11 +12,17 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gan_audio.metrics.levels import Bands, shuffled
+from gan_audio.metrics.levels import Bands, pooled, shuffled
+from gan_audio.spec import AudioSpec
+from gancore.components import ProgressReport
+from gancore.data.report import silent
+from gancore.evaluation.records import Samples
 from gancore.nets.kept import filled
+from gancore.options import Options as BaseOptions
 from gancore.random import derive
 
 VERSION = 2
@@ -27,6 +33,53 @@ _PASSES = 20
 _RATE, _DECAY = 3e-3, 0.01
 _SHIFT, _GAIN, _MASK = 0.1, 0.1, 1.0 / 6.0
 """Augmentation: largest shift as a share of the clip, largest gain (6 dB of 60), widest mask as a share of bands or frames."""
+
+
+class Options(BaseOptions):
+    """Options of the features `judge`."""
+
+    steps: int = Field(1500, ge=1, le=100_000, description="Steps in which the classifier is trained, at most.")
+    width: int = Field(16, ge=1, le=512, description="Channels of the classifier's first layer.")
+    clusters: int = Field(
+        10, ge=2, le=1000, description="Sounds without labels: how many clusters of them take the place of classes."
+    )
+
+
+class Judge:
+    """The last layer but one of a classifier, 128 numbers, trained on the later half of the training clips.
+
+    The first ones are left to the metrics, which compare them with real and generated clips as clips that it has not learnt.
+    Without labels the classes are clusters of these clips.
+    """
+
+    def __init__(self, options: Options, spec: AudioSpec) -> None:
+        self.options = options
+        self.spec = spec
+        self.bands = Bands.of(spec.sample_rate)
+        self.fingerprint = ""
+        self.progress: ProgressReport = silent
+        self._classifier: Classifier | None = None
+
+    def fit(self, train: Samples) -> None:
+        """Train the classifier, or read the one that was trained on the same clips before."""
+        learnt = train.part(slice(len(train) // 2, None))
+        levels = self.bands.levels(learnt.x)
+        if self.spec.class_count > 1 and learnt.condition is not None:
+            count, labels = self.spec.class_count, learnt.condition
+        else:
+            count = self.options.clusters
+            labels = clusters(pooled(levels, 16, 16).flatten(1), count)
+        training = Training(steps=self.options.steps, width=self.options.width)
+        self._classifier = obtain(learnt.x, labels, levels, count, self.bands, training, self.progress)
+        digest = hashlib.blake2b(repr((VERSION, self.bands)).encode(), digest_size=16)
+        for weights in self._classifier.state_dict().values():
+            digest.update(weights.contiguous().numpy().tobytes())
+        self.fingerprint = f"judge {digest.hexdigest()}"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Features float32 `[n, 128]`, none below 0, of waveforms `[n, 1, length]`."""
+        assert self._classifier is not None
+        return self._classifier.features(self.bands.levels(x))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,50 +129,32 @@ class Classifier(nn.Module):
         return self.out(self.features(levels))
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What a classifier makes of clips: features float64 `[n, 128]` and probabilities of the classes float64 `[n, classes]`."""
-
-    features: Tensor
-    probabilities: Tensor
-
-    @property
-    def classes(self) -> Tensor:
-        """The most probable class of each clip, int64 `[n]`."""
-        return self.probabilities.argmax(dim=1)
-
-
-def hear(classifier: Classifier, levels: Tensor) -> Heard:
-    """What `classifier` makes of `levels` `[n, mels, frames]`, part by part."""
-    features, probabilities = [], []
-    with torch.no_grad():
-        for part in levels.split(256):
-            found = classifier.features(part)
-            features.append(found.double())
-            probabilities.append(classifier.out(found).double().softmax(dim=1))
-    return Heard(torch.cat(features), torch.cat(probabilities))
-
-
 def obtain(
-    waves: Tensor, labels: Tensor, levels: Tensor, classes: int, bands: Bands, training: Training, *, keep: bool
+    waves: Tensor,
+    labels: Tensor,
+    levels: Tensor,
+    classes: int,
+    bands: Bands,
+    training: Training,
+    progress: ProgressReport = silent,
 ) -> Classifier:
     """The classifier of these clips: waveforms `[n, 1, length]`, their classes `[n]` and their `levels`, `[n, mels, frames]`.
 
-    With `keep` it is read from the cache where the same clips were learnt before, and put there otherwise.
+    It is read from the cache where the same clips were learnt before, and put there otherwise.
     """
     model = _fresh(bands.mels, classes, training)
 
     def learn() -> None:
-        model.load_state_dict(train(levels, labels, classes, training).state_dict())
+        model.load_state_dict(train(levels, labels, classes, training, progress).state_dict())
 
-    if keep:
-        filled(model, "classifiers", _key(waves, labels, classes, bands, training), learn)
-    else:
-        learn()
+    filled(model, "classifiers", _key(waves, labels, classes, bands, training), learn)
     return model.eval()
 
 
-def train(levels: Tensor, labels: Tensor, classes: int, training: Training) -> Classifier:
+@torch.enable_grad()
+def train(
+    levels: Tensor, labels: Tensor, classes: int, training: Training, progress: ProgressReport = silent
+) -> Classifier:
     """Learn `labels` int64 `[n]` of `levels` `[n, mels, frames]`; the same ones give the same classifier on one machine.
 
     AdamW with one cycle of the learning rate, on clips that were shifted, made louder or softer, and masked (Park et al. 2019,
@@ -145,6 +180,7 @@ def train(levels: Tensor, labels: Tensor, classes: int, training: Training) -> C
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        progress("training the judge", step + 1, steps)
     return model.eval()
 
 
@@ -185,8 +221,8 @@ def _cycle(done: float) -> float:
 # --- clusters, where there are no labels ------------------------------------------------------------------------------
 
 
-def clusters(vectors: Tensor, others: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Which of `count` clusters of `vectors` `[n, size]` each of them and of `others` `[m, size]` is in: int64 `[n]` and `[m]`.
+def clusters(vectors: Tensor, count: int) -> Tensor:
+    """Which of `count` clusters of `vectors` `[n, size]` each of them is in: int64 `[n]`.
 
     K-means, as in Caron et al. 2018, "Deep clustering for unsupervised learning of visual features".
     """
@@ -194,8 +230,7 @@ def clusters(vectors: Tensor, others: Tensor, count: int) -> tuple[Tensor, Tenso
 
     different = len(np.unique(vectors.numpy(), axis=0))
     means = KMeans(min(count, different), n_init=3, random_state=0).fit(vectors.numpy())
-    found, other = (torch.from_numpy(means.predict(one.numpy())).long() for one in (vectors, others))
-    return found, other
+    return torch.from_numpy(means.labels_).long()
 
 
 # --- the cache --------------------------------------------------------------------------------------------------------
