@@ -133,18 +133,21 @@ def _copied(figures: Figures, basis: Basis) -> str:
 
 
 def _obeying(figures: Figures, chance: float) -> str:
-    accuracy = _first(figures, "class-accuracy", "class-accuracy-")
-    if accuracy is None or accuracy.real is None:
+    found = _each(figures, "class-accuracy", "class-accuracy-")
+    known = {figure.real: figure.value for figure in found.values() if figure.real is not None}
+    if not known:
         return ""
+    best = max(known)  # by the features that tell real samples apart best
+    value = known[best]
     question = "Are they of their class?"
-    if accuracy.real - chance < _TELLS_CLASSES * (1.0 - chance):
+    if best - chance < _TELLS_CLASSES * (1.0 - chance):
         return (
-            f"{question} That cannot be told: of real samples {_percent(accuracy.real)} are recognised as their class, and "
+            f"{question} That cannot be told: of real samples {_percent(best)} are recognised as their class, and "
             f"{_percent(chance)} would be by chance."
         )
     return (
-        f"{question} {_word(accuracy.value - chance, accuracy.real - chance)}: {_percent(accuracy.value)} are recognised as the "
-        f"class that was asked for, {_percent(accuracy.real)} of real ones as theirs."
+        f"{question} {_word(value - chance, best - chance)}: {_percent(value)} are recognised as the "
+        f"class that was asked for, {_percent(best)} of real ones as theirs."
     )
 
 

@@ -77,6 +77,14 @@ def test_classes_count_beside_chance(value, real, chance, words):
     assert told.startswith(f"Are they of their class? {words}")
 
 
+def test_classes_are_told_by_the_features_that_know_real_ones_best():
+    told = {"class-accuracy-f": Figure(value=0.2, real=0.6), "class-accuracy-g": Figure(value=0.9, real=0.95)}
+    found = summary({"class-accuracy": told | {"class-accuracy-g/worst-class": Figure(value=0.0, real=1.0)}}, Basis())
+    assert found == [
+        "Are they of their class? Nearly: 90% are recognised as the class that was asked for, 95% of real ones as theirs."
+    ]
+
+
 def test_features_that_disagree_are_named():
     known = figures()
     known["neighbours"] |= {"precision-g": Figure(value=0.3, floor=0.8), "coverage-g": Figure(value=0.1, floor=0.9)}
