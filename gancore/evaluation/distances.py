@@ -148,13 +148,17 @@ class PrincipalComponents:
     @classmethod
     def of(cls, features: Tensor, count: int) -> PrincipalComponents:
         """The first `count` of `features` `[n, size]`, or as many as there can be."""
-        kept = max(1, min(count, features.shape[1], len(features) - 1))
-        if len(features) < features.shape[1]:
-            mean = features.double().mean(dim=0)
-            _, _, directions = torch.linalg.svd(features.double() - mean, full_matrices=False)
-            return cls(mean, directions[:kept].T.contiguous())
         from scipy.linalg import eigh  # slow to import
 
+        kept = max(1, min(count, features.shape[1], len(features) - 1))
+        if len(features) < features.shape[1]:
+            # Those of the products of samples, which are fewer than features, are the same directions.
+            mean = features.double().mean(dim=0)
+            centred = features.double() - mean
+            last = len(features) - 1
+            _, vectors = eigh((centred @ centred.T).numpy(), subset_by_index=(last - kept + 1, last))
+            directions = centred.T @ torch.from_numpy(vectors[:, ::-1].copy())
+            return cls(mean, directions / directions.norm(dim=0).clamp_min(1e-300))
         moments, last = Moments.of(features), features.shape[1] - 1
         _, vectors = eigh(moments.covariance, subset_by_index=(last - kept + 1, last))
         return cls(torch.from_numpy(moments.mean), torch.from_numpy(vectors[:, ::-1].copy()))

@@ -240,6 +240,16 @@ def test_a_best_that_came_after_the_checkpoint_gone_on_from_is_forgotten(tmp_pat
     assert kept(tmp_path / "run") == [2]
 
 
+def test_a_run_goes_on_from_its_best_in_the_place_of_those_after_it(tmp_path, scripted):
+    scripted(tmp_path / "run", [5.0, 4.0, 6.0, 7.0], steps=20, **{"stop.patience": 2})
+    places = tmp_path / "run/checkpoints"
+    for path in places.glob("step-*"):
+        shutil.rmtree(path)
+    shutil.copytree(places / "best/step-00000004", places / "step-00000004")
+    done = scripted(tmp_path / "run", [3.0, 8.0], resumed=True, steps=8)
+    assert (done.step, done.outcome, done.evaluated.best_step) == (8, "completed", 6)
+
+
 def test_a_run_that_was_killed_before_it_kept_the_best_keeps_it_when_it_goes_on(tmp_path, scripted):
     scripted(tmp_path / "run", [5.0, 4.0], steps=4)
     shutil.rmtree(tmp_path / "run/checkpoints/best/step-00000004")
