@@ -27,6 +27,9 @@ FEW = 30
 """Fewer samples than this in a set, and its neighbourhoods are so large that they say nothing."""
 _TELLS_CLASSES = 0.3
 """How far from chance to certainty classifiers must get on real samples for their answers to mean something."""
+_NARROW = 0.2
+"""Share of the coverage that can be expected, below which samples may all be alike: averages lie among real ones too."""
+_GOOD = tuple(f"Do they seem real? {word}" for word in ("Yes", "Nearly"))
 _ALIKE = 1.3
 """Two distances whose quotient is below this differ by no more than chance may bring."""
 
@@ -97,8 +100,15 @@ def _shared(question: str, found: Mapping[str, Figure], words: str, beside: str)
 
 
 def _real(figures: Figures) -> str:
-    found = _each(figures, "neighbours", "precision-")
-    return _shared("Do they seem real?", found, "of the samples lie among real ones", "of other real ones do")
+    found, covered = (_each(figures, "neighbours", start) for start in ("precision-", "coverage-"))
+    told = _shared("Do they seem real?", found, "of the samples lie among real ones", "of other real ones do")
+    near = next((covered[kind] for kind, figure in found.items() if figure.floor is not None and kind in covered), None)
+    if near is None or near.value >= _NARROW * (near.floor or 0.0) or not told.startswith(_GOOD):
+        return told
+    return (
+        f"Do they seem real? Unclear:{told.partition(':')[2].rstrip('.')}, but near {_percent(near.value)} of them alone, "
+        "as averages of real ones would be."
+    )
 
 
 def _covered(figures: Figures) -> str:

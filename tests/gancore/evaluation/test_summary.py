@@ -85,6 +85,18 @@ def test_classes_are_told_by_the_features_that_know_real_ones_best():
     ]
 
 
+def test_samples_that_are_near_hardly_any_real_one_are_not_called_real():
+    told = summary(figures(precision=Figure(value=1.0, floor=0.9), coverage=Figure(value=0.155, floor=0.95)), Basis())[
+        0
+    ]
+    assert told == (
+        "Do they seem real? Unclear: 100% of the samples lie among real ones, as 90% of other real ones do, but near 15.5% of them "
+        "alone, as averages of real ones would be."
+    )
+    few = figures(precision=Figure(value=0.1, floor=0.9), coverage=Figure(value=0.05, floor=0.95))
+    assert summary(few, Basis())[0].startswith("Do they seem real? Hardly: 10% of the samples")
+
+
 def test_features_that_disagree_are_named():
     known = figures()
     known["neighbours"] |= {"precision-g": Figure(value=0.3, floor=0.8), "coverage-g": Figure(value=0.1, floor=0.9)}
