@@ -147,7 +147,7 @@ def obtain(
     def learn() -> None:
         model.load_state_dict(train(levels, labels, classes, training, progress).state_dict())
 
-    filled(model, "classifiers", _key(waves, labels, classes, bands, training), learn)
+    filled(model, "judges", _key(waves, labels, classes, bands, training), learn)
     return model.eval()
 
 

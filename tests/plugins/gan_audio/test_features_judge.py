@@ -91,7 +91,7 @@ def test_damaged_file_of_the_cache_is_replaced(tmp_path, damage):
     x, labels = sounds(8)
     levels = BANDS.levels(x)
     first = obtain(x, labels, levels, 3, BANDS, Training(steps=3))
-    (file,) = (tmp_path / "cache" / "classifiers").glob("*.safetensors")
+    (file,) = (tmp_path / "cache" / "judges").glob("*.safetensors")
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2] if damage == "cut in half" else whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.warns(UserWarning, match="damaged"):
