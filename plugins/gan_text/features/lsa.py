@@ -43,9 +43,10 @@ class Latent:
     """Latent semantic analysis (Deerwester et al. 1990), and one number for what was never met in training.
 
     A text is its n-grams, beginning and end among them, weighted by TF-IDF with logarithmic counts and brought to length 1. Its
-    features are the projection on the first singular vectors of the training texts, and the length of what no other training text
-    has; less the mean of the training texts, and times the root of the number of components, so that all are around 1. A
-    training text is weighted as if it had not been there: otherwise only the others would have anything new.
+    features are the projection on the first singular vectors of the training texts, and the lengths of what no other training text
+    has: of new words, and of new pairs of known ones. The mean of the training texts is taken away, and all are multiplied by the
+    root of the number of components, so that they are around 1. A training text is weighted as if it had not been there: otherwise
+    only the others would have anything new.
 
     They know which words stand beside each other, and nothing of what they mean. Distances to training texts are those
     of `gan_text.features.pairs`.
@@ -79,7 +80,7 @@ class Latent:
         weights = self._weights(texts)
         # Directions fit the texts that they are of better than any others. Floors are of the first training texts.
         half = len(texts) // 2
-        last = weights[half:, :-1]
+        last = weights[half:, : len(self._known)]
         _, _, directions = randomized_svd(last, min(self.options.components, *last.shape), random_state=0)
         self._directions = directions.T
         self._mean = self._project(weights[: max(1, half)]).mean(axis=0)
@@ -89,9 +90,9 @@ class Latent:
         self.fingerprint = f"lsa {digest.hexdigest()}"
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Features float32 `[n, components + 1]` of texts int32 `[n, length]`; fewer where there are few training texts."""
+        """Features float32 `[n, components + 2]` of words or `[n, components + 3]` of characters, of texts int32 `[n, length]`."""
         rows = self._project(self._weights(self._split(x))) - self._mean
-        return torch.from_numpy(rows * math.sqrt(len(self._mean) - 1)).float()
+        return torch.from_numpy(rows * math.sqrt(self._directions.shape[1])).float()
 
     def keys(self, samples: Tensor) -> list[bytes]:
         """The words, or characters, of each of texts int32 `[n, length]`, in their order."""
@@ -110,17 +111,22 @@ class Latent:
         return [*((part,) for part in text), *longer]
 
     def _weights(self, texts: Sequence[Words]) -> Any:
-        """Sparse rows `[texts, n-grams + 1]` of length 1; the last column is for all n-grams that no other training text has."""
+        """Sparse rows `[texts, n-grams + longest]` of length 1; the last columns are for those that no other training text has.
+
+        Of these, each n-gram belongs to the shortest part of it that is new: pairs with a new word to new words.
+        """
         from scipy.sparse import csr_array  # slow to import
 
+        longest = _LONGEST[self.unit]
         values: list[float] = []
         columns: list[int] = []
         first = [0]
         for text in texts:
             own = text in self._trained
-            fresh = 0.0
             begin = len(values)
-            for term, count in Counter(self._terms(text)).items():
+            new: dict[Words, int] = {}
+            squares = [0.0] * longest
+            for term, count in Counter(self._terms(text)).items():  # shorter ones first
                 others = self._texts_with[term] - own
                 idf = math.log((1 + len(self._trained) - own) / (1 + others)) + 1.0
                 weight = (1.0 + math.log(count)) * idf
@@ -128,14 +134,15 @@ class Latent:
                     values.append(weight)
                     columns.append(self._known[term])
                 else:
-                    fresh += weight**2
-            values.append(math.sqrt(fresh))
-            columns.append(len(self._known))
+                    new[term] = min(new.get(term[:-1], len(term)), new.get(term[1:], len(term)))
+                    squares[new[term] - 1] += weight**2
+            values += map(math.sqrt, squares)
+            columns += range(len(self._known), len(self._known) + longest)
             length = math.sqrt(sum(value**2 for value in values[begin:]))
             values[begin:] = [value / length for value in values[begin:]]
             first.append(len(values))
-        return csr_array((values, columns, first), shape=(len(texts), len(self._known) + 1))
+        return csr_array((values, columns, first), shape=(len(texts), len(self._known) + longest))
 
     def _project(self, weights: Any) -> Floats:
-        known: Floats = weights[:, :-1] @ self._directions
-        return np.concatenate([known, weights[:, [-1]].toarray()], axis=1)
+        known: Floats = weights[:, : len(self._known)] @ self._directions
+        return np.concatenate([known, weights[:, len(self._known) :].toarray()], axis=1)

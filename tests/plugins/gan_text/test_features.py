@@ -64,7 +64,7 @@ def test_distances_of_new_texts_are_those_of_the_weights_of_scikit_learn(short):
     new = [" ".join(text) for text in itertools.product("ab", repeat=6)]
     found, wanted = latent(encode(new)).numpy(), weights(new, short)
     ours, theirs = (((rows[:, None] - rows) ** 2).sum(-1) for rows in (found, wanted))
-    kept = found.shape[1] - 1
+    kept = found.shape[1] - 2
     assert kept < 32  # all that there are
     np.testing.assert_allclose(ours, kept * theirs, atol=1e-4)
 
@@ -74,20 +74,21 @@ def test_training_text_is_weighted_as_if_it_had_not_been_there(short):
     rest, new = [text for text in short if text != short[0]], "a b b a a b"
     found = latent(encode([short[0], new])).numpy()
     wanted = weights([short[0]], rest)[0] - weights([new], short)[0]
-    assert ((found[0] - found[1]) ** 2).sum() == pytest.approx((found.shape[1] - 1) * (wanted**2).sum(), rel=1e-4)
+    assert ((found[0] - found[1]) ** 2).sum() == pytest.approx((found.shape[1] - 2) * (wanted**2).sum(), rel=1e-4)
 
 
-def test_what_no_training_text_has_is_one_number():
-    latent, encode = fitted(["a b", "b a", "b c"], "x y", "y y z", "a x")
-    x, y, both = latent(encode(["x y", "y y z", "a x"])).double()
+def test_what_no_training_text_has_are_new_words_and_new_pairs_of_known_ones():
+    latent, encode = fitted(["a b", "b a", "b c", "c a", "a c"], "x y", "y y z", "a x", "b b", "c c")
+    x, y, both, b, c = latent(encode(["x y", "y y z", "a x", "b b", "c c"])).double()
     assert torch.equal(x, y)  # nothing is known of either
-    assert x[-1] > both[-1]
-    assert not torch.allclose(x[:-1], both[:-1])
+    assert x[-2] > both[-2] > b[-2] == c[-2]  # words
+    assert b[-1] > x[-1] == both[-1]  # pairs, and none that only a new word makes new
+    assert not torch.allclose(b[:-2], c[:-2])
 
 
 def test_features_of_training_texts_are_around_nothing(short):
     latent, encode = fitted(short)
-    torch.testing.assert_close(latent(encode(short[:31])).mean(dim=0), torch.zeros(11), atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(latent(encode(short[:31])).mean(dim=0), torch.zeros(12), atol=1e-5, rtol=0.0)
 
 
 def test_texts_of_characters_are_their_characters():
