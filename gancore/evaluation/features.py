@@ -19,8 +19,8 @@ from gancore.evaluation.neighbours import authenticity, nearest
 from gancore.evaluation.records import Samples
 from gancore.powers import FitsTraining, MeasuresDistance, NamesFigures, TellsProgress
 
-_BATCH = 64
-"""Samples that are given to an extractor at once."""
+_BATCH = 32
+"""Samples that are given to an extractor at once: more leave the caches of processors, and take longer."""
 _BYTES = 1 << 24
 """Of which a batch has at most so many, but at least one sample."""
 

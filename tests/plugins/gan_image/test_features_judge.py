@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,6 +10,7 @@ from gan_image.features.judge import Judge, Options, _moved
 from gan_image.spec import ImageSpec
 from gancore.errors import UsageError
 from gancore.evaluation.features import Computed
+from gancore.evaluation.files import evaluate_files
 from gancore.evaluation.records import Samples
 from gancore.nets import kept
 
@@ -81,6 +83,21 @@ def test_damaged_weights_are_learnt_again(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="is damaged"):
         kept.filled(model, "some", "key", lambda: taught.append(1))
     assert len(taught) == 2
+
+
+def test_labels_of_real_files_serve_where_generated_ones_have_none(tmp_path):
+    real, generated = bars(40), bars(40, seed=1)
+    np.savez(tmp_path / "real.npz", images=real.x.numpy(), labels=real.condition.numpy())
+    np.savez(tmp_path / "generated.npz", images=generated.x.numpy())
+    found = evaluate_files(
+        tmp_path / "generated.npz",
+        tmp_path / "real.npz",
+        plugin="image",
+        metrics=["mind"],
+        options={"features": ["judge"], "features.judge.passes": 1},
+    )
+    assert not found.failures
+    assert [*found.figures["mind"]] == ["mind-judge"]
 
 
 def test_progress_of_learning_is_told(monkeypatch):
