@@ -11,7 +11,7 @@ from gancore.data.spec import SampleSpec
 from gancore.evaluation.neighbours import nearest, neighbourhoods
 from gancore.evaluation.records import FeatureSets, Material, Samples
 
-_LOOKED_AT = 2000
+_LOOKED_AT = 1000
 """Generated and real samples that are looked at, at most."""
 _ROWS = 4
 """Samples that are shown of each sort beside their neighbours ..."""
@@ -41,19 +41,19 @@ def exhibits(material: Material, spec: SampleSpec) -> list[Exhibit]:
 
 
 def _copies(material: Material, kind: str, features: FeatureSets, classes: Sequence[str]) -> Exhibit | None:
-    ours, train = features.of(material.generated)[:_LOOKED_AT], features.of(material.train)
+    train = features.of(material.train)
     beside = min(_NEIGHBOURS, len(train))
-    if len(ours) < 2 * _ROWS or not beside:
+    if len(material.generated) < 2 * _ROWS or not beside:
         return None
-    found = nearest(ours, train, beside)
-    order = found.distances[:, 0].argsort(stable=True)
+    order = features.nearest(material.generated, _LOOKED_AT).argsort(stable=True)
     middle = len(order) // 2 - _ROWS // 2
     chosen = torch.cat([order[:_ROWS], order[max(_ROWS, middle) :][:_ROWS]])
     parts, captions = [], []
     for number in chosen.tolist():
+        found = features.neighbours(material.generated, number, beside)
         for one, words in (
             (material.generated.part(torch.tensor([number])), ["generated"]),
-            (material.train.part(found.places[number]), [f"{d:.3g} away" for d in found.distances[number].tolist()]),
+            (material.train.part(found.places[0]), [f"{d:.3g} away" for d in found.distances[0].tolist()]),
         ):
             parts.append(one)
             captions += _named(words, one, classes)

@@ -15,7 +15,7 @@ from gancore.components import FeatureExtractor, ProgressReport
 from gancore.data.cache import CacheItem
 from gancore.data.report import silent
 from gancore.errors import PluginError
-from gancore.evaluation.neighbours import authenticity, nearest
+from gancore.evaluation.neighbours import Nearest, authenticity, nearest
 from gancore.evaluation.records import Samples
 from gancore.powers import FitsTraining, MeasuresDistance, NamesFigures, TellsProgress
 
@@ -23,6 +23,11 @@ _BATCH = 32
 """Samples that are given to an extractor at once: more leave the caches of processors, and take longer."""
 _BYTES = 1 << 24
 """Of which a batch has at most so many, but at least one sample."""
+
+_CANDIDATES = 200
+"""Training samples among which neighbours by a distance of the extractor's own are looked for."""
+_APART = 0.02
+"""By how much such a distance may differ when it is taken the other way round."""
 
 
 class Computed:
@@ -109,6 +114,23 @@ class Computed:
             self._fit()
             return self.extractor.nearest(samples.x[:limit], self._train.x, leave_out)
         return nearest(self.of(samples)[:limit], self.of(self._train), leave_out=leave_out).distances[:, 0]
+
+    def neighbours(self, samples: Samples, row: int, count: int) -> Nearest:
+        """The `count` nearest training samples of that of `samples` at `row`, of which there are as many: `[1, count]` each.
+
+        By a distance of the extractor's own, they are looked for among those whose features are nearest, and among all where the
+        nearest is not one of these.
+        """
+        x, train = samples.x[row : row + 1], self._train.x
+        found = nearest(self.of(samples)[row : row + 1], self.of(self._train), min(_CANDIDATES, len(train)))
+        if isinstance(self.extractor, MeasuresDistance):
+            there = found.places[0]
+            own = self.extractor.nearest(train[there], x, None)
+            if len(there) < len(train) and float(own.min()) > float(self.extractor.nearest(x, train, None)) + _APART:
+                there, own = torch.arange(len(train)), self.extractor.nearest(train, x, None)
+            order = own.argsort(stable=True)
+            found = Nearest(own[order][None], there[order][None])
+        return Nearest(found.distances[:, :count], found.places[:, :count])
 
     def authenticity(self, samples: Samples, limit: int) -> float | None:
         """That of the first `limit` samples; None where the extractor has a distance of its own, or for too few training samples."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gancore.evaluation.exhibits import Exhibit
+    from gancore.evaluation.neighbours import Nearest
 
 Part = Literal["held-out part", "other data", "training set"]
 """Where real samples are from."""
@@ -65,6 +66,10 @@ class FeatureSets(Protocol):
 
         `leave_out` int64 `[n]` numbers one training sample that is not looked at, -1 for none.
         """
+        ...
+
+    def neighbours(self, samples: Samples, row: int, count: int) -> Nearest:
+        """The `count` nearest training samples of that of `samples` at `row`, as far as there are so many: `[1, count]` each."""
         ...
 
     def authenticity(self, samples: Samples, limit: int) -> float | None:

@@ -185,3 +185,36 @@ def test_keys_are_equal_for_equal_samples_alone():
 
 def test_places_are_those_of_equal_keys():
     assert places([b"c", b"a", b"x"], [b"a", b"b", b"c", b"a"]).tolist() == [2, 0, -1]
+
+
+class Backwards:
+    """Features that mislead, with a distance of their own: that of the first values."""
+
+    fingerprint, near, same = "backwards", 0.0, 0.0
+
+    def __call__(self, x):
+        return -x[:, 1:2].float()
+
+    def keys(self, samples):
+        return [bytes(row.tolist()) for row in samples]
+
+    def nearest(self, samples, train, leave_out):
+        return (samples[:, :1].double() - train[:, 0].double()).abs().amin(dim=1)
+
+
+@pytest.mark.parametrize("count", [20, 300])
+def test_neighbours_are_those_by_a_distance_of_the_extractors_own_even_where_features_lie_far_apart(count):
+    own = torch.arange(count).remainder(250)
+    train = Samples(torch.stack([own, 255 - own, own, own], dim=1).to(torch.uint8))
+    generated = Samples(torch.tensor([[9, 9, 9, 9], [12, 0, 0, 0]], dtype=torch.uint8))
+    found = Computed("f", Backwards(), train=train).neighbours(generated, 1, 2)
+    assert found.distances.tolist() == [[0.0, 0.0 if count > 262 else 1.0]]
+    assert found.places[0, 0] == 12
+
+
+def test_neighbours_by_features_alone_are_the_euclidean_ones():
+    train = Samples(torch.tensor([[0, 0, 0, 0], [9, 0, 0, 0], [1, 0, 0, 0]], dtype=torch.uint8))
+    generated = Samples(torch.tensor([[50, 0, 0, 0], [2, 0, 0, 0]], dtype=torch.uint8))
+    found = Computed("f", Doubled(), train=train).neighbours(generated, 1, 5)
+    assert found.places.tolist() == [[2, 0, 1]]
+    assert found.distances[0].tolist() == pytest.approx([2.0, 4.0, 14.0])
