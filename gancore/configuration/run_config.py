@@ -114,7 +114,7 @@ class Evaluate(Options):
     )
     features: Components = Field(
         default_factory=dict,
-        description="Features that the metrics compare, likewise; the plugin's default ones where none is named.",
+        description="Features that the metrics compare, likewise; the first of the plugin's default ones where none is named.",
     )
     samples: int = Field(
         1000,

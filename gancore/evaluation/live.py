@@ -41,21 +41,24 @@ def check_evaluation(settings: Settings, registry: Registry) -> Choice | None:
         return None
     metrics, features = config.evaluate.metrics, config.evaluate.features
     names = [name for name, how in metrics.items() if how != NONE] or [n for n in USUAL if n not in metrics]
-    others = {REST: NONE} if any(how != NONE for how in features.values()) else {}
+    there = usable(registry, Features, config.plugin, settings.data)
+    chosen = {name: how for name, how in features.items() if how != NONE}
+    if not chosen:  # the first alone: others may have to be trained before anything can be computed
+        own = registry.load(config.plugin).of_kind(Features)
+        usual = [name for name, record in own.items() if record.default and name in there and name not in features]
+        chosen = {name: {} for name in usual[:1]}
     try:
-        choice = choose(
-            registry, config.plugin, settings.data, metrics=names, options={METRICS: metrics, FEATURES: others | dict(features)}
-        )  # fmt: skip
+        asked = {METRICS: metrics, FEATURES: {REST: NONE, **features, **chosen}}
+        choice = choose(registry, config.plugin, settings.data, metrics=names, options=asked)
     except ConfigError as error:
         raise ConfigError([replace(one, path=f"{EVALUATE}.{one.path}") for one in error.mistakes]) from error
     if not choice.features and all(metric.found.plugin == BUILTIN for metric in choice.metrics.values()):
-        there = ",".join(usable(registry, Features, config.plugin, settings.data))
-        how = f", unless some are named: {EVALUATE}.{FEATURES}={there}" if there else " to compare"
+        how = f", unless some are named: {EVALUATE}.{FEATURES}={','.join(there)}" if there else " to compare"
         words = f"plugin '{config.plugin}' has no features of such samples{how}; or name a metric of its own"
         raise ConfigError([Mistake("every.evaluate", f"{words} (evaluate.metrics=NAME), or leave it out")])
     if (best := config.best.metric) and not _computed(best, choice):
-        there = f"metrics are {', '.join(choice.metrics)}, features {', '.join(choice.features) or 'none'}"
-        words = f"'{best}' is not computed ({there}); name a figure of theirs, or add to evaluate.metrics or evaluate.features"
+        known = f"metrics are {', '.join(choice.metrics)}, features {', '.join(choice.features) or 'none'}"
+        words = f"'{best}' is not computed ({known}); name a figure of theirs, or add to evaluate.metrics or evaluate.features"
         raise ConfigError([Mistake("best.metric", words)])
     return choice
 

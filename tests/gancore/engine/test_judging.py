@@ -15,7 +15,9 @@ from toys.runs import begin, go_on, load, rows
 
 import gancore
 from gancore import checkpoint
+from gancore.api import plan
 from gancore.errors import CheckpointError, ConfigError
+from gancore.evaluation.live import check_evaluation
 from gancore.evaluation.records import Figure
 
 EVERY = {
@@ -293,3 +295,27 @@ def test_samples_without_features_are_refused_with_what_can_be_done(tmp_path):
     )
     with pytest.raises(ConfigError, match=words):
         begin(tmp_path / "run", 4, **{"every.evaluate": 2})
+
+
+@pytest.mark.parametrize(
+    ("asked", "features"),
+    [
+        ({}, ["one"]),
+        ({"evaluate.features.one": "none"}, ["two"]),
+        ({"evaluate.features": "three,two"}, ["three", "two"]),
+    ],
+)
+def test_only_the_first_default_features_are_computed_unless_some_are_named(plugin_module, asked, features):
+    plugin = plugin_module("""
+        @hookimpl
+        def gan_features():
+            for name in ("zero", "one", "two", "three"):
+                default = name in ("one", "two")
+                yield Features(name=name, summary="For a test", target="toys.pictures:Points", default=default)
+    """)
+    for hook in ("gan_datasets", "gan_architectures"):
+        setattr(plugin, hook, getattr(toys, hook))
+    registry = toys.new_registry(many=plugin)
+    options = {"every.evaluate": 5, "data": "toy", "architecture": "pair", **asked}
+    choice = check_evaluation(plan(plugin="many", registry=registry, options=options), registry)
+    assert list(choice.features) == features
