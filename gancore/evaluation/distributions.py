@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from gancore.evaluation.distances import Floats, frechet
+from gancore.evaluation.distances import Floats
 
 _BINS = 512
 _AT_MOST = 1000
@@ -77,28 +76,6 @@ def nearer(ours: Floats, theirs: Floats) -> float:
     above = len(theirs) - np.searchsorted(ordered, ours, side="right")
     tied = len(theirs) - np.searchsorted(ordered, ours, side="left") - above
     return float((above + 0.5 * tied).sum() / (len(ours) * len(theirs)))
-
-
-def frechet_distance(first: Floats, second: Floats) -> float:
-    """Squared Fréchet distance of the Gaussians with the means and covariances of features `[n, size]` and `[m, size]`.
-
-    See `gancore.evaluation.distances.frechet`.
-    """
-    return frechet(torch.from_numpy(first), torch.from_numpy(second))
-
-
-def frechet_against_halves(generated: Floats, real: Floats, size: int | None = None) -> tuple[float, float]:
-    """Fréchet distance of generated features `[n, size]` to both halves of the real ones, in the mean, and of the halves.
-
-    All sets have the same size, of half as many as there are real samples, or of `size` where that is less, since the
-    distance is the larger the fewer samples there are. Rows are taken from the beginning and from the end: they are
-    expected in an order that says nothing.
-    """
-    count = max(1, min(len(real) // 2, len(generated), size or len(real)))
-    halves = real[:count], real[-count:]
-    parts = generated[:count], generated[-count:]
-    value = sum(frechet_distance(part, half) for part, half in zip(parts, halves, strict=True)) / 2
-    return value, frechet_distance(*halves)
 
 
 def _counts(shares: Floats) -> Floats:

@@ -64,6 +64,11 @@ def test_frechet_distance_with_fewer_samples_than_features_is_that_of_their_cova
     assert frechet(second, first) == pytest.approx(frechet(first, second), rel=1e-6)
 
 
+def test_frechet_distance_of_single_samples_is_that_of_points():
+    x = normal(2, 8, 3)
+    assert frechet(x[:1], x[1:]) == pytest.approx(float((x[0] - x[1]).square().sum()))
+
+
 def test_a_set_is_at_frechet_distance_zero_from_itself():
     assert frechet(normal(50, 80, 3), normal(50, 80, 3)) == pytest.approx(0.0, abs=1e-6)
 

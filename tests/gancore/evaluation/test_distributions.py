@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from gancore.evaluation.distributions import (
-    frechet_against_halves,
-    frechet_distance,
     nearer,
     overlap,
     overlap_of_vectors,
@@ -84,37 +82,3 @@ def test_nearer_is_the_share_of_pairs_with_half_of_the_ties():
     assert nearer(np.array([0.1, 0.5]), np.array([0.5, 0.9])) == (2 + 1.5) / 4
     assert nearer(np.array([0.9]), np.array([0.1])) == 0.0
     assert nearer(np.array([0.3, 0.3]), np.array([0.3])) == 0.5
-
-
-def test_frechet_distance_of_a_line_is_that_of_means_and_deviations():
-    first, second = np.array([[0.0], [2.0]]), np.array([[5.0], [5.0 + 3.0 * 2.0]])
-    # Deviations are sqrt(2) and 3 sqrt(2), means 1 and 8.
-    assert frechet_distance(first, second) == pytest.approx(7.0**2 + 2.0 * (1.0 - 3.0) ** 2)
-
-
-@pytest.mark.parametrize("count", [100, 12])
-def test_frechet_distance_is_the_formula_with_the_root_of_scipy(count):
-    linalg = pytest.importorskip("scipy.linalg")
-    draws = np.random.default_rng(0)
-    first = draws.normal(size=(count, 8)) @ draws.normal(size=(8, 8))
-    second = draws.normal(size=(count, 8)) + 0.5
-    covariances = [np.cov(one, rowvar=False) for one in (first, second)]
-    root = linalg.sqrtm(covariances[0] @ covariances[1]).real
-    apart = ((first.mean(axis=0) - second.mean(axis=0)) ** 2).sum()
-    wanted = apart + np.trace(covariances[0] + covariances[1] - 2.0 * root)
-    assert frechet_distance(first, second) == pytest.approx(wanted)
-
-
-def test_frechet_distance_of_fewer_samples_than_features_is_finite():
-    x = np.random.default_rng(0).normal(size=(3, 128))
-    assert frechet_distance(x, x) == pytest.approx(0.0, abs=1e-6)
-    assert frechet_distance(x[:1], x[1:2]) == pytest.approx(((x[0] - x[1]) ** 2).sum())
-
-
-def test_halves_are_compared_with_as_many_generated_samples():
-    real, generated = np.array([[0.0], [2.0], [0.0], [2.0]]), np.array([[5.0], [7.0], [100.0], [6.0], [8.0]])
-    value, floor = frechet_against_halves(generated, real)
-    assert floor == pytest.approx(0.0, abs=1e-12)
-    # The first two and the last two, whose deviations are those of the halves, are 5 and 6 away.
-    assert value == pytest.approx((5.0**2 + 6.0**2) / 2)
-    assert frechet_against_halves(generated, real, 1) == pytest.approx(((5.0**2 + 6.0**2) / 2, 2.0**2))
