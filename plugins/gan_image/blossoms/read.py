@@ -31,7 +31,8 @@ _RINGS = torch.arange(0.08, 0.96, 0.08)
 def read(pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Factors float32 `[n, 8]` of pictures uint8 `[n, 3, size, size]`, and the difference `[n]` of each from its drawing, in [0, 1].
 
-    That is the root mean square difference of the means of 16x16 equal parts. A picture can be read where the difference is at most `READABLE`; the factors of others mean nothing.
+    That is the root mean square difference of the means of 16x16 equal parts. A picture can be read where it is at most
+    `READABLE`; the factors of others mean nothing.
     """
     parts = [_read(part.float() / 255.0) for part in pictures.split(_PART)]
     if not parts:
