@@ -8,18 +8,6 @@ from gancore.presets import FALLING, players, relativistic
 PRESETS = [
     Preset(
         name="demo",
-        summary="Handwritten digits, 8x8, in a minute or two on two cores",
-        config={
-            **relativistic(weight=0.5, every=4),
-            **players(lr=4e-4, **FALLING),
-            "data": {"name": "digits"},
-            "architecture": {"name": "dcgan", "width": 64},
-            "steps": 6000,
-            "every": {"sample": 500, "checkpoint": 1000},
-        },
-    ),
-    Preset(
-        name="blossoms",
         summary="Blossoms in colour, 32x32, in some minutes on two cores",
         config={
             **relativistic(weight=0.1, every=4),
@@ -29,6 +17,18 @@ PRESETS = [
             "batch_size": 32,
             "steps": 2400,
             "every": {"sample": 400, "checkpoint": 800},
+        },
+    ),
+    Preset(
+        name="digits",
+        summary="Handwritten digits, 8x8, in a minute or two on two cores",
+        config={
+            **relativistic(weight=0.5, every=4),
+            **players(lr=4e-4, **FALLING),
+            "data": {"name": "digits"},
+            "architecture": {"name": "dcgan", "width": 64},
+            "steps": 6000,
+            "every": {"sample": 500, "checkpoint": 1000},
         },
     ),
     Preset(

@@ -18,7 +18,18 @@ TORCHRUN = (
 
 
 def test_two_processes_train_what_one_does(terminal: Terminal) -> None:
-    settings = ["run", "--plugin", "image", "--steps", 6, "architecture.norm=batch", "penalties.r1.every=2", *TINY]
+    settings = [
+        "run",
+        "--plugin",
+        "image",
+        "--preset",
+        "digits",
+        "--steps",
+        6,
+        "architecture.norm=batch",
+        "penalties.r1.every=2",
+        *TINY,
+    ]
     terminal.gan(*settings, "--out", "one")
     terminal.gan(*settings, "--out", "two", launcher=TORCHRUN)
     one, two = (
