@@ -133,7 +133,7 @@ def _copied(figures: Figures, basis: Basis) -> str:
     if copies >= _COPIES:
         word = "Many" if copies >= 0.5 else "Some"
     elif basis.looked_through < basis.trained_on:
-        word = "None was found"
+        word = "No more were found than among real ones" if exact.value else "None was found"
         parts.append(f"but only {basis.looked_through:,} of {basis.trained_on:,} training samples were looked through")
     else:
         word = "None is equal" if few else "No"

@@ -56,6 +56,11 @@ def test_copies_that_were_not_looked_for_everywhere_are_not_denied():
     told = summary(figures(), Basis(looked_through=10_000, trained_on=60_000))[2]
     assert told.startswith("Are they copies? None was found: 0% equal")
     assert told.endswith("but only 10,000 of 60,000 training samples were looked through.")
+    again = figures(exact=Figure(value=0.1, real=0.12), near=Figure(value=0.11, real=0.13))
+    told = summary(again, Basis(looked_through=10_000, trained_on=60_000))[2]
+    assert told.startswith(
+        "Are they copies? No more were found than among real ones: 10% equal a training sample, of real ones 12%"
+    )
 
 
 @pytest.mark.parametrize(
