@@ -60,10 +60,17 @@ class Mel:
 
         `leave_out` int64 `[n]` numbers one of `train` that is not looked at, -1 for none. Infinite where there is none to look at.
         """
-        if self._train is None or self._train[0] is not train:  # the same for generated and for real clips
-            self._train = (train, pictures(train, self.bands))
         clips = pictures(samples, self.bands)
-        return nearest(clips, self._train[1], self._lags(clips.shape[2]), leave_out=leave_out)
+        return nearest(clips, self._pictures(train), self._lags(clips.shape[2]), leave_out=leave_out)
+
+    def _pictures(self, train: Tensor) -> Tensor:
+        """Those of `train`; of the largest set they are kept, for all others are held against it."""
+        if self._train is not None and self._train[0] is train:
+            return self._train[1]
+        found = pictures(train, self.bands)
+        if self._train is None or len(train) > len(self._train[0]):
+            self._train = (train, found)
+        return found
 
     def _lags(self, frames: int) -> range:
         """Frames by which clips are moved, where a picture has `frames` of them."""
