@@ -45,12 +45,13 @@ def _copies(material: Material, kind: str, features: FeatureSets, classes: Seque
     beside = min(_NEIGHBOURS, len(train))
     if len(material.generated) < 2 * _ROWS or not beside:
         return None
-    order = features.nearest(material.generated, _LOOKED_AT).argsort(stable=True)
+    distances = features.nearest(material.generated, _LOOKED_AT)
+    order = distances.argsort(stable=True)
     middle = len(order) // 2 - _ROWS // 2
     chosen = torch.cat([order[:_ROWS], order[max(_ROWS, middle) :][:_ROWS]])
     parts, captions = [], []
     for number in chosen.tolist():
-        found = features.neighbours(material.generated, number, beside)
+        found = features.neighbours(material.generated, number, beside, float(distances[number]))
         for one, words in (
             (material.generated.part(torch.tensor([number])), ["generated"]),
             (material.train.part(found.places[0]), [f"{d:.3g} away" for d in found.distances[0].tolist()]),

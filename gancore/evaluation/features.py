@@ -115,18 +115,18 @@ class Computed:
             return self.extractor.nearest(samples.x[:limit], self._train.x, leave_out)
         return nearest(self.of(samples)[:limit], self.of(self._train), leave_out=leave_out).distances[:, 0]
 
-    def neighbours(self, samples: Samples, row: int, count: int) -> Nearest:
+    def neighbours(self, samples: Samples, row: int, count: int, closest: float) -> Nearest:
         """The `count` nearest training samples of that of `samples` at `row`, of which there are as many: `[1, count]` each.
 
         By a distance of the extractor's own, they are looked for among those whose features are nearest, and among all where the
-        nearest is not one of these.
+        nearest, which lies at `closest`, is not one of these.
         """
         x, train = samples.x[row : row + 1], self._train.x
         found = nearest(self.of(samples)[row : row + 1], self.of(self._train), min(_CANDIDATES, len(train)))
         if isinstance(self.extractor, MeasuresDistance):
             there = found.places[0]
             own = self.extractor.nearest(train[there], x, None)
-            if len(there) < len(train) and float(own.min()) > float(self.extractor.nearest(x, train, None)) + _APART:
+            if len(there) < len(train) and float(own.min()) > closest + _APART:
                 there, own = torch.arange(len(train)), self.extractor.nearest(train, x, None)
             order = own.argsort(stable=True)
             found = Nearest(own[order][None], there[order][None])

@@ -68,8 +68,11 @@ class FeatureSets(Protocol):
         """
         ...
 
-    def neighbours(self, samples: Samples, row: int, count: int) -> Nearest:
-        """The `count` nearest training samples of that of `samples` at `row`, as far as there are so many: `[1, count]` each."""
+    def neighbours(self, samples: Samples, row: int, count: int, closest: float) -> Nearest:
+        """The `count` nearest training samples of that of `samples` at `row`, as far as there are so many: `[1, count]` each.
+
+        `closest` is its distance to the nearest, as `nearest` gives it.
+        """
         ...
 
     def authenticity(self, samples: Samples, limit: int) -> float | None:

@@ -207,7 +207,7 @@ def test_neighbours_are_those_by_a_distance_of_the_extractors_own_even_where_fea
     own = torch.arange(count).remainder(250)
     train = Samples(torch.stack([own, 255 - own, own, own], dim=1).to(torch.uint8))
     generated = Samples(torch.tensor([[9, 9, 9, 9], [12, 0, 0, 0]], dtype=torch.uint8))
-    found = Computed("f", Backwards(), train=train).neighbours(generated, 1, 2)
+    found = Computed("f", Backwards(), train=train).neighbours(generated, 1, 2, 0.0)
     assert found.distances.tolist() == [[0.0, 0.0 if count > 262 else 1.0]]
     assert found.places[0, 0] == 12
 
@@ -215,6 +215,6 @@ def test_neighbours_are_those_by_a_distance_of_the_extractors_own_even_where_fea
 def test_neighbours_by_features_alone_are_the_euclidean_ones():
     train = Samples(torch.tensor([[0, 0, 0, 0], [9, 0, 0, 0], [1, 0, 0, 0]], dtype=torch.uint8))
     generated = Samples(torch.tensor([[50, 0, 0, 0], [2, 0, 0, 0]], dtype=torch.uint8))
-    found = Computed("f", Doubled(), train=train).neighbours(generated, 1, 5)
+    found = Computed("f", Doubled(), train=train).neighbours(generated, 1, 5, 2.0)
     assert found.places.tolist() == [[2, 0, 1]]
     assert found.distances[0].tolist() == pytest.approx([2.0, 4.0, 14.0])
