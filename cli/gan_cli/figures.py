@@ -186,6 +186,6 @@ def digits(value: Any) -> str:
         return ""
     if not math.isfinite(value):
         return str(float(value))
-    if value == int(value) or abs(value) >= 1000:
+    if (value == int(value) or abs(value) >= 1000) and abs(value) < 1e12:
         return f"{value:,.0f}"
     return f"{value:.3g}"

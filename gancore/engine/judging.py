@@ -96,6 +96,9 @@ class Judging:
         for name, cause in found.failures.items():
             words = f"figures of '{name}'" if name else "figures"
             self._tell(name, f"{words} could not be computed: {cause.rstrip('.')}.")
+        if not found.values and not found.failures:
+            few = "there are too few real samples for any of the metrics; take more data, or a larger held_out"
+            self._tell("", f"there are no figures: {few}.")
         self._scalars = {f"evaluate/{name}": value for name, value in found.values.items()}
         self._scalars |= {f"evaluate-real/{name}": value for name, value in found.real.items()}
         metric = self.config.best.metric or (self.best.metric if self.best else next(iter(found.values), ""))

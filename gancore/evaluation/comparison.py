@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gancore.blame import describe
@@ -151,6 +151,8 @@ class Comparison:
         Features of `made` are let go of afterwards; with `keep` they are kept on disk.
         """
         features = self._features_of(reference, [made.generated] if keep else [])
+        for one in features.values():
+            one.failed = False  # it may have been for want of memory
         material = Material(
             generated=made.generated,
             real=reference.real,
@@ -209,8 +211,11 @@ class Comparison:
     def _shown(self, material: Material) -> tuple[tuple[Exhibit, ...], tuple[str, ...]]:
         """Samples to look at, or why there are none: features are other people's code, and metrics have told of it in full."""
         try:
-            return tuple(exhibits(material, self.spec)), ()
-        except Exception as error:
+            working = {
+                name: one for name, one in material.features.items() if not (isinstance(one, Computed) and one.failed)
+            }
+            return tuple(exhibits(replace(material, features=working), self.spec)), ()
+        except (Exception, SystemExit) as error:
             return (), (f"left out: samples to look at, for their features failed with {describe(error)}",)
 
     def _features_of(self, reference: Reference, keep: Sequence[Samples]) -> dict[str, Computed]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -55,6 +56,8 @@ class Computed:
     ) -> None:
         self.name = name
         self.extractor = extractor
+        self.failed = False
+        """Whether the extractor has raised something: that is no fault of the metric that asked for features."""
         self.near: float | None = None
         self.same = -1.0
         if isinstance(extractor, MeasuresDistance):
@@ -78,7 +81,9 @@ class Computed:
             return self.of(self._train)[: len(samples)]  # the first of the training set, or all of it
         self._fit()
         if (known := self._known.get(id(samples.x))) is None:
-            known = (samples.x, self._stored(samples.x) if id(samples.x) in self._kept else self._compute(samples.x))
+            with self._watched():
+                found = self._stored(samples.x) if id(samples.x) in self._kept else self._compute(samples.x)
+            known = (samples.x, found)
             self._known[id(samples.x)] = known
         return known[1]
 
@@ -93,8 +98,17 @@ class Computed:
             self._progress(f"fitting features {self.name}", 0, 0)
             if isinstance(self.extractor, TellsProgress):
                 self.extractor.progress = self._progress
-            self.extractor.fit(self._train)
+            with self._watched():
+                self.extractor.fit(self._train)
         self._fitted = True
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except (Exception, SystemExit):
+            self.failed = True
+            raise
 
     def called(self, figure: str) -> str:
         """The name of one of the engine's figures of these features: `frechet-lite0` for `frechet`, or a name of its own."""
@@ -105,14 +119,16 @@ class Computed:
         """Of each of the first `limit` samples what only those have that count as equal to it."""
         x = samples.x[:limit]
         if isinstance(self.extractor, MeasuresDistance):
-            return self.extractor.keys(x)
+            with self._watched():
+                return self.extractor.keys(x)
         return digests(x)
 
     def nearest(self, samples: Samples, limit: int, leave_out: Tensor | None = None) -> Tensor:
         """Distance float64 `[n]` of each of the first `limit` samples to the nearest training sample, `leave_out` `[n]` aside."""
         if isinstance(self.extractor, MeasuresDistance):
             self._fit()
-            return self.extractor.nearest(samples.x[:limit], self._train.x, leave_out)
+            with self._watched():
+                return self.extractor.nearest(samples.x[:limit], self._train.x, leave_out)
         return nearest(self.of(samples)[:limit], self.of(self._train), leave_out=leave_out).distances[:, 0]
 
     def neighbours(self, samples: Samples, row: int, count: int, closest: float) -> Nearest:
@@ -167,10 +183,10 @@ class Computed:
 
 def fault(features: object, count: int) -> str:
     """What is wrong with the answer of an extractor for `count` samples, after its name; empty for one that keeps the contract."""
-    if not isinstance(features, Tensor) or features.dim() != 2 or len(features) != count:
+    if not isinstance(features, Tensor) or features.dim() != 2 or len(features) != count or not features.shape[1]:
         what = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
         return f"gave {what} for {count} samples, not [{count}, size]"
-    return "" if bool(torch.isfinite(features).all()) else "gave values that are not finite"
+    return "" if bool(torch.isfinite(features.float()).all()) else "gave values that are not finite"
 
 
 def digests(x: Tensor) -> list[bytes]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ MetricCall = Callable[[Material], Any]
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """What metrics have found: figures by metric and name, pictures by name, sentences, and failures by metric."""
+    """What metrics have found: figures by metric and name, pictures by name, sentences, and failures by metric or features."""
 
     figures: Mapping[str, Mapping[str, Figure]]
     pictures: Mapping[str, bytes]
@@ -92,7 +93,7 @@ def build_features(
 
 
 def measure(built: Mapping[str, MetricCall], material: Material, seed: int, progress: ProgressReport) -> Measurements:
-    """Call each metric; one that fails is told and takes no other down."""
+    """Call each metric; one that fails, and features that do, are told and take no others down."""
     figures: dict[str, Mapping[str, Figure]] = {}
     pictures: dict[str, bytes] = {}
     failures: dict[str, Failure] = {}
@@ -100,8 +101,14 @@ def measure(built: Mapping[str, MetricCall], material: Material, seed: int, prog
     for number, (name, metric) in enumerate(built.items(), 1):
         progress(f"computing {name}", number, len(built))
         answer = None
-        with _kept(failures, name, seed):
-            answer = metric(material)
+        while True:
+            with _kept(failures, name, seed):
+                answer = metric(material)
+            bad = [n for n, one in material.features.items() if isinstance(one, Computed) and one.failed]
+            if name not in failures or not bad:
+                break
+            failures[bad[0]] = failures.pop(name)
+            material = replace(material, features={n: f for n, f in material.features.items() if n != bad[0]})
         if name in failures:
             continue
         if wrong := faults(answer):
@@ -119,4 +126,7 @@ def measure(built: Mapping[str, MetricCall], material: Material, seed: int, prog
 
 def _is_number(figure: Figure) -> bool:
     """Whether it can be shown, even if it is not finite."""
-    return all(isinstance(v, int | float) or (v is None and k != "value") for k, v in figure.parts().items())
+    return all(
+        isinstance(v, float) or (isinstance(v, int) and abs(v) <= sys.float_info.max) or (v is None and k != "value")
+        for k, v in figure.parts().items()
+    )

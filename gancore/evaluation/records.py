@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -165,8 +166,8 @@ def faults(answer: Any) -> list[str]:
                 continue
             if not isinstance(name, str) or not isinstance(number, int | float):
                 found.append(f"{where} is {number!r:.200}, not a number under a name")
-            elif not math.isfinite(number):
-                found.append(f"{where} is {number}")
+            elif not abs(number) <= sys.float_info.max:
+                found.append(f"{where} is {number if isinstance(number, float) else 'too large a number'}")
             elif part == "overlap" and not 0.0 <= number <= 1.0:
                 found.append(f"{where} is {number:g}, not in [0, 1]")
     return found

@@ -208,6 +208,7 @@ def test_options_of_metrics_are_listed(gan: Gan) -> None:
         (999.4, "999"),
         (1234.5678, "1,235"),
         (4096, "4,096"),
+        (2e60, "2e+60"),
         (math.nan, "nan"),
         (-math.inf, "-inf"),
     ],

@@ -20,6 +20,17 @@ SEEN = []
 @hookimpl
 def gan_features():
     yield Features(name="counted", summary="The points themselves", target="fake_counting:Counted")
+    yield Features(name="broken", summary="None", target="fake_counting:Broken")
+
+
+class Broken:
+    fingerprint = "broken"
+
+    def __init__(self, spec):
+        pass
+
+    def __call__(self, x):
+        raise SystemExit("out of order")
 
 
 class Counted:
@@ -51,3 +62,20 @@ def test_real_samples_are_looked_at_once_however_many_sets_are_held_against_them
     values = [one.figures["mind"]["mind-counting:counted"].value for one in found]
     assert values[0] == values[1] != values[2]
     assert (found[0].step, found[0].protocol.reference) == (7, "held-out part")
+
+
+def test_features_that_fail_are_told_once_and_take_no_others_down(toy, fake_dist, tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "cache"))
+    fake_dist("counting", COUNTED)
+    registry = Registry()
+    settings = configure(registry, plugin="toy")
+    source = settings.data.build(silent)
+    options = {"features": "counting:broken,counting:counted", "metrics": "mind,neighbours"}
+    comparison = Comparison(choose(registry, "toy", settings.data, options=options), source.spec, device="cpu")
+    reference = reference_of_run(source, 0.25, usual=1000, count=20, seed=0, progress=silent)
+    found = comparison.compare(Made(generated=Samples(torch.randn(20, 2)), run="r"), reference, show=True)
+    assert {name: failure.cause for name, failure in found.failures.items()} == {
+        "counting:broken": "SystemExit: out of order, at fake_counting.py:28 in __call__"
+    }
+    assert {metric: len(figures) for metric, figures in found.figures.items()} == {"mind": 1, "neighbours": 4}
+    assert [one.name for one in found.exhibits] == ["nearest", "best-and-worst"]

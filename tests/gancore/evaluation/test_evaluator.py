@@ -32,7 +32,7 @@ SEEN = []
 
 @hookimpl
 def gan_metrics():
-    for name in ("spy", "raises", "refuses", "exits", "infinite", "nothing", "tensor", "random"):
+    for name in ("spy", "raises", "refuses", "exits", "infinite", "nothing", "tensor", "endless", "random"):
         yield Metric(name=name, summary="For a test", target=f"fake_spies:{name}")
 
 
@@ -67,6 +67,10 @@ def nothing(spec):
 
 def tensor(spec):
     return lambda material: {"good": 2.0, "bad": torch.ones(2)}
+
+
+def endless(spec):
+    return lambda material: {"good": 2.0, "bad": 10**400}
 
 
 def random(spec):
@@ -453,6 +457,7 @@ def test_no_metric_at_all_is_a_usage_error(run):
         ("infinite", "real of 'bad' is inf", {"good", "bad"}),
         ("nothing", "it gave {}, not figures by name", set()),
         ("tensor", "'bad' is tensor([1., 1.]), not a number under a name", {"good"}),
+        ("endless", "'bad' is too large a number", {"good"}),
     ],
 )
 def test_metric_that_fails_is_told_by_name_and_takes_no_other_down(run, seen, name, cause, kept):

@@ -64,6 +64,7 @@ def test_finite_numbers_under_names_are_no_fault(figures):
         (None, "it gave None"),
         ([("a", 1.0)], "not figures by name"),
         ({"a": math.nan}, "'a' is nan"),
+        ({"a": 10**5000}, "'a' is too large a number"),
         ({"a": Figure(value=1.0, real=-math.inf)}, "real of 'a' is -inf"),
         ({"a": Figure(value=1.0, overlap=1.01)}, r"overlap of 'a' is 1.01, not in \[0, 1\]"),
         ({"a": Figure(value=1.0, overlap=-0.5)}, r"overlap of 'a' is -0.5, not in \[0, 1\]"),
