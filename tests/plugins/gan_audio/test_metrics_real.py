@@ -45,7 +45,7 @@ def digits():
 def test_at_least_95_of_100_spoken_digits_are_recognised(digits):
     (train, learnt), (test, truth) = digits
     # Fewer steps than by default, which only makes it harder.
-    features = Computed("judge", Judge(JudgeOptions(steps=350), SPEC), train=Samples(train, learnt))
+    features = Computed("judge", Judge(JudgeOptions(steps=500), SPEC), train=Samples(train, learnt))
     compared = material(test, test, train, labels=(truth, truth, learnt), features={"judge": features})
     figures = ClassAccuracy(ClassOptions(), SPEC)(compared).figures
     assert figures["class-accuracy-judge"].real >= 0.95

@@ -136,7 +136,8 @@ def measured(digits, network):
     """Figures of any samples against the digits from 300 to 600, the first 300 being the training set."""
     train, real = digits.part(slice(300)), digits.part(slice(300, 600))
     features = Computed("lite0", network, train=train)
-    metrics = Mind(MindOptions(directions=200), GREY), Neighbours(NeighbourOptions(), GREY)
+    spec = GREY.model_copy(update={"classes": tuple("0123456789")})
+    metrics = Mind(MindOptions(directions=200), spec), Neighbours(NeighbourOptions(), spec)
 
     def figures(generated):
         material = Material(generated=generated, real=real, train=train, held_out=True, features={"lite0": features})
