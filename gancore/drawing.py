@@ -28,8 +28,18 @@ def font(size: int) -> Any:
 
 def plain(text: str) -> str:
     """`text` in the letters that Pillow's font has: accents left out, and `?` for what it cannot say."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in _without_accents(text))
+
+
+def printable(name: str, label: int) -> str:
+    """A class's name in the letters that Pillow's font has, accents left out; `class 3` where that cannot say it."""
+    bare = _without_accents(name)
+    return bare if bare and bare.isascii() and bare.isprintable() else f"class {label}"
+
+
+def _without_accents(text: str) -> str:
     bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in " ".join(bare.split()))
+    return " ".join(bare.split())
 
 
 def wrapped(text: str, width: float, size: int) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
@@ -44,13 +43,6 @@ def _only_names(lines: Sequence[Sequence[str]]) -> list[str] | None:
     """The name of each of some rows or columns; None where one of them has more than one."""
     names = [sorted({name for name in line if name}) for line in lines]
     return ["".join(line) for line in names] if all(len(line) <= 1 for line in names) else None
-
-
-def printable(name: str, label: int) -> str:
-    """A class's name in the letters that Pillow's font has, accents left out; `class 3` where that cannot say it."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    plain = " ".join(plain.split())
-    return plain if plain and plain.isascii() and plain.isprintable() else f"class {label}"
 
 
 def _beside(picture: Image.Image, names: Sequence[str], high: float, size: int) -> Image.Image:

@@ -13,9 +13,9 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
-from gan_image.labels import labelled, printable
+from gan_image.labels import labelled
 from gan_image.spec import ImageSpec
-from gancore.drawing import captioned
+from gancore.drawing import captioned, printable
 from gancore.errors import UsageError
 from gancore.options import Options
 from gancore.sampling.names import sample_name

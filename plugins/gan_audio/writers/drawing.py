@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from pydantic import Field
 
 from gan_audio.spec import AudioSpec
 from gan_audio.transforms import stft
 from gan_audio.writers.colours import Floats, Pixels, coloured
 from gan_audio.writers.common import Waves
+from gancore.drawing import font
 from gancore.options import Options
 
 PAPER = (250, 250, 248)
@@ -218,22 +217,6 @@ def number_text(value: float, step: float) -> str:
     """A tick's number with as many decimals as its distance to the next needs, and commas in thousands."""
     decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
     return f"{value:,.{decimals}f}"
-
-
-@lru_cache(maxsize=8)
-def font(size: int) -> Any:
-    """Pillow's own font, in pixels; the small fixed one where Pillow was built without FreeType."""
-    try:
-        return ImageFont.load_default(size)
-    except (OSError, ImportError):
-        return ImageFont.load_default()
-
-
-def printable(name: str, label: int) -> str:
-    """A class's name in the letters that Pillow's font has, accents left out; `class 3` where that cannot say it."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    plain = " ".join(plain.split())
-    return plain if plain and plain.isascii() and plain.isprintable() else f"class {label}"
 
 
 def fitting(text: str, width: float, size: int) -> str:

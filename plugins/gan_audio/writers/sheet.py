@@ -24,16 +24,14 @@ from gan_audio.writers.drawing import (
     colours_of,
     decibels,
     fitting,
-    font,
     frame_sizes,
     paste,
-    printable,
     spectrogram,
     top_of,
     waveform,
     wrapped,
 )
-from gancore.drawing import captioned
+from gancore.drawing import captioned, font, printable
 
 TEXT = 12
 GAP = 10

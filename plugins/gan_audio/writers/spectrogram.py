@@ -23,16 +23,15 @@ from gan_audio.writers.drawing import (
     colours_of,
     decibels,
     fitting,
-    font,
     frame_sizes,
     number_text,
     paste,
-    printable,
     round_ticks,
     spectrogram,
     top_of,
     waveform,
 )
+from gancore.drawing import font, printable
 from gancore.sampling.names import sample_name
 
 TEXT = 13

@@ -11,15 +11,14 @@ from gan_audio.writers.drawing import (
     Axis,
     decibels,
     fitting,
-    font,
     frame_sizes,
     number_text,
-    printable,
     round_ticks,
     spectrogram,
     waveform,
     wrapped,
 )
+from gancore.drawing import font, printable
 
 RATE, LENGTH = 8000, 8192
 
