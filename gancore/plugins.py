@@ -345,7 +345,6 @@ class Registry:
         self._manager.unregister(name=name)
         self._loaded.pop(name, None)
         self._muted = {key for key in self._muted if key[0] != name}
-        self._muted = {key for key in self._muted if key[0] != name}
 
     def implementations(self, hook: str, name: str) -> list[Any]:
         """The implementations of a hook by one plugin, as pluggy keeps them."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from gancore.checkpoint import steps_of
 from gancore.components import DataSource, ProgressReport
@@ -84,7 +84,7 @@ def evaluate(
 
 def evaluate_steps(
     run: str | Path,
-    steps: Sequence[int | Literal["best"] | None] | None = None,
+    steps: Sequence[Step] | None = None,
     *,
     data: str | Path | None = None,
     samples: int | None = None,
@@ -111,7 +111,7 @@ def evaluate_steps(
     choice = choose(registry, settings.run.plugin, settings.data, metrics=metrics, options=layers)
     other = None if data is None else _settings_of(registry, data, layer, settings)
     comparison: Comparison | None = None
-    chosen: Sequence[int | Literal["best"] | None] = steps_of(folder.checkpoints) if steps is None else steps
+    chosen: Sequence[Step] = steps_of(folder.checkpoints) if steps is None else steps
     for step in chosen or [None]:  # without any, loading says what is wrong
         generator = load(run, device=device, registry=registry, step=step, options=sampling)
         spec = generator.spec
