@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from gancore.blame import describe
@@ -17,7 +17,8 @@ from gancore.devices import pick_device
 from gancore.errors import UsageError
 from gancore.evaluation.exhibits import Exhibit, exhibits
 from gancore.evaluation.features import Computed
-from gancore.evaluation.measuring import TRAINED_ON, build_features, build_metrics, measure
+from gancore.evaluation.matched import size_of_sets
+from gancore.evaluation.measuring import TRAINED_ON, build_features, build_metrics, failed, measure, without
 from gancore.evaluation.records import Evaluation, EvaluationProtocol, Failure, LogLikelihood, Material, Samples
 from gancore.evaluation.reference import Reference
 from gancore.evaluation.sets import generate, log_likelihood
@@ -211,10 +212,7 @@ class Comparison:
     def _shown(self, material: Material) -> tuple[tuple[Exhibit, ...], tuple[str, ...]]:
         """Samples to look at, or why there are none: features are other people's code, and metrics have told of it in full."""
         try:
-            working = {
-                name: one for name, one in material.features.items() if not (isinstance(one, Computed) and one.failed)
-            }
-            return tuple(exhibits(replace(material, features=working), self.spec)), ()
+            return tuple(exhibits(without(material, failed(material)), self.spec)), ()
         except (Exception, SystemExit) as error:
             return (), (f"left out: samples to look at, for their features failed with {describe(error)}",)
 
@@ -234,11 +232,9 @@ class Comparison:
 
 
 def _basis(made: Made, reference: Reference) -> Basis:
-    """What sentences about these sets rest on; see `Matched` for how many samples are compared."""
+    """What sentences about these sets rest on."""
     real, seen = len(reference.real), min(len(reference.train), TRAINED_ON)
-    compared = min(len(made.generated), real)
-    if seen - (0 if reference.unseen else real) < compared:
-        compared = min(compared, real // 2)
+    compared, _ = size_of_sets(len(made.generated), real, seen - (0 if reference.unseen else real))
     classes = made.generated.condition
     return Basis(
         compared=compared,

@@ -15,6 +15,12 @@ Compare = Callable[[Tensor, Tensor], Mapping[str, float]]
 """Figures of generated features `[n, size]` held against real ones `[n, size]`."""
 
 
+def size_of_sets(generated: int, real: int, spare: int) -> tuple[int, bool]:
+    """How many of so many generated and real samples are compared, and whether as many `spare` real ones are there for a floor."""
+    count = min(generated, real)
+    return (count, True) if 0 < count <= spare else (min(count, real // 2), False)
+
+
 @dataclass(frozen=True, slots=True)
 class Matched:
     """Features of the sets of an evaluation in sets of `count`, as many as can be had of all of them.
@@ -42,13 +48,10 @@ class Matched:
 
         generated, real = rows(material.generated), rows(material.real)
         others = {name: rows(samples) for name, samples in material.others.items()}
-        count = min(len(generated), len(real))
         # Real samples that were not held out are the first of the training set.
-        spare: Tensor | None = rows(material.train, 0 if material.held_out else len(material.real))[:count]
-        if spare is None or not len(spare) == count > 0:
-            spare = None
-            count = min(count, len(real) // 2)
-        return cls(generated, real, others, spare, count)
+        spare = rows(material.train, 0 if material.held_out else len(material.real))
+        count, enough = size_of_sets(len(generated), len(real), len(spare))
+        return cls(generated, real, others, spare[:count] if enough else None, count)
 
     def figures(self, compare: Compare) -> dict[str, Figure]:
         """What `compare` says of the generated samples, those of the other generators, and the floor."""

@@ -104,11 +104,11 @@ def measure(built: Mapping[str, MetricCall], material: Material, seed: int, prog
         while True:
             with _kept(failures, name, seed):
                 answer = metric(material)
-            bad = [n for n, one in material.features.items() if isinstance(one, Computed) and one.failed]
+            bad = failed(material)
             if name not in failures or not bad:
                 break
             failures[bad[0]] = failures.pop(name)
-            material = replace(material, features={n: f for n, f in material.features.items() if n != bad[0]})
+            material = without(material, bad[:1])
         if name in failures:
             continue
         if wrong := faults(answer):
@@ -122,6 +122,16 @@ def measure(built: Mapping[str, MetricCall], material: Material, seed: int, prog
             figures[name] = {k: f for k, f in numbers.items() if isinstance(k, str) and _is_number(f)}
     # What had nothing to say of these samples, such as classes where there are none, has no rows.
     return Measurements({name: found for name, found in figures.items() if found}, pictures, notes, failures)
+
+
+def failed(material: Material) -> list[str]:
+    """The features that have raised something."""
+    return [name for name, one in material.features.items() if isinstance(one, Computed) and one.failed]
+
+
+def without(material: Material, features: Sequence[str]) -> Material:
+    """`material` without some of its features."""
+    return replace(material, features={n: one for n, one in material.features.items() if n not in features})
 
 
 def _is_number(figure: Figure) -> bool:
