@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -40,10 +41,7 @@ def nearest(samples: Tensor, among: Tensor, count: int = 1, *, leave_out: Tensor
         where = torch.full((len(rows), count), -1)
         for at in range(0, len(among), _BLOCK):
             some = squared_distances(rows, among[at : at + _BLOCK].double() - centre)
-            if leave_out is not None:
-                own = leave_out[begin : begin + _BLOCK] - at
-                mine = ((own >= 0) & (own < some.shape[1])).nonzero()[:, 0]
-                some[mine, own[mine]] = torch.inf
+            _leave(some, None if leave_out is None else leave_out[begin : begin + _BLOCK], at)
             values, at_most = some.topk(min(count, some.shape[1]), dim=1, largest=False)
             values, order = torch.cat([best, values], dim=1).topk(count, dim=1, largest=False)
             where = torch.cat([where, at_most + at], dim=1).gather(1, order)
@@ -53,6 +51,29 @@ def nearest(samples: Tensor, among: Tensor, count: int = 1, *, leave_out: Tensor
     if not found:
         return Nearest(torch.zeros(0, count, dtype=torch.float64), torch.zeros(0, count, dtype=torch.int64))
     return Nearest(torch.cat(found).sqrt(), torch.cat(places))
+
+
+def nearest_by(
+    distances: Callable[[int, int], Tensor], count: int, among: int, columns: int, leave_out: Tensor | None
+) -> Tensor:
+    """Distance float64 `[count]` of each of `count` samples to the nearest of `among` others, by any distance.
+
+    `distances(begin, end)` gives those `[count, end - begin]` to some of them, at most `columns` at once. `leave_out` as in `nearest`.
+    """
+    best = torch.full((count,), torch.inf, dtype=torch.float64)
+    for begin in range(0, among, columns):
+        some = distances(begin, min(begin + columns, among))
+        _leave(some, leave_out, begin)
+        best = torch.minimum(best, some.amin(dim=1).double())
+    return best
+
+
+def _leave(distances: Tensor, places: Tensor | None, begin: int) -> None:
+    """Make those `[n, m]` to what is not looked at infinite: to the one at each of `places` `[n]`, where columns begin at `begin`."""
+    if places is not None:
+        own = places - begin
+        mine = ((own >= 0) & (own < distances.shape[1])).nonzero()[:, 0]
+        distances[mine, own[mine]] = torch.inf
 
 
 def radii(features: Tensor, k: int) -> Tensor:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from gan_audio.metrics.levels import Bands
+from gancore.evaluation.neighbours import nearest_by
 
 ROWS, FRAMES = 32, 64
 """Bands and frames of the pictures that are compared."""
@@ -52,18 +54,17 @@ def nearest(clips: Tensor, train: Tensor, lags: Sequence[int] = (0,), *, leave_o
 
     `leave_out` int64 `[n]` numbers one of `train` that is not looked at, -1 for none.
     """
-    best = torch.full((len(clips),), torch.inf, dtype=torch.float64)
-    for begin in range(0, len(train), _COLUMNS):
-        some = train[begin : begin + _COLUMNS]
-        for at in range(0, len(clips), _COLUMNS):
-            rows = slice(at, at + _COLUMNS)
-            found = distances(clips[rows], some, lags)
-            if leave_out is not None:
-                place = leave_out[rows] - begin
-                mine = ((place >= 0) & (place < len(some))).nonzero()[:, 0]
-                found[mine, place[mine]] = torch.inf
-            best[rows] = torch.minimum(best[rows], found.amin(dim=1).double())
-    return best
+    found = [torch.empty(0, dtype=torch.float64)]
+    for at in range(0, len(clips), _COLUMNS):
+        rows = clips[at : at + _COLUMNS]
+        own = None if leave_out is None else leave_out[at : at + _COLUMNS]
+        to = partial(_some_distances, rows, train, lags)
+        found.append(nearest_by(to, len(rows), len(train), _COLUMNS, own))
+    return torch.cat(found)
+
+
+def _some_distances(clips: Tensor, train: Tensor, lags: Sequence[int], begin: int, end: int) -> Tensor:
+    return distances(clips, train[begin:end], lags)
 
 
 def nearest_before(clips: Tensor) -> Tensor:

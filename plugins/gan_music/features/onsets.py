@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from gan_music.metrics.table import Table
 from gan_music.roll import Ints
+from gancore.evaluation.neighbours import nearest_by
 
 _COLUMNS = 512
 """Training phrases that are looked at together, to bound memory."""
@@ -60,17 +62,13 @@ def nearest(phrases: Onsets, train: Onsets, transposed: bool, *, leave_out: Tens
     twelve transpositions of the phrase. `leave_out` int64 `[phrases]` numbers a phrase of `train` that is not looked at, -1 for
     none; infinite where no other is left. Two phrases without a single note are at distance 0.
     """
-    best = torch.full((len(phrases),), torch.inf)
     shifts = range(1 - _ROOM, _ROOM + 1) if transposed else (0,)
-    for begin in range(0, len(train), _COLUMNS):
-        columns = _Columns(train, begin, min(begin + _COLUMNS, len(train)))
-        for shift in shifts:
-            distances = columns.distances(phrases, shift)
-            if leave_out is not None:
-                mine = ((leave_out >= begin) & (leave_out < begin + _COLUMNS)).nonzero()[:, 0]
-                distances[mine, leave_out[mine] - begin] = torch.inf
-            best = torch.minimum(best, distances.amin(dim=1))
-    return best.double()
+
+    def distances(begin: int, end: int) -> Tensor:
+        columns = _Columns(train, begin, end)
+        return reduce(torch.minimum, (columns.distances(phrases, shift) for shift in shifts))
+
+    return nearest_by(distances, len(phrases), len(train), _COLUMNS, leave_out)
 
 
 class _Columns:

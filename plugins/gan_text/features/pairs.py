@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from gan_text.metrics.bleu import Ints, Sentences
 from gan_text.metrics.words import Words, coded, ngrams
+from gancore.evaluation.neighbours import nearest_by
 
 _COLUMNS = 512
 """Training texts that are looked at together, to bound memory."""
@@ -21,15 +23,7 @@ def nearest(texts: Sequence[Words], train: Sequence[Words], leave_out: Tensor | 
     `leave_out` int64 `[texts]` numbers one of `train` that is not looked at, -1 for none. Infinite where there is none to look at.
     """
     ours, theirs = _pairs(coded(texts, train))
-    best = torch.full((len(ours),), torch.inf)
-    for begin in range(0, len(theirs), _COLUMNS):
-        end = min(begin + _COLUMNS, len(theirs))
-        distances = _distances(ours, theirs, begin, end)
-        if leave_out is not None:
-            mine = torch.nonzero((leave_out >= begin) & (leave_out < end))[:, 0]
-            distances[mine, leave_out[mine] - begin] = torch.inf
-        best = torch.minimum(best, distances.amin(dim=1))
-    return best.double()
+    return nearest_by(partial(_distances, ours, theirs), len(ours), len(theirs), _COLUMNS, leave_out)
 
 
 class _Pairs:
