@@ -8,16 +8,14 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from gancore.components import FeatureExtractor, ProgressReport
-from gancore.data.cache import CacheItem
 from gancore.data.report import silent
 from gancore.errors import PluginError
 from gancore.evaluation.neighbours import Nearest, authenticity, nearest
 from gancore.evaluation.records import Samples
+from gancore.nets.kept import KeptTensors, digest
 from gancore.powers import FitsTraining, MeasuresDistance, NamesFigures, TellsProgress
 
 _BATCH = 32
@@ -155,17 +153,11 @@ class Computed:
         return authenticity(self.of(samples)[:limit], self.of(self._train))
 
     def _stored(self, x: Tensor) -> Tensor:
-        key = hashlib.blake2b(f"{self.extractor.fingerprint} {x.dtype} {list(x.shape)}".encode(), digest_size=16)
-        for rows in x.split(1024):
-            key.update(rows.contiguous().flatten().view(torch.uint8).numpy().data)
-        item = CacheItem("features", key.hexdigest(), ".safetensors")
-        if item.read() is not None and item.data is not None and item.intact():
-            try:
-                return load(item.data.read_bytes())["features"]
-            except (OSError, SafetensorError, KeyError):
-                pass
+        kept = KeptTensors("features", digest(self.extractor.fingerprint, x))
+        if (known := kept.read().get("features")) is not None:
+            return known
         found = self._compute(x)
-        item.save({}, lambda file: file.write(save({"features": found})))
+        kept.save({"features": found})
         return found
 
     def _compute(self, x: Tensor) -> Tensor:

@@ -5,8 +5,6 @@ Published classifiers know other sounds than those of the user, so one is traine
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import asdict, dataclass
 
@@ -21,7 +19,7 @@ from gan_audio.spec import AudioSpec
 from gancore.components import ProgressReport
 from gancore.data.report import silent
 from gancore.evaluation.records import Samples
-from gancore.nets.kept import filled
+from gancore.nets.kept import digest, filled
 from gancore.options import Options as BaseOptions
 from gancore.random import derive
 
@@ -71,10 +69,8 @@ class Judge:
             labels = clusters(pooled(levels, 16, 16).flatten(1), count)
         training = Training(steps=self.options.steps, width=self.options.width)
         self._classifier = obtain(learnt.x, labels, levels, count, self.bands, training, self.progress)
-        digest = hashlib.blake2b(repr((VERSION, self.bands)).encode(), digest_size=16)
-        for weights in self._classifier.state_dict().values():
-            digest.update(weights.contiguous().numpy().tobytes())
-        self.fingerprint = f"judge {digest.hexdigest()}"
+        weights = self._classifier.state_dict().values()
+        self.fingerprint = f"judge {digest([VERSION, asdict(self.bands)], *weights)}"
 
     def __call__(self, x: Tensor) -> Tensor:
         """Features float32 `[n, 128]`, none below 0, of waveforms `[n, 1, length]`."""
@@ -147,7 +143,8 @@ def obtain(
     def learn() -> None:
         model.load_state_dict(train(levels, labels, classes, training, progress).state_dict())
 
-    filled(model, "judges", _key(waves, labels, classes, bands, training), learn)
+    said = [VERSION, torch.__version__, classes, asdict(bands), asdict(training)]
+    filled(model, "judges", digest(said, waves, labels), learn)
     return model.eval()
 
 
@@ -231,16 +228,3 @@ def clusters(vectors: Tensor, count: int) -> Tensor:
     different = len(np.unique(vectors.numpy(), axis=0))
     means = KMeans(min(count, different), n_init=3, random_state=0).fit(vectors.numpy())
     return torch.from_numpy(means.labels_).long()
-
-
-# --- the cache --------------------------------------------------------------------------------------------------------
-
-
-def _key(waves: Tensor, labels: Tensor, classes: int, bands: Bands, training: Training) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    said = [VERSION, torch.__version__, list(waves.shape), classes, asdict(bands), asdict(training)]
-    digest.update(json.dumps(said).encode())
-    for part in waves.split(256):
-        digest.update(part.contiguous().numpy().tobytes())
-    digest.update(labels.contiguous().numpy().tobytes())
-    return digest.hexdigest()

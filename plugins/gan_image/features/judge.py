@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 
 import torch
@@ -17,7 +15,7 @@ from gancore.components import ProgressReport
 from gancore.data.report import silent
 from gancore.errors import UsageError
 from gancore.evaluation.records import Samples
-from gancore.nets.kept import filled
+from gancore.nets.kept import digest, filled
 from gancore.options import Options as BaseOptions
 from gancore.random import derive
 
@@ -71,18 +69,10 @@ class Judge(nn.Module):
             raise UsageError(
                 "features 'judge' learn to tell classes apart, and the training images are of one class or none"
             )
-        digest = hashlib.blake2b(digest_size=16)
-        said = [_VERSION, torch.__version__, list(train.x.shape), self.options.model_dump(mode="json")]
-        digest.update(json.dumps(said).encode())
-        for rows in train.x.split(1024):
-            digest.update(rows.contiguous().numpy().data)
-        digest.update(labels.contiguous().numpy().data)
-        filled(self.network, "judges", digest.hexdigest(), lambda: self._learn(train.x, labels))
+        said = [_VERSION, torch.__version__, self.options.model_dump(mode="json")]
+        filled(self.network, "judges", digest(said, train.x, labels), lambda: self._learn(train.x, labels))
         self.network.eval().requires_grad_(False)
-        weights = hashlib.blake2b(digest_size=16)
-        for value in self.network.state_dict().values():
-            weights.update(value.contiguous().cpu().numpy().tobytes())
-        self.fingerprint = f"judge {weights.hexdigest()} {_VERSION}"
+        self.fingerprint = f"judge {digest(_VERSION, *self.network.state_dict().values())}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Features float32 `[n, 128]` of images uint8 `[n, channels, height, width]`."""
