@@ -15,9 +15,8 @@ import typer
 from gan_cli import errors
 from gan_cli.errors import redraw, say, tell
 from gan_cli.figures import check_sort, show, show_several
-from gan_cli.interrupting import ending_at_once
 from gan_cli.sampling import check_device
-from gan_cli.waiting import Waiting
+from gan_cli.waiting import Waiting, loading
 from gancore.data.report import silent
 from gancore.errors import GanError
 
@@ -55,7 +54,7 @@ class _Progress:
 def compare(run: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) -> None:
     """Evaluate, show what was found, and exit with 1 where a metric failed. `asked` is what `gancore.evaluate` takes."""
     check_device(asked["device"])
-    with ending_at_once():
+    with loading(quiet):
         from gancore.evaluation.evaluator import evaluate
 
     with _told(quiet) as progress:
@@ -66,7 +65,7 @@ def compare(run: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) 
 def compare_files(samples: Path, data: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) -> None:
     """The same for samples in files; `asked` is what `gancore.evaluation.files.evaluate_files` takes."""
     check_device(asked["device"])
-    with ending_at_once():
+    with loading(quiet):
         from gancore.evaluation.files import evaluate_files
 
     with _told(quiet) as progress:
@@ -89,7 +88,7 @@ def compare_several(
     and takes no other down.
     """
     check_device(asked["device"])
-    with ending_at_once():
+    with loading(quiet):
         from gancore.evaluation.evaluator import evaluate_steps
         from gancore.evaluation.keeping import keep_curve
         from gancore.run import RunFolder
