@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from support.terminal import TINY, Terminal
+from support.terminal import DIGITS, TINY, Terminal
 
 
 @pytest.mark.slow
@@ -30,7 +30,7 @@ def test_a_run_that_holds_out_phrases_is_compared_with_those(terminal: Terminal)
 
 
 def test_pictures_are_spoken_of_in_sentences_and_as_a_table_of_features(terminal: Terminal) -> None:
-    terminal.gan("run", "--plugin", "image", "--preset", "digits", "--steps", 1, "--out", "r", "--quiet", *TINY)
+    terminal.gan(*DIGITS, "--steps", 1, "--out", "r", "--quiet", *TINY)
     done = terminal.gan("evaluate", "r", "-n", 40, "features.lite0.size=32")
     told = json.loads((terminal.folder / "r" / "evaluations" / "step-00000001.json").read_text())
     head, *lines = done.stdout.splitlines()
@@ -45,7 +45,7 @@ def test_pictures_are_spoken_of_in_sentences_and_as_a_table_of_features(terminal
 
 
 def test_a_run_without_metrics_says_so_in_one_sentence(terminal: Terminal) -> None:
-    terminal.gan("run", "--plugin", "image", "--preset", "digits", "--steps", 1, "--out", "r", "--quiet", *TINY)
+    terminal.gan(*DIGITS, "--steps", 1, "--out", "r", "--quiet", *TINY)
     failed = terminal.gan("evaluate", "r", "features=none", code=2)
     assert failed.stdout == ""
     assert failed.stderr.startswith("error: no metric was left, so there is nothing to compute; name one")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.terminal import TINY, Terminal
+from support.terminal import DIGITS, TINY, Terminal
 
 Digests = Callable[[Path], dict[str, str]]
 STEPS = 60
@@ -83,7 +83,7 @@ def test_a_stopped_run_saves_and_says_how_to_go_on(
 ) -> None:
     # A schedule follows the length of the run, so only a constant one can come to the same.
     steady = [f"optimizers.{player}.schedule=constant" for player in ("generator", "discriminator")]
-    settings = ["run", "--plugin", "image", "--preset", "digits", "--steps", 3000, *steady, *TINY]
+    settings = [*DIGITS, "--steps", 3000, *steady, *TINY]
     process = terminal.start(*settings, "--out", "stopped")
     run = terminal.folder / "stopped"
     wait_for(lambda: (run / "metrics.jsonl").exists())
@@ -96,9 +96,7 @@ def test_a_stopped_run_saves_and_says_how_to_go_on(
     step = int(saved.name[5:])
     assert 0 < step < 3000
     terminal.gan("resume", "stopped", "--steps", step + 5)
-    terminal.gan(
-        "run", "--plugin", "image", "--preset", "digits", "--steps", step + 5, *steady, *TINY, "--out", "whole"
-    )
+    terminal.gan(*DIGITS, "--steps", step + 5, *steady, *TINY, "--out", "whole")
     newest = f"checkpoints/step-{step + 5:08d}"
     whole, stopped = digests(terminal.folder / "whole"), digests(run)
     last = {k for k in whole if k.startswith(newest)}
@@ -107,7 +105,7 @@ def test_a_stopped_run_saves_and_says_how_to_go_on(
 
 
 def test_reader_of_the_progress_that_leaves_does_not_end_the_training(terminal: Terminal) -> None:
-    process = terminal.launch("run", "--plugin", "image", "--preset", "digits", "--steps", 10, *TINY, "--out", "alone")
+    process = terminal.launch(*DIGITS, "--steps", 10, *TINY, "--out", "alone")
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()
@@ -117,9 +115,7 @@ def test_reader_of_the_progress_that_leaves_does_not_end_the_training(terminal: 
 
 
 def test_run_in_training_is_refused_to_a_second_process_and_free_when_it_is_killed(terminal: Terminal) -> None:
-    process = terminal.start(
-        "run", "--plugin", "image", "--preset", "digits", "--steps", 100000, "workers=2", *TINY, "--out", "one"
-    )
+    process = terminal.start(*DIGITS, "--steps", 100000, "workers=2", *TINY, "--out", "one")
     wait_for(lambda: (terminal.folder / "one/metrics.jsonl").exists())
     refused = terminal.gan("resume", "one", code=1)
     assert f"'one' is being trained by process {process.pid} on " in refused.stderr

@@ -25,8 +25,10 @@ from support.environments import (
     single_modules,
     write_files,
 )
+from support.terminal import DIGITS
 
 PAGE = ROOT / "docs" / "how-to" / "extend-gancore.md"
+
 TINY = (
     "--quiet",
     "architecture.width=8",
@@ -118,20 +120,7 @@ def gan(environment: Environment, tmp_path: Path) -> Callable[..., str]:
 def trained(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run of the image demo, with the journal listening."""
     folder = tmp_path_factory.mktemp("trained")
-    environment.gan(
-        "run",
-        "--plugin",
-        "image",
-        "--preset",
-        "digits",
-        "--steps",
-        4,
-        "--out",
-        "run",
-        *TINY,
-        "listeners=journal",
-        cwd=folder,
-    )
+    environment.gan(*DIGITS, "--steps", 4, "--out", "run", *TINY, "listeners=journal", cwd=folder)
     return folder / "run"
 
 
@@ -159,20 +148,7 @@ def test_new_modality_trains_resumes_and_is_drawn_from(gan: Callable[..., str], 
 
 
 def test_loss_of_a_package_trains_the_image_plugin(gan: Callable[..., str], tmp_path: Path) -> None:
-    gan(
-        "run",
-        "--plugin",
-        "image",
-        "--preset",
-        "digits",
-        "--steps",
-        4,
-        "--out",
-        "run",
-        "loss=hellinger:hellinger",
-        "loss.limit=8",
-        *TINY,
-    )
+    gan(*DIGITS, "--steps", 4, "--out", "run", "loss=hellinger:hellinger", "loss.limit=8", *TINY)
     assert 'name = "hellinger:hellinger"\nlimit = 8.0' in (tmp_path / "run" / "config.toml").read_text()
     assert -2.0 < figures(tmp_path / "run")["discriminator/loss"] < 2.0
     assert "cost linearly" in gan("options", "--plugin", "image", "loss.hellinger:hellinger")
@@ -211,7 +187,7 @@ def test_infogan_learns_what_the_code_says_and_only_by_its_information_term(
     game = ("game=infogan:infogan", "game.width=16", "data.labels=false", "batch_size=64", "architecture.width=16")
     for weight, out, steps in ((1, "runs/codes", 200), (0, "runs/control", 120)):
         more = ("samples=10", "every.sample=0", "listeners=none", "--quiet", f"game.weight={weight}")
-        gan("run", "--plugin", "image", "--preset", "digits", "--steps", steps, "--out", out, *game, *more)
+        gan(*DIGITS, "--steps", steps, "--out", out, *game, *more)
     assert {p.name.partition(".")[0] for p in tmp_path.glob("runs/codes/checkpoints/*/*.safetensors")} == {
         "discriminator", "generator", "recogniser", "ema",
     }  # fmt: skip
@@ -256,7 +232,7 @@ def test_game_of_a_package_resumes_to_the_same_bits(
     gan: Callable[..., str], tmp_path: Path, digests: Callable[[Path], dict[str, str]]
 ) -> None:
     game = ("game=infogan:infogan", "game.width=8", "every.checkpoint=2", "data.labels=false", *TINY)
-    gan("run", "--plugin", "image", "--preset", "digits", "--steps", 4, "--out", "whole", *game)
+    gan(*DIGITS, "--steps", 4, "--out", "whole", *game)
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     shutil.rmtree(tmp_path / "cut" / "checkpoints" / "step-00000004")
     shutil.rmtree(tmp_path / "cut" / "samples")
@@ -371,7 +347,7 @@ def test_hook_that_raises_in_the_middle_of_a_run_is_one_warning_and_the_run_comp
     environment: Environment, tmp_path: Path
 ) -> None:
     settings = ("--steps", 8, "--out", "run", *TINY, "listeners=stumble", "every.log=2")
-    said = environment.gan("run", "--plugin", "image", "--preset", "digits", *settings, cwd=tmp_path).stderr
+    said = environment.gan(*DIGITS, *settings, cwd=tmp_path).stderr
     warned = [line for line in said.splitlines() if line.startswith("warning:")]
     cause = (
         "plugin 'stumble': its hook gan_tick raised OSError: disk quota exceeded; it is not called again in this run"

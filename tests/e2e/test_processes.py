@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from support.terminal import TINY, Terminal
+from support.terminal import DIGITS, TINY, Terminal
 
 import gan_cli
 
@@ -18,18 +18,7 @@ TORCHRUN = (
 
 
 def test_two_processes_train_what_one_does(terminal: Terminal) -> None:
-    settings = [
-        "run",
-        "--plugin",
-        "image",
-        "--preset",
-        "digits",
-        "--steps",
-        6,
-        "architecture.norm=batch",
-        "penalties.r1.every=2",
-        *TINY,
-    ]
+    settings = [*DIGITS, "--steps", 6, "architecture.norm=batch", "penalties.r1.every=2", *TINY]
     terminal.gan(*settings, "--out", "one")
     terminal.gan(*settings, "--out", "two", launcher=TORCHRUN)
     one, two = (

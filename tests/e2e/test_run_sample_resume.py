@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.terminal import TINY, Terminal
+from support.terminal import DIGITS, TINY, Terminal
 
 Digests = Callable[[Path], dict[str, str]]
 
@@ -32,7 +32,7 @@ def test_the_demo_trains_and_leaves_a_readable_folder(terminal: Terminal) -> Non
 
 
 def test_samples_are_one_file_each_and_a_sheet(terminal: Terminal) -> None:
-    terminal.gan("run", "--plugin", "image", "--preset", "digits", "--steps", 2, "--out", "r", "--quiet", *TINY)
+    terminal.gan(*DIGITS, "--steps", 2, "--out", "r", "--quiet", *TINY)
     done = terminal.gan("sample", "r", "-n", 7, "--class", "3", "--seed", 7, "--out", "new", "--json")
     files = json.loads(done.stdout)["files"]
     assert len(files) == 8
@@ -48,30 +48,13 @@ def test_samples_are_one_file_each_and_a_sheet(terminal: Terminal) -> None:
 def test_nothing_that_exists_is_overwritten(terminal: Terminal) -> None:
     (terminal.folder / "kept").mkdir()
     (terminal.folder / "kept" / "thesis.txt").write_text("years of work")
-    failed = terminal.gan(
-        "run", "--plugin", "image", "--preset", "digits", "--steps", 2, "--out", "kept", *TINY, code=1
-    )
+    failed = terminal.gan(*DIGITS, "--steps", 2, "--out", "kept", *TINY, code=1)
     assert "nothing is overwritten" in failed.stderr
     assert [p.name for p in (terminal.folder / "kept").iterdir()] == ["thesis.txt"]
 
 
 def test_the_saved_configuration_runs_again_to_the_same_bits(terminal: Terminal, digests: Digests) -> None:
-    terminal.gan(
-        "run",
-        "--plugin",
-        "image",
-        "--preset",
-        "digits",
-        "--steps",
-        12,
-        "--out",
-        "a",
-        "--seed",
-        5,
-        "loss=hinge",
-        "penalties=r1",
-        *TINY,
-    )
+    terminal.gan(*DIGITS, "--steps", 12, "--out", "a", "--seed", 5, "loss=hinge", "penalties=r1", *TINY)
     terminal.gan("run", "--config", "a/config.toml", "--out", "b")
     assert digests(terminal.folder / "a") == digests(terminal.folder / "b")
 
@@ -79,11 +62,11 @@ def test_the_saved_configuration_runs_again_to_the_same_bits(terminal: Terminal,
 def test_a_finished_run_can_be_trained_on(terminal: Terminal, digests: Digests) -> None:
     # A schedule follows the length of the run, so only a constant one can come to the same.
     steady = [f"optimizers.{player}.schedule=constant" for player in ("generator", "discriminator")]
-    terminal.gan("run", "--plugin", "image", "--preset", "digits", "--steps", 6, "--out", "a", *steady, *TINY)
+    terminal.gan(*DIGITS, "--steps", 6, "--out", "a", *steady, *TINY)
     refused = terminal.gan("resume", "a", code=2)
     assert "--steps" in refused.stderr
     terminal.gan("resume", "a", "--steps", 12)
-    terminal.gan("run", "--plugin", "image", "--preset", "digits", "--steps", 12, "--out", "b", *steady, *TINY)
+    terminal.gan(*DIGITS, "--steps", 12, "--out", "b", *steady, *TINY)
     a, b = digests(terminal.folder / "a"), digests(terminal.folder / "b")
     last = {k for k in b if k.startswith("checkpoints/step-00000012")}
     assert last

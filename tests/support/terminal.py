@@ -19,6 +19,8 @@ TINY = (
     "samples=10",
 )
 """Settings that make a training of a few seconds out of any."""
+DIGITS = ("run", "--plugin", "image", "--preset", "digits")
+"""The quickest training of images."""
 GAN = ("-m", "gan_cli")
 
 
