@@ -234,7 +234,7 @@ def test_other_data_are_read_by_the_range_that_was_measured_on_those_of_the_run(
         "augmentations": {},
     }
     gancore.train(plugin="image", data=tmp_path / "own", out=tmp_path / "run", steps=1, options=options)
-    _, material = look(tmp_path / "run", data=tmp_path / "other")
+    _, material = look(tmp_path / "run", data=tmp_path / "other", samples=2)
     assert sorted(material.real.x.amax(dim=(1, 2, 3)).tolist()) == [0, 26]
 
 
