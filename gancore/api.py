@@ -22,7 +22,7 @@ from gancore.engine.restore import finished, look_through
 from gancore.engine.session import Run, Session
 from gancore.engine.stopping import tell_on_stderr
 from gancore.errors import ConfigError, Mistake, UsageError
-from gancore.evaluation.live import LiveEvaluations, check_evaluation
+from gancore.evaluation.live import LiveEvaluations, check_evaluation, check_often
 from gancore.plugins import DISABLE_VARIABLE, Registry
 from gancore.preflight import load_listeners
 from gancore.run import RunFolder, check_free, check_place
@@ -137,7 +137,9 @@ def plan(
         layers.append(base)
     layers.append(chosen)
     layers.append({k: v for k, v in (("steps", steps), ("seed", seed)) if v is not None})
-    return configure(registry or Registry(), plugin=plugin, data=data, preset=preset, layers=layers)
+    settings = configure(registry or Registry(), plugin=plugin, data=data, preset=preset, layers=layers)
+    check_often(settings, layers)
+    return settings
 
 
 def _check_base(base: Mapping[str, Any], plugin: Any, preset: Any) -> None:
@@ -219,6 +221,7 @@ def _resumed(registry: Registry, folder: RunFolder, steps: int | None, options: 
         raise ConfigError([*mistakes, *error.mistakes]) from error
     if mistakes:
         raise ConfigError(mistakes)
+    check_often(settings, [changes])
     check_evaluation(settings, registry)
     return settings
 

@@ -270,14 +270,15 @@ def any_in(folder: Path) -> bool:
 
 
 def at(folder: Path, step: int) -> Checkpoint:
-    """The checkpoint of `step` in `folder`.
+    """The checkpoint of `step` in `folder`, or among those of its best evaluations.
 
     Raises:
         CheckpointError: there is none, or it does not verify.
     """
-    path = folder / f"step-{step:08d}"
-    if not path.is_dir():
-        there = ", ".join(str(n) for n, _ in reversed(_steps(folder))) or "none"
+    name = f"step-{step:08d}"
+    path = next((path for path in (folder / name, folder / BEST / name) if path.is_dir()), None)
+    if path is None:
+        there = ", ".join(str(n) for n in all_steps_of(folder)) or "none"
         raise CheckpointError(f"there is no checkpoint of step {step} in '{folder}'; steps there: {there}")
     return verify(path)
 
@@ -327,6 +328,11 @@ def newest_usable(folder: Path, use: Callable[[Checkpoint], T]) -> tuple[T, list
 def steps_of(folder: Path) -> list[int]:
     """The steps that `folder` holds checkpoints of, rising."""
     return sorted(step for step, _ in _steps(folder))
+
+
+def all_steps_of(folder: Path) -> list[int]:
+    """The steps that `folder` holds checkpoints of, with those of its best evaluations, rising."""
+    return sorted({*steps_of(folder), *steps_of(folder / BEST)})
 
 
 def _newest_first(folder: Path) -> Iterator[Path]:

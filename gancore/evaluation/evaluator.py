@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gancore.checkpoint import steps_of
+from gancore.checkpoint import all_steps_of
 from gancore.components import DataSource, ProgressReport
 from gancore.configuration.configure import configure
 from gancore.configuration.layers import nest
@@ -111,7 +111,7 @@ def evaluate_steps(
     choice = choose(registry, settings.run.plugin, settings.data, metrics=metrics, options=layers)
     other = None if data is None else _settings_of(registry, data, layer, settings)
     comparison: Comparison | None = None
-    chosen: Sequence[Step] = steps_of(folder.checkpoints) if steps is None else steps
+    chosen: Sequence[Step] = all_steps_of(folder.checkpoints) if steps is None else steps
     for step in chosen or [None]:  # without any, loading says what is wrong
         generator = load(run, device=device, registry=registry, step=step, options=sampling)
         spec = generator.spec

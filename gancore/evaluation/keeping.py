@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from gancore.evaluation.records import Evaluation
 from gancore.evaluation.summary import headlines
 from gancore.run import RunFolder
 from gancore.sampling.writing import captioning, of_role, write_captioned
+from gancore.storage import fill
 
 
 def keep(found: Evaluation, folder: RunFolder, settings: Settings, spec: SampleSpec) -> Evaluation:
@@ -24,22 +27,25 @@ def keep(found: Evaluation, folder: RunFolder, settings: Settings, spec: SampleS
 
     Pictures are beside it, `step-00002000-NAME.png`, and samples to look at in what the run's writers of sheets make of them.
     """
+    pictures: list[Path] = []
     try:
         folder.evaluations.mkdir(exist_ok=True)
-        path = free(folder.evaluations, f"step-{found.step:08d}", ".json")
-        pictures = []
-        for name, picture in found.drawn.items():
-            pictures.append(path.with_name(f"{path.stem}-{name}.png"))
-            pictures[-1].write_bytes(picture)
-        pictures += _sheets(found, path, settings, spec)
-        found = replace(found, pictures=tuple(pictures), drawn={}, exhibits=())
-        with path.open("x", encoding="utf-8") as file:
-            file.write(found.to_json())
+        with reserved(folder.evaluations, f"step-{found.step:08d}", ".json") as path:
+            for name, picture in found.drawn.items():
+                pictures.append(path.with_name(f"{path.stem}-{name}.png"))
+                _write(pictures[-1], picture)
+            pictures += _sheets(found, path, settings, spec)
+            found = replace(found, pictures=tuple(pictures), drawn={}, exhibits=())
+            # A path may hold what UTF-8 does not; escaped, it is JSON all the same.
+            _write(path, found.to_json().encode("utf-8", "backslashreplace"))
     except OSError as error:
+        for unwanted in pictures:
+            with contextlib.suppress(OSError):
+                unwanted.unlink(missing_ok=True)
         warnings.warn(
             f"the evaluation is not kept: '{folder.evaluations}' cannot be written to ({error.strerror})", stacklevel=3
         )
-        return found
+        return replace(found, pictures=())
     return replace(found, path=path)
 
 
@@ -53,8 +59,8 @@ def keep_curve(found: Sequence[Evaluation], folder: RunFolder) -> Path | None:
         return None
     try:
         folder.evaluations.mkdir(exist_ok=True)
-        path = free(folder.evaluations, "checkpoints", ".png")
-        path.write_bytes(draw(curves))
+        with reserved(folder.evaluations, "checkpoints", ".png") as path:
+            _write(path, draw(curves))
     except OSError as error:
         warnings.warn(
             f"the curve is not kept: '{folder.evaluations}' cannot be written to ({error.strerror})", stacklevel=2
@@ -82,10 +88,29 @@ def curves_of(found: Sequence[Evaluation]) -> list[Curve]:
     return curves
 
 
-def free(folder: Path, stem: str, suffix: str) -> Path:
-    """`folder/stem.suffix`, or with `-2` and so on behind the stem where that is taken."""
-    names = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
-    return next(path for name in names if not (path := folder / f"{name}{suffix}").exists())
+@contextmanager
+def reserved(folder: Path, stem: str, suffix: str) -> Iterator[Path]:
+    """`folder/stem.suffix`, or with `-2` and so on behind the stem where that is taken; within, no other process is given it.
+
+    One that is killed leaves a hidden mark, so that nothing of it is ever mixed with what comes after it.
+    """
+    for number in itertools.count(1):
+        path = folder / f"{stem if number == 1 else f'{stem}-{number}'}{suffix}"
+        mark = path.with_name(f".{path.stem}.reserved")
+        try:
+            mark.open("xb").close()
+        except FileExistsError:
+            continue
+        try:
+            if not path.exists():
+                yield path
+                return
+        finally:
+            mark.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    fill(path, lambda file: file.write(content))
 
 
 def _sheets(found: Evaluation, path: Path, settings: Settings, spec: SampleSpec) -> list[Path]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
 
 from gancore.components import DataSource, Features, ProgressReport
-from gancore.configuration.layers import EVALUATE, FEATURES, METRICS
-from gancore.configuration.run_config import NONE, REST
+from gancore.configuration.layers import EVALUATE, FEATURES, METRICS, section_of
+from gancore.configuration.run_config import NONE, REST, RunConfig
 from gancore.configuration.settings import Settings, usable
 from gancore.engine.evaluations import Figures
 from gancore.errors import ConfigError, Mistake
@@ -35,10 +37,12 @@ def check_evaluation(settings: Settings, registry: Registry) -> Choice | None:
     """
     config = settings.run
     if not config.every.evaluate:
-        if config.stop.patience:
-            words = "waits for figures, which are not computed; say how often, such as every.evaluate=500"
-            raise ConfigError([Mistake("stop.patience", words)])
+        words = "waits for figures, which are not computed; say how often, such as every.evaluate=500, or leave it out"
+        _check_idle(config, words)
         return None
+    if config.every.evaluate > config.steps:
+        words = f"waits for figures, and the first would come at step {config.every.evaluate:,}"
+        _check_idle(config, f"{words}; name fewer steps than the run's {config.steps:,}, such as {_often(config)}")
     metrics, features = config.evaluate.metrics, config.evaluate.features
     names = [name for name, how in metrics.items() if how != NONE] or [n for n in USUAL if n not in metrics]
     there = usable(registry, Features, config.plugin, settings.data)
@@ -61,6 +65,30 @@ def check_evaluation(settings: Settings, registry: Registry) -> Choice | None:
         words = f"'{best}' is not computed ({known}); name a figure of theirs, or add to evaluate.metrics or evaluate.features"
         raise ConfigError([Mistake("best.metric", words)])
     return choice
+
+
+def check_often(settings: Settings, layers: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse `every.evaluate` of more steps than the run has, where one of `layers` names it: a preset's is for longer runs.
+
+    Raises:
+        ConfigError: it does.
+    """
+    config = settings.run
+    named = any("evaluate" in section_of(one.get("every")) for one in layers if one.get("complete") is not True)
+    if named and config.every.evaluate > config.steps:
+        words = f"is more than the {config.steps:,} steps of the run, so that no figures would be computed; take fewer, such as"
+        raise ConfigError([Mistake("every.evaluate", f"{words} {_often(config)}, or 0 for never")])
+
+
+def _often(config: RunConfig) -> str:
+    return f"every.evaluate={max(1, config.steps // 4)}"
+
+
+def _check_idle(config: RunConfig, words: str) -> None:
+    """Refuse what has no effect without figures, saying `words` of it."""
+    idle = {"stop.patience": config.stop.patience > 0, "best.metric": bool(config.best.metric)}
+    if mistakes := [Mistake(name, words) for name, named in idle.items() if named]:
+        raise ConfigError(mistakes)
 
 
 def _computed(figure: str, choice: Choice) -> bool:

@@ -277,6 +277,11 @@ def test_a_best_of_other_figures_no_longer_counts(tmp_path, scripted):
     ("options", "words"),
     [
         ({"stop.patience": 3}, "stop.patience: waits for figures, .* such as every.evaluate=500"),
+        ({"best.metric": "mind-points"}, "best.metric: waits for figures, which are not computed"),
+        (
+            {"every.evaluate": 5},
+            "every.evaluate: is more than the 4 steps of the run, .* such as every.evaluate=1, or 0",
+        ),
         ({"every.evaluate": 2, "evaluate.metrics": "minds"}, "evaluate.metrics.minds: unknown metric .*'mind'"),
         ({"every.evaluate": 2, "evaluate.features": "none"}, "evaluate.features: names none"),
         ({**EVERY, "best.metric": "mind-pixels"}, "best.metric: 'mind-pixels' is not computed"),
@@ -287,6 +292,16 @@ def test_what_cannot_be_computed_is_refused_before_anything_is_read(tmp_path, op
     with pytest.raises(ConfigError, match=words):
         begin(tmp_path / "run", 4, **options)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("named", [{"stop.patience": 1}, {"best.metric": "mind-points"}])
+def test_the_steps_of_a_preset_may_be_too_many_for_a_short_run_unless_something_waits_for_its_figures(tmp_path, named):
+    settings = plan(plugin="toy", registry=toys.new_registry(), options={**toys.SMALL, **EVERY, "steps": 4})
+    late = settings.updated(every={"evaluate": 5})
+    assert check_evaluation(late, toys.new_registry()) is not None
+    (section, option), value = next(iter(named)).split("."), next(iter(named.values()))
+    with pytest.raises(ConfigError, match=f"{section}.{option}: waits for figures, and the first would come at step 5"):
+        check_evaluation(late.updated(**{section: {option: value}}), toys.new_registry())
 
 
 def test_samples_without_features_are_refused_with_what_can_be_done(tmp_path):

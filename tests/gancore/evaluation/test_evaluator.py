@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.limits import no_file_above
 
 import gancore
+from gancore import checkpoint
 from gancore.data.held_out import split
 from gancore.data.report import ScanReport, silent
 from gancore.errors import CheckpointError, ConfigError, DataError, MissingPackageError, RunFolderError, UsageError
+from gancore.evaluation.evaluator import evaluate_steps
 from gancore.evaluation.records import Figure
 from gancore.testing.points_parts import CirclesOptions, Points, open_circles
 
@@ -259,6 +262,14 @@ def test_checkpoint_of_a_step_is_taken(run, look):
     assert [look(folder, step=step)[0].step for step in (2, 4, None)] == [2, 4, 4]
     with pytest.raises(CheckpointError, match="steps there: 2, 4"):
         gancore.evaluate(folder, step=3)
+
+
+def test_every_step_that_is_kept_is_evaluated_also_where_only_the_best_folder_has_it(run, look):
+    folder = run()
+    checkpoint.keep_best(folder / "checkpoints", 2)
+    shutil.rmtree(folder / "checkpoints" / "step-00000002")
+    assert [found.step for found in evaluate_steps(folder, metrics=["gap"])] == [2, 4]
+    assert look(folder, step=2)[0].step == 2
 
 
 def test_training_samples_are_shown_up_to_a_bound_and_real_ones_are_drawn_from_those(run, look, monkeypatch):
@@ -524,6 +535,15 @@ def test_an_evaluation_that_cannot_be_kept_is_still_returned(run):
         found = gancore.evaluate(folder)
     assert found.path is None
     assert set(found.figures) == {"gap", "reach"}
+
+
+@pytest.mark.parametrize("most", [0, 100])
+def test_of_an_evaluation_that_a_full_disk_cuts_short_nothing_is_left(run, most):
+    folder = run()
+    with pytest.warns(UserWarning, match="not kept"), no_file_above(most):
+        found = gancore.evaluate(folder)
+    assert (found.path, found.pictures) == (None, ())
+    assert [*(folder / "evaluations").iterdir()] == []
 
 
 def test_importing_gancore_for_it_imports_no_torch(fresh_python):
