@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,7 +114,7 @@ def made_by(
 class Comparison:
     """What `choice` names, built for samples of `spec`.
 
-    Features of a reference are computed once, however many sets are held against it.
+    Features and floors of a reference are computed once, however many sets are held against it.
 
     Args:
         choice: Metrics and features.
@@ -144,6 +144,7 @@ class Comparison:
         self._metrics, self._unbuilt = build_metrics(choice.metrics, spec, choice.plugin, seed)
         self._reference: Reference | None = None
         self._features: dict[str, Computed] = {}
+        self._remembered: dict[Hashable, Any] = {}
         self._without: dict[str, Failure] = {}
 
     def compare(self, made: Made, reference: Reference, *, keep: bool = False, show: bool = False) -> Evaluation:
@@ -163,6 +164,7 @@ class Comparison:
             others=made.others,
             others_log_likelihood=made.others_log_likelihood,
             features=features,
+            remembered=self._remembered,
         )
         measured = measure(self._metrics, material, self.seed, self.progress)
         shown, trouble = self._shown(material) if show else ((), ())
@@ -227,7 +229,7 @@ class Comparison:
                 seed=self.seed,
                 progress=self.progress,
             )
-            self._reference = reference
+            self._reference, self._remembered = reference, {}
         return self._features
 
 

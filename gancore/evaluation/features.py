@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gancore.components import FeatureExtractor, ProgressReport
 from gancore.data.report import silent
 from gancore.errors import PluginError
-from gancore.evaluation.neighbours import Nearest, authenticity, nearest
+from gancore.evaluation.neighbours import Nearest, authenticity, nearest, radii
 from gancore.evaluation.records import Samples
 from gancore.nets.kept import KeptTensors, digest
 from gancore.powers import FitsTraining, MeasuresDistance, NamesFigures, TellsProgress
@@ -66,6 +66,7 @@ class Computed:
         # By identity: the tensors are held, so that no other gets their number.
         self._known: dict[int, tuple[Tensor, Tensor]] = {}
         self._fitted = False
+        self._reach: Tensor | None = None
         if isinstance(extractor, nn.Module):
             extractor.eval().requires_grad_(False).to(device)
 
@@ -150,7 +151,9 @@ class Computed:
         """That of the first `limit` samples; None where the extractor has a distance of its own, or for too few training samples."""
         if isinstance(self.extractor, MeasuresDistance) or len(self._train) < 2:
             return None
-        return authenticity(self.of(samples)[:limit], self.of(self._train))
+        if self._reach is None:
+            self._reach = radii(self.of(self._train), 1)
+        return authenticity(self.of(samples)[:limit], self.of(self._train), self._reach)
 
     def _stored(self, x: Tensor) -> Tensor:
         kept = KeptTensors("features", digest(self.extractor.fingerprint, x))

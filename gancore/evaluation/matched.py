@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MethodType
+from typing import Any
 
 from pydantic import Field
 from torch import Tensor
@@ -35,6 +37,9 @@ class Matched:
     others: Mapping[str, Tensor]
     spare: Tensor | None
     count: int
+    material: Material
+    of_what: tuple[Any, ...]
+    """The features and the class of the sets."""
 
     @classmethod
     def of(cls, material: Material, features: FeatureSets, number: int | None = None) -> Matched:
@@ -51,16 +56,21 @@ class Matched:
         # Real samples that were not held out are the first of the training set.
         spare = rows(material.train, 0 if material.held_out else len(material.real))
         count, enough = size_of_sets(len(generated), len(real), len(spare))
-        return cls(generated, real, others, spare[:count] if enough else None, count)
+        of_what = (features, number, count)
+        return cls(generated, real, others, spare[:count] if enough else None, count, material, of_what)
 
-    def figures(self, compare: Compare) -> dict[str, Figure]:
-        """What `compare` says of the generated samples, those of the other generators, and the floor."""
+    def figures(self, compare: Compare, key: Hashable = None) -> dict[str, Figure]:
+        """What `compare` says of the generated samples, those of the other generators, and the floor.
+
+        The floor is computed once for the same real samples and `key`; a method of a metric needs none.
+        """
         value = self._compare(self.generated, compare)
         others = {name: self._compare(features, compare) for name, features in self.others.items()}
-        if self.spare is None:
-            floor = compare(self.real[: self.count], self.real[len(self.real) - self.count :])
-        else:
-            floor = compare(self.spare, self.real[: self.count])
+        other = self.real[len(self.real) - self.count :]
+        sets = (self.real[: self.count], other) if self.spare is None else (self.spare, self.real[: self.count])
+        if key is None and isinstance(compare, MethodType):
+            key = compare
+        floor = compare(*sets) if key is None else self.material.once((key, *self.of_what), lambda: compare(*sets))
         return {
             name: Figure(
                 value=number, floor=floor[name], others={other: found[name] for other, found in others.items()}
@@ -117,9 +127,11 @@ def of_classes(material: Material, features: FeatureSets, classes: Sequence[str]
     return {name: one for name, one in matched.items() if one.count >= 2}
 
 
-def class_figures(sets: Mapping[str, Matched], compare: Compare, listed: int) -> dict[tuple[str, str], Figure]:
+def class_figures(
+    sets: Mapping[str, Matched], compare: Compare, listed: int, key: Hashable = None
+) -> dict[tuple[str, str], Figure]:
     """Figures of `compare`, by name and ending: the mean over the classes and, where these are at most `listed`, each class."""
-    found = {name: matched.figures(compare) for name, matched in sets.items()}
+    found = {name: matched.figures(compare, key) for name, matched in sets.items()}
     each = [*found.values()]
     means = {(name, "/within-classes"): _mean([one[name] for one in each]) for name in (each[0] if each else ())}
     if len(each) > listed:

@@ -139,14 +139,16 @@ def manifolds(generated: Tensor, real: Tensor, *, k: int = 3, k_density: int = 5
     )
 
 
-def authenticity(generated: Tensor, train: Tensor) -> float:
+def authenticity(generated: Tensor, train: Tensor, reach: Tensor | None = None) -> float:
     """Share of generated samples that are farther from the nearest training sample than that one is from its own neighbour.
 
     Alaa et al. 2022, "How faithful is your synthetic data?". A generator that copies has 0; one that draws from the distribution of
-    the training samples about 0.5, as far as these lie alike. Features `[n, size]` and `[m, size]`, m at least 2.
+    the training samples about 0.5, as far as these lie alike. Features `[n, size]` and `[m, size]`, m at least 2; `reach` are
+    `radii(train, 1)`, where they are known.
     """
     closest = nearest(generated, train)
-    return _share(closest.distances[:, 0] > radii(train, 1)[closest.places[:, 0]])
+    reach = radii(train, 1) if reach is None else reach
+    return _share(closest.distances[:, 0] > reach[closest.places[:, 0]])
 
 
 def _share(chosen: Tensor) -> float:

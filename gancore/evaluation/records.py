@@ -6,9 +6,9 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Part = Literal["held-out part", "other data", "training set"]
 """Where real samples are from."""
+T = TypeVar("T")
 PNG = b"\x89PNG\r\n\x1a\n"
 """How a PNG file begins."""
 
@@ -107,6 +108,15 @@ class Material:
     others: Mapping[str, Samples] = field(default_factory=dict)
     others_log_likelihood: Mapping[str, LogLikelihood] = field(default_factory=dict)
     features: Mapping[str, FeatureSets] = field(default_factory=dict)
+    remembered: MutableMapping[Hashable, Any] = field(default_factory=dict, repr=False)
+    """What `once` has of these real samples, for whatever else is held against them."""
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, called once for a `key` as long as `real` and `train` are these: for what depends on nothing else."""
+        if key not in self.remembered:
+            self.remembered[key] = make()
+        found: T = self.remembered[key]
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from pydantic import Field
 from torch import Tensor
@@ -64,9 +65,9 @@ class Frechet:
             if matched.count < _FEWEST:
                 notes.append(f"{name}: left out, for {len(matched.real)} real samples are too few")
                 continue
-            reduced = self._reduced(matched.real, matched.count)
+            reduced = material.once((self, *matched.of_what), partial(self._reduced, matched.real, matched.count))
             name = _named(kind, features, reduced)
-            found[name] = matched.figures(_comparison(reduced))[""]
+            found[name] = matched.figures(_comparison(reduced), (self, "floor"))[""]
             notes.append(f"{name}: of {matched.count:,} samples in each set{self._few(matched, reduced)}")
             found |= self._within(kind, features, material, reduced)
             if self.options.extrapolate and len(matched.generated) >= 20:
@@ -82,8 +83,9 @@ class Frechet:
         sets = {name: one for name, one in sets.items() if one.count >= _FEWEST_OF_CLASS}
         if not sets:
             return {}
-        reduced = self._reduced(features.of(material.real), min(one.count for one in sets.values()), whole)
-        figures = class_figures(sets, _comparison(reduced), self.options.listed)
+        smallest = min(one.count for one in sets.values())
+        reduced = self._reduced(features.of(material.real), smallest, whole)
+        figures = class_figures(sets, _comparison(reduced), self.options.listed, (self, "within", smallest))
         return {f"{_named(kind, features, reduced)}{end}": figure for (_, end), figure in figures.items()}
 
     def _few(self, matched: Matched, reduced: PrincipalComponents | None) -> str:

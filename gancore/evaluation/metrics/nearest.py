@@ -57,11 +57,15 @@ class NearestSamples:
 
     def _distances(self, material: Material, kind: str, features: FeatureSets) -> dict[str, Figure]:
         limit = self.options.limit
-        train = features.keys(material.train, len(material.train))
-        # A sample that was trained on twice is a copy of the other one.
-        itself = None if material.held_out else places(features.keys(material.real, limit), train)
-        real = features.nearest(material.real, limit, itself)
-        real = real[torch.isfinite(real)]
+        train = material.once((self, features, "train"), lambda: features.keys(material.train, len(material.train)))
+
+        def distances_of_real() -> Tensor:
+            # A sample that was trained on twice is a copy of the other one.
+            itself = None if material.held_out else places(features.keys(material.real, limit), train)
+            found = features.nearest(material.real, limit, itself)
+            return found[torch.isfinite(found)]
+
+        real = material.once((self, features, "real"), distances_of_real)
         if not len(real):
             return {}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from gancore.configuration.configure import configure
 from gancore.data.report import silent
 from gancore.evaluation.comparison import Comparison, Made, choose
+from gancore.evaluation.distances import mind
 from gancore.evaluation.records import Samples
 from gancore.evaluation.reference import reference_of_run
 from gancore.plugins import Registry
@@ -62,6 +65,30 @@ def test_real_samples_are_looked_at_once_however_many_sets_are_held_against_them
     values = [one.figures["mind"]["mind-counting:counted"].value for one in found]
     assert values[0] == values[1] != values[2]
     assert (found[0].step, found[0].protocol.reference) == (7, "held-out part")
+
+
+def test_floors_are_computed_once_and_figures_are_those_of_a_comparison_of_its_own(
+    toy, fake_dist, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GAN_CACHE_DIR", str(tmp_path / "cache"))
+    fake_dist("counting", COUNTED)
+    calls = []
+    monkeypatch.setattr("gancore.evaluation.metrics.mind.mind", lambda *sets, **_: calls.append(sets) or mind(*sets))
+    registry = Registry()
+    settings = configure(registry, plugin="toy", layers=[{"data": {"labels": False}}])
+    source = settings.data.build(silent)
+    options = {"features": "counting:counted", "metrics": "mind,neighbours,nearest,frechet,kernel,vendi"}
+    choice = choose(registry, "toy", settings.data, options=options)
+    comparison, alone = (Comparison(choice, source.spec, device="cpu") for _ in range(2))
+    for held_out, floors in ((0.25, 1), (0.0, 1)):
+        reference = reference_of_run(source, held_out, usual=1000, count=10, seed=0, progress=silent)
+        sets = [torch.randn(10, 2, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2, 3)]
+        calls.clear()
+        shared = [comparison.compare(Made(generated=Samples(x), run="r"), reference) for x in sets]
+        assert len(calls) == 3 + floors
+        own = alone.compare(Made(generated=Samples(sets[2]), run="r"), replace(reference))
+        assert not own.failures
+        assert shared[2].figures == own.figures
 
 
 def test_features_that_fail_are_told_once_and_take_no_others_down(toy, fake_dist, tmp_path, monkeypatch):
