@@ -24,7 +24,7 @@ _LONGEST = {"words": 2, "characters": 3}
 """Of n-grams, by what they are made of."""
 _RIM = ""
 """What stands before and after a text in its n-grams, and is equal to no part of one."""
-_VERSION = 1
+_VERSION = 2
 """Of what is made of a text; another makes all kept features unknown."""
 
 
@@ -46,7 +46,8 @@ class Latent:
     features are the projection on the first singular vectors of the training texts, and the lengths of what no other training text
     has: of new words, and of new pairs of known ones. The mean of the training texts is taken away, and all are multiplied by the
     root of the number of components, so that they are around 1. A training text is weighted as if it had not been there: otherwise
-    only the others would have anything new.
+    only the others would have anything new. Nor has it any share in the directions that it is projected on, which fit the texts
+    that they are of better than any others.
 
     They know which words stand beside each other, and nothing of what they mean. Distances to training texts are those
     of `gan_text.features.pairs`.
@@ -66,6 +67,7 @@ class Latent:
         self._known: dict[Words, int] = {}
         self._texts_with: Counter[Words] = Counter()
         self._directions: Floats = np.zeros((0, 0))
+        self._squares: Floats = np.zeros(0)
         self._mean: Floats = np.zeros(0)
 
     def fit(self, train: Samples) -> None:
@@ -78,12 +80,10 @@ class Latent:
         self._texts_with = Counter(term for text in texts for term in set(self._terms(text)))
         self._known = {term: at for at, term in enumerate(sorted(self._texts_with))}
         weights = self._weights(texts)
-        # Directions fit the texts that they are of better than any others. Floors are of the first training texts.
-        half = len(texts) // 2
-        last = weights[half:, : len(self._known)]
-        _, _, directions = randomized_svd(last, min(self.options.components, *last.shape), random_state=0)
-        self._directions = directions.T
-        self._mean = self._project(weights[: max(1, half)]).mean(axis=0)
+        known = weights[:, : len(self._known)]
+        _, values, directions = randomized_svd(known, min(self.options.components, *known.shape), random_state=0)
+        self._directions, self._squares = directions.T, values**2
+        self._mean = self._project(weights, np.ones(len(texts), dtype=bool)).mean(axis=0)
         digest = hashlib.sha256(f"{_VERSION} {self.unit} {self.spec.end} {self.spec.tokenizer}".encode())
         digest.update(repr(texts).encode())
         digest.update(self._directions.tobytes() + self._mean.tobytes())
@@ -91,7 +91,9 @@ class Latent:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Features float32 `[n, components + 2]` of words or `[n, components + 3]` of characters, of texts int32 `[n, length]`."""
-        rows = self._project(self._weights(self._split(x))) - self._mean
+        texts = self._split(x)
+        own = np.array([text in self._trained for text in texts], dtype=bool)
+        rows = self._project(self._weights(texts), own) - self._mean
         return torch.from_numpy(rows * math.sqrt(self._directions.shape[1])).float()
 
     def keys(self, samples: Tensor) -> list[bytes]:
@@ -143,6 +145,15 @@ class Latent:
             first.append(len(values))
         return csr_array((values, columns, first), shape=(len(texts), len(self._known) + longest))
 
-    def _project(self, weights: Any) -> Floats:
-        known: Floats = weights[:, : len(self._known)] @ self._directions
-        return np.concatenate([known, weights[:, len(self._known) :].toarray()], axis=1)
+    def _project(self, weights: Any, own: np.ndarray) -> Floats:
+        """Rows `[texts, components + longest]`; those that `own` `[texts]` marks were trained on.
+
+        Were such a text left out, a direction with the singular value s would turn away from the part of it, of length r, that lies
+        in none of the directions: to the first order its projection is smaller by the factor 1 - r^2 / s^2.
+        """
+        known = weights[:, : len(self._known)]
+        found: Floats = known @ self._directions
+        if own.any():
+            rest = (known.multiply(known).sum(axis=1) - (found**2).sum(axis=1)).clip(min=0.0)[own, None]
+            found[own] *= (1.0 - rest / self._squares.clip(min=1e-12)).clip(min=0.0)
+        return np.concatenate([found, weights[:, len(self._known) :].toarray()], axis=1)

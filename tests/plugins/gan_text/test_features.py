@@ -18,6 +18,7 @@ from gan_text.features import pairs
 from gan_text.features.lsa import Latent, Options
 from gan_text.metrics.words import split
 from gancore.data.report import silent
+from gancore.evaluation.distances import mind
 from gancore.evaluation.features import Computed
 from gancore.evaluation.metrics.mind import Mind
 from gancore.evaluation.metrics.mind import Options as MindOptions
@@ -88,7 +89,7 @@ def test_what_no_training_text_has_are_new_words_and_new_pairs_of_known_ones():
 
 def test_features_of_training_texts_are_around_nothing(short):
     latent, encode = fitted(short)
-    torch.testing.assert_close(latent(encode(short[:31])).mean(dim=0), torch.zeros(12), atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(latent(encode(short)).mean(dim=0), torch.zeros(12), atol=1e-5, rtol=0.0)
 
 
 def test_texts_of_characters_are_their_characters():
@@ -173,6 +174,16 @@ def test_figures_of_real_texts_move_as_these_get_worse(sentences, measured, how,
     assert up[0] < 1.5 * found[0]["mind-lsa"].floor
     assert up[-1] > 20 * up[0]
     assert down[-1] < 0.5 * down[0]
+
+
+@pytest.mark.parametrize("part", [slice(0, 500), slice(250, 500)])
+def test_training_texts_are_hardly_farther_from_real_ones_than_other_real_ones_are(sentences, part):
+    spec, texts = sentences
+    latent = Latent(Options(), spec)
+    train, real, others = (spec.encode(texts[begin : begin + 500]) for begin in (0, 500, 1000))
+    latent.fit(Samples(train))
+    ours, wanted = (mind(latent(x[part]), latent(real[part]), directions=100) for x in (train, others))
+    assert ours < 2.0 * wanted
 
 
 # --- copies -----------------------------------------------------------------------------------------------------------
