@@ -17,7 +17,7 @@ from gancore.evaluation.distances import Floats
 from gancore.evaluation.records import Figure, Material, Samples
 from gancore.options import Options as BaseOptions
 
-_ORDER = ("parses", "nll", "entropy", "nll-over-entropy", "as-asked", "distinct")
+_ORDER = ("parses", "nll", "entropy", "nll-over-entropy", "as-asked")
 
 
 class Options(BaseOptions):
@@ -47,7 +47,6 @@ class Parsed:
     kind: np.ndarray
     asked: np.ndarray | None
     entropy: float
-    distinct: float
 
 
 class GrammarMetric:
@@ -59,9 +58,8 @@ class GrammarMetric:
       it is the mean over the kinds of the texts that parse, or of those that were asked for where none does.
     - `nll-over-entropy`: the one by the other: below 1, common sentences are too common.
     - `as-asked`: share of texts that are sentences of the kind that was asked for, where kinds are classes.
-    - `distinct`: different texts, as a share of all; the more texts there are, the lower.
 
-    Without a single text that parses there is no `nll`. Of texts that are not of the grammar only `distinct` is given.
+    Without a single text that parses there is no `nll`. Of texts that are not of the grammar there are no figures.
     """
 
     def __init__(self, options: Options, spec: TextSpec) -> None:
@@ -75,16 +73,13 @@ class GrammarMetric:
 
     def __call__(self, material: Material) -> dict[str, Figure]:
         """The figures by their names."""
-        sets = (material.generated, material.real, *material.others.values())
         if not self.spec.grammar:
-            return _side_by_side([{"distinct": _distinct(self._texts(one))} for one in sets], material.others)
+            return {}
+        sets = (material.generated, material.real, *material.others.values())
         return _side_by_side([_figures(self._parse(one)) for one in sets], material.others)
 
-    def _texts(self, samples: Samples) -> list[str]:
-        return texts_of(samples.x[: self.options.limit], self.spec)
-
     def _parse(self, samples: Samples) -> Parsed:
-        texts = self._texts(samples)
+        texts = texts_of(samples.x[: self.options.limit], self.spec)
         by_kind = kingdom().log_likelihood([text.split(" ") for text in texts], KIND_SYMBOLS)
         likeliest, kind = by_kind.max(1)
         if self.conditional:
@@ -96,7 +91,7 @@ class GrammarMetric:
         if self.conditional and samples.condition is not None:
             numbers = torch.tensor([KINDS.index(name) for name in self.spec.classes])
             asked = numbers[samples.condition[: len(texts)]].numpy()
-        return Parsed(nll.numpy(), kind.numpy(), asked, self._entropy(kind[kind >= 0].numpy(), asked), _distinct(texts))
+        return Parsed(nll.numpy(), kind.numpy(), asked, self._entropy(kind[kind >= 0].numpy(), asked))
 
     def _entropy(self, kinds: np.ndarray, asked: np.ndarray | None) -> float:
         """Entropy of sentences of these kinds in the mean; without any, of the kinds asked for."""
@@ -108,7 +103,7 @@ class GrammarMetric:
 
 def _figures(parsed: Parsed) -> dict[str, float]:
     parses = parsed.kind >= 0
-    found = {"parses": _mean(parses), "entropy": parsed.entropy, "distinct": parsed.distinct}
+    found = {"parses": _mean(parses), "entropy": parsed.entropy}
     if parses.any():
         nll = _mean(parsed.nll[parses])
         found |= {"nll": nll, "nll-over-entropy": nll / parsed.entropy}
@@ -129,10 +124,6 @@ def _side_by_side(sets: Sequence[Mapping[str, float]], others: Iterable[str]) ->
         )
         for name, value in ours.items()
     }
-
-
-def _distinct(texts: Sequence[str]) -> float:
-    return len(set(texts)) / max(1, len(texts))
 
 
 def _mean(values: np.ndarray) -> float:

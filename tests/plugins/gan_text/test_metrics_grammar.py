@@ -58,8 +58,6 @@ def test_figures_count_what_parses_and_is_as_asked():
     figures = found(texts, [0, 1, 3, 3, 0, 1, 2, 3])
     assert figures["parses"].value == 0.5
     assert figures["as-asked"].value == 3 / 8
-    assert figures["distinct"].value == 1.0
-    assert found([*GOOD, *GOOD], [0, 1, 2, 3] * 2)["distinct"].value == 0.5
 
 
 def test_real_sentences_parse_and_have_the_entropy():
@@ -81,7 +79,7 @@ def test_likelihood_is_that_of_the_whole_grammar_without_classes():
     source = opened(labels=False)
     real = Samples(*source.fetch(torch.arange(len(source)), None))
     figures = found([*GOOD, *BAD], spec=source.spec, real=real)
-    assert set(figures) == {"parses", "nll", "entropy", "nll-over-entropy", "distinct"}
+    assert set(figures) == {"parses", "nll", "entropy", "nll-over-entropy"}
     assert figures["nll"].value == pytest.approx(-float(likelihood(list(GOOD), START).mean()))
     assert figures["entropy"].value == figures["entropy"].real == pytest.approx(kingdom().entropy[START])
 
@@ -99,7 +97,7 @@ def test_entropy_is_that_of_the_kinds_of_the_sentences():
 
 def test_where_nothing_parses_there_is_no_likelihood():
     figures = found(BAD, [1] * 5, others={"better": list(GOOD), "worse": BAD})
-    assert set(figures) == {"parses", "entropy", "as-asked", "distinct"}
+    assert set(figures) == {"parses", "entropy", "as-asked"}
     assert figures["parses"].value == figures["as-asked"].value == 0.0
     assert figures["entropy"].value == pytest.approx(kingdom().entropy["Question"])
 
@@ -128,14 +126,9 @@ def test_samples_that_are_parsed_are_the_first_ones():
     assert figures["parses"].value == 4 / 5
 
 
-def test_other_texts_are_only_told_apart():
+def test_texts_of_no_grammar_have_no_figures():
     spec, material = compared(["a b", "a b", "b"], ["a", "b"], ["a"], {"mle 1.0": ["a", "a"]})
-    figures = grammar.build(grammar.Options(), spec)(material)
-    assert not faults(figures)
-    assert set(figures) == {"distinct"}
-    assert figures["distinct"].value == pytest.approx(2 / 3)
-    assert figures["distinct"].real == 1.0
-    assert figures["distinct"].others == {"mle 1.0": 0.5}
+    assert grammar.build(grammar.Options(), spec)(material) == {}
 
 
 def test_unknown_grammar_is_refused():
