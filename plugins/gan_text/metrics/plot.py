@@ -7,16 +7,16 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
 from gan_text.metrics.curve import Spot
+from gancore.drawing import INK, PAPER, font
 
 Shape = Literal["star", "diamond", "curve"]
 
-PAPER, GRID, INK, FAINT = (255, 255, 255), (228, 228, 232), (40, 40, 44), (105, 105, 112)
+GRID = (228, 228, 232)
 COLOURS: dict[Shape, tuple[int, int, int]] = {"star": (200, 60, 40), "diamond": (30, 130, 90), "curve": (50, 80, 160)}
 WIDTH, HEIGHT = 620, 560
 LEFT, RIGHT, TOP, BOTTOM = 86, 24, 54, 74
@@ -175,7 +175,7 @@ class _Drawing:
     ) -> None:
         """Words at a place, by Pillow's names of anchors."""
         if _scalable():
-            self.pen.text(self._scaled(place), text, fill=colour, font=_font(SCALE * size), anchor=anchor)
+            self.pen.text(self._scaled(place), text, fill=colour, font=font(SCALE * size), anchor=anchor)
             return
         stamp = _stamp(text, colour, PAPER)
         x, y = self._scaled(place)
@@ -186,10 +186,10 @@ class _Drawing:
     def upright(self, text: str) -> None:
         """Words along the axis on the left, read from below."""
         if _scalable():
-            font = _font(SCALE * SIZE)
-            box = font.getbbox(text)
+            letters = font(SCALE * SIZE)
+            box = letters.getbbox(text)
             stamp = Image.new("RGB", (math.ceil(box[2]), math.ceil(box[3]) + SCALE), PAPER)
-            ImageDraw.Draw(stamp).text((0, 0), text, fill=INK, font=font)
+            ImageDraw.Draw(stamp).text((0, 0), text, fill=INK, font=letters)
         else:
             stamp = _stamp(text, INK, PAPER)
         stamp = stamp.transpose(Image.Transpose.ROTATE_90)
@@ -201,7 +201,7 @@ class _Drawing:
 
     def _wide(self, text: str, size: int) -> float:
         if _scalable():
-            return float(_font(SCALE * size).getlength(text)) / SCALE
+            return float(font(SCALE * size).getlength(text)) / SCALE
         return _stamp(text, INK, PAPER).width / SCALE
 
     @staticmethod
@@ -257,25 +257,15 @@ def _meet(one: tuple[float, float, float, float], other: tuple[float, float, flo
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-@lru_cache(maxsize=4)
-def _font(size: int) -> Any:
-    """Pillow's own font, in pixels."""
-    return ImageFont.load_default(size)
-
-
-@lru_cache(maxsize=1)
 def _scalable() -> bool:
     """Whether Pillow was built with FreeType; its small fixed font is enlarged where not."""
-    try:
-        return hasattr(_font(SIZE), "getbbox") and isinstance(_font(SIZE), ImageFont.FreeTypeFont)
-    except (OSError, ImportError):
-        return False
+    return isinstance(font(SIZE), ImageFont.FreeTypeFont)
 
 
 def _stamp(text: str, colour: tuple[int, int, int], paper: tuple[int, int, int]) -> Image.Image:
     """`text` in the fixed font, as large as everything else is drawn."""
-    font: Any = ImageFont.load_default_imagefont() if hasattr(ImageFont, "load_default_imagefont") else _font(SIZE)
-    _, _, right, bottom = font.getbbox(text)
+    fixed = ImageFont.load_default_imagefont()
+    _, _, right, bottom = fixed.getbbox(text)
     small = Image.new("RGB", (math.ceil(right), math.ceil(bottom)), paper)
-    ImageDraw.Draw(small).text((0, 0), text, fill=colour, font=font)
+    ImageDraw.Draw(small).text((0, 0), text, fill=colour, font=fixed)
     return small.resize((small.width * SCALE, small.height * SCALE), Image.Resampling.NEAREST)
