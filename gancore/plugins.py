@@ -85,13 +85,13 @@ class Found:
 
 def described(entry: EntryPoint) -> dict[str, str]:
     """What package metadata say of an entry point: `name`, `module`, `distribution`, `version` and `summary`."""
-    dist = entry.dist
+    said: Any = entry.dist.metadata if entry.dist else {}  # read from the disk each time
     return {
         "name": entry.name,
         "module": entry.value,
-        "distribution": dist.name if dist else "",
-        "version": dist.version if dist else "",
-        "summary": (dist.metadata["Summary"] or "") if dist else "",
+        "distribution": said["Name"] if said else "",
+        "version": said["Version"] if said else "",
+        "summary": said.get("Summary") or "",
     }
 
 
