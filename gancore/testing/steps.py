@@ -66,10 +66,10 @@ def parts_of(kit: Kit, settings: Settings, step: int = 0, count: int = BATCH) ->
     return parts, [Draws(derive(settings.run.seed, "phases"), part.positions) for part in parts]
 
 
-def _one_step(kit: Kit, settings: Settings, game: GameRule, count: int = BATCH) -> None:
+def _one_step(kit: Kit, settings: Settings, game: GameRule, count: int = FEW) -> None:
     """Run every phase once, in a step in which it is due, and look at all gradients after each.
 
-    Two more steps tell whether gradients die out: not where `count` is less and only a part of the engine is put in.
+    Two more steps tell whether gradients die out: not where `count` is two and only a part of the engine is put in.
     """
     players, phases = players_of(settings, game)
     idle = [n for n in players if not any(p.player is players[n] for p in phases)]
@@ -107,7 +107,7 @@ def _one_step(kit: Kit, settings: Settings, game: GameRule, count: int = BATCH) 
                 f"no phase gives a gradient to {', '.join(without[:3])}{' ...' if len(without) > 3 else ''} of the {name}; "
                 "use it in forward, or do not make it a parameter"
             )
-    if count == BATCH:
+    if count > PAIR:
         _alive(kit, settings, players, phases)
 
 
@@ -142,7 +142,7 @@ def sound(kit: Kit, scene: Scene) -> None:
         kit.passed("step.scene", scene.name)
 
 
-def _try(kit: Kit, scene: Scene, after: bool = True, count: int = BATCH, /, **changes: Any) -> None:
+def _try(kit: Kit, scene: Scene, after: bool = True, count: int = FEW, /, **changes: Any) -> None:
     if changes and after:
         sound(kit, scene)
     settings, _, game = kit.ready(scene, **changes)

@@ -133,8 +133,11 @@ def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Train
     opened = replace(settings, data=_Opened(data.name, data.found, data.options, kit.source(settings)))
     seed_all(noise)
     with _alone(), tried_on(scene):
-        # Only what is interrupted opens the data anew to begin with: were that to make a difference, the two runs would differ.
-        first = _session(kit, settings if stop else opened, path, _StopAt(stop) if stop else None)
+        # What is interrupted opens the data anew to begin with, once for all subjects that are tried on the same: were that to
+        # make a difference, the two runs would differ.
+        data_key = repr((data.found.qualified, data.dump()))
+        anew = stop and kit.once("data opened anew", data_key, make=lambda: subject) == subject
+        first = _session(kit, settings if anew else opened, path, _StopAt(stop) if stop else None)
         run = first.run()
         if stop:
             if run.step != stop:
