@@ -154,7 +154,21 @@ def keep_best(folder: Path, step: int) -> bool:
 
     Where the disk has hard links, both are the same files. A best before it stays as long as a checkpoint in `folder` is older
     than those after it: whoever has to go back there knows no other.
+
+    Raises:
+        WriteError: the disk is full or cannot be written; what was there before still is.
     """
+    try:
+        return _keep_best(folder, step)
+    except OSError as error:
+        clean(folder)
+        told = write_error(error, f"the best checkpoint, of step {step:,}, in '{folder / BEST}'")
+        if told is None:
+            raise
+        raise told from error
+
+
+def _keep_best(folder: Path, step: int) -> bool:
     source, best = folder / f"step-{step:08d}", folder / BEST
     final = best / source.name
     if not final.is_dir() and source.is_dir():
@@ -175,6 +189,11 @@ def keep_best(folder: Path, step: int) -> bool:
     for _, path in [(number, path) for number, path in _steps(best) if number <= oldest][1:]:
         _remove(path)
     return final.is_dir()
+
+
+def best_at(folder: Path, step: int) -> Checkpoint:
+    """The checkpoint of `step` that `folder` keeps as the best one; CheckpointError where it does not verify."""
+    return verify(folder / BEST / f"step-{step:08d}")
 
 
 def forget_best_after(folder: Path, step: int) -> None:

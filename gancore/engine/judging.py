@@ -14,7 +14,7 @@ from gancore.configuration.settings import Settings
 from gancore.engine.evaluations import Evaluations, EvaluationsOf, Figures
 from gancore.engine.parts import Parts
 from gancore.engine.restore import SavedBest
-from gancore.errors import GanError
+from gancore.errors import CheckpointError, GanError
 from gancore.events import Evaluated, HealthAlert
 from gancore.run import RunFolder
 
@@ -58,12 +58,19 @@ class Judging:
 
     def _still_valid(self, best: SavedBest | None) -> SavedBest | None:
         """`best`, where later figures can be compared with it and its checkpoint is there."""
+        if best is None:
+            return None
+        if best.how != self._how:
+            why = "figures are now computed or compared in another way"
         # A run that was killed just when its best had been saved had no time to keep it.
-        if best is None or (best.how == self._how and checkpoint.keep_best(self.folder.checkpoints, best.step)):
-            return best
-        why = (
-            "figures are now computed or compared in another way" if best.how != self._how else "its checkpoint is gone"
-        )
+        elif not checkpoint.keep_best(self.folder.checkpoints, best.step):
+            why = "its checkpoint is gone"
+        else:
+            try:
+                checkpoint.best_at(self.folder.checkpoints, best.step)
+                return best
+            except CheckpointError as error:
+                why = f"its checkpoint is damaged ({error})"
         warnings.warn(f"the best evaluation so far, of step {best.step:,}, no longer counts: {why}", stacklevel=2)
         return None
 

@@ -135,7 +135,8 @@ def load(
         place = folder.checkpoints if step is None else folder.checkpoints / BEST
         if step is not None and not checkpoint.any_in(place):
             raise CheckpointError(
-                f"'{run}' keeps no best checkpoint, because no figures were computed while it was trained (every.evaluate=N)"
+                f"'{run}' keeps no best checkpoint, because no figures were computed while it was trained (every.evaluate=N), or "
+                f"because '{place}' was removed"
             )
         saved, problems = checkpoint.newest_usable(place, lambda found: _open(found, settings, model))
         for problem in problems:

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.limits import no_file_above
 from torch import Tensor, nn
 
 from gancore import checkpoint
-from gancore.checkpoint import MANIFEST, STATE, Checkpoint, clean, newest, save, verify
-from gancore.errors import CheckpointError
+from gancore.checkpoint import BEST, MANIFEST, STATE, Checkpoint, clean, keep_best, newest, save, verify
+from gancore.errors import CheckpointError, WriteError
 from gancore.filling import load_module
 
 FILES = ("generator.safetensors", "generator.optimizer.pt", STATE)
@@ -498,6 +499,23 @@ def test_leftovers_are_never_taken_for_a_checkpoint_and_are_cleaned_away(tmp_pat
     assert newest(tmp_path)[0].step == 1
     clean(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
+
+
+def test_a_best_checkpoint_that_a_full_disk_cuts_short_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the disk has no hard links."""
+    save_step(tmp_path, 1)
+    keep_best(tmp_path, 1)
+    save_step(tmp_path, 2)
+
+    def no_links(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", no_links)
+    with no_file_above(10), pytest.raises(WriteError, match=r"the best checkpoint, of step 2, .*could not be written"):
+        keep_best(tmp_path, 2)
+    assert [path.name for path in (tmp_path / BEST).iterdir()] == ["step-00000001"]
 
 
 def test_cleaning_a_folder_that_is_not_there_is_no_error(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Inception(nn.Module):
         self.network = InceptionV3()
         try:
             self.network.load_published(state)
-        except (KeyError, RuntimeError, AttributeError, TypeError) as error:
+        except (LookupError, RuntimeError, AttributeError, TypeError) as error:
             cause = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[-1].strip()
             raise DataError(f"{options.path} holds no weights of Inception-v3 as FID uses it: {cause}") from error
         self.fingerprint = f"inception {digest} {options.resizing} {_VERSION}"

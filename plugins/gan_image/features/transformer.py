@@ -17,6 +17,7 @@ from gancore.nets.transformers_loader import digest, encoder
 from gancore.options import Options as BaseOptions
 
 _PREPARING = "preprocessor_config.json"
+_LARGEST = 4096
 _VERSION = 1
 """Of what is done with an image before and after the network; another makes all kept features unknown."""
 
@@ -76,7 +77,12 @@ def _preparing(folder: Path) -> tuple[tuple[int, int], list[float], list[float]]
         side = size if isinstance(size, int) else size.get("shortest_edge")
         rows, columns = (side, side) if side else (size["height"], size["width"])
         normal = said.get("do_normalize", True)
-        return (rows, columns), said["image_mean"] if normal else [0.0], said["image_std"] if normal else [1.0]
+        mean, deviation = (said["image_mean"], said["image_std"]) if normal else ([0.0], [1.0])
+        if not all(isinstance(n, int) and 1 <= n <= _LARGEST for n in (rows, columns)):
+            raise ValueError(f"images of {rows} by {columns}")
+        if {len(mean), len(deviation)} - {1, 3} or not all(float(n) > 0.0 for n in deviation):
+            raise ValueError("a mean or deviation that is not of three channels")
+        return (rows, columns), mean, deviation
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"'{folder}' does not say how images are prepared: {_PREPARING} has no size, mean and deviation that can be read "

@@ -261,6 +261,18 @@ def test_a_run_that_was_killed_before_it_kept_the_best_keeps_it_when_it_goes_on(
     assert not list((tmp_path / "run/checkpoints/best").glob("*.tmp"))
 
 
+def test_a_best_whose_checkpoint_is_damaged_no_longer_counts(tmp_path, scripted):
+    scripted(tmp_path / "run", [5.0, 4.0], steps=4)
+    file = tmp_path / "run/checkpoints/best/step-00000004/generator.safetensors"
+    file.unlink()  # it is the same file as that in the other folder
+    file.write_bytes(b"")
+    with pytest.warns(
+        UserWarning, match="of step 4, no longer counts: its checkpoint is damaged .*generator.safetensors"
+    ):
+        done = scripted(tmp_path / "run", [6.0], resumed=True, steps=6)
+    assert (done.evaluated.best_step, done.evaluated.best) == (6, 6.0)
+
+
 def test_a_best_of_other_figures_no_longer_counts(tmp_path, scripted):
     scripted(tmp_path / "run", [1.0], steps=2)
     with pytest.warns(

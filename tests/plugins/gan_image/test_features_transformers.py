@@ -90,6 +90,15 @@ def test_folders_of_anything_else_are_refused(tmp_path):
     assert "cannot be loaded" in refusal()
     model = save(tmp_path, "Dinov2Model", load().Dinov2Config(**SMALL), {})
     assert "does not say how images are prepared" in refusal()
+    for wrong in (
+        {"size": 0},
+        {"size": 1 << 30},
+        {"image_std": [0.0] * 3},
+        {"image_mean": [0.5] * 2},
+        {"image_std": "no"},
+    ):
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(PREPARING | wrong))
+        assert "does not say how images are prepared" in refusal()
     model.config.num_hidden_layers = 2
     model.config.save_pretrained(tmp_path)
     assert "has no weights for" in refusal()
