@@ -22,6 +22,7 @@ from gancore.evaluation.keeping import keep
 from gancore.evaluation.records import Evaluation
 from gancore.evaluation.reference import reference_of_run
 from gancore.evaluation.sets import compare
+from gancore.evaluation.unseen import inside
 from gancore.options import check_whole
 from gancore.plugins import Registry
 from gancore.run import RunFolder
@@ -125,6 +126,7 @@ def evaluate_steps(
                 usual=registry.load(choice.plugin).info.evaluated,
                 count=samples,
                 other=None if other is None else partial(_opened, other, spec, str(data), notes, progress),
+                lies="" if other is None else inside(other.data_path, settings.data_path, "the training data"),
                 seed=seed,
                 progress=progress,
             )

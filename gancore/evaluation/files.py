@@ -17,6 +17,7 @@ from gancore.evaluation.comparison import Comparison, Made, choose
 from gancore.evaluation.records import Evaluation, Samples
 from gancore.evaluation.reference import Reference, adopted
 from gancore.evaluation.sets import affordable, compare, draw
+from gancore.evaluation.unseen import inside, why_seen
 from gancore.options import check_whole
 from gancore.plugins import Registry
 from gancore.random import derive
@@ -83,6 +84,11 @@ def evaluate_files(
     )
     generated = adopted(generated, source.spec, spec)
     reference = _among(real_source, most, seed, progress, labelled=generated.condition is not None)
+    lies = inside(their_settings.data_path, settings.data_path, f"'{data}'")
+    if lies and why_seen(generated, source, reference.train, real_source, len(real_source), lies):
+        notes.append(
+            f"generated: {lies}, so that samples are held against themselves, and look perfect; keep both in folders apart"
+        )
     for report in (source.report, real_source.report):
         if skipped := len(report.skipped):
             notes.append(f"{report.source}: {skipped:,} of {report.found:,} could not be read and count as not there")

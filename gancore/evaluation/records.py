@@ -94,7 +94,8 @@ class Material:
     around that of the same one; otherwise their orders have nothing to do with each other. Samples of `others` are in the order of
     `generated`, made of the same latents. Real samples come in random order.
 
-    `held_out` says whether none of `real` was trained on; where it is false, `real` are the first of `train`. `others` are samples
+    `held_out` says whether none of `real` was trained on; where it is false, the first of `train` are `real`, or are
+    equal to some of them. `others` are samples
     of other generators that the run keeps, such as the one that it began with, as many as `generated`, by the name to show.
     `features` are vectors of the samples, by the name of each kind; metrics share them, so they are computed once.
     `log_likelihood` is that of the generator, `others_log_likelihood` those of the others, as far as they can tell.

@@ -13,6 +13,7 @@ from gancore.data.held_out import split
 from gancore.data.spec import SampleSpec
 from gancore.evaluation.records import Part, Samples
 from gancore.evaluation.sets import affordable, draw, renamed
+from gancore.evaluation.unseen import found_in, why_seen
 from gancore.random import derive
 
 SAMPLES = 1000
@@ -21,14 +22,19 @@ NOT_HELD_OUT = (
     "real: the training set, because nothing was held out; a generator that copies it looks perfect. Train with held_out=0.1, "
     "or give other data"
 )
+SEEN = (
+    "they are no unseen data, and a generator that copies them looks perfect. Give data that the run has not seen, or none for "
+    "the part that was held out"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reference:
     """Real samples to hold generated ones against, and where they are from; made once, whatever is held against it.
 
-    `count` is how many samples to generate for it; there are at most as many `real` ones. They are the first of `train` unless
-    they are `unseen`. `held_out` is the share that the run keeps from training. See `EvaluationProtocol` for the rest.
+    `count` is how many samples to generate for it; there are at most as many `real` ones. Unless they are
+    `unseen`, the first of `train` are these, or are equal to some. `held_out` is the share that the run keeps from training. See
+    `EvaluationProtocol` for the rest.
     """
 
     real: Samples
@@ -54,11 +60,13 @@ def reference_of_run(
     count: int | None = None,
     shown: int | None = None,
     other: Callable[[], DataSource] | None = None,
+    lies: str = "",
     seed: int,
     progress: ProgressReport,
 ) -> Reference:
     """The samples of the data that `other` opens, else what was held out of `source`, else its training set.
 
+    Other data that were trained on are recognised, and not called unseen; `lies` says how their files lie, if not apart.
     `source` is what a run was trained on. `count` samples will be generated; without it 1,000, or up to `usual` where there are
     as many real ones. At most `shown` samples that were trained on are drawn; without it, as many as metrics can be shown.
     """
@@ -83,6 +91,11 @@ def reference_of_run(
             where, rows, min(count, len(rows)), derive(seed, "evaluate", "real"), progress, "reading real samples"
         )
         real = adopted(found, where.spec, source.spec)
+    unseen = part != "training set"
+    if part == "other data" and (why := why_seen(real, where, train, source, len(parts.train), lies)):
+        unseen, notes = False, (f"real: {why}; {SEEN}",)
+        same = found_in(train, real) >= 0
+        train = train.part(torch.cat([same.nonzero()[:, 0], (~same).nonzero()[:, 0]]))  # as where nothing was held out
     return Reference(
         real=real,
         train=train,
@@ -92,7 +105,7 @@ def reference_of_run(
         size=len(rows),
         train_source=source.report.source,
         train_size=len(parts.train),
-        unseen=part != "training set",
+        unseen=unseen,
         held_out=held_out,
         notes=notes,
     )

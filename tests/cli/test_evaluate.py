@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import Result
 
 import gancore
@@ -330,6 +331,26 @@ def test_samples_in_files_are_held_against_real_ones_in_files(gan: Gan, tmp_path
 def test_what_does_not_go_together_is_told(refused: Refused, trained: Path, arguments: list[str], words: str) -> None:
     run = [trained] if {"--steps", "--sort"} & {*arguments} else []
     assert words in refused("evaluate", *run, *arguments, code=2)
+
+
+def test_samples_that_lie_among_the_real_ones_are_told_of(gan: Gan, tmp_path: Path) -> None:
+    for name, level in {"one": 0, "two": 90, "made/three": 180}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8), level).save(tmp_path / f"{name}.png")
+    asked = (
+        "evaluate",
+        "-p",
+        "image",
+        "--data",
+        tmp_path,
+        "data.size=8",
+        "-m",
+        "nearest",
+        "features=pixels",
+        "--samples",
+    )
+    result = gan(*asked, tmp_path / "made")
+    assert f"generated: '{tmp_path / 'made'}' lies inside '{tmp_path}'" in result.stdout
 
 
 def test_a_file_that_is_given_twice_is_no_comparison(refused: Refused, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from gancore.data.report import ScanReport, silent
 from gancore.errors import CheckpointError, ConfigError, DataError, MissingPackageError, RunFolderError, UsageError
 from gancore.evaluation.evaluator import evaluate_steps
 from gancore.evaluation.records import Figure
+from gancore.evaluation.reference import SEEN
 from gancore.testing.points_parts import CirclesOptions, Points, open_circles
 
 TOY = Path(__file__).parents[2] / "toys" / "installed"
@@ -345,6 +346,51 @@ def test_other_data_of_another_kind_are_refused_in_words(run, tmp_path, monkeypa
 def test_the_training_data_themselves_are_no_other_data(run, runs):
     with pytest.raises(UsageError, match="is what the run was trained on"):
         gancore.evaluate(run("file"), data=runs / "train.txt")
+
+
+@pytest.mark.parametrize(
+    ("lines", "known", "share"), [(range(20), True, "100%"), (range(36, 76), True, "10%"), (range(40, 60), False, "")]
+)
+def test_other_data_that_were_trained_on_are_recognised_wherever_they_lie(
+    run, runs, look, tmp_path, lines, known, share
+):
+    """The points of a run: 40 lines. Those of each other file are 10% or more of the same, or others."""
+    every = [*(runs / "train.txt").read_text().splitlines(), *(f"9.{n} 9.{n}" for n in range(40))]
+    (tmp_path / "other.txt").write_text("\n".join(every[n] for n in lines))
+    found, material = look(run("file"), data=tmp_path / "other.txt")
+    assert material.held_out is not known
+    assert found.notes == known * (
+        f"real: {share} of the samples of {tmp_path / 'other.txt'} are equal to training samples; {SEEN}",
+    )
+    same = rows(material.real.x) & rows(material.train.x)
+    assert same == (rows(material.train.x[: len(same)]) if known else set())
+    assert len(material.train) == 40
+
+
+@pytest.mark.parametrize(("held_out", "words"), [(0.0, "lies inside the training data"), (0.5, "")])
+def test_a_folder_within_the_training_data_is_unseen_only_where_all_of_it_was_held_out(
+    run, look, tmp_path, held_out, words
+):
+    data = tmp_path / "photos"
+    for number in range(4):
+        (data / str(number)).mkdir(parents=True)
+        Image.fromarray(np.full((8, 8), 60 * number, dtype=np.uint8)).save(data / str(number) / "one.png")
+    options = {
+        "data.size": 8,
+        "architecture.width": 8,
+        "batch_size": 2,
+        "samples": 1,
+        "listeners": [],
+        "augmentations": {},
+    }
+    options |= {"held_out": held_out, "data.labels": False}
+    gancore.train(plugin="image", data=data, out=tmp_path / "run", steps=1, options=options)
+    source = gancore.load(tmp_path / "run").settings.data.build(silent)
+    parts = split(source, held_out)
+    number = int((parts.held_out if held_out else parts.train)[0])
+    found, material = look(tmp_path / "run", data=data / str(number), samples=2)
+    assert material.held_out is not bool(words)
+    assert any(words in note for note in found.notes) is bool(words)
 
 
 def test_data_that_no_data_set_reads_and_what_is_no_run_are_errors(run, tmp_path):
