@@ -33,7 +33,8 @@ PRESETS = [
             "batch_size": 32,
             "steps": 2000,
             "samples": 30,
-            "every": {"sample": 500, "checkpoint": 500},
+            "every": {"sample": 500, "checkpoint": 500, "evaluate": 500},
+            "evaluate": {"samples": 150, "features": {"mel": {}}},
         },
     ),
     Preset(
@@ -47,6 +48,8 @@ PRESETS = [
             "batch_size": 32,
             "steps": 10_000,
             "samples": 24,
+            "every": {"evaluate": 1000},
+            "evaluate": {"samples": 150, "features": {"mel": {}}},
         },
     ),
     Preset(

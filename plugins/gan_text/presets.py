@@ -91,7 +91,7 @@ PRESETS = [
             "steps": 3400,
             "samples": 32,
             "held_out": 0.03,
-            "every": {"sample": 700, "checkpoint": 700, "health": 1000},
+            "every": {"sample": 700, "checkpoint": 700, "health": 1000, "evaluate": 700},
         },
     ),
     Preset(
@@ -106,7 +106,7 @@ PRESETS = [
             "steps": 4600,
             "samples": 32,
             "held_out": 0.05,
-            "every": {"sample": 500, "checkpoint": 500, "health": 1000},
+            "every": {"sample": 500, "checkpoint": 500, "health": 1000, "evaluate": 500},
         },
     ),
 ]
