@@ -35,8 +35,8 @@ class PluginInfo:
     """Who a plugin is, from `gan_plugin_info`.
 
     `demo_preset` is what `gan run --plugin NAME` trains when no data are given; `data_preset` is used with `--data`.
-    A plugin that only adds components to others leaves both empty. `evaluated` is how many samples `gan evaluate` generates
-    unless told otherwise, where there are as many real ones.
+    A plugin that only adds components to others leaves both empty. `evaluated` is how many samples `gan evaluate` generates at
+    most, unless told otherwise.
     """
 
     summary: str

@@ -50,7 +50,8 @@ def evaluate(
             "-n",
             metavar="N",
             min=1,
-            help="Samples to generate, and real ones at most. Without: 1,000, of images up to 5,000.",
+            help="Samples to generate, and real ones at most. Without: as many as there are real ones, from 100 to 1,000, of images "
+            "to 5,000.",
         ),
     ] = None,
     metrics: Annotated[
@@ -78,6 +79,16 @@ def evaluate(
             "real samples.",
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            parser=path_of,
+            help="With --samples: keep figures and pictures in this folder. A run keeps its own.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, mps or auto.")] = "auto",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -103,8 +114,11 @@ def evaluate(
     if samples is not None:
         if folders or plugin is None or data is None or chosen is not None or steps is not None:
             raise UsageError("--samples PATH needs --plugin NAME and --data PATH, and takes no run and no step")
-        compare_files(samples, data, asked | {"plugin": plugin, "count": number}, quiet=quiet, as_json=as_json)
+        asked |= {"plugin": plugin, "count": number, "out": out}
+        compare_files(samples, data, asked, quiet=quiet, as_json=as_json)
         return
+    if out is not None:
+        raise UsageError("--out DIR goes with --samples; what is found of a run is kept in RUN/evaluations")
     if not folders or plugin is not None:
         raise UsageError(
             "name the folder of a run, such as gan evaluate runs/image-001; or samples in files, with --plugin NAME "

@@ -71,6 +71,8 @@ def compare_files(samples: Path, data: Path, asked: Mapping[str, Any], *, quiet:
     with _told(quiet) as progress:
         found = evaluate_files(samples, data, progress=progress, **asked)
     _tell(found, quiet=quiet, as_json=as_json)
+    if asked["out"] is None and (found.exhibits or found.drawn) and not (quiet or as_json):
+        say("nothing is kept; --out DIR keeps these figures, and pictures of samples to look at")
 
 
 def compare_several(
@@ -102,8 +104,11 @@ def compare_several(
             with _told(quiet) as progress:
                 how = {k: v for k, v in asked.items() if k != "step"} | {"progress": progress}
                 for one in evaluate_steps(run, None if every_step else [asked["step"]], **how):
-                    own.append(one)
-                    found.append(one)
+                    if one.figures:
+                        own.append(one)
+                        found.append(one)
+                    else:
+                        wrong[f"{run}, step {one.step:,}"] = no_figures(one)
         except GanError as error:
             wrong[str(run)] = str(error)
         if every_step and own and (curve := keep_curve(own, RunFolder.open(run))):
@@ -137,23 +142,38 @@ def _told(quiet: bool) -> Iterator[ProgressReport]:
 def _tell(found: Evaluation, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found.dump() | {"path": found.path and str(found.path)}))
-    else:
+    elif found.figures:
         tell(heading(found))
         for sentence in found.summary:
             tell(sentence)
-        if found.figures:
-            show(found, quiet=quiet)
+        show(found, quiet=quiet)
         for note in found.notes:
             tell(note)
+    if not found.figures:
+        say(f"error: {no_figures(found)}")
     for name, failure in found.failures.items():
-        kind = "features" if name in found.protocol.features or name not in found.protocol.metrics else "metric"
-        say(f"error: {kind} '{name}': {failure.cause}")
+        if found.figures:
+            say(f"error: {_failed(found, name)}")
         if errors.DEBUG and failure.trace:
             say(failure.trace)
     if found.path is not None:
         say(f"kept in {found.path}" + "".join(f", {picture.name}" for picture in found.pictures))
-    if found.failures:
+    if found.failures or not found.figures:
         raise typer.Exit(1)
+
+
+def no_figures(found: Evaluation) -> str:
+    """Why there is none."""
+    causes = [_failed(found, name) for name in found.failures]
+    if not causes:
+        left_out = [note for note in found.notes if note.startswith("left out")]
+        causes = left_out or [f"{', '.join(found.protocol.metrics)} had nothing to say of these samples"]
+    return f"no figure could be computed, and nothing was kept: {'; '.join(causes)}"
+
+
+def _failed(found: Evaluation, name: str) -> str:
+    kind = "features" if name in found.protocol.features or name not in found.protocol.metrics else "metric"
+    return f"{kind} '{name}': {found.failures[name].cause}"
 
 
 def heading(found: Evaluation) -> str:

@@ -16,7 +16,7 @@ from gan_cli.pages import Page, pages_of
 from gan_cli.terminal import Terminal
 from gancore.errors import UnknownNameError
 from gancore.evaluation.records import called
-from gancore.evaluation.summary import headlines, telling, worst
+from gancore.evaluation.summary import ERROR_OF, FEW, headlines, telling, worst
 from gancore.text import shown
 
 if TYPE_CHECKING:
@@ -38,20 +38,29 @@ def show(found: Evaluation, *, quiet: bool) -> None:
     """The table of one evaluation; with `quiet` without what explains it."""
     places = [(metric, name) for metric, figures in found.figures.items() for name in figures]
     rows = dict(zip(places, found.rows(), strict=True))
-    kept = {place: row for place, row in rows.items() if telling(found.figures[place[0]][place[1]])}
+    told = {place: row for place, row in rows.items() if telling(found.figures[place[0]][place[1]])}
+    kept = {(metric, name): row for (metric, name), row in told.items() if not name.startswith(ERROR_OF)}
     columns = [
         n
         for n in ("generated", *found.others, "real", "overlap", "floor")
         if any(r[n] is not None for r in kept.values())
     ]
-    bad = worst(found.figures) if len(kept) > WORST_FROM else set()
+    bad = worst(found.figures) if len(kept) > WORST_FROM and found.protocol.compared >= FEW else set()
+    # Beside those of other generators, there is room for them in the first column alone.
+    beside = ("generated",) if found.others else ("generated", "real")
+    doubt = False
     pages = pages_of(found)
     view = Table(box=None, pad_edge=False, header_style="bold")
     view.add_column("figure", overflow="fold")
     for name in columns:
         view.add_column(name, justify="right", no_wrap=True)
     for place, row in kept.items():
-        values = (share(row[name]) if name == "overlap" else digits(row[name]) for name in columns)
+        error = rows.get((place[0], f"{ERROR_OF}{place[1]}"), {})
+        values = [share(row[name]) if name == "overlap" else digits(row[name]) for name in columns]
+        for at, name in enumerate(columns):
+            if values[at] and name in beside and error.get(name):
+                values[at] += f" ±{error[name]:.1g}"
+                doubt = True
         view.add_row(linked(str(row["figure"]), " *" * (place in bad), pages.get(place[0])), *values)
     if kept:
         _print(view)
@@ -59,13 +68,15 @@ def show(found: Evaluation, *, quiet: bool) -> None:
         return
     if bad:
         say("* farthest from what real samples have")
-    if len(kept) < len(rows):
-        say(
-            f"not shown: {len(rows) - len(kept)} figures that are the same for all samples, or 0 everywhere; --json has them"
-        )
+    if len(told) < len(rows):
+        count = len(rows) - len(told)
+        what = "1 figure that is" if count == 1 else f"{count} figures that are"
+        say(f"not shown: {what} the same for all samples, or 0 everywhere; --json has them")
     words = [f"{name}: {LEGEND[name]}" for name in columns if name in LEGEND]
     if found.others:
         words.insert(1, f"{', '.join(found.others)}: of other generators that the run keeps")
+    if doubt:
+        words.append("±: standard error")
     if kept:
         say("; ".join(words))
     tell_pages(pages.values())

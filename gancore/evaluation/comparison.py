@@ -154,7 +154,7 @@ class Comparison:
         """
         features = self._features_of(reference, [made.generated] if keep else [])
         for one in features.values():
-            one.failed = False  # it may have been for want of memory
+            one.failed = one.asked = False  # it may have failed for want of memory
         material = Material(
             generated=made.generated,
             real=reference.real,
@@ -167,7 +167,7 @@ class Comparison:
             remembered=self._remembered,
         )
         measured = measure(self._metrics, material, self.seed, self.progress)
-        shown, trouble = self._shown(material) if show else ((), ())
+        shown, trouble = self._shown(material, reference) if show else ((), ())
         for one in features.values():
             one.forget([made.generated, *made.others.values()])
         failures = {**self._unbuilt, **self._without, **measured.failures}
@@ -176,6 +176,7 @@ class Comparison:
         if not self.choice.named:  # whoever asks for one by name is told that there is none
             for name in [n for n, failure in failures.items() if failure.missing_package]:
                 notes.append(f"left out: {failures.pop(name).cause}")
+        basis = _basis(made, reference)
         return Evaluation(
             run=made.run,
             step=made.step,
@@ -184,7 +185,7 @@ class Comparison:
             failures=failures,
             notes=tuple(notes),
             others=tuple(made.others),
-            summary=tuple(summary(measured.figures, _basis(made, reference))),
+            summary=tuple(summary(measured.figures, basis)),
             drawn=measured.pictures,
             exhibits=shown,
             protocol=EvaluationProtocol(
@@ -193,6 +194,7 @@ class Comparison:
                 reference=reference.part,
                 reference_source=reference.source,
                 reference_size=reference.size,
+                compared=basis.compared,
                 train=len(reference.train),
                 train_source=reference.train_source,
                 train_size=reference.train_size,
@@ -211,10 +213,14 @@ class Comparison:
             ),
         )
 
-    def _shown(self, material: Material) -> tuple[tuple[Exhibit, ...], tuple[str, ...]]:
-        """Samples to look at, or why there are none: features are other people's code, and metrics have told of it in full."""
+    def _shown(self, material: Material, reference: Reference) -> tuple[tuple[Exhibit, ...], tuple[str, ...]]:
+        """Samples to look at, or why there are none: features are other people's code, and metrics have told of it in full.
+
+        None are chosen by features that no metric has asked for.
+        """
+        idle = [name for name, one in self._features.items() if not one.asked]
         try:
-            return tuple(exhibits(without(material, failed(material)), self.spec)), ()
+            return tuple(exhibits(without(material, [*failed(material), *idle]), self.spec, reference.place)), ()
         except (Exception, SystemExit) as error:
             return (), (f"left out: samples to look at, for their features failed with {describe(error)}",)
 
@@ -236,11 +242,13 @@ class Comparison:
 def _basis(made: Made, reference: Reference) -> Basis:
     """What sentences about these sets rest on."""
     real, seen = len(reference.real), min(len(reference.train), TRAINED_ON)
-    compared, _ = size_of_sets(len(made.generated), real, seen - (0 if reference.unseen else real))
+    compared, spare = size_of_sets(len(made.generated), real, seen - (0 if reference.unseen else real))
     classes = made.generated.condition
     return Basis(
         compared=compared,
+        halved=real if not spare and compared == real // 2 else 0,
         looked_through=seen,
         trained_on=reference.train_size,
+        place=reference.place,
         chance=0.0 if classes is None else float(classes.bincount().max()) / max(1, len(classes)),
     )

@@ -92,11 +92,13 @@ def kernel(
 
     The unbiased estimate with the kernel `(x.y / size + 1)^3` (Bińkowski et al. 2018, "Demystifying MMD GANs"), which is near 0, and
     may lie below, for two sets of one distribution whatever their size. Subsets have `subset_size` samples, or as many as
-    the smaller set; the draws are those of torch-fidelity.
+    the smaller set; the draws are those of torch-fidelity. Where that is all of both, one subset is looked at, and 0 is the deviation.
     """
     size = min(subset_size, len(first), len(second))
     if size < 2:
         return math.nan, math.nan
+    if size == len(first) == len(second):
+        subsets = 1  # others hold the same samples, and would differ by rounding
     draws = np.random.RandomState(seed)
     chosen = [
         [torch.from_numpy(draws.choice(len(x), size, replace=False)) for x in (first, second)] for _ in range(subsets)

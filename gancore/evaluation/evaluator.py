@@ -47,13 +47,14 @@ def evaluate(
     """Compare samples of the run in folder `run` with real ones; the result is also written into the run's `evaluations/`.
 
     Real samples come from `data`, else from what the run held out, else from its training set. Where there are labels,
-    samples are generated of the classes that the real ones have.
+    samples are generated of the classes that the real ones have. Where no figure can be computed nothing is written, and the
+    result's `failures` say why.
 
     Args:
         run: The run's folder.
         data: A file or folder that the run has not seen, read with its own options of the data set.
-        samples: How many to generate; there are at most as many real ones. Without, 1,000, or where the plugin says so and there
-            are as many real ones, more.
+        samples: How many to generate; there are at most as many real ones. Without, as many as there are real ones, but 100 at
+            least and 1,000, or what the plugin says, at most.
         seed: Decides latents and which real samples are drawn.
         metrics: These and no others, `plugin:name` for another plugin's; all of the run's plugin without.
         options: Options of metrics, `{"metrics.nearest.below": 0.1}`, and of how samples are drawn.
@@ -132,7 +133,7 @@ def evaluate_steps(
             )
         made = made_by(generator, reference, run=str(run), seed=seed, progress=progress)
         found = comparison.compare(replace(made, notes=(*notes, *made.notes)), reference, show=True)
-        yield keep(found, folder, settings, spec)
+        yield keep(found, folder.evaluations, settings, spec)
 
 
 def _opened(settings: Settings, spec: SampleSpec, name: str, notes: list[str], progress: ProgressReport) -> DataSource:

@@ -10,6 +10,7 @@ import torch
 from gancore.data.spec import SampleSpec
 from gancore.evaluation.neighbours import nearest, neighbourhoods
 from gancore.evaluation.records import FeatureSets, Material, Samples
+from gancore.evaluation.summary import of_place
 
 _LOOKED_AT = 1000
 """Generated and real samples that are looked at, at most."""
@@ -32,15 +33,15 @@ class Exhibit:
     columns: int
 
 
-def exhibits(material: Material, spec: SampleSpec) -> list[Exhibit]:
-    """Those of the first kind of features; none without."""
+def exhibits(material: Material, spec: SampleSpec, place: str = "") -> list[Exhibit]:
+    """Those of the first kind of features; none without. `place` is where `material.train` are from, if not the training set."""
     for kind, features in material.features.items():
-        found = _copies(material, kind, features, spec.classes), _best(material, kind, features, spec.classes)
+        found = _copies(material, kind, features, spec.classes, place), _best(material, kind, features, spec.classes)
         return [one for one in found if one is not None]
     return []
 
 
-def _copies(material: Material, kind: str, features: FeatureSets, classes: Sequence[str]) -> Exhibit | None:
+def _copies(material: Material, kind: str, features: FeatureSets, classes: Sequence[str], place: str) -> Exhibit | None:
     train = features.of(material.train)
     beside = min(_NEIGHBOURS, len(train))
     if len(material.generated) < 2 * _ROWS or not beside:
@@ -58,8 +59,9 @@ def _copies(material: Material, kind: str, features: FeatureSets, classes: Seque
         ):
             parts.append(one)
             captions += _named(words, one, classes)
+    there = of_place("samples", place)
     title = (
-        f"Are they copies? Each row begins with a generated sample; after it come the {beside} of {len(train):,} training samples that "
+        f"Are they copies? Each row begins with a generated sample; after it come the {beside} of {len(train):,} {there} that "
         f"are nearest to it by {kind}. First the {_ROWS} of {len(order):,} that lie nearest to one, then {_ROWS} from the middle."
     )
     return Exhibit("nearest", title, _joined(parts), tuple(captions), beside + 1)
@@ -71,16 +73,24 @@ def _best(material: Material, kind: str, features: FeatureSets, classes: Sequenc
         return None
     among = neighbourhoods(ours, real, K)
     # Of those that lie in as many, the one nearest to a real sample is the better one.
-    order = nearest(ours, real).distances[:, 0].argsort(stable=True)
+    away = nearest(ours, real).distances[:, 0]
+    order = away.argsort(stable=True)
     order = order[among[order].argsort(descending=True, stable=True)]
     chosen = torch.cat([order[:_IN_A_ROW], order[-_IN_A_ROW:]])
     samples = material.generated.part(chosen)
-    captions = _named([f"in {count}" for count in among[chosen].tolist()], samples, classes)
-    title = (
-        f"Best and worst: in how many neighbourhoods of {len(real):,} real samples each lies, by {kind}. First the {_IN_A_ROW} of "
-        f"{len(ours):,} generated samples that lie in the most, then {_IN_A_ROW} that lie in the fewest."
-    )
-    return Exhibit("best-and-worst", title, samples, tuple(captions), _IN_A_ROW)
+    if among.any():
+        words = [f"in {count}" for count in among[chosen].tolist()]
+        title = (
+            f"Best and worst: in how many neighbourhoods of {len(real):,} real samples each lies, by {kind}. First the {_IN_A_ROW} "
+            f"of {len(ours):,} generated samples that lie in the most, then {_IN_A_ROW} that lie in the fewest."
+        )
+    else:
+        words = [f"{distance:.3g} away" for distance in away[chosen].tolist()]
+        title = (
+            f"Best and worst: none of {len(ours):,} generated samples lies in the neighbourhood of any of {len(real):,} real ones, by "
+            f"{kind}. First the {_IN_A_ROW} that are the least far away from one, then the {_IN_A_ROW} farthest."
+        )
+    return Exhibit("best-and-worst", title, samples, tuple(_named(words, samples, classes)), _IN_A_ROW)
 
 
 def _named(words: Sequence[str], samples: Samples, classes: Sequence[str]) -> list[str]:

@@ -56,6 +56,8 @@ class Computed:
         self.extractor = extractor
         self.failed = False
         """Whether the extractor has raised something: that is no fault of the metric that asked for features."""
+        self.asked = False
+        """Whether something was asked for that has to be computed."""
         self.near: float | None = None
         self.same = -1.0
         if isinstance(extractor, MeasuresDistance):
@@ -76,6 +78,7 @@ class Computed:
         Raises:
             PluginError: the extractor gave something else.
         """
+        self.asked = True
         if samples.x is not self._train.x and samples.x.data_ptr() == self._train.x.data_ptr():
             return self.of(self._train)[: len(samples)]  # the first of the training set, or all of it
         self._fit()
@@ -124,6 +127,7 @@ class Computed:
 
     def nearest(self, samples: Samples, limit: int, leave_out: Tensor | None = None) -> Tensor:
         """Distance float64 `[n]` of each of the first `limit` samples to the nearest training sample, `leave_out` `[n]` aside."""
+        self.asked = True
         if isinstance(self.extractor, MeasuresDistance):
             self._fit()
             with self._watched():

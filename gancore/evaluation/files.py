@@ -14,6 +14,7 @@ from gancore.configuration.layers import nest
 from gancore.data.report import silent
 from gancore.errors import UsageError
 from gancore.evaluation.comparison import Comparison, Made, choose
+from gancore.evaluation.keeping import keep
 from gancore.evaluation.records import Evaluation, Samples
 from gancore.evaluation.reference import Reference, adopted
 from gancore.evaluation.sets import affordable, compare, draw
@@ -22,6 +23,7 @@ from gancore.options import check_whole
 from gancore.plugins import Registry
 from gancore.random import derive
 from gancore.sampling.generator import MOST
+from gancore.text import check_path
 
 
 def evaluate_files(
@@ -34,6 +36,7 @@ def evaluate_files(
     metrics: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
+    out: str | Path | None = None,
     progress: ProgressReport = silent,
     registry: Registry | None = None,
 ) -> Evaluation:
@@ -51,6 +54,7 @@ def evaluate_files(
         metrics: These and no others; all of the plugin without.
         options: Options of metrics and features, and of the data set that reads both: `{"data.size": 128}`.
         device: Where features are computed: `cpu`, `cuda`, `mps` or `auto`.
+        out: A folder, made where it is missing, to write the result and samples to look at into. Nothing is overwritten.
         progress: Called while data are read and before each metric.
         registry: Plugins to choose from; those installed without.
 
@@ -59,6 +63,10 @@ def evaluate_files(
         DataError: nothing can be read, or both hold samples that cannot be compared.
     """
     registry = registry or Registry()
+    if out is not None:
+        check_path(out, "the folder to write to")
+        if Path(out).exists() and not Path(out).is_dir():
+            raise UsageError(f"'{out}' is no folder; name one, or one to be made, for figures and pictures")
     check_whole(seed, "the seed", 0)
     if count is not None:
         check_whole(count, "the number of samples", 1, MOST)
@@ -93,7 +101,9 @@ def evaluate_files(
         if skipped := len(report.skipped):
             notes.append(f"{report.source}: {skipped:,} of {report.found:,} could not be read and count as not there")
     comparison = Comparison(choice, spec, seed=seed, device=device, progress=progress)
-    return comparison.compare(Made(generated=generated, run=str(samples), notes=tuple(notes)), reference, keep=True)
+    made = Made(generated=generated, run=str(samples), notes=tuple(notes))
+    found = comparison.compare(made, reference, keep=True, show=True)
+    return found if out is None else keep(found, Path(out), settings, spec)
 
 
 def _among(source: DataSource, most: int, seed: int, progress: ProgressReport, *, labelled: bool) -> Reference:
@@ -114,4 +124,5 @@ def _among(source: DataSource, most: int, seed: int, progress: ProgressReport, *
         train_source=source.report.source,
         train_size=len(source),
         unseen=False,
+        place=source.report.source,
     )

@@ -22,15 +22,19 @@ from gancore.sampling.writing import captioning, of_role, write_captioned
 from gancore.storage import fill
 
 
-def keep(found: Evaluation, folder: RunFolder, settings: Settings, spec: SampleSpec) -> Evaluation:
-    """Write it as `evaluations/step-00002000.json`, or `...-2.json` and so on where that is taken; a warning where it cannot be.
+def keep(found: Evaluation, folder: Path, settings: Settings, spec: SampleSpec) -> Evaluation:
+    """Write it as `step-00002000.json` into `folder`, or `...-2.json` and so on where that is taken; a warning where it cannot be.
 
     Pictures are beside it, `step-00002000-NAME.png`, and samples to look at in what the run's writers of sheets make of them.
+    What is not of a run begins with `evaluation`. One without figures is not kept.
     """
+    if not found.figures:
+        return replace(found, drawn={}, exhibits=())
+    stem = "evaluation" if found.step is None else f"step-{found.step:08d}"
     pictures: list[Path] = []
     try:
-        folder.evaluations.mkdir(exist_ok=True)
-        with reserved(folder.evaluations, f"step-{found.step:08d}", ".json") as path:
+        folder.mkdir(parents=True, exist_ok=True)
+        with reserved(folder, stem, ".json") as path:
             for name, picture in found.drawn.items():
                 pictures.append(path.with_name(f"{path.stem}-{name}.png"))
                 _write(pictures[-1], picture)
@@ -42,9 +46,7 @@ def keep(found: Evaluation, folder: RunFolder, settings: Settings, spec: SampleS
         for unwanted in pictures:
             with contextlib.suppress(OSError):
                 unwanted.unlink(missing_ok=True)
-        warnings.warn(
-            f"the evaluation is not kept: '{folder.evaluations}' cannot be written to ({error.strerror})", stacklevel=3
-        )
+        warnings.warn(f"the evaluation is not kept: '{folder}' cannot be written to ({error.strerror})", stacklevel=3)
         return replace(found, pictures=())
     return replace(found, path=path)
 

@@ -107,7 +107,10 @@ def measure(built: Mapping[str, MetricCall], material: Material, seed: int, prog
             bad = failed(material)
             if name not in failures or not bad:
                 break
-            failures[bad[0]] = failures.pop(name)
+            of_metric = failures.pop(name)
+            # Whoever tells of features that failed names them.
+            cause = of_metric.cause.replace(f"features '{bad[0]}' gave", "they gave", 1)
+            failures[bad[0]] = replace(of_metric, cause=cause)
             material = without(material, bad[:1])
         if name in failures:
             continue

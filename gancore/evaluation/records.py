@@ -201,6 +201,8 @@ class EvaluationProtocol:
     """... which is read from here ..."""
     reference_size: int
     """... and holds so many samples."""
+    compared: int
+    """Samples in each of the sets that are compared: fewer where real ones are halved for a floor."""
     train: int
     """Training samples that metrics were shown ..."""
     train_source: str

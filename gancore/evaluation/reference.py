@@ -16,8 +16,8 @@ from gancore.evaluation.sets import affordable, draw, renamed
 from gancore.evaluation.unseen import found_in, why_seen
 from gancore.random import derive
 
-SAMPLES = 1000
-"""How many samples are generated, unless said otherwise, where there are not more real ones."""
+FEWEST = 100
+"""Samples that are generated where there are fewer real ones, unless said otherwise: what is looked for in each of them needs some."""
 NOT_HELD_OUT = (
     "real: the training set, because nothing was held out; a generator that copies it looks perfect. Train with held_out=0.1, "
     "or give other data"
@@ -47,6 +47,8 @@ class Reference:
     train_size: int
     unseen: bool
     held_out: float = 0.0
+    place: str = ""
+    """Where `train` are from, if that is not known to be the generator's training set."""
     labels: Tensor | None = None
     """Classes `[n]` of `train`, for features that learn them, where `train` is without because generated samples are."""
     notes: tuple[str, ...] = ()
@@ -67,8 +69,8 @@ def reference_of_run(
     """The samples of the data that `other` opens, else what was held out of `source`, else its training set.
 
     Other data that were trained on are recognised, and not called unseen; `lies` says how their files lie, if not apart.
-    `source` is what a run was trained on. `count` samples will be generated; without it 1,000, or up to `usual` where there are
-    as many real ones. At most `shown` samples that were trained on are drawn; without it, as many as metrics can be shown.
+    `source` is what a run was trained on. `count` samples will be generated; without it as many as there are real ones, from 100
+    to `usual`. At most `shown` samples that were trained on are drawn; without it, as many as metrics can be shown.
     """
     parts = split(source, held_out)
     shown = min(len(parts.train), affordable(source), shown or len(parts.train))
@@ -83,7 +85,7 @@ def reference_of_run(
     else:
         part, where, rows = "training set", source, parts.train
         notes = (NOT_HELD_OUT,)
-    count = count or min(usual, max(SAMPLES, len(rows)))
+    count = count or min(usual, max(FEWEST, len(rows)))
     if part == "training set":
         real = train.part(slice(count))
     else:

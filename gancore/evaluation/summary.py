@@ -33,6 +33,8 @@ _GOOD = tuple(f"Do they seem real? {word}" for word in ("Yes", "Nearly"))
 _ALIKE = 1.3
 """Two distances whose quotient is below this differ by no more than chance may bring."""
 
+ERROR_OF = "standard-error/"
+"""How the name of a figure begins that is the standard error of another, whose name follows."""
 _NOTHING = 1e-12
 """Below this is what rounding leaves of 0."""
 
@@ -42,10 +44,14 @@ class Basis:
     """What sentences rest on, beside figures: how many samples are in each set that is compared, and more."""
 
     compared: int = 1000
+    halved: int = 0
+    """Real samples, where it is so few because there are no others to hold them against for a floor."""
     looked_through: int = 1
-    """Training samples among which copies were looked for ..."""
+    """Samples among which copies were looked for ..."""
     trained_on: int = 1
-    """... of so many."""
+    """... of so many ..."""
+    place: str = ""
+    """... of this place; empty for the generator's training set."""
     chance: float = 0.0
     """Share of samples whose class is guessed right by always naming the most frequent one."""
 
@@ -61,10 +67,10 @@ def summary(figures: Figures, basis: Basis) -> list[str]:
         known = [sentence for sentence in (copied,) if sentence]
         if not (known or figures.get("mind") or figures.get("neighbours")):
             return []
-        return [
-            *known,
-            f"More cannot be told from {basis.compared:,} samples in each set: give {FEW} at least, better some hundreds.",
-        ]
+        sets, least = f"{basis.compared:,} samples in each set", FEW
+        if basis.halved:
+            sets, least = f"{sets}, halves of the {basis.halved:,} real ones", 2 * FEW
+        return [*known, f"More cannot be told from {sets}: give {least} at least, better some hundreds."]
     found = [
         _real(figures),
         _covered(figures),
@@ -124,7 +130,7 @@ def _copied(figures: Figures, basis: Basis) -> str:
     few = basis.compared < FEW
     copies = exact.value - (exact.real or 0.0)
     parts = [
-        f"{_percent(exact.value)} equal a training sample"
+        f"{_percent(exact.value)} equal a {of_place('sample', basis.place)}"
         + (f", of real ones {_percent(exact.real)}" if exact.real else "")
     ]
     if near is not None and near.real is not None and not few:
@@ -134,11 +140,12 @@ def _copied(figures: Figures, basis: Basis) -> str:
         word = "Many" if copies >= 0.5 else "Some"
     elif basis.looked_through < basis.trained_on:
         word = "No more were found than among real ones" if exact.value else "None was found"
-        parts.append(f"but only {basis.looked_through:,} of {basis.trained_on:,} training samples were looked through")
+        many = of_place("samples", basis.place)
+        parts.append(f"but only {basis.looked_through:,} of {basis.trained_on:,} {many} were looked through")
     else:
         word = "None is equal" if few else "No"
         if nearer is not None and nearer.value >= 0.75 and not few:
-            parts.append("but they lie closer to the training set than real ones do")
+            parts.append(f"but they lie closer to {basis.place or 'the training set'} than real ones do")
     return f"Are they copies? {word}: {', '.join(parts)}."
 
 
@@ -197,7 +204,7 @@ def headlines(found: Evaluation) -> list[tuple[str, str]]:
     kinds = list(found.protocol.features)
     wanted = [(metric, f"{start}{kinds[0]}{end}") for metric, start, end in _HEADLINES] if kinds else []
     wanted += [("mind", f"mind-{kind}") for kind in kinds[1:]]
-    there = [(metric, name) for metric, named in found.figures.items() for name in named]
+    there = [(metric, n) for metric, named in found.figures.items() for n in named if not n.startswith(ERROR_OF)]
     return [place for place in wanted if place in there] or there[:8]
 
 
@@ -209,17 +216,23 @@ def telling(figure: Figure) -> bool:
     return not (figure.overlap == 1.0 and all(number == figure.value for number in numbers))
 
 
+def of_place(word: str, place: str) -> str:
+    """What samples that copies are looked for among are called: `samples of PLACE`, or `training samples` without."""
+    return f"{word} of {place}" if place else f"training {word}"
+
+
 def worst(figures: Figures, count: int = 5) -> set[tuple[str, str]]:
     """Metric and name of the figures that are farthest from their real row, or their floor, in proportion: at most `count`.
 
-    Those that are within a tenth of it are none of them, and neither are distances and shares of copies that are lower.
+    Those that are within a tenth of it are none of them, and neither are distances and shares of copies that are lower, or
+    standard errors.
     """
     gaps = {}
     for metric, named in figures.items():
         for name, figure in named.items():
             beside = figure.real if figure.real is not None else figure.floor
             lower = metric in ("mind", "frechet", "kernel") or name.endswith(("/exact", "/near", "/nearer"))
-            if beside is None or not telling(figure) or (lower and figure.value <= beside):
+            if beside is None or not telling(figure) or (lower and figure.value <= beside) or name.startswith(ERROR_OF):
                 continue
             scale = max(abs(beside), abs(figure.value), 1e-9)
             gaps[metric, name] = abs(figure.value - beside) / scale

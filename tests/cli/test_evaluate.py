@@ -27,12 +27,12 @@ Refused = Callable[..., str]
 
 FAILING = """
 import math
-from gancore.evaluation.records import Figure
+from gancore.evaluation.records import Figure, Measured
 
 
 @hookimpl
 def gan_metrics():
-    for name in ("raises", "infinite", "floored", "silent"):
+    for name in ("raises", "infinite", "floored", "silent", "mute", "doubtful", "bad"):
         yield Metric(name=name, summary="For a test", target=f"fake_failing:{name}")
 
 
@@ -47,6 +47,19 @@ def infinite(spec):
 def silent(spec):
     same = Figure(value=3.0, real=3.0, overlap=1.0)
     return lambda material: {"none": Figure(value=0.0, real=0.0), "same": same, "all": Figure(value=1.0, real=1.0)}
+
+
+def mute(spec):
+    return lambda material: Measured({})
+
+
+def doubtful(spec):
+    figures = {"score": Figure(value=0.4123, real=0.5), "standard-error/score": Figure(value=0.0312, real=0.0021)}
+    return lambda material: figures
+
+
+def bad(spec):
+    return lambda material: {f"bad-{n}": Figure(value=2.0 + n, real=1.0) for n in range(9)}
 
 
 def floored(spec):
@@ -86,7 +99,7 @@ def test_json_has_everything_that_is_kept_and_where(gan: Gan, trained: Path) -> 
     told = json.loads(gan("evaluate", trained, "--json").stdout)
     path = Path(told.pop("path"))
     assert told == json.loads(path.read_text())
-    assert told["protocol"]["generated"] == 1000
+    assert told["protocol"]["generated"] == 100  # there are 64 real ones
 
 
 def test_second_evaluation_is_kept_beside_the_first(gan: Gan, trained: Path) -> None:
@@ -166,7 +179,36 @@ def test_names_of_figures_lead_to_their_page_where_a_terminal_follows_links() ->
 
 def test_nothing_but_what_went_wrong_is_said_where_every_metric_fails(gan: Gan, trained: Path, failing: str) -> None:
     result = gan("evaluate", trained, "-m", "failing:raises", "--quiet", code=1)
-    assert [line.split(",")[0] for line in result.stdout.splitlines()] == [str(trained), "real: the training set"]
+    assert result.stdout == ""
+    cause = "metric 'failing:raises': ValueError: it broke, at fake_failing.py:21 in raises"
+    assert result.stderr == f"error: no figure could be computed, and nothing was kept: {cause}\n"
+    assert not (trained / "evaluations").exists()
+    several = gan("evaluate", trained, "--steps", "all", "-m", "failing:raises", "--quiet", code=1)
+    assert several.stdout == ""
+    assert several.stderr.splitlines() == [
+        f"error: {trained}, step {step}: no figure could be computed, and nothing was kept: {cause}" for step in (2, 4)
+    ]
+
+
+def test_metrics_that_say_nothing_of_such_samples_are_no_figures(gan: Gan, trained: Path, failing: str) -> None:
+    words = "failing:mute had nothing to say of these samples"
+    assert words in gan("evaluate", trained, "-m", "failing:mute", code=1).stderr
+    assert not (trained / "evaluations").exists()
+
+
+def test_standard_errors_stand_beside_their_figure_and_are_no_rows(gan: Gan, trained: Path, failing: str) -> None:
+    result = gan("evaluate", trained, "-m", "failing:doubtful")
+    [line] = [line for line in result.stdout.splitlines() if line.startswith("failing:doubtful/")]
+    assert line.split() == ["failing:doubtful/score", "0.412", "±0.03", "0.5", "±0.002"]
+    assert "±: standard error" in result.stderr
+
+
+def test_stars_mark_the_worst_rows_and_none_where_few_samples_are_compared(
+    gan: Gan, trained: Path, failing: str
+) -> None:
+    for number, marked in ((32, 5), (8, 0)):
+        lines = gan("evaluate", trained, "-m", "failing:bad", "-n", number).stdout.splitlines()
+        assert sum(" * " in line for line in lines) == marked
 
 
 @pytest.mark.parametrize(
@@ -313,6 +355,19 @@ def test_samples_in_files_are_held_against_real_ones_in_files(gan: Gan, tmp_path
     told = json.loads(gan(*asked, "--json").stdout)
     assert (told["step"], told["path"]) == (None, None)
     assert told["protocol"]["generated"] == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made.txt", "real.txt"]
+
+
+def test_what_is_found_of_files_is_kept_where_out_says(gan: Gan, refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("".join(f"0.{i} 0.{i}\n" for i in range(1, 9)))
+    (tmp_path / "made.txt").write_text("0.1 0.2\n0.3 0.4\n0.5 0.6\n")
+    asked = ("evaluate", "-p", "toy", "--samples", tmp_path / "made.txt", "--data", tmp_path / "real.txt")
+    for name in ("evaluation.json", "evaluation-2.json"):
+        told = json.loads(gan(*asked, "--out", tmp_path / "new" / "found", "--json").stdout)
+        assert Path(told.pop("path")) == tmp_path / "new" / "found" / name
+        assert told == json.loads((tmp_path / "new" / "found" / name).read_text())
+    words = refused(*asked, "--out", tmp_path / "real.txt", code=2)
+    assert "is no folder" in words
 
 
 @pytest.mark.parametrize(
@@ -326,6 +381,7 @@ def test_samples_in_files_are_held_against_real_ones_in_files(gan: Gan, tmp_path
         (["--steps", "all", "--step", "1"], "--steps takes the word all"),
         (["--steps", "3"], "--steps takes the word all"),
         (["--sort", "gap"], "--sort takes several runs"),
+        (["--sort", "gap", "--out", "found"], "--out DIR goes with --samples"),
     ],
 )
 def test_what_does_not_go_together_is_told(refused: Refused, trained: Path, arguments: list[str], words: str) -> None:

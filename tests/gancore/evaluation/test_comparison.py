@@ -106,3 +106,24 @@ def test_features_that_fail_are_told_once_and_take_no_others_down(toy, fake_dist
     }
     assert {metric: len(figures) for metric, figures in found.figures.items()} == {"mind": 1, "neighbours": 4}
     assert [one.name for one in found.exhibits] == ["nearest", "best-and-worst"]
+
+
+def test_features_that_no_metric_asks_for_choose_no_samples_to_look_at(toy, fake_dist):
+    fake_dist("counting", COUNTED)
+    import fake_counting
+
+    registry = Registry()
+    settings = configure(registry, plugin="toy")
+    source = settings.data.build(silent)
+    choice = choose(registry, "toy", settings.data, metrics=["gap"], options={"features": "counting:counted"})
+    comparison = Comparison(choice, source.spec, device="cpu")
+    reference = reference_of_run(source, 0.25, usual=1000, count=20, seed=0, progress=silent)
+    found = comparison.compare(Made(generated=Samples(torch.randn(20, 2)), run="r"), reference, show=True)
+    assert (found.exhibits, fake_counting.SEEN) == ((), [])
+    assert list(found.figures) == ["gap"]
+
+
+def test_as_many_samples_are_generated_as_can_be_compared_but_a_hundred_at_least(toy):
+    source = configure(Registry(), plugin="toy").data.build(silent)  # of 64 points
+    for usual, count in ((1000, 100), (50, 50)):
+        assert reference_of_run(source, 0.0, usual=usual, seed=0, progress=silent).count == count

@@ -97,6 +97,10 @@ def test_kernel_distance_equals_torchmetrics_estimate_on_whole_sets():
     assert deviation == pytest.approx(0.0, abs=1e-9)
 
 
+def test_kernel_distance_of_whole_sets_does_not_deviate():
+    assert kernel(normal(20, 3, 0), normal(20, 3, 1), subsets=3)[1] == 0.0
+
+
 def test_kernel_distance_of_four_points_by_hand():
     x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[1.0], [2.0]])
     # k(0,1) = 1, k(1,2) = 27; cross: k(0,1) = 1, k(0,2) = 1, k(1,1) = 8, k(1,2) = 27

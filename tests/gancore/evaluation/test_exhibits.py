@@ -56,6 +56,14 @@ def test_best_lie_in_the_most_neighbourhoods_and_worst_in_none():
     assert best.captions[0] in ("in 5", "in 6")
 
 
+def test_samples_that_lie_in_no_neighbourhood_are_ordered_by_distance():
+    _, best = shown([1000.0 + n for n in range(24)][::-1], classes=False)
+    assert best.samples.x[:, 0].tolist() == [1000.0 + n for n in (*range(8), *range(16, 24))]
+    assert best.captions[:2] == ("705 away", "706 away")
+    assert best.captions[-1] == "728 away"
+    assert "none of 24 generated samples lies in the neighbourhood of any of 30 real ones" in best.title
+
+
 @pytest.mark.parametrize("count", [1, 7])
 def test_too_few_samples_show_nothing(count):
     assert shown([1.0] * count) == []

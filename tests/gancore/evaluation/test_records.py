@@ -11,8 +11,8 @@ import torch
 from gancore.evaluation.records import Evaluation, EvaluationProtocol, Failure, Figure, Samples, faults
 
 PROTOCOL = EvaluationProtocol(
-    generated=10, real=8, reference="held-out part", reference_source="rows", reference_size=8, train=90, train_source="rows",
-    train_size=90, held_out=0.1, seed=3, ema_half_life=5000.0, sampling=None,
+    generated=10, real=8, reference="held-out part", reference_source="rows", reference_size=8, compared=8, train=90,
+    train_source="rows", train_size=90, held_out=0.1, seed=3, ema_half_life=5000.0, sampling=None,
     candidates={"count": 1, "sharpness": 1.0}, device="cpu",
     features={},
     metrics={"gap": {"power": 2}},

@@ -52,6 +52,12 @@ def test_of_few_samples_nothing_is_said_but_whether_they_equal_training_samples(
     ]
 
 
+def test_of_few_real_samples_that_were_halved_twice_as_many_are_asked_for():
+    assert summary(figures(), Basis(compared=10, halved=20))[-1] == (
+        "More cannot be told from 10 samples in each set, halves of the 20 real ones: give 60 at least, better some hundreds."
+    )
+
+
 def test_copies_that_were_not_looked_for_everywhere_are_not_denied():
     told = summary(figures(), Basis(looked_through=10_000, trained_on=60_000))[2]
     assert told.startswith("Are they copies? None was found: 0% equal")
@@ -61,6 +67,14 @@ def test_copies_that_were_not_looked_for_everywhere_are_not_denied():
     assert told.startswith(
         "Are they copies? No more were found than among real ones: 10% equal a training sample, of real ones 12%"
     )
+
+
+def test_where_the_training_set_is_not_known_copies_are_of_the_place_that_was_looked_through():
+    near = figures(nearer=Figure(value=0.8, real=0.5))
+    told = summary(near, Basis(looked_through=10_000, trained_on=60_000, place="B"))[2]
+    assert told.startswith("Are they copies? None was found: 0% equal a sample of B, ")
+    assert told.endswith("but only 10,000 of 60,000 samples of B were looked through.")
+    assert summary(near, Basis(place="B"))[2].endswith("but they lie closer to B than real ones do.")
 
 
 @pytest.mark.parametrize(
@@ -141,6 +155,7 @@ def test_copies_are_told_by_the_figure_that_shows_them(changed, words):
 
 def test_worst_figures_are_those_farthest_from_what_they_should_be():
     assert worst(figures(), 2) == {("mind", "mind-f"), ("neighbours", "coverage-f")}
+    assert worst({"m": {"standard-error/a": Figure(value=9.0, real=1.0)}}) == set()
     assert worst({"m": {"good": Figure(value=1.02, real=1.0), "alone": Figure(value=7.0)}}) == set()
 
 
