@@ -143,7 +143,7 @@ def _copied(figures: Figures, basis: Basis) -> str:
         many = of_place("samples", basis.place)
         parts.append(f"but only {basis.looked_through:,} of {basis.trained_on:,} {many} were looked through")
     else:
-        word = "None is equal" if few else "No"
+        word = ("Hardly more are equal than of real ones" if exact.value else "None is equal") if few else "No"
         if nearer is not None and nearer.value >= 0.75 and not few:
             parts.append(f"but they lie closer to {basis.place or 'the training set'} than real ones do")
     return f"Are they copies? {word}: {', '.join(parts)}."

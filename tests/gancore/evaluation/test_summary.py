@@ -58,6 +58,12 @@ def test_of_few_real_samples_that_were_halved_twice_as_many_are_asked_for():
     )
 
 
+def test_few_samples_that_equal_training_samples_as_often_as_real_ones_are_not_said_to_equal_none():
+    assert summary(figures(exact=Figure(value=0.15, real=0.13)), Basis(compared=5))[0] == (
+        "Are they copies? Hardly more are equal than of real ones: 15% equal a training sample, of real ones 13%."
+    )
+
+
 def test_copies_that_were_not_looked_for_everywhere_are_not_denied():
     told = summary(figures(), Basis(looked_through=10_000, trained_on=60_000))[2]
     assert told.startswith("Are they copies? None was found: 0% equal")
