@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gancore import hookimpl
-from gancore.components import Game, Loss, Metric, Penalty, PluginInfo
+from gancore.components import Game, Loss, Metric, Penalty, PluginInfo, Schedule
 
 
 @hookimpl
 def gan_plugin_info() -> PluginInfo:
     return PluginInfo(
-        summary="Losses, penalties, metrics of features and the standard game of the engine", api_version=1
+        summary="Losses, penalties, schedules, metrics of features and the standard game of the engine", api_version=1
     )
 
 
@@ -98,6 +98,20 @@ def gan_games() -> Iterator[Game]:
         options="gancore.games.gan:GanOptions",
         players=("discriminator", "generator"),
     )
+
+
+@hookimpl
+def gan_schedules() -> Iterator[Schedule]:
+    for name, summary in (
+        ("linear", "In a straight line"),
+        ("cosine", "Along half a cosine, slow at both ends (Loshchilov and Hutter 2017)"),
+    ):
+        yield Schedule(
+            name=name,
+            summary=summary,
+            target=f"gancore.schedules:{name.capitalize()}",
+            options="gancore.options:ScheduleOptions",
+        )
 
 
 @hookimpl

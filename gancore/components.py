@@ -137,6 +137,17 @@ class Game(Component):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Schedule(Component):
+    """How a setting moves while a run is trained. Target: `(options) -> Curve`.
+
+    The options model derives from `gancore.options.ScheduleOptions`, which brings from what value to what, and when.
+    """
+
+    kind: ClassVar[str] = "schedule"
+    returns: ClassVar[tuple[str, ...]] = ("__call__",)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Metric(Component):
     """Figures of merit of generated samples. Target: `(options, spec) -> Callable[[Material], Mapping[str, Figure | float]]`.
 
@@ -195,6 +206,7 @@ KINDS: tuple[type[Component] | type[Preset], ...] = (
     Penalty,
     Augmentation,
     Game,
+    Schedule,
     Metric,
     Features,
     Writer,
@@ -304,6 +316,13 @@ class Regulariser(Protocol):
     def constrain(self, module: nn.Module) -> None:
         """Change the discriminator's weights in place after each of its steps (weight clipping); most do nothing."""
         ...
+
+
+Curve = Callable[[float, float, float], float]
+"""Called `curve(first, last, progress)` with `progress` in [0, 1]: the value there, `first` at 0, `last` at 1, between them on the way.
+
+It depends on its arguments alone, so that a resumed run goes on as an uninterrupted one would.
+"""
 
 
 Augment = Callable[["Tensor", "Draws"], "Tensor"]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Penalty,
         PluginInfo,
         Preset,
+        Schedule,
         Writer,
     )
     from gancore.events import CheckpointSaved, Progress, RunFinished, RunStarted, Tick
@@ -130,6 +131,20 @@ def gan_games() -> Iterable[Game]:  # type: ignore[empty-body]
         def gan_games():
             players = ("left", "right", "generator")
             yield Game(name="jury", summary="Two judges, one generator", target="gan_rows.games:Jury", players=players)
+    """
+
+
+@hookspec
+def gan_schedules() -> Iterable[Schedule]:  # type: ignore[empty-body]
+    """How settings such as a learning rate move while a run is trained.
+
+    When: once, when the plugin is first used. Where: every rank.
+
+    Example:
+        @hookimpl
+        def gan_schedules():
+            target, options = "gan_rows.schedules:Staircase", "gan_rows.schedules:StaircaseOptions"
+            yield Schedule(name="staircase", summary="In equal jumps", target=target, options=options)
     """
 
 

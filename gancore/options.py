@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from gancore.errors import UsageError
 from gancore.text import brief, fault_of_name
@@ -134,3 +134,31 @@ class PenaltyOptions(Options):
         le=1000,
         description="Compute it only every this many steps, scaled up by as much (lazy regularisation).",
     )
+
+
+class ScheduleOptions(Options):
+    """Options that every schedule has: from what value it moves to what, and when."""
+
+    first: float | None = Field(
+        None, ge=-1e18, le=1e18, description="Value at the beginning; when not given, the setting's own value."
+    )
+    last: float | None = Field(
+        None, ge=-1e18, le=1e18, description="Value at the end; when not given, `factor` times the setting's own value."
+    )
+    factor: float = Field(
+        1.0, ge=0.0, le=1e6, description="Without `last`, the share of the setting's own value at the end."
+    )
+    begin: float = Field(0.0, ge=0.0, le=1.0, description="Share of the steps after which the value begins to move.")
+    end: float = Field(1.0, ge=0.0, le=1.0, description="Share of the steps after which it has arrived.")
+    samples: int = Field(
+        0,
+        ge=0,
+        description="Samples seen on the way from the beginning to the end, in place of `end`; 0: as `end` says.",
+    )
+    warmup: int = Field(0, ge=0, description="Steps over which the value is first raised from zero, in proportion.")
+
+    @model_validator(mode="after")
+    def _check(self) -> ScheduleOptions:
+        if self.end < self.begin and not self.samples:
+            raise ValueError(f"end={self.end:g} is before begin={self.begin:g}")
+        return self

@@ -134,6 +134,20 @@ class Labelled(Protocol):
     """The class of each sample, `[len]` int64; None is as good as none."""
 
 
+# --- augmentations --------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class HasStrength(Protocol):
+    """An augmentation that can be made stronger and weaker while a run is trained, by a schedule for instance.
+
+    Its options have a field `strength` too, which says how strong it is to begin with.
+    """
+
+    strength: float
+    """0 changes nothing, 1 as much as it can; the engine sets it between steps."""
+
+
 # --- games ----------------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +166,19 @@ class Judges(Protocol):
     judge: str | None
     """The name of one of its networks: called with relaxed samples and classes, its logits are higher for what looks more real.
     None is as good as none."""
+
+
+# --- phases ---------------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """A phase of a penalty whose weight can be moved while a run is trained; it is called `PLAYER/PENALTY`."""
+
+    name: str
+    """The player and the penalty."""
+    weight: float
+    """What the term is multiplied by; the engine sets it between steps."""
 
 
 # --- features ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from gan_cli.errors import say, tell
 from gan_cli.listing import table
 from gancore.components import Architecture
-from gancore.configuration.run_config import MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.run_config import BY_SETTING, MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.configuration.settings import ALL_KINDS, KIND_OF
 from gancore.configuration.words import plain, values_of
 from gancore.errors import PluginError, UnknownNameError
@@ -79,7 +79,7 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
                 "description": text,
                 "default": "",
             }
-            for key, text in (SECTIONS | MAPS).items()
+            for key, text in (SECTIONS | MAPS | BY_SETTING).items()
         ]
         result += choices
     elif head in ALL_KINDS and not name:

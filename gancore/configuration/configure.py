@@ -8,7 +8,7 @@ from typing import Any
 
 from gancore.components import Component, Dataset, Features, Game, Metric, Preset, Writer
 from gancore.configuration.layers import FEATURES, METRICS, merge, section_of
-from gancore.configuration.run_config import DEFAULT_CHOICES, NONE, RunConfig
+from gancore.configuration.run_config import DEFAULT_CHOICES, MAPS, NONE, SCHEDULES, RunConfig
 from gancore.configuration.settings import Chosen, Settings, check_samples
 from gancore.configuration.validator import Validator
 from gancore.errors import ConfigError, GanError, Mistake, UsageError
@@ -69,6 +69,7 @@ def configure(
         kept = source if source.get("name") in (None, found["name"]) else {}
         top = top | {"data": kept | found}
     base = _without_absent_players(registry, str(name), base, top)
+    base = _without_idle_schedules(base, top)
     merged = merge(base, top) | {"plugin": name, "preset": wanted}
     if complete:
         merged["complete"] = False  # it was said of what was read; whatever is written from now on is complete
@@ -137,7 +138,7 @@ def _section(section: str, names: Iterable[str], layers: Sequence[Mapping[str, A
 def _without_absent_players(
     registry: Registry, plugin: str, base: dict[str, Any], top: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A preset without the optimizers of players that another game, chosen on top, does not have."""
+    """A preset without the optimizers, and their schedules, of players that another game, chosen on top, does not have."""
     game = top.get("game")
     chosen = game if isinstance(game, str) else section_of(game).get("name")
     if not isinstance(chosen, str) or "optimizers" not in base:
@@ -146,7 +147,22 @@ def _without_absent_players(
         players = registry.find(Game, chosen, plugin).record.players
     except GanError:
         return base  # told with all other mistakes
-    return base | {"optimizers": {n: o for n, o in section_of(base["optimizers"]).items() if n in players}}
+    optimizers = {n: o for n, o in section_of(base["optimizers"]).items() if n in players}
+    schedules = section_of(base.get(SCHEDULES)).items()
+    kept = {p: s for p, s in schedules if not p.startswith("optimizers.") or p.split(".")[1] in players}
+    return base | {"optimizers": optimizers, SCHEDULES: kept}
+
+
+def _without_idle_schedules(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset without schedules of penalties and augmentations that are taken out on top."""
+    whole = merge(base, top)
+
+    def idle(path: str) -> bool:
+        section, _, rest = path.partition(".")
+        return section in MAPS and not isinstance(section_of(whole.get(section)).get(rest.rpartition(".")[0]), Mapping)
+
+    schedules = section_of(base.get(SCHEDULES)).items()
+    return base | {SCHEDULES: {path: one for path, one in schedules if not idle(path)}}
 
 
 def _data_layer(registry: Registry, plugin: str, text: str, usual: str) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from gancore.configuration.run_config import MAPS, NONE, REST, SECTIONS
+from gancore.configuration.run_config import MAPS, NONE, REST, SCHEDULES, SECTIONS
 from gancore.errors import UsageError
+from gancore.options import ScheduleOptions
 from gancore.text import LONGEST, brief, decoded
 
 METRICS, FEATURES = "metrics", "features"
@@ -153,7 +154,8 @@ def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with `layer` on top.
 
     A section that chooses another component drops the options of the one before. A section of several takes a list or a
-    comma-separated text of names as "these and no others", and `none` for one of them as "not this one".
+    comma-separated text of names as "these and no others", and `none` for one of them as "not this one". Another schedule of a
+    setting keeps from what value to what, and when.
     """
     result: dict[str, Any] = deepcopy(dict(base))
     for key, value in layer.items():
@@ -170,6 +172,8 @@ def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
             result[key] = _several(result.get(key), {REST: NONE} | {n: {} for n in names if n and n != NONE})
         elif key in (*MAPS, METRICS, FEATURES) and isinstance(value, Mapping):
             result[key] = _several(result.get(key), value)
+        elif key == SCHEDULES:
+            result[key] = _schedules(section_of(result.get(key)), value)
         elif key == EVALUATE and isinstance(value, Mapping):  # within, there are the sections of an evaluation
             result[key] = merge(section_of(result.get(key)), value)
         elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
@@ -185,6 +189,31 @@ def _several(base: Any, layer: Mapping[str, Any]) -> dict[str, Any]:
     if layer.get(REST) == NONE:  # these and no others, in this order
         return {n: NONE for n in old if n not in new} | new
     return old | new
+
+
+def by_setting(value: Any, within: str = "") -> dict[str, Any]:
+    """Schedules by the dotted names of the settings that they move, however their sections are nested in `value`."""
+    if within.count(".") == (1 if within.startswith("ema.") else 2):  # ema.half_life, but penalties.r1.weight
+        return {within: {"name": value} if isinstance(value, str) and value != NONE else value}
+    if not isinstance(value, Mapping):
+        return {within: value}
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        head, _, rest = str(key).partition(".")
+        for path, one in by_setting({rest: inner} if rest else inner, f"{within}.{head}".lstrip(".")).items():
+            found[path] = _deep(section_of(found.get(path)), one)
+    return found
+
+
+def _schedules(base: Mapping[str, Any], layer: Any) -> dict[str, Any]:
+    layer = by_setting({REST: NONE} if layer == NONE else layer)
+    result = dict.fromkeys(base, NONE) if layer.get(REST) == NONE else dict(base)
+    for path, new in layer.items():
+        old = section_of(result.get(path))
+        if isinstance(new, Mapping) and new.get("name", old.get("name")) != old.get("name"):
+            old = {n: o for n, o in old.items() if n in ScheduleOptions.model_fields}
+        result[path] = _deep(old, new)
+    return result
 
 
 def section_of(value: Any) -> dict[str, Any]:

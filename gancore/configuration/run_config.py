@@ -67,7 +67,7 @@ SMALLEST = 1.2e-38
 
 
 class Optimizer(Options):
-    """The optimizer of one player and how its learning rate moves."""
+    """The optimizer of one player."""
 
     name: Literal["adam", "adamw", "sgd", "rmsprop"] = Field("adam", description="Optimizer.")
     lr: float = Field(2e-4, ge=SMALLEST, le=10.0, description="Learning rate.")
@@ -76,12 +76,6 @@ class Optimizer(Options):
     eps: float = Field(1e-8, ge=SMALLEST, le=1.0, description="Added to the denominator (adam, adamw, rmsprop).")
     weight_decay: float = Field(0.0, ge=0.0, le=1.0, description="Weight decay.")
     clip: float = Field(0.0, ge=0.0, le=1e6, description="Shorten gradients whose norm is above this; 0: never.")
-    schedule: Literal["constant", "linear", "cosine"] = Field(
-        "constant", description="How the learning rate moves from its full value to `final` of it at the end."
-    )
-    hold: float = Field(0.0, ge=0.0, le=1.0, description="Share of the steps before the schedule begins to fall.")
-    warmup: int = Field(0, ge=0, description="Steps over which the learning rate first rises from zero.")
-    final: float = Field(0.0, ge=0.0, le=1.0, description="Share of the learning rate that is left at the end.")
 
 
 class Health(Options):
@@ -244,5 +238,11 @@ MAPS = {
     "writers": "How samples are written, a section each; the plugin's own unless set to none.",
 }
 """Sections that hold any number of components, by name."""
+
+SCHEDULES = "schedules"
+BY_SETTING = {
+    SCHEDULES: "How settings move while a run is trained, by their names: `schedules.optimizers.generator.lr=cosine`.",
+}
+"""Sections that hold a component for other settings, by the dotted names of these."""
 
 DEFAULT_CHOICES: dict[str, Any] = {"game": {"name": "gan"}, "loss": {"name": "non-saturating"}}

@@ -19,11 +19,12 @@ from gancore.components import (
     Loss,
     Metric,
     Penalty,
+    Schedule,
     Writer,
 )
 from gancore.configuration.layers import FEATURES, METRICS
 from gancore.configuration.mistakes import explain
-from gancore.configuration.run_config import MAPS, NONE, SECTIONS, RunConfig
+from gancore.configuration.run_config import BY_SETTING, MAPS, NONE, SCHEDULES, SECTIONS, RunConfig
 from gancore.data.spec import SampleSpec, misfit, require
 from gancore.errors import ConfigError, Mistake, PluginError
 from gancore.plugins import Found, Registry, build, resolve
@@ -35,6 +36,7 @@ KIND_OF: dict[str, type[Component]] = {
     "loss": Loss,
     "penalties": Penalty,
     "augmentations": Augmentation,
+    "schedules": Schedule,
     "writers": Writer,
 }
 ALL_KINDS: dict[str, type[Component]] = KIND_OF | {METRICS: Metric, FEATURES: Features}
@@ -98,6 +100,8 @@ class Settings:
     loss: Chosen
     penalties: Mapping[str, Chosen]
     augmentations: Mapping[str, Chosen]
+    schedules: Mapping[str, Chosen]
+    """By the dotted name of the setting that each moves."""
     writers: Mapping[str, Chosen]
     removed_writers: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
@@ -113,7 +117,7 @@ class Settings:
 
     def components(self) -> dict[str, Chosen]:
         """Everything that is chosen, by its path in a configuration: `loss`, `penalties.r1`."""
-        several = {f"{section}.{n}": c for section in MAPS for n, c in getattr(self, section).items()}
+        several = {f"{section}.{n}": c for section in (*MAPS, *BY_SETTING) for n, c in getattr(self, section).items()}
         return {section: getattr(self, section) for section in SECTIONS} | several
 
     def dump(self) -> dict[str, Any]:
@@ -125,6 +129,13 @@ class Settings:
             result[section] = {"name": chosen.name, **chosen.dump()}
         for section in MAPS:
             result[section] = {name: chosen.dump() for name, chosen in getattr(self, section).items()}
+        result[SCHEDULES] = {}
+        for path, chosen in self.schedules.items():
+            *within, setting = path.split(".")
+            section = result[SCHEDULES]
+            for part in within:
+                section = section.setdefault(part, {})
+            section[setting] = {"name": chosen.name, **chosen.dump()}
         result["writers"] |= dict.fromkeys(self.removed_writers, NONE)
         return result
 

@@ -13,9 +13,11 @@ from gancore.components import Augmentation, Game
 from gancore.configuration.by_device import suit
 from gancore.configuration.layers import section_of
 from gancore.configuration.mistakes import explain
-from gancore.configuration.run_config import MAPS, NONE, REST, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.run_config import BY_SETTING, MAPS, NONE, REST, SCHEDULES, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.schedules import movable, not_movable, out_of_bounds
 from gancore.configuration.settings import ALL_KINDS, KIND_OF, Chosen, Settings, check_samples, usable
 from gancore.errors import ConfigError, Mistake, UnknownNameError, nearest
+from gancore.options import ScheduleOptions
 from gancore.plugins import Found, Registry, options_model
 from gancore.text import brief
 
@@ -29,12 +31,12 @@ class Validator:
         self.mistakes: list[Mistake] = []
 
     def settings(self, merged: dict[str, Any]) -> Settings:
-        own = {k: v for k, v in merged.items() if k not in SECTIONS and k not in MAPS}
+        own = {k: v for k, v in merged.items() if k not in {**SECTIONS, **MAPS, **BY_SETTING}}
         run: RunConfig | None = None
         try:
             run = RunConfig.model_validate(own)
         except ValidationError as error:
-            self.mistakes += explain(error, RunConfig, "", extra=[*SECTIONS, *MAPS])
+            self.mistakes += explain(error, RunConfig, "", extra=[*SECTIONS, *MAPS, *BY_SETTING])
         single = {section: self._section(section, merged.get(section)) for section in SECTIONS}
         several = {section: self.several(section, merged.get(section, {})) for section in MAPS}
         chosen_by_path = {path: one for path, one in single.items() if one is not None}
@@ -42,6 +44,7 @@ class Validator:
         self.mistakes = [self._with_section(mistake, own, chosen_by_path) for mistake in self.mistakes]
         if (game := single["game"]) is not None:
             run = self._optimizers(run, merged.get("optimizers"), game.found.record)
+        several[SCHEDULES] = self._schedules(merged.get(SCHEDULES, {}), run if game else None, several)
         if self.mistakes or run is None or any(c is None for c in single.values()):
             raise ConfigError(self.mistakes)
         removed = tuple(n for n, v in merged.get("writers", {}).items() if v == NONE and n != REST)
@@ -112,6 +115,31 @@ class Validator:
             if chosen is not None:
                 result[name] = chosen
         return result
+
+    def _schedules(
+        self, given: Mapping[str, Any], run: RunConfig | None, several: Mapping[str, Mapping[str, Chosen]]
+    ) -> dict[str, Chosen]:
+        chosen: dict[str, Chosen] = {}
+        known = {} if run is None else movable(run, several["penalties"], several["augmentations"])
+        faulty = {mistake.path.rpartition(".")[0] or mistake.path for mistake in self.mistakes}
+        for path, value in given.items():
+            if path == REST:
+                continue
+            at = f"{SCHEDULES}.{path}" if path else SCHEDULES
+            if run is not None and path not in known and path.rpartition(".")[0] not in faulty:
+                self.mistakes.append(not_movable(path, known))
+            elif value != NONE:
+                section = section_of(value)
+                name = section.pop("name", "linear")
+                one = self._choose(
+                    SCHEDULES, str(name), section if isinstance(value, Mapping) else value, at, f"{at}.name"
+                )
+                if one is None:
+                    continue
+                chosen[path] = one
+                if path in known and isinstance(one.options, ScheduleOptions):
+                    self.mistakes += out_of_bounds(path, one.options, *known[path])
+        return chosen
 
     def _find(self, section: str, name: str, name_path: str) -> Found | None:
         try:

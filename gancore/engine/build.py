@@ -41,11 +41,22 @@ def _found(networks: object) -> str:
     return ", ".join(f"{form(m)} as '{n}'" for n, m in networks.items() if not isinstance(m, nn.Module))
 
 
+def build_chain(settings: Settings, spec: SampleSpec) -> Chain:
+    """The augmentations of a run, in order."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(settings.run.seed, "augmentations"))
+        return Chain({name: chosen.build(spec) for name, chosen in settings.augmentations.items()})
+
+
 def build_game(
-    settings: Settings, spec: SampleSpec, train: DataSource | None = None, held_out: DataSource | None = None
+    settings: Settings,
+    spec: SampleSpec,
+    train: DataSource | None = None,
+    held_out: DataSource | None = None,
+    chain: Chain | None = None,
 ) -> GameRule:
     """The game with its networks, initialised from the seed, on the CPU. `train` are the data that are trained on, and `held_out`
-    some that are not.
+    some that are not; `chain` are the run's augmentations, where somebody else needs them as well.
 
     Raises:
         PluginError: a component gave something that does not meet its contract.
@@ -78,7 +89,7 @@ def build_game(
             spec=spec,
             loss=settings.loss.build(spec),
             penalties=penalties,
-            augment=Chain({name: chosen.build(spec) for name, chosen in settings.augmentations.items()}),
+            augment=chain or build_chain(settings, spec),
             autocast=torch.bfloat16 if run.precision == "bf16" else None,
             micro_batches=run.micro_batches,
             steps=run.steps,

@@ -87,11 +87,13 @@ class Pace:
 class Clock:
     """The clock of one session: times its steps, and says what is due by it."""
 
-    def __init__(self, config: RunConfig, phases: Sequence[Phase], minutes: float | None) -> None:
+    def __init__(
+        self, config: RunConfig, phases: Sequence[Phase], minutes: float | None, *, scheduled: bool = False
+    ) -> None:
         self.began = time.perf_counter()
         self.pace = Pace(phases)
         self._steps = config.steps
-        self._falling = any(o.schedule != "constant" for o in config.optimizers.values())
+        self._scheduled = scheduled
         self._minutes = minutes
         self._end = None if minutes is None else self.began + minutes * 60.0
         self._figures = config.every.log_seconds
@@ -145,8 +147,8 @@ class Clock:
         """The reason of an end after `step` because the minutes are over."""
         time_given = f"{self._minutes:g} minute{'' if self._minutes == 1 else 's'}"
         reason = f"stopped after {time_given}, as requested, at step {step:,} of {self._steps:,}"
-        if self._falling:
-            reason += f", so learning rates had not yet decayed as planned for step {self._steps:,}"
+        if self._scheduled:
+            reason += f", so its schedules had not yet come to their ends, at step {self._steps:,}"
         return reason
 
     def left(self, step: int) -> float:

@@ -33,7 +33,8 @@ class MovingAverage:
     """
 
     def __init__(self, source: nn.Module, options: Ema) -> None:
-        self.options = options
+        self.half_life = options.half_life
+        self.warmup = options.warmup
         self.source = source
         self.module = copy.deepcopy(source).eval().requires_grad_(False)
         self._normed = normed(self.module)
@@ -47,9 +48,9 @@ class MovingAverage:
 
     def decay(self, samples_seen: int, batch_size: int) -> float:
         """The factor that the average keeps in one step: 2^(-batch / half-life), the half-life capped in warm-up."""
-        half_life = self.options.half_life
-        if self.options.warmup > 0:
-            half_life = min(half_life, self.options.warmup * samples_seen)
+        half_life = self.half_life
+        if self.warmup > 0:
+            half_life = min(half_life, self.warmup * samples_seen)
         return 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0
 
     @torch.no_grad()

@@ -18,7 +18,8 @@ from gancore.data.spec import SampleSpec
 from gancore.engine.buffers import Buffers
 from gancore.engine.ema import MovingAverage
 from gancore.engine.health import HealthMonitor
-from gancore.engine.optimizers import lr_factor, set_lr
+from gancore.engine.optimizers import set_lr
+from gancore.engine.schedules import Schedules
 from gancore.finite import Watch
 from gancore.games.player import Phase, Player
 from gancore.nets.layout import in_layout
@@ -152,6 +153,7 @@ def train_steps(
     spec: SampleSpec,
     device: torch.device,
     memory_format: torch.memory_format,
+    schedules: Schedules = Schedules(),
 ) -> Iterator[Outcome]:
     """Train from `state.step` to `config.steps`, one yield per completed step.
 
@@ -171,6 +173,7 @@ def train_steps(
     groups = [list(group) for _, group in groupby(phases, key=lambda phase: id(phase.player))]
     while state.step < config.steps:
         step = state.step
+        schedules.apply(step)
         batch = data.batch(step).to(device)
         batch = replace(batch, relax=relax)
         if spec.given_shape is not None:
@@ -194,7 +197,7 @@ def train_steps(
                 break
             options = config.optimizers[player.name]
             clip(player.parameters, norm, options.clip)
-            planned = options.lr * lr_factor(options, step, config.steps)
+            planned = schedules.at(f"optimizers.{player.name}.lr", options.lr, step)
             set_lr(player.optimizer, due[0].learning_rate(planned, step))
             player.optimizer.step()
             moved.append(player)

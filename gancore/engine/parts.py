@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import torch
 
 from gancore import distributed
-from gancore.components import DataSource, GameRule, ProgressReport
+from gancore.components import Augment, DataSource, GameRule, ProgressReport
 from gancore.configuration.settings import Settings
 from gancore.data.fingerprint import Fingerprint, fingerprint
 from gancore.data.held_out import both_parts
@@ -17,7 +17,7 @@ from gancore.data.loader import Loader
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.devices import pick_memory_format
-from gancore.engine.build import build_game, check_writers
+from gancore.engine.build import build_chain, build_game, check_writers
 from gancore.engine.contract import try_game
 from gancore.engine.ema import MovingAverage
 from gancore.engine.health import HealthMonitor
@@ -38,6 +38,7 @@ class Parts:
     """... and with it."""
     spec: SampleSpec
     game: GameRule
+    augmentations: Mapping[str, Augment]
     state: TrainState
     data: SavedData
     """Tells all data from others."""
@@ -58,7 +59,8 @@ def build_parts(settings: Settings, device: torch.device, progress: ProgressRepo
     whole: DataSource = settings.data.build(progress if distributed.is_main() else silent)
     source, held_out = both_parts(whole, config.held_out)
     check_writers(settings, source.spec)
-    game = build_game(settings, source.spec, source, held_out)
+    chain = build_chain(settings, source.spec)
+    game = build_game(settings, source.spec, source, held_out, chain)
     try_game(settings, game, source)
     memory_format = pick_memory_format(config.memory_format, source.spec)
     for module in game.networks.values():
@@ -80,7 +82,7 @@ def build_parts(settings: Settings, device: torch.device, progress: ProgressRepo
     # Rank 0 looks for all: they were given the same data.
     seen = distributed.on_main(lambda: asdict(fingerprint(whole)))
     data = SavedData.of(Fingerprint(**seen), config)
-    return Parts(source, whole, source.spec, game, state, data, odd, device, memory_format)
+    return Parts(source, whole, source.spec, game, chain.parts, state, data, odd, device, memory_format)
 
 
 def loader_of(parts: Parts, settings: Settings) -> Loader:

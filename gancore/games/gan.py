@@ -262,7 +262,8 @@ class PenaltyPhase(Phase):
         super().__init__(f"{player.name}/{name}", player, every=options.every)
         self.model = model
         self.regulariser = regulariser
-        self.factor = options.weight * options.every
+        self.weight = options.weight
+        """Of the term; the engine may move it from step to step."""
 
     def critic(self, condition: Tensor | None, draws: Draws) -> Critic:
         """Samples to logits `[batch]`, heads added up, as the discriminator sees them in training."""
@@ -282,7 +283,7 @@ class PenaltyPhase(Phase):
         if term is None:
             return {}
         term = a_term(term, "penalty", self.regulariser, "penalty", self.name.rpartition("/")[2])
-        (term * (self.factor * batch.weight)).backward()
+        (term * (self.weight * self.every * batch.weight)).backward()
         return {self.name: term.detach()}
 
     def after_step(self) -> None:

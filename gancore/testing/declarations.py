@@ -31,13 +31,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from gancore import hookspecs
-from gancore.components import Architecture, Component, Dataset, Features, Penalty, Preset
+from gancore.components import Architecture, Component, Dataset, Features, Penalty, Preset, Schedule
 from gancore.configuration.configure import configure
 from gancore.configuration.run_config import SECTIONS
 from gancore.configuration.settings import KIND_OF
 from gancore.data.spec import SampleSpec
 from gancore.errors import GanError
-from gancore.options import ArchitectureOptions, Options, PenaltyOptions
+from gancore.options import ArchitectureOptions, Options, PenaltyOptions, ScheduleOptions
 from gancore.plugins import GROUP, options_model, resolve
 from gancore.testing import points
 from gancore.testing.check import Mismatch, NotApplicable, check, describe
@@ -54,7 +54,11 @@ _CHANGEABLE = (list, dict, set, bytearray, deque, MutableSequence, MutableMappin
 _ABSTRACT = (Sequence, Collection, Mapping, Set)
 """Of these pydantic makes lists, dicts and sets."""
 
-BASES: dict[type[Component], type[Options]] = {Architecture: ArchitectureOptions, Penalty: PenaltyOptions}
+BASES: dict[type[Component], type[Options]] = {
+    Architecture: ArchitectureOptions,
+    Penalty: PenaltyOptions,
+    Schedule: ScheduleOptions,
+}
 
 
 def _plugin(kit: Kit) -> list[str]:

@@ -22,6 +22,7 @@ from gancore.testing import leaks as _leaks  # noqa: F401
 from gancore.testing import networks as _networks  # noqa: F401
 from gancore.testing import objectives as _objectives  # noqa: F401
 from gancore.testing import powers as _powers  # noqa: F401
+from gancore.testing import schedules as _schedules  # noqa: F401
 from gancore.testing import sharing as _sharing  # noqa: F401
 from gancore.testing import steps as _steps  # noqa: F401
 from gancore.testing import training as _training  # noqa: F401
@@ -52,6 +53,7 @@ TOPICS = (
     "loss",
     "penalty",
     "augmentation",
+    "schedule",
     "features",
     "metric",
     "step",

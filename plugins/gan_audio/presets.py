@@ -11,7 +11,8 @@ PRESETS = [
         summary="Synthesised notes of 24 pitches, in five minutes on two cores",
         config={
             **relativistic(weight=1.0, every=4),
-            **players(lr=1e-3, **FALLING),
+            **players(lr=1e-3),
+            **FALLING,
             "data": {"name": "notes"},
             "architecture": {"name": "specgan", "width": 16},
             "batch_size": 32,
@@ -27,7 +28,8 @@ PRESETS = [
         summary="Words and other short sounds of your own at 8 kHz, a second long, in a quarter of an hour on one core",
         config={
             **relativistic(weight=1.0, every=4),
-            **players(lr=1e-3, **FALLING),
+            **players(lr=1e-3),
+            **FALLING,
             "data": {"name": "sounds", "representation": "log-mel", "normalise": "peak", "long": "crop-start"},
             "architecture": {"name": "specgan", "width": 24, "stem": 16},
             "batch_size": 32,
@@ -42,7 +44,8 @@ PRESETS = [
         summary="WaveGAN on the synthesised notes, as waveforms; not trained to its end yet",
         config={
             **relativistic(weight=1.0, every=4),
-            **players(lr=2e-4, **FALLING),
+            **players(lr=2e-4),
+            **FALLING,
             "data": {"name": "notes", "representation": "waveform"},
             "architecture": {"name": "wavegan"},
             "batch_size": 32,
@@ -59,9 +62,10 @@ PRESETS = [
             "game": {"name": "vocoder"},
             "loss": {"name": "least-squares"},
             "optimizers": {
-                "generator": {"name": "adamw", "lr": 2e-3, "beta1": 0.8, **FALLING},
-                "discriminator": {"name": "adamw", "lr": 5e-4, "beta1": 0.8, **FALLING},
+                "generator": {"name": "adamw", "lr": 2e-3, "beta1": 0.8},
+                "discriminator": {"name": "adamw", "lr": 5e-4, "beta1": 0.8},
             },
+            **FALLING,
             "data": {
                 "name": "sounds",
                 "representation": "waveform",
@@ -82,7 +86,8 @@ PRESETS = [
         summary="Sounds of your own at 16 kHz, a second long; wants a GPU",
         config={
             **relativistic(weight=1.0, every=4),
-            **players(lr=1e-3, **FALLING),
+            **players(lr=1e-3),
+            **FALLING,
             "data": {
                 "name": "sounds",
                 "sample_rate": 16_000,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from gancore.components import Preset
-from gancore.presets import FALLING, players, relativistic
+from gancore.presets import FALLING, players, r3gan, relativistic
 
 PRESETS = [
     Preset(
         name="demo",
         summary="Blossoms in colour, 32x32, in four minutes on two cores",
         config={
-            **players(lr=3e-3, **FALLING),
+            **players(lr=3e-3),
+            **FALLING,
             "loss": {"name": "hinge"},
             "data": {"name": "blossoms"},
             # After as much time samples are nearer to blossoms than with gradient penalties.
@@ -26,7 +27,8 @@ PRESETS = [
         summary="Handwritten digits, 8x8, in a minute or two on two cores",
         config={
             **relativistic(weight=0.5, every=4),
-            **players(lr=4e-4, **FALLING),
+            **players(lr=4e-4),
+            **FALLING,
             "data": {"name": "digits"},
             "architecture": {"name": "dcgan", "width": 64},
             "steps": 6000,
@@ -39,7 +41,8 @@ PRESETS = [
         summary="Your own pictures without a GPU: dcgan, mild augmentation",
         config={
             **relativistic(weight=0.5, every=4),
-            **players(lr=4e-4, **FALLING),
+            **players(lr=4e-4),
+            **FALLING,
             "architecture": {"name": "dcgan", "width": 32},
             "augmentations": {"diffaugment": {"policy": ["colour", "translation"]}},
             "steps": 8000,
@@ -51,14 +54,12 @@ PRESETS = [
         name="r3gan",
         summary="Your own pictures with a GPU: the networks and objective of Huang et al. 2024",
         config={
-            **relativistic(weight=1.0, every=1),
-            **players(lr=2e-4, **FALLING),
+            **r3gan(weight=1.0, half_life=100_000.0),
             "architecture": {"name": "r3gan"},
             "augmentations": {"diffaugment": {}},
             "precision": "bf16",
             "batch_size": 128,
             "steps": 100_000,
-            "ema": {"half_life": 100_000.0},
             "every": {"log": 100, "sample": 2000, "checkpoint": 2000, "health": 1000},
         },
     ),

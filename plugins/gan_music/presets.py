@@ -11,7 +11,8 @@ PRESETS = [
         summary="Composed phrases in 24 keys, in five minutes on two cores",
         config={
             **relativistic(weight=0.5, every=4),
-            **players(lr=2e-3, **FALLING),
+            **players(lr=2e-3),
+            **FALLING,
             "data": {"name": "tunes", "steps_per_beat": 2},
             "architecture": {"name": "musegan", "width": 32},
             "batch_size": 32,
@@ -25,7 +26,8 @@ PRESETS = [
         summary="Melody and chords of your own MIDI files, all in one key, in a quarter of an hour on two cores",
         config={
             **relativistic(weight=1.0, every=2),
-            **players(lr=1e-3, **FALLING),
+            **players(lr=1e-3),
+            **FALLING,
             "data": {"name": "midi", "transpose": "common", "highest": 95},
             "architecture": {"name": "musegan", "width": 48, "metre": 4.0},
             "batch_size": 32,
@@ -40,7 +42,8 @@ PRESETS = [
         summary="Bass, drums, guitar, piano and strings of your own MIDI files, on MuseGAN's grid; wants a GPU",
         config={
             **relativistic(weight=1.0, every=2),
-            **players(lr=1e-3, **FALLING),
+            **players(lr=1e-3),
+            **FALLING,
             "data": {"name": "midi", "tracks": "program", "steps_per_beat": 12, "min_tracks": 2, "min_notes": 8},
             "architecture": {"name": "musegan", "width": 64, "metre": 1.0},
             "batch_size": 64,

@@ -82,7 +82,7 @@ def test_a_stopped_run_saves_and_says_how_to_go_on(
     terminal: Terminal, digests: Digests, number: signal.Signals, name: str
 ) -> None:
     # A schedule follows the length of the run, so only a constant one can come to the same.
-    steady = [f"optimizers.{player}.schedule=constant" for player in ("generator", "discriminator")]
+    steady = ["schedules=none"]
     settings = [*DIGITS, "--steps", 3000, *steady, *TINY]
     process = terminal.start(*settings, "--out", "stopped")
     run = terminal.folder / "stopped"

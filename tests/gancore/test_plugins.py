@@ -12,9 +12,21 @@ import pytest
 from pydantic import BaseModel
 
 from gancore import hookimpl
-from gancore.components import KINDS, Architecture, Component, Dataset, Game, Loss, Penalty, PluginInfo, Preset, Writer
+from gancore.components import (
+    KINDS,
+    Architecture,
+    Component,
+    Dataset,
+    Game,
+    Loss,
+    Penalty,
+    PluginInfo,
+    Preset,
+    Schedule,
+    Writer,
+)
 from gancore.errors import PluginError, UnknownNameError, UsageError
-from gancore.options import ArchitectureOptions, Options, PenaltyOptions
+from gancore.options import ArchitectureOptions, Options, PenaltyOptions, ScheduleOptions
 from gancore.plugins import BUILTIN, DISABLE_VARIABLE, Registry, build, options_model, resolve
 
 BUILTIN_PLUGINS = (BUILTIN, "image", "tensorboard")
@@ -303,7 +315,11 @@ def _components() -> list[Any]:
     ]
 
 
-BASES: dict[type[Component], type[BaseModel]] = {Architecture: ArchitectureOptions, Penalty: PenaltyOptions}
+BASES: dict[type[Component], type[BaseModel]] = {
+    Architecture: ArchitectureOptions,
+    Penalty: PenaltyOptions,
+    Schedule: ScheduleOptions,
+}
 
 
 @pytest.mark.parametrize("record", _components())

@@ -350,6 +350,15 @@ BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
         "the augmentation is detached": part("return x + 0.1", "return x.detach() + 0.1"),
         "the augmentation draws from torch": part('draws.normal("shift", *x.shape[1:])', "torch.randn_like(x)"),
     },
+    "schedule.contract": {
+        "the curve stops on its way": part("return first if progress < 0.5 else last", "return (first + last) / 2"),
+        "the curve overshoots": part(
+            "first if progress < 0.5 else last", "first + (last - first) * 4 * progress * (1.25 - progress)"
+        ),
+        "the curve remembers": part(
+            "return first if", "jump.n = getattr(jump, 'n', 0) + 1; return first if jump.n < 40 and"
+        ),
+    },
     "features.contract": {
         "the features are one number": part(PLACES, "return self.spec.relax(x).sum()"),
         "the features lack a sample": part(PLACES, "return self.spec.relax(x)[1:]"),

@@ -316,6 +316,22 @@ class WrappingGame(GanGame):
 # --- an augmentation --------------------------------------------------------------------------------------------------
 
 
+class GrowOptions(Options):
+    """Options of the augmentation `grow`."""
+
+    strength: float = Field(0.5, ge=0.0, le=1.0, description="Of the growth.")
+
+
+class Grow:
+    """Samples get larger by the strength."""
+
+    def __init__(self, options: GrowOptions, spec: SampleSpec) -> None:
+        self.strength = options.strength
+
+    def __call__(self, x: Tensor, draws: Draws) -> Tensor:
+        return x * (1.0 + self.strength)
+
+
 def wobble(spec: SampleSpec) -> Augment:
     """Each sample brighter or darker, and stretched or squeezed."""
     sides = [1] * len(spec.shape)
@@ -401,6 +417,7 @@ def gan_architectures() -> Iterator[Architecture]:
 def gan_augmentations() -> Iterator[Augmentation]:
     target, spec = f"{__name__}:wobble", f"{__name__}:ToySpec"
     yield Augmentation(name="wobble", summary="Brightness and contrast", target=target, spec=spec)
+    yield Augmentation(name="grow", summary="Larger", target=f"{__name__}:Grow", options=f"{__name__}:GrowOptions")
 
 
 @hookimpl

@@ -12,7 +12,7 @@ from gancore.testing import points, points_parts
 DECLARATIONS, PARTS = "fake_specimen", "fake_specimen_parts"
 
 MORE_DECLARATIONS = """
-from gancore.components import Augmentation, Features, Game, Loss, Metric, Penalty
+from gancore.components import Augmentation, Features, Game, Loss, Metric, Penalty, Schedule
 
 
 @hookimpl
@@ -38,6 +38,12 @@ def gan_games():
         name="witness", summary="With a third player who tells classes apart", target=f"{_PARTS}:WitnessGame",
         players=("discriminator", "generator", "witness"),
     )
+
+
+@hookimpl
+def gan_schedules():
+    options = "gancore.options:ScheduleOptions"
+    yield Schedule(name="jump", summary="At once, half-way", target=f"{_PARTS}:jump_by", options=options)
 
 
 @hookimpl
@@ -128,6 +134,13 @@ def shift_by(spec):
         return x + 0.1 * draws.normal("shift", *x.shape[1:])
 
     return shift
+
+
+def jump_by(options):
+    def jump(first, last, progress):
+        return first if progress < 0.5 else last
+
+    return jump
 
 
 class WitnessPhase(Phase):

@@ -10,11 +10,13 @@ from gancore.components import Preset
 def objective(steps: int) -> dict[str, Any]:
     """A relativistic loss with penalties on both sides (Huang et al. 2024), learning rates that fall, a moving average."""
     penalty = {"weight": 0.1, "every": 4}
-    player = {"lr": 1e-3, "beta1": 0.0, "beta2": 0.99, "schedule": "cosine", "hold": 0.3, "final": 0.02}
+    player = {"lr": 1e-3, "beta1": 0.0, "beta2": 0.99}
+    falling = {"name": "cosine", "begin": 0.3, "factor": 0.02}
     return {
         "loss": {"name": "rpgan"},
         "penalties": {"r1": penalty, "r2": penalty},
         "optimizers": {"generator": player, "discriminator": player},
+        "schedules": {"optimizers.generator.lr": falling, "optimizers.discriminator.lr": falling},
         "architecture": {"name": "mlp"},
         "batch_size": 256,
         "steps": steps,

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from gancore.components import Augmentation, Preset
 from gancore.configuration.configure import configure
 from gancore.configuration.layers import parse_assignments
-from gancore.configuration.run_config import DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.run_config import BY_SETTING, DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.configuration.settings import KIND_OF, Settings, usable
 from gancore.errors import ConfigError, PluginError, UnknownNameError, UsageError
 from gancore.plugins import Registry
@@ -444,10 +444,106 @@ def test_written_configuration_does_not_depend_on_the_preset_it_came_from(toy_se
 
 def test_written_configuration_holds_every_option(toy_settings: Make) -> None:
     dump = toy_settings().dump()
-    assert {*RunConfig.model_fields, *SECTIONS, *MAPS} == set(dump)
+    assert {*RunConfig.model_fields, *SECTIONS, *MAPS, *BY_SETTING} == set(dump)
     assert dump["architecture"] == {"name": "mlp", "spectral_norm": "none", "width": 8, "latent": 4}
     assert set(dump["optimizers"]) == {"generator", "discriminator"}
-    assert set(KIND_OF) == {*SECTIONS, *MAPS}
+    assert set(KIND_OF) == {*SECTIONS, *MAPS, *BY_SETTING}
+
+
+# --- schedules --------------------------------------------------------------------------------------------------------
+
+
+def scheduled(made: Settings) -> dict[str, dict[str, Any]]:
+    unusual = {path: one.options.model_dump(exclude_defaults=True) for path, one in made.schedules.items()}
+    return {path: {"name": made.schedules[path].name, **options} for path, options in unusual.items()}
+
+
+def test_schedules_are_named_by_the_settings_that_they_move(toy_settings: Make) -> None:
+    made = toy_settings(
+        "penalties.r1.weight=2",
+        "schedules.penalties.r1.weight=cosine",
+        "schedules.penalties.r1.weight.last=0.2",
+        "schedules.ema.half_life.first=0",
+        layers=[
+            {
+                "schedules": {
+                    "optimizers.generator.lr": {"factor": 0.5},
+                    "optimizers": {"generator": {"beta2": {"first": 0.9}}},
+                }
+            }
+        ],
+    )
+    assert scheduled(made) == {
+        "optimizers.generator.lr": {"name": "linear", "factor": 0.5},
+        "optimizers.generator.beta2": {"name": "linear", "first": 0.9},
+        "penalties.r1.weight": {"name": "cosine", "last": 0.2},
+        "ema.half_life": {"name": "linear", "first": 0.0},
+    }
+    assert same(again(made, Registry()), made)
+
+
+def test_another_schedule_keeps_when_and_from_what_to_what(toy_settings: Make) -> None:
+    falling = {"schedules": {"optimizers.generator.lr": {"begin": 0.5, "factor": 0.1}}}
+    made = toy_settings("schedules.optimizers.generator.lr=cosine", layers=[falling])
+    assert scheduled(made) == {"optimizers.generator.lr": {"name": "cosine", "begin": 0.5, "factor": 0.1}}
+
+
+def test_schedules_are_taken_out_one_by_one_or_all_together() -> None:
+    paths = {f"optimizers.{player}.lr" for player in ("generator", "discriminator")}
+    assert set(image(preset="digits").schedules) == paths
+    assert set(image("schedules.optimizers.generator.lr=none", preset="digits").schedules) == {
+        "optimizers.discriminator.lr"
+    }
+    assert not image("schedules=none", preset="digits").schedules
+
+
+def test_presets_schedule_of_a_penalty_goes_with_the_penalty(toy: str, fake_dist: Callable[..., None]) -> None:
+    fake_dist(
+        "moving",
+        """
+        @hookimpl
+        def gan_presets():
+            parts = {"data": {"name": "toy:circles"}, "architecture": {"name": "toy:mlp"}, "penalties": {"r1": {}}}
+            yield Preset(name="p", summary="P", config={**parts, "schedules": {"penalties.r1.weight": {"factor": 0.1}}})
+        """,
+    )
+
+    def made(*assignments: str) -> Settings:
+        return configure(Registry(), plugin="moving", preset="p", layers=[parse_assignments(assignments)])
+
+    assert set(made().schedules) == {"penalties.r1.weight"}
+    assert not made("penalties=none").schedules
+    assert not made("penalties.r1=none").schedules
+
+
+@pytest.mark.parametrize(
+    ("assignment", "path", "words", "hint"),
+    [
+        (
+            "optimizers.generator.rl.factor=0",
+            "optimizers.generator.rl",
+            "no setting that a schedule",
+            "optimizers.generator.lr",
+        ),
+        ("lr=cosine", "lr", "no setting that a schedule can move; there are", "optimizers.discriminator.lr"),
+        ("penalties.r2.weight=none", "penalties.r2.weight", "this run has no penalties.r2 with a setting", ""),
+        ("ema.half_life=cosin", "ema.half_life.name", "unknown schedule 'cosin'", "cosine"),
+        ("ema.half_life.frist=0", "ema.half_life.frist", "no such option", "first"),
+        ("ema.half_life.first=-1", "ema.half_life.first", "ema.half_life must be a number, at least 0, not -1", ""),
+        ("optimizers.generator.beta2.last=1", "optimizers.generator.beta2.last", "at least 0 and below 1, not 1", ""),
+        ("ema.half_life.begin=0.5", "ema.half_life", "moves nothing: ema.half_life is 5000 from beginning to end", ""),
+        ("ema.half_life={begin=0.5,end=0.2,factor=0}", "ema.half_life", "end=0.2 is before begin=0.5", ""),
+        ("ema.half_life=3", "ema.half_life", "must be a section of options, not 3", ""),
+    ],
+)
+def test_schedule_that_cannot_be_is_told_with_what_could(
+    toy_settings: Make, assignment: str, path: str, words: str, hint: str
+) -> None:
+    found = mistakes(toy_settings, f"schedules.{assignment}")
+    assert list(found) == [f"schedules.{path}"]
+    assert words in found[f"schedules.{path}"][0]
+    if hint:
+        assert found[f"schedules.{path}"][1] == hint
 
 
 finite = st.floats(min_value=1e-12, max_value=10.0, allow_subnormal=False)

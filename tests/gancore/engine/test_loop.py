@@ -18,9 +18,11 @@ from gancore.engine.ema import MovingAverage
 from gancore.engine.health import HealthMonitor
 from gancore.engine.loop import BufferGuard, Means, TrainState, grad_norm, train_steps
 from gancore.engine.optimizers import build_optimizer
+from gancore.engine.schedules import Course, Schedules
 from gancore.games.gan import GanGame, GanOptions
 from gancore.games.player import Phase, Player
 from gancore.random import derive, normal
+from gancore.schedules import Linear
 
 BATCH = 6
 LATENT = 5
@@ -80,7 +82,7 @@ def configuration(**values):
     )  # fmt: skip
 
 
-def by_engine(config, memory_format=torch.contiguous_format, **game_options):
+def by_engine(config, memory_format=torch.contiguous_format, schedules=Schedules(), **game_options):
     """Networks, average and mean scalars after `config.steps` steps of the engine."""
     networks = {n: m.to(memory_format=memory_format) for n, m in small_networks().items()}
     players = {
@@ -97,7 +99,7 @@ def by_engine(config, memory_format=torch.contiguous_format, **game_options):
         augment=lambda x, draws: x, micro_batches=config.micro_batches,
     )  # fmt: skip
     phases = GanGame(GanOptions(**game_options), context).phases(players)
-    for _ in train_steps(config, state, phases, Pictures(), SPEC, torch.device("cpu"), memory_format):
+    for _ in train_steps(config, state, phases, Pictures(), SPEC, torch.device("cpu"), memory_format, schedules):
         pass
     return networks, state.ema.module, state.means.take()
 
@@ -180,8 +182,9 @@ def test_channels_last_gives_the_same_numbers():
 def test_the_learning_rate_follows_its_schedule():
     # The first step of Adam moves each weight by the learning rate, whatever the gradient.
     adam = {"lr": 1e-3, "beta1": 0.5, "beta2": 0.9}
-    config = configuration(steps=1, optimizers={"generator": adam, "discriminator": adam | {"warmup": 4}})
-    networks, _, _ = by_engine(config)
+    config = configuration(steps=1, optimizers={"generator": adam, "discriminator": adam})
+    warming = Course(Linear(), 1e-3, 1e-3, 0, 1, warmup=4)
+    networks, _, _ = by_engine(config, schedules=Schedules({"optimizers.discriminator.lr": warming}))
     for name, expected in (("generator", 1e-3), ("discriminator", 0.25e-3)):
         moved = [
             float((a - b).detach().abs().max())

@@ -20,7 +20,11 @@ from gancore.errors import CheckpointError, GanError, RunFolderError, UsageError
 TOY = {
     **toys.SMALL, "data": {"name": "toy", "labels": True}, "architecture": {"name": "pair", "norm": "batch"},
     "loss": "rpgan", "penalties": {"r1": {"weight": 1.0, "every": 2}, "r2": {"every": 3}}, "seed": 4,
-    "optimizers": {"generator": {"schedule": "cosine", "warmup": 4}, "discriminator": {"name": "rmsprop"}},
+    "optimizers": {"discriminator": {"name": "rmsprop"}},
+    "schedules": {
+        "optimizers.generator.lr": {"name": "cosine", "factor": 0, "warmup": 4}, "optimizers.generator.beta2": {"first": 0.9},
+        "optimizers.discriminator.beta2": {"first": 0.8}, "penalties.r1.weight": {"factor": 0.1}, "ema.half_life": {"first": 0},
+    },
 }  # fmt: skip
 DIGITS = {
     **toys.SMALL, "preset": "none", "data": {"name": "digits"}, "samples": 10,
@@ -150,7 +154,7 @@ def test_conditional_digits_resume_bit_for_bit(tmp_path):
 
 
 def test_a_finished_run_trained_on_equals_a_longer_one(tmp_path):
-    constant = TOY | {"optimizers": {}}
+    constant = TOY | {"optimizers": {}, "schedules": "none"}
     begin(tmp_path / "whole", 10, constant)
     begin(tmp_path / "run", 6, constant)
     done = go_on(tmp_path / "run", steps=10)
