@@ -82,6 +82,18 @@ def gan_penalties() -> Iterator[Penalty]:
         options="gancore.losses.penalties:R1Options",
     )
     yield Penalty(
+        name="lecam",
+        summary="LeCam: logits stay near moving averages of the other side's, for few data (Tseng et al. 2021)",
+        target="gancore.losses.regularisers:LeCam",
+        options="gancore.losses.regularisers:LeCamOptions",
+    )
+    yield Penalty(
+        name="path-length",
+        summary="Of the generator: equal steps of the latent change samples equally (Karras et al. 2020)",
+        target="gancore.losses.regularisers:PathLength",
+        options="gancore.losses.regularisers:PathLengthOptions",
+    )
+    yield Penalty(
         name="weight-clip",
         summary="Keep the critic's weights in a small box (Arjovsky et al. 2017)",
         target="gancore.losses.penalties:WeightClip",

@@ -7,7 +7,7 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -134,6 +134,30 @@ class Labelled(Protocol):
     """The class of each sample, `[len]` int64; None is as good as none."""
 
 
+# --- penalties ------------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class RegularisesLogits(Protocol):
+    """A penalty of the logits that the discriminator's phase has anyway, without a pass of its own; its `penalty` is not called."""
+
+    def of_logits(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The unweighted term, a scalar averaged over the batch, of logits `[batch]` with a graph, heads added up."""
+        ...
+
+
+@runtime_checkable
+class RegularisesGenerator(Protocol):
+    """A penalty of the generator; its `penalty` is not called."""
+
+    def of_generator(self, generate: Callable[[Tensor], Tensor], z: Tensor, draws: Draws) -> Tensor:
+        """The unweighted term, a scalar averaged over the batch, of latents `z` `[batch, *latent_shape]`, floats.
+
+        `generate` makes relaxed samples of latents, of the classes and given parts of the batch.
+        """
+        ...
+
+
 # --- augmentations --------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +278,7 @@ class WritesCaptions(Protocol):
 POWERS: Mapping[str, tuple[type, ...]] = {
     "generator": (DrawsLatent, TakesGiven, SamplesItself, TellsLikelihood, Exports),
     "discriminator": (MixesBatch, HasFeatures),
+    "penalty": (RegularisesLogits, RegularisesGenerator),
     "dataset": (Grouped, Labelled),
     "game": (KeepsOthers, Judges),
     "features": (FitsTraining, TellsProgress, MeasuresDistance, NamesFigures),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -18,8 +19,11 @@ from gancore.games.breach import a_term, of_fakes, of_logits
 from gancore.games.gradient_caching import GradientCache
 from gancore.games.player import Phase, Player
 from gancore.games.separation import auc
+from gancore.games.terms import GeneratorPenaltyPhase, GradientNorm, LogitPenaltyPhase
+from gancore.nets.classifying import Classifier
+from gancore.nets.slicing import Slices, wasserstein
 from gancore.options import Options, PenaltyOptions
-from gancore.powers import DrawsLatent, MixesBatch
+from gancore.powers import DrawsLatent, MixesBatch, RegularisesGenerator, RegularisesLogits
 from gancore.random import Draws
 
 Heads = tuple[Tensor, ...]
@@ -35,6 +39,27 @@ class GanOptions(Options):
     reuse_fakes: bool = Field(
         True,
         description="Generate once per step for both players (faster); false: new latents for the generator's phase.",
+    )
+    san: bool = Field(
+        False,
+        description="Train the direction of the discriminator's last layer by the Wasserstein loss, the rest by the run's (SAN, Takida"
+        " et al. 2024).",
+    )
+    classes: Literal["architecture", "ac", "tac", "adc"] = Field(
+        "architecture",
+        description="How the discriminator has to do with classes: it is told them, as the architecture does; or it tells them, as an"
+        " auxiliary classifier (ac), one with a twin for generated samples (tac), or one that tells real from fake as well (adc).",
+    )
+    classes_weight: float = Field(
+        1.0,
+        ge=0.0,
+        le=1e6,
+        description="Factor of the classifier's terms in both objectives; only with ac, tac and adc.",
+    )
+    normalise_gradient: bool = Field(
+        False,
+        description="Divide the gradient that comes from the discriminator to generated samples by a moving average of its size (AFM,"
+        " Lin et al. 2025).",
     )
 
 
@@ -67,6 +92,11 @@ def mixes_batch(discriminator: nn.Module) -> bool:
     return says or any(isinstance(m, _BatchNorm) for m in discriminator.modules())
 
 
+def collected(of: Slices | Classifier | None) -> AbstractContextManager[list[Tensor]]:
+    """What `of` collects in passes of the discriminator; nothing where there is none."""
+    return nullcontext([]) if of is None else of.collected()
+
+
 class GanModel:
     """Both networks with their loss and augmentation, how they are called, and the fakes that the phases of a step share.
 
@@ -84,6 +114,10 @@ class GanModel:
         self.keep_graph = options.reuse_fakes and context.micro_batches == 1
         # Real and fake go through the discriminator together, unless it would mix their statistics.
         self.joint = not mixes_batch(self.discriminator)
+        self.slices = Slices(self.discriminator) if options.san else None
+        self.gradient_norm: GradientNorm | None = None
+        self.classifier: Classifier | None = None
+        self.classes_weight = options.classes_weight
         self._batch: Batch | None = None
         self._fake: Tensor | None = None
 
@@ -97,6 +131,14 @@ class GanModel:
         with self.autocast(batch.x.device):
             fake = call_generator(self.generator, z, batch.condition, batch.given)
         return self.fitting(fake, batch).to(batch.x.dtype)
+
+    def latent(self, draws: Draws) -> Tensor:
+        """Latents for the generator."""
+        return draw_latent(self.generator, draws)
+
+    def generated(self, z: Tensor, batch: Batch) -> Tensor:
+        """Relaxed fakes of latents `z`, and of the classes and the given parts of `batch`."""
+        return self.fitting(call_generator(self.generator, z, batch.condition, batch.given), batch)
 
     def fitting(self, fake: Tensor, batch: Batch) -> Tensor:
         """Relaxed fakes as the generator made them for `batch`; raises `BreachError` where they are of another shape than samples."""
@@ -125,6 +167,10 @@ class GanModel:
             fake, self._fake = self._fake, None
             return fake
         return self.generate(batch, draws if self.shared else draws.within("generator"))
+
+    def towards_discriminator(self, fake: Tensor) -> Tensor:
+        """Generated samples on their way to the discriminator in the generator's phase: unchanged, but for their gradient."""
+        return fake if self.gradient_norm is None else self.gradient_norm(fake)
 
     def logits(self, x: Tensor, condition: Tensor | None) -> Heads:
         """The discriminator's logits of relaxed samples, head by head."""
@@ -206,6 +252,8 @@ class DiscriminatorPhase(LossPhase):
     """Tell real from fake."""
 
     generator_phase: Phase | None = None
+    penalties: Sequence[LogitPenaltyPhase] = ()
+    """Those of the logits that this phase has."""
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
         fake = self.model.fake_for_discriminator(batch, draws, self.generator_phase)
@@ -216,8 +264,15 @@ class DiscriminatorPhase(LossPhase):
         return a_term(loss.discriminator(real, fake), "loss", loss, "discriminator")
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        real, fake = self.replayed_logits(batch, draws)
-        loss = self.backward(batch, real, fake)
+        with collected(self.model.slices) as directions, collected(self.model.classifier) as features:
+            real, fake = self.replayed_logits(batch, draws)
+        terms = [penalty.term(real, fake) for penalty in self.penalties if penalty.due(batch.step)]
+        if directions:
+            terms.append(wasserstein(directions, len(batch), self.model.joint))
+        if self.model.classifier is not None and batch.condition is not None:
+            told = self.model.classifier.discriminator(features, batch.condition, self.model.joint)
+            terms.append(self.model.classes_weight * told)
+        loss = self.backward(batch, real, fake, sum(terms[1:], terms[0]) if terms else None)
         r, f = real[0].detach(), fake[0].detach()
         return {
             "discriminator/loss": loss,
@@ -231,7 +286,7 @@ class GeneratorPhase(LossPhase):
     """Be taken for real."""
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
-        fake = self.model.fake_for_generator(batch, draws)
+        fake = self.model.towards_discriminator(self.model.fake_for_generator(batch, draws))
         fake_logits = self.model.augmented_logits(fake, batch.condition, draws, "generator")
         if not self.model.loss.needs_real:
             return tuple(torch.zeros_like(h) for h in fake_logits), fake_logits
@@ -244,13 +299,22 @@ class GeneratorPhase(LossPhase):
         return a_term(loss.generator(fake, real if loss.needs_real else None), "loss", loss, "generator")
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        real, fake = self.replayed_logits(batch, draws)
+        with collected(self.model.classifier) as features:
+            real, fake = self.replayed_logits(batch, draws)
         for head in fake:
             head.retain_grad()
-        loss = self.backward(batch, real, fake)
+        told: Tensor | None = None
+        if self.model.classifier is not None and batch.condition is not None:
+            told = self.model.classes_weight * self.model.classifier.generator(features, batch.condition)
+        loss = self.backward(batch, real, fake, told)
         pull = torch.stack([h.grad.abs().sum() for h in fake if h.grad is not None]).mean() / batch.weight
         # How hard the loss pulls at each logit: near zero when the loss has saturated.
         return {"generator/loss": loss, "generator/pull": pull}
+
+    def after_step(self) -> None:
+        super().after_step()
+        if self.model.gradient_norm is not None:
+            self.model.gradient_norm.after_step()
 
 
 class PenaltyPhase(Phase):
@@ -309,22 +373,39 @@ class GanGame:
         self.context = context
         # A network that is missing is the engine's to report, in words.
         self.networks = {n: context.networks[n] for n in ("discriminator", "generator") if n in context.networks}
+        # What is remembered between steps is in checkpoints as a network without a player.
+        for name, (regulariser, _) in context.penalties.items():
+            if isinstance(regulariser, nn.Module):
+                self.networks[f"penalty-{name.rpartition(':')[2]}"] = regulariser
+        self.gradient_norm = GradientNorm() if options.normalise_gradient else None
+        if self.gradient_norm is not None:
+            self.networks["gradient-norm"] = self.gradient_norm
+        self.classifier: Classifier | None = None
+        if options.classes != "architecture" and "discriminator" in self.networks:
+            self.classifier = Classifier(self.networks["discriminator"], options.classes, context.spec.class_count)
 
     def build_model(self) -> GanModel:
         """What the phases of this game share."""
         return self.model_class(self.options, self.context)
 
     def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
-        """`discriminator/main`, one phase per penalty, `generator/main`."""
+        """`discriminator/main`, one phase per penalty, `generator/main`, and one per penalty of the generator."""
         model = self.build_model()
+        model.gradient_norm, model.classifier = self.gradient_norm, self.classifier
         discriminator, every = players["discriminator"], self.options.generator_every
         main = self.discriminator_phase_class("discriminator/main", discriminator, model)
         generator = self.generator_phase_class("generator/main", players["generator"], model, every=every)
         main.generator_phase = generator
-        penalties = []
-        for name, (regulariser, options) in self.context.penalties.items():
+        before: list[Phase] = []
+        after: list[Phase] = []
+        for full, (regulariser, options) in self.context.penalties.items():
             assert isinstance(options, PenaltyOptions)
-            penalties.append(
-                self.penalty_phase_class(name.rpartition(":")[2], discriminator, model, regulariser, options)
-            )
-        return [main, *penalties, generator]
+            name = full.rpartition(":")[2]
+            if isinstance(regulariser, RegularisesLogits):
+                main.penalties = [*main.penalties, LogitPenaltyPhase(name, main, regulariser, options)]
+                before.append(main.penalties[-1])
+            elif isinstance(regulariser, RegularisesGenerator):
+                after.append(GeneratorPenaltyPhase(name, generator, model, regulariser, options))
+            else:
+                before.append(self.penalty_phase_class(name, discriminator, model, regulariser, options))
+        return [main, *before, generator, *after]

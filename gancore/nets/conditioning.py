@@ -49,19 +49,42 @@ class LatentWithClass(nn.Module):
 class ProjectionHead(nn.Module):
     """The logit of a projection discriminator (Miyato & Koyama 2018): `w . h + b + <v_y, h>`.
 
-    Without classes the last term is absent.
+    Without classes the last term is absent. `gancore.nets.slicing` can have it train the direction of w + v_y apart.
     """
+
+    sliced = False
+    slices: list[Tensor] | None = None
+    """Where to put what the direction alone says ..."""
+    seen: list[Tensor] | None = None
+    """... and the features that this is called with."""
 
     def __init__(self, features: int, class_count: int) -> None:
         super().__init__()
         self.linear = nn.Linear(features, 1)
         self.classes = ClassEmbedding(class_count, features) if class_count else None
+        self.classifier: nn.Linear | None = None
+        """What tells classes by the features, where `gancore.nets.classifying` has put it."""
         if self.classes is not None:
             nn.init.normal_(self.classes.weight, std=features**-0.5)
 
     def forward(self, features: Tensor, condition: Tensor | None) -> Tensor:
         """`features` `[batch, features]` to logits `[batch]`."""
+        if self.seen is not None:
+            self.seen.append(features)
+        if self.sliced:
+            return self._sliced(features, condition)
         logit = self.linear(features).squeeze(1)
         if self.classes is not None:
             logit = logit + (self.classes(condition) * features).sum(dim=1)
         return logit
+
+    def _sliced(self, features: Tensor, condition: Tensor | None) -> Tensor:
+        """The same value, of features scaled by |w|; the gradient by the direction of w is that of what is put in `slices` only."""
+        weight = self.linear.weight
+        if self.classes is not None:
+            weight = weight + self.classes(condition)
+        length = torch.linalg.vector_norm(weight, dim=1, keepdim=True).clamp(min=1e-12)
+        direction, scaled = weight / length, features * length
+        if self.slices is not None:
+            self.slices.append((scaled.detach() * direction).sum(dim=1))
+        return (scaled * direction.detach()).sum(dim=1) + self.linear.bias

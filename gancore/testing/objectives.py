@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from gancore.components import Augmentation, Loss, Metric, Penalty
 from gancore.evaluation.records import Material, Measured, Samples, faults
-from gancore.games.gan import call_generator, heads, mixes_batch
+from gancore.games.gan import call_generator, draw_latent, heads, mixes_batch
+from gancore.powers import RegularisesGenerator, RegularisesLogits
 from gancore.random import Draws
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check
@@ -159,7 +160,7 @@ def loss_device(kit: Kit, subject: str) -> None:
 @check(
     "penalty.contract",
     "gan_penalties",
-    "penalty() gives None or a finite scalar, the same for the same draws, and the mean of what it gives for its parts",
+    "the term is None or a finite scalar, the same for the same draws, and the mean of what it is for parts of a batch",
     lambda kit: kit.subjects(Penalty),
 )
 def penalty_contract(kit: Kit, subject: str) -> None:
@@ -172,11 +173,13 @@ def penalty_contract(kit: Kit, subject: str) -> None:
     def term(rows: slice, noise: int) -> Tensor | None:
         classes = None if labels is None else labels[rows]
         seed_all(noise)
-        critic = lambda x: torch.stack(heads(judge(x, classes))).sum(0)  # noqa: E731
         with tried_on(stage):
-            value: Tensor | None = penalty.penalty(critic, real[rows], fake[rows], Draws(5, POSITIONS[rows]))
-        return value
+            return _term(kit, penalty, judge, real[rows], fake[rows], classes, POSITIONS[rows])
 
+    remembers = isinstance(penalty, nn.Module)
+    if remembers:  # tried as after a step
+        term(slice(None), 1)
+        penalty.constrain(judge)
     whole, same, other = term(slice(None), 1), term(slice(None), 1), term(slice(None), 2)
     if whole is None:
         before = [p.detach().clone() for p in judge.parameters()]
@@ -204,6 +207,26 @@ def penalty_contract(kit: Kit, subject: str) -> None:
         )
 
 
+def _term(
+    kit: Kit, penalty: Any, judge: nn.Module, real: Tensor, fake: Tensor, classes: Tensor | None, positions: Tensor
+) -> Tensor | None:
+    """What a penalty makes of samples of the stage, or of what else it looks at."""
+
+    def critic(x: Tensor) -> Tensor:
+        return torch.stack(heads(judge(x, classes))).sum(0)
+
+    draws = Draws(5, positions)
+    if isinstance(penalty, RegularisesLogits):
+        return penalty.of_logits(critic(real), critic(fake))
+    if isinstance(penalty, RegularisesGenerator):
+        _, spec, game = kit.ready(_stage(kit))
+        generator, given = game.networks["generator"].to(real.device), spec.given_part(real)
+        z = draw_latent(generator, draws)
+        return penalty.of_generator(lambda latents: call_generator(generator, latents, classes, given), z, draws)
+    term: Tensor | None = penalty.penalty(critic, real, fake, draws)
+    return term
+
+
 def _critic(kit: Kit) -> tuple[Scene, nn.Module, Tensor, Tensor, Tensor | None]:
     """The stage, its discriminator in evaluation (dropout is not the penalty's), and relaxed samples with classes."""
     stage = _stage(kit)
@@ -229,13 +252,10 @@ def penalty_device(kit: Kit, subject: str) -> None:
     judge.to("meta")
     classes = None if labels is None else labels.to("meta")
     penalty = kit.tried(subject)
+    if isinstance(penalty, nn.Module):
+        penalty.to("meta")
     with tried_on(stage), elsewhere("the penalty"):
-        penalty.penalty(
-            lambda x: torch.stack(heads(judge(x, classes))).sum(0),
-            real.to("meta"),
-            fake.to("meta"),
-            Draws(5, POSITIONS.to("meta")),
-        )
+        _term(kit, penalty, judge, real.to("meta"), fake.to("meta"), classes, POSITIONS.to("meta"))
 
 
 # --- augmentations --------------------------------------------------------------------------------------------------

@@ -120,7 +120,8 @@ class VocoderGenerator(GeneratorPhase):
         model = self.model
         fake = model.fake_for_generator(batch, draws)
         # Both sides are augmented in the same way, or layers would be matched that saw different things.
-        seen = model.activations(model.augment(fake, draws.within("generator")), batch.condition)
+        judged = model.towards_discriminator(fake)
+        seen = model.activations(model.augment(judged, draws.within("generator")), batch.condition)
         with torch.no_grad():
             known = model.activations(model.augment(batch.x, draws.within("generator")), batch.condition)
         self._terms = feature_matching(known, seen), mel_distance(model.spec, batch.x, fake)

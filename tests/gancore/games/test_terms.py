@@ -1,0 +1,163 @@
+"""What a game adds to its losses: the gradient's size, SAN, penalties of logits and of the generator."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from toys import pictures as toys
+from toys.runs import rows
+
+from gancore.api import resume, train
+from gancore.checkpoint import newest
+from gancore.components import GameContext
+from gancore.data.batch import Batch
+from gancore.data.spec import SampleSpec
+from gancore.errors import UsageError
+from gancore.games.gan import GanGame, GanOptions
+from gancore.games.player import Player
+from gancore.games.terms import GradientNorm
+from gancore.losses.adversarial import Hinge
+from gancore.nets.conditioning import ProjectionHead
+from gancore.random import Draws
+
+
+def back(norm: GradientNorm, gradient: torch.Tensor) -> list[float]:
+    x = torch.zeros_like(gradient, requires_grad=True)
+    norm(x).backward(gradient)
+    return x.grad.flatten().tolist()
+
+
+def test_a_gradient_is_divided_by_the_moving_average_of_its_size_over_the_steps_before():
+    norm = GradientNorm()
+    g = torch.tensor([[3.0, 4.0]])
+    assert back(norm, g) == [0.0, 0.0]  # nothing is known yet
+    norm.after_step()
+    size = (2 * 25) ** 0.5  # m |g|^2 with two elements
+    assert back(norm, 10 * g) == pytest.approx([30 / size, 40 / size], rel=1e-5)
+    norm.after_step()
+    # 0.9 * 0.1 * 50 + 0.1 * 5000, without the bias 1 - 0.9^2
+    size = ((0.09 * 50 + 0.1 * 5000) / 0.19) ** 0.5
+    assert back(norm, g) == pytest.approx([3 / size, 4 / size], rel=1e-5)
+
+
+def test_the_size_of_a_batch_is_that_of_its_parts_together():
+    whole, parts = GradientNorm(), GradientNorm()
+    g = torch.arange(6.0).reshape(3, 2)
+    back(whole, g)
+    back(parts, g[:1])
+    back(parts, g[1:])
+    for norm in (whole, parts):
+        norm.after_step()
+    assert float(whole.square) == pytest.approx(float(parts.square))
+
+
+def test_a_gradient_that_is_not_finite_is_not_remembered():
+    norm = GradientNorm()
+    back(norm, torch.tensor([[3.0, 4.0]]))
+    norm.after_step()
+    before = (float(norm.square), float(norm.steps))
+    back(norm, torch.tensor([[float("inf"), 4.0]]))
+    norm.after_step()
+    assert (float(norm.square), float(norm.steps)) == before
+
+
+# --- in a run -----------------------------------------------------------------------------------------------------------
+
+ALL = {
+    **toys.SMALL, "penalties.lecam": {"weight": 0.5}, "penalties.path-length": {"every": 2, "weight": 0.5}, "every.log": 1,
+    "game.normalise_gradient": True, "game.generator_every": 2, "schedules.penalties.lecam.weight.factor": 0.5,
+}  # fmt: skip
+
+
+def begin(folder, steps, **more):
+    return train(plugin="toy", registry=toys.new_registry(), out=folder, steps=steps, options=ALL | more)
+
+
+@pytest.mark.parametrize("more", [{}, {"micro_batches": 2, "loss": "ragan"}], ids=["whole", "parts"])
+def test_what_penalties_remember_is_resumed_bit_for_bit(tmp_path, more):
+    begin(tmp_path / "whole", 6, **more, schedules="none")
+    begin(tmp_path / "parts", 3, **more, schedules="none")
+    resume(tmp_path / "parts", steps=6, registry=toys.new_registry())
+    one, other = (newest(tmp_path / name / "checkpoints")[0] for name in ("whole", "parts"))
+    assert {"penalty-lecam", "penalty-path-length", "gradient-norm"} <= set(one.networks)
+    for name in (*one.networks, "ema"):
+        for key, value in one.tensors(name).items():
+            assert torch.equal(value, other.tensors(name)[key]), (name, key)
+
+
+def test_terms_are_logged_without_their_weights_in_the_steps_in_which_they_are_due(tmp_path):
+    begin(tmp_path / "run", 5)
+    found = [
+        {k: row.get(k) for k in ("discriminator/lecam", "generator/path-length")} for row in rows(tmp_path / "run")
+    ]
+    assert all(row["discriminator/lecam"] is not None for row in found)
+    # Every second of the generator's steps, which are every second one.
+    assert [row["generator/path-length"] is not None for row in found] == [True, False, False, False, True]
+
+
+def test_san_needs_a_head_whose_direction_it_can_train(tmp_path):
+    with pytest.raises(UsageError, match=r"game\.san=true: the discriminator does not end in a ProjectionHead"):
+        begin(tmp_path / "run", 1, **{"game.san": True})
+
+
+def test_a_run_with_san_trains_the_direction_by_the_wasserstein_loss():
+    class Judge(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = ProjectionHead(2, 0)
+
+        def forward(self, x, condition):
+            return self.head(x, condition)
+
+    class Maker(nn.Module):
+        latent_shape = (2,)
+
+        def __init__(self):
+            super().__init__()
+            self.shift = nn.Parameter(torch.tensor([5.0, 1.0]))
+
+        def forward(self, z, condition):
+            return 0 * z + self.shift
+
+    torch.manual_seed(0)
+    networks = {"generator": Maker(), "discriminator": Judge()}
+    spec = SampleSpec(shape=(2,), dtype="float32", value_range=(-9.0, 9.0))
+    context = GameContext(networks=networks, spec=spec, loss=Hinge(), penalties={}, augment=lambda x, draws: x)
+    players = {n: Player(n, m, torch.optim.SGD(m.parameters(), 0.1)) for n, m in networks.items()}
+    main, generator = GanGame(GanOptions(san=True), context).phases(players)
+    w = networks["discriminator"].head.linear.weight
+    with torch.no_grad():
+        w.copy_(torch.tensor([[3.0, 4.0]]))
+        networks["discriminator"].head.linear.bias.zero_()
+    real = torch.tensor([[100.0, 0.0], [100.0, 0.0]])
+    batch = Batch(real, None, torch.arange(2), step=0)
+    main.run(batch, Draws(0, torch.arange(2)))
+    # Real logits are beyond the margin: of the hinge loss the fakes' part is left, whose gradient by w is along w: (d . h_fake) d.
+    d, fake = torch.tensor([0.6, 0.8]), torch.tensor([5.0, 1.0])
+    along = (d @ fake) * d
+    # That of the direction is |w| (h_fake - h_real) / |w|, without its part along d.
+    pull = fake - real[0]
+    across = pull - (pull @ d) * d
+    torch.testing.assert_close(w.grad[0], along + across, rtol=1e-5, atol=1e-5)
+    players["generator"].optimizer.zero_grad()
+    with players["generator"].updating():
+        generator.run(batch, Draws(0, torch.arange(2)))
+    # The generator sees an ordinary discriminator.
+    torch.testing.assert_close(networks["generator"].shift.grad, -w.detach()[0])
+
+
+@pytest.mark.parametrize("more", [{}, {"micro_batches": 2, "loss": "ragan"}], ids=["whole", "parts"])
+def test_a_run_whose_discriminator_tells_classes_has_a_classifier_in_place_of_the_projection(tmp_path, more):
+    options = {
+        "data.name": "digits",
+        "architecture.name": "dcgan",
+        "architecture.width": 4,
+        "game.classes": "adc",
+        "every.log": 1,
+    }
+    small = {k: v for k, v in toys.SMALL.items() if k not in ("data", "architecture", "every.log")}
+    train(plugin="image", preset="none", out=tmp_path / "run", steps=2, options=small | options | more)
+    saved = newest(tmp_path / "run" / "checkpoints")[0].tensors("discriminator")
+    assert saved["head.classifier.weight"].shape[0] == 20
+    assert not any("classes" in name for name in saved)
