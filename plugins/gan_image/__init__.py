@@ -78,6 +78,12 @@ def gan_architectures() -> Iterable[Architecture]:
         target="gan_image.nets.r3gan:build",
         options="gan_image.nets.r3gan:Options",
     )
+    yield Architecture(
+        name="style",
+        summary="A style for every convolution of the generator (StyleGAN2, Karras et al. 2020), for non-saturating with r1",
+        target="gan_image.nets.style:build",
+        options="gan_image.nets.style:Options",
+    )
 
 
 @hookimpl

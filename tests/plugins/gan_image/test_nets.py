@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from toys.nets import assert_apart, assert_penalised, assert_seeded, one_thread, perturb  # noqa: F401
 
-from gan_image.nets import dcgan, r3gan, resnet
+from gan_image.nets import dcgan, r3gan, resnet, style
 from gancore.components import GeneratorNet
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
@@ -26,6 +26,11 @@ TINY: Mapping[str, tuple[Any, dict[str, Any]]] = {
     "resnet": (resnet, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3}),
     "resnet-attention": (resnet, {"latent": 5, "width": 8, "max_width": 16, "blocks": 2, "init": "orthogonal"}),
     "r3gan": (r3gan, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3, "blocks": 1, "group_width": 4}),
+    # Without what a network of this kind draws or compares: every other test is of each sample by itself.
+    "style": (
+        style,
+        {"latent": 5, "width": 8, "max_width": 16, "style": 6, "mapping": 2, "noise": False, "minibatch_deviation": 1},
+    ),
 }
 SIZES = [(8, 8), (28, 28), (64, 96), (24, 40), (10, 14)]
 every = pytest.mark.parametrize("name", TINY)
@@ -61,7 +66,7 @@ def test_shapes_are_those_of_the_contract(name: str, size: tuple[int, int], chan
     assert len(features) == 2
 
 
-@pytest.mark.parametrize("name", ["dcgan", "dcgan-refined", "resnet", "r3gan"])
+@pytest.mark.parametrize("name", ["dcgan", "dcgan-refined", "resnet", "r3gan", "style"])
 def test_images_of_512_pixels_pass_through(name: str) -> None:
     generator, discriminator = build(name, (3, 512, 512), 0, width=4, max_width=4)
     with torch.no_grad():

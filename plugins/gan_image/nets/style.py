@@ -1,0 +1,258 @@
+"""The style-based networks of StyleGAN2 (Karras et al. 2020, arXiv 1912.04958 and 2006.06676), written from the papers' formulas.
+
+A mapping network turns the latent into a style, which scales the channels of every convolution of the generator.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from gan_image.nets.equalised import (
+    GAIN,
+    EqualConv2d,
+    EqualLinear,
+    Filter,
+    MinibatchDeviation,
+    StyledConv,
+    ToImage,
+    activate,
+    normalise,
+)
+from gan_image.nets.sizes import channel_ladder, image_shape, plan
+from gancore import distributed
+from gancore.data.spec import SampleSpec
+from gancore.nets.conditioning import ClassEmbedding
+from gancore.nets.layout import prefers_channels_last
+from gancore.options import ArchitectureOptions, on_cpu
+from gancore.options import Options as PlainOptions
+
+MEMORY = 0.995
+"""What the average style keeps in each step."""
+
+
+class Sampling(PlainOptions):
+    """How samples are drawn from a trained generator."""
+
+    truncation: float = Field(
+        1.0,
+        ge=0.0,
+        le=2.0,
+        description="Distance of styles from the average style, as a share of what it was: below 1 samples are more"
+        " typical and less varied; 0: all the same.",
+    )
+
+
+class Options(ArchitectureOptions):
+    """Options of the style-based networks."""
+
+    latent: int = Field(512, ge=1, le=4096, json_schema_extra=on_cpu(128), description="Length of the latent vector.")
+    style: int = Field(
+        512,
+        ge=1,
+        le=4096,
+        json_schema_extra=on_cpu(128),
+        description="Length of the style vector, and of class embeddings.",
+    )
+    mapping: int = Field(
+        8, ge=1, le=32, json_schema_extra=on_cpu(2), description="Fully connected layers from the latent to the style."
+    )
+    mapping_rate: float = Field(
+        0.01, ge=1e-4, le=1.0, description="Learning rate of these layers, as a share of that of all others."
+    )
+    width: int = Field(
+        64,
+        ge=4,
+        le=1024,
+        json_schema_extra=on_cpu(16),
+        description="Channels at the image's resolution; each halving doubles them.",
+    )
+    max_width: int = Field(
+        512, ge=4, le=4096, json_schema_extra=on_cpu(128), description="Most channels of any feature map."
+    )
+    noise: bool = Field(True, description="Noise of learnt strength at every convolution of the generator.")
+    mixing: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="In training, share of the samples whose finer layers have the style of another latent; the paper: 0.9.",
+    )
+    minibatch_deviation: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="Samples in the groups whose standard deviation the discriminator sees; 1: it judges each sample by itself.",
+    )
+    sampling: Sampling = Field(Sampling(), description="How samples are drawn.")
+
+
+def build(options: Options, spec: SampleSpec) -> dict[str, nn.Module]:
+    """Generator and discriminator for images `[channels, height, width]`; conditional where `spec` has classes."""
+    return {"generator": Generator(options, spec), "discriminator": Discriminator(options, spec)}
+
+
+class Mapping(nn.Module):
+    """Latent and class embedding, each normalised, to styles `[batch, style]`; without a latent, a class to its style."""
+
+    def __init__(self, options: Options, latent: int, class_count: int) -> None:
+        super().__init__()
+        self.embedding = ClassEmbedding(class_count, options.style) if class_count else None
+        start = latent + (options.style if class_count else 0)
+        self.layers = nn.ModuleList(
+            EqualLinear(options.style if i else start, options.style, gain=GAIN, rate=options.mapping_rate)
+            for i in range(options.mapping)
+        )
+
+    def forward(self, z: Tensor | None, condition: Tensor | None) -> Tensor:
+        parts = [] if z is None else [z]
+        if self.embedding is not None:
+            parts.append(self.embedding(condition))
+        x = torch.cat([normalise(part) for part in parts], dim=1)
+        for layer in self.layers:
+            x = activate(layer(x))
+        return x
+
+
+class Block(nn.Module):
+    """The layers of one resolution: from the map before, of half the size, to this one, and to what it adds to the image."""
+
+    def __init__(self, before: int, after: int, size: tuple[int, int], channels: int, options: Options) -> None:
+        super().__init__()
+        style, noise = options.style, options.noise
+        self.convs = nn.ModuleList()
+        if before:
+            self.convs.append(StyledConv(before, after, style, size, up=True, noise=noise))
+        self.convs.append(StyledConv(after, after, style, size, up=False, noise=noise))
+        self.to_image = ToImage(after, channels, style)
+
+
+class Generator(nn.Module):
+    """`z` `[batch, latent]` to images `[batch, channels, height, width]`.
+
+    As in the paper the last layer is linear: values are meant for [-1, 1] and held there by the discriminator alone.
+    `spec.harden` clamps what is left outside. `average` is the moving average of all styles, which truncation draws towards.
+    """
+
+    average: Tensor
+
+    def __init__(self, options: Options, spec: SampleSpec) -> None:
+        super().__init__()
+        channels, height, width = image_shape(spec)
+        halvings, base_height, base_width = plan(height, width)
+        ladder = channel_ladder(options.width, options.max_width, halvings)
+        self.latent_shape = (options.latent,)
+        self.spec = spec
+        self.sampling = options.sampling
+        self.mixing = options.mixing
+        self.mapping = Mapping(options, options.latent, spec.class_count)
+        self.register_buffer("average", torch.zeros(options.style))
+        self.constant = nn.Parameter(torch.randn(ladder[0], base_height, base_width))
+        self.blocks = nn.ModuleList(
+            Block(ladder[i - 1] if i else 0, wide, (base_height << i, base_width << i), channels, options)
+            for i, wide in enumerate(ladder)
+        )
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        styles = self.mapping(z, condition)
+        if not self.training:
+            return self.synthesise(styles)
+        with torch.no_grad():
+            mean = distributed.sum_over_ranks(styles.detach().mean(dim=0)) / distributed.world_size()
+            self.average.lerp_(mean.to(self.average.dtype), 1.0 - MEMORY)
+        if not self.mixing:
+            return self.synthesise(styles)
+        others = self.mapping(torch.randn_like(z), condition)
+        chance, place = torch.rand(2, len(z), 1, device=z.device)
+        first = 1 + (place * (self.layer_count - 1)).long()  # the first layer that has the other style
+        first = torch.where(chance < self.mixing, first, self.layer_count)
+        return self.synthesise(styles, others, first)
+
+    def sample(self, z: Tensor, condition: Tensor | None = None, sampling: Sampling | None = None) -> Tensor:
+        """Hard samples of latents `z` `[batch, latent]`, their styles truncated as `sampling` says."""
+        truncation = (sampling or self.sampling).truncation
+        styles = self.mapping(z, condition)
+        if truncation != 1.0:
+            styles = torch.lerp(self.average, styles, truncation)
+        return self.spec.harden(self.synthesise(styles).float())
+
+    @property
+    def layer_count(self) -> int:
+        """Convolutions that a style modulates, apart from those to the image."""
+        return 2 * len(self.blocks) - 1
+
+    def synthesise(self, styles: Tensor, others: Tensor | None = None, first: Tensor | None = None) -> Tensor:
+        """Images `[batch, channels, height, width]` of `styles` `[batch, style]`; from layer `first` `[batch, 1]` on of `others`."""
+
+        def at(number: int) -> Tensor:
+            return styles if others is None else torch.where(number < first, styles, others)  # type: ignore[operator]
+
+        layout = torch.channels_last if prefers_channels_last(self) else torch.contiguous_format
+        x = self.constant.expand(len(styles), -1, -1, -1).contiguous(memory_format=layout)
+        image: Tensor | None = None
+        number = 0
+        for block in self.blocks:
+            for conv in block.convs:  # type: ignore[union-attr]
+                x = conv(x, at(number))
+                number += 1
+            # As in the paper, the image takes the style of the layer that comes next.
+            shown = block.to_image(x, at(number))  # type: ignore[operator]
+            image = shown if image is None else shown + _double(image)
+        assert image is not None
+        return image
+
+
+class Discriminator(nn.Module):
+    """Images `[batch, channels, height, width]` to logits `[batch]`: residual blocks, then the deviation within the minibatch.
+
+    With classes the logit is the product of a linear function of the features with the class's style.
+    """
+
+    def __init__(self, options: Options, spec: SampleSpec) -> None:
+        super().__init__()
+        channels, height, width = image_shape(spec)
+        halvings, base_height, base_width = plan(height, width)
+        ladder = channel_ladder(options.width, options.max_width, halvings)[::-1]
+        self.mixes_batch = options.minibatch_deviation > 1
+        self.from_image = EqualConv2d(channels, ladder[0], 1, gain=GAIN)
+        self.blocks = nn.Sequential(*(_DownBlock(ladder[i], ladder[i + 1]) for i in range(halvings)))
+        wide = ladder[-1]
+        self.deviation = MinibatchDeviation(options.minibatch_deviation) if self.mixes_batch else nn.Identity()
+        self.last = EqualConv2d(wide + int(self.mixes_batch), wide, 3, gain=GAIN)
+        self.dense = EqualLinear(wide * base_height * base_width, wide, gain=GAIN)
+        self.classes = Mapping(options, 0, spec.class_count) if spec.class_count else None
+        self.head = EqualLinear(wide, options.style if spec.class_count else 1)
+
+    def features(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """What the logit is a linear function of, `[batch, features]`."""
+        x = activate(self.last(self.deviation(self.blocks(activate(self.from_image(x))))))
+        return activate(self.dense(x.permute(0, 2, 3, 1).flatten(1)))
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        projected = self.head(self.features(x, condition))
+        if self.classes is None:
+            return projected.squeeze(1)
+        return (projected * self.classes(None, condition)).sum(dim=1) / math.sqrt(projected.shape[1])
+
+
+class _DownBlock(nn.Module):
+    """Two convolutions, the second after halving, and the halved input added; the sum is scaled to the variance of one."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.conv1 = EqualConv2d(before, before, 3, gain=GAIN)
+        self.conv2 = EqualConv2d(before, after, 3)  # the gains sqrt(2) of the activation and sqrt(1/2) of the sum
+        self.shortcut = EqualConv2d(before, after, 1, gain=math.sqrt(0.5), bias=False)
+        self.halve = Filter(stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = activate(self.conv2(self.halve(activate(self.conv1(x)))))
+        return y + self.shortcut(self.halve(x))
+
+
+def _double(image: Tensor) -> Tensor:
+    """Twice the size by the same filter, the image continued at its edges: bilinear interpolation."""
+    return F.interpolate(image, scale_factor=2.0, mode="bilinear", align_corners=False)
