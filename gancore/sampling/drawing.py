@@ -86,7 +86,7 @@ def draw(
         return chooser(lambda other: draw(generator, spec, count, other, condition, given, sampling), seed, condition)
     if not isinstance(generator, SamplesItself) or not count:
         made = generate(generator, spec, count, seed, condition, given)
-        _check_finite(made)
+        check_finite(made)
         return spec.harden(made).cpu()
 
     def one(z: Tensor, classes: Tensor | None, part: Tensor | None) -> Tensor:
@@ -94,11 +94,12 @@ def draw(
         return generator.sample(z, classes, sampling, *given).cpu()
 
     hard = torch.cat(_chunks(generator, spec, count, seed, condition, given, one))
-    _check_finite(hard)
+    check_finite(hard)
     return hard
 
 
-def _check_finite(samples: Tensor) -> None:
+def check_finite(samples: Tensor) -> None:
+    """Raise `NonFiniteError` where `samples`, relaxed or hard, hold numbers that are not finite."""
     if not is_finite(samples):
         raise NonFiniteError(
             "the generator makes samples that are not finite, though its weights are: it has diverged, or its checkpoint was "

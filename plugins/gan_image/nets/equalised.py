@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from gancore.random import Draws
+
 LEAK = 0.2
 GAIN = math.sqrt(2.0)
 """What the networks multiply by after each leaky ReLU; here by weights and biases before it, which is the same."""
@@ -89,28 +91,20 @@ class ModulatedConv2d(nn.Conv2d):
 
 
 class StyledConv(nn.Module):
-    """A modulated convolution with noise of learnt strength, bias and leaky ReLU; `size` is that of the resulting maps.
+    """A modulated convolution with noise of learnt strength, bias and leaky ReLU."""
 
-    In training every sample has new noise; in evaluation all have the same, so that a sample depends on its latent alone.
-    """
-
-    noise: Tensor
-
-    def __init__(self, before: int, after: int, style: int, size: tuple[int, int], *, up: bool, noise: bool) -> None:
+    def __init__(self, before: int, after: int, style: int, *, up: bool, noise: bool) -> None:
         super().__init__()
         self.conv = ModulatedConv2d(before, after, 3, style, up=up)
         self.bias = nn.Parameter(torch.zeros(after))
         self.strength = nn.Parameter(torch.zeros(())) if noise else None
-        if noise:
-            self.register_buffer("noise", torch.randn(size))
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, draws: Draws | None) -> Tensor:
+        """Maps `x` `[batch, before, height, width]` and styles `w` `[batch, style]`; the noise is drawn from `draws`."""
         y, demodulation = self.conv(x, w)
         shift = (self.bias * GAIN)[:, None, None]
-        if self.strength is not None:
-            noise = torch.randn(len(y), 1, *y.shape[2:], device=y.device) if self.training else self.noise
-            y = torch.addcmul(noise.to(y.dtype) * (self.strength * GAIN), y, (demodulation * GAIN)[:, :, None, None])
-            return activate(y + shift)
+        if self.strength is not None and draws is not None:
+            shift = shift + draws.normal("noise", 1, *y.shape[2:]).to(y.dtype) * (self.strength * GAIN)
         return activate(torch.addcmul(shift, y, (demodulation * GAIN)[:, :, None, None]))
 
 

@@ -6,6 +6,7 @@ A mapping network turns the latent into a style, which scales the channels of ev
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +31,8 @@ from gancore.nets.conditioning import ClassEmbedding
 from gancore.nets.layout import prefers_channels_last
 from gancore.options import ArchitectureOptions, on_cpu
 from gancore.options import Options as PlainOptions
+from gancore.random import Draws, mix
+from gancore.sampling.drawing import check_finite
 
 MEMORY = 0.995
 """What the average style keeps in each step."""
@@ -74,7 +77,10 @@ class Options(ArchitectureOptions):
     max_width: int = Field(
         512, ge=4, le=4096, json_schema_extra=on_cpu(128), description="Most channels of any feature map."
     )
-    noise: bool = Field(True, description="Noise of learnt strength at every convolution of the generator.")
+    noise: bool = Field(
+        False,
+        description="Noise of learnt strength at every convolution of the generator, as in the paper, a function of the latent.",
+    )
     mixing: float = Field(
         0.0,
         ge=0.0,
@@ -120,13 +126,13 @@ class Mapping(nn.Module):
 class Block(nn.Module):
     """The layers of one resolution: from the map before, of half the size, to this one, and to what it adds to the image."""
 
-    def __init__(self, before: int, after: int, size: tuple[int, int], channels: int, options: Options) -> None:
+    def __init__(self, before: int, after: int, channels: int, options: Options) -> None:
         super().__init__()
         style, noise = options.style, options.noise
         self.convs = nn.ModuleList()
         if before:
-            self.convs.append(StyledConv(before, after, style, size, up=True, noise=noise))
-        self.convs.append(StyledConv(after, after, style, size, up=False, noise=noise))
+            self.convs.append(StyledConv(before, after, style, up=True, noise=noise))
+        self.convs.append(StyledConv(after, after, style, up=False, noise=noise))
         self.to_image = ToImage(after, channels, style)
 
 
@@ -148,58 +154,52 @@ class Generator(nn.Module):
         self.spec = spec
         self.sampling = options.sampling
         self.mixing = options.mixing
+        self.noise = options.noise
         self.mapping = Mapping(options, options.latent, spec.class_count)
         self.register_buffer("average", torch.zeros(options.style))
         self.constant = nn.Parameter(torch.randn(ladder[0], base_height, base_width))
         self.blocks = nn.ModuleList(
-            Block(ladder[i - 1] if i else 0, wide, (base_height << i, base_width << i), channels, options)
-            for i, wide in enumerate(ladder)
+            Block(ladder[i - 1] if i else 0, wide, channels, options) for i, wide in enumerate(ladder)
         )
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         styles = self.mapping(z, condition)
-        if not self.training:
-            return self.synthesise(styles)
-        with torch.no_grad():
-            mean = distributed.sum_over_ranks(styles.detach().mean(dim=0)) / distributed.world_size()
-            self.average.lerp_(mean.to(self.average.dtype), 1.0 - MEMORY)
-        if not self.mixing:
-            return self.synthesise(styles)
-        others = self.mapping(torch.randn_like(z), condition)
-        chance, place = torch.rand(2, len(z), 1, device=z.device)
-        first = 1 + (place * (self.layer_count - 1)).long()  # the first layer that has the other style
-        first = torch.where(chance < self.mixing, first, self.layer_count)
-        return self.synthesise(styles, others, first)
+        if self.training:
+            with torch.no_grad():
+                mean = distributed.sum_over_ranks(styles.detach().mean(dim=0)) / distributed.world_size()
+                self.average.lerp_(mean.to(self.average.dtype), 1.0 - MEMORY)
+        layers = [styles] * (2 * len(self.blocks))
+        if self.training and self.mixing:
+            others = self.mapping(torch.randn_like(z), condition)
+            chance, place = torch.rand(2, len(z), 1, device=z.device)
+            # The first layer of another style; the last convolution always has it, where there is one.
+            first = torch.where(chance < self.mixing, 1.0 + place * (len(layers) - 2), float(len(layers)))
+            layers = [torch.where(number < first.floor(), styles, others) for number in range(len(layers))]
+        return self.synthesise(z, layers)
 
     def sample(self, z: Tensor, condition: Tensor | None = None, sampling: Sampling | None = None) -> Tensor:
         """Hard samples of latents `z` `[batch, latent]`, their styles truncated as `sampling` says."""
-        truncation = (sampling or self.sampling).truncation
-        styles = self.mapping(z, condition)
-        if truncation != 1.0:
-            styles = torch.lerp(self.average, styles, truncation)
-        return self.spec.harden(self.synthesise(styles).float())
+        styles = torch.lerp(self.average, self.mapping(z, condition), (sampling or self.sampling).truncation)
+        x = self.synthesise(z, [styles] * (2 * len(self.blocks))).float()
+        check_finite(x)
+        return self.spec.harden(x)
 
-    @property
-    def layer_count(self) -> int:
-        """Convolutions that a style modulates, apart from those to the image."""
-        return 2 * len(self.blocks) - 1
+    def synthesise(self, z: Tensor, layers: Sequence[Tensor]) -> Tensor:
+        """Images `[batch, channels, height, width]` of a style `[batch, style]` for each convolution and the last one to the image.
 
-    def synthesise(self, styles: Tensor, others: Tensor | None = None, first: Tensor | None = None) -> Tensor:
-        """Images `[batch, channels, height, width]` of `styles` `[batch, style]`; from layer `first` `[batch, 1]` on of `others`."""
-
-        def at(number: int) -> Tensor:
-            return styles if others is None else torch.where(number < first, styles, others)  # type: ignore[operator]
-
+        The noise is a function of `z` `[batch, latent]`: a sample has its own, in training and in evaluation, in any batch.
+        """
+        noise = Draws(0, _positions(z)) if self.noise else None
         layout = torch.channels_last if prefers_channels_last(self) else torch.contiguous_format
-        x = self.constant.expand(len(styles), -1, -1, -1).contiguous(memory_format=layout)
+        x = self.constant.expand(len(z), -1, -1, -1).contiguous(memory_format=layout)
         image: Tensor | None = None
         number = 0
         for block in self.blocks:
             for conv in block.convs:  # type: ignore[union-attr]
-                x = conv(x, at(number))
+                x = conv(x, layers[number], noise and noise.within(f"layer-{number}"))
                 number += 1
             # As in the paper, the image takes the style of the layer that comes next.
-            shown = block.to_image(x, at(number))  # type: ignore[operator]
+            shown = block.to_image(x, layers[number])  # type: ignore[operator]
             image = shown if image is None else shown + _double(image)
         assert image is not None
         return image
@@ -251,6 +251,12 @@ class _DownBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = activate(self.conv2(self.halve(activate(self.conv1(x)))))
         return y + self.shortcut(self.halve(x))
+
+
+def _positions(z: Tensor) -> Tensor:
+    """A number `[batch]` int64 for each latent `[batch, latent]`, by which random ones are drawn: a hash of its bits."""
+    bits = z.detach().float().contiguous().view(torch.int32).long()
+    return mix(bits + (torch.arange(z.shape[1], device=z.device) << 32)).sum(dim=1)
 
 
 def _double(image: Tensor) -> Tensor:

@@ -26,10 +26,9 @@ TINY: Mapping[str, tuple[Any, dict[str, Any]]] = {
     "resnet": (resnet, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3}),
     "resnet-attention": (resnet, {"latent": 5, "width": 8, "max_width": 16, "blocks": 2, "init": "orthogonal"}),
     "r3gan": (r3gan, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3, "blocks": 1, "group_width": 4}),
-    # Without what a network of this kind draws or compares: every other test is of each sample by itself.
     "style": (
         style,
-        {"latent": 5, "width": 8, "max_width": 16, "style": 6, "mapping": 2, "noise": False, "minibatch_deviation": 1},
+        {"latent": 5, "width": 8, "max_width": 16, "style": 6, "mapping": 2, "noise": True, "minibatch_deviation": 1},
     ),
 }
 SIZES = [(8, 8), (28, 28), (64, 96), (24, 40), (10, 14)]
