@@ -23,20 +23,24 @@ _OTHERS = ((30, 130, 90), (150, 90, 170), (170, 120, 30), (90, 110, 120))
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A figure called `name`: `values` by step, `beside` what real samples have, as `word` says, `others` of other generators."""
+    """A figure `name`: `values` by step of `own`, `beside` what real samples have, as `word` says, `others` of other generators."""
 
     name: str
     values: Mapping[int, float]
     beside: Mapping[int, float] = field(default_factory=dict)
     word: str = "floor"
     others: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    own: str = "generated"
 
 
-def draw(curves: Sequence[Curve]) -> bytes:
-    """A PNG file with a panel for each of `curves`, at least one, up to three in a row, and a legend below."""
+def draw(curves: Sequence[Curve], over: str = "steps") -> bytes:
+    """A PNG file with a panel for each of `curves`, at least one, up to three in a row, and a legend below.
+
+    `over` says what the values are over.
+    """
     columns = min(COLUMNS, len(curves))
     rows = math.ceil(len(curves) / columns)
-    legend = {"generated": _OWN}
+    legend = {curves[0].own: _OWN}
     for curve in curves:
         legend |= {curve.word: _REAL} if curve.beside else {}
         legend |= {name: _OTHERS[number % len(_OTHERS)] for number, name in enumerate(curve.others)}
@@ -51,7 +55,7 @@ def draw(curves: Sequence[Curve]) -> bytes:
         _line(pen, [(across, size[1] - 18), (across + 24, size[1] - 18)], colour, dashed=dashed)
         _text(pen, (across + 30, size[1] - 18), name, "lm", _TITLE)
         across += 30 + font(_TITLE).getlength(plain(name)) + 24
-    _text(pen, (across, size[1] - 18), "over steps", "lm", _TITLE, FAINT)
+    _text(pen, (across, size[1] - 18), f"over {over}", "lm", _TITLE, FAINT)
     file = io.BytesIO()
     image.resize(size, Image.Resampling.LANCZOS).save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -71,7 +75,8 @@ class _Panel:
         near = low <= 0.7 * high or high - low <= 0.02 * high
         self.low = 0.0 if low >= 0.0 and near else low - room
         self.high = high + room
-        self.first, self.last = min(curve.values), max(curve.values)
+        steps = [*curve.values, *(step for line in curve.others.values() for step in line)]
+        self.first, self.last = min(steps), max(steps)
 
     def draw(self, legend: Mapping[str, tuple[int, int, int]]) -> None:
         """Grid and axes, what is beside, other generators, and the figure itself on top."""
