@@ -14,13 +14,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gancore import distributed
 from gancore.components import Critic, GameContext, Regulariser
 from gancore.data.batch import Batch
-from gancore.errors import BreachError
+from gancore.errors import BreachError, UsageError
 from gancore.games.breach import a_term, of_fakes, of_logits
 from gancore.games.gradient_caching import GradientCache
 from gancore.games.player import Phase, Player
 from gancore.games.separation import auc
 from gancore.games.terms import GeneratorPenaltyPhase, GradientNorm, LogitPenaltyPhase
-from gancore.nets.classifying import Classifier
+from gancore.nets.classifying import COUPLED, Classifier
 from gancore.nets.slicing import Slices, wasserstein
 from gancore.options import Options, PenaltyOptions
 from gancore.powers import DrawsLatent, MixesBatch, RegularisesGenerator, RegularisesLogits
@@ -45,16 +45,17 @@ class GanOptions(Options):
         description="Train the direction of the discriminator's last layer by the Wasserstein loss, the rest by the run's (SAN, Takida"
         " et al. 2024).",
     )
-    classes: Literal["architecture", "ac", "tac", "adc"] = Field(
+    classes: Literal["architecture", "ac", "tac", "adc", "2c", "d2d-ce"] = Field(
         "architecture",
         description="How the discriminator has to do with classes: it is told them, as the architecture does; or it tells them, as an"
-        " auxiliary classifier (ac), one with a twin for generated samples (tac), or one that tells real from fake as well (adc).",
+        " auxiliary classifier (ac), one with a twin for generated samples (tac), one that tells real from fake as well (adc), or by"
+        " comparing samples with each other (2c, d2d-ce).",
     )
     classes_weight: float = Field(
         1.0,
         ge=0.0,
         le=1e6,
-        description="Factor of the classifier's terms in both objectives; only with ac, tac and adc.",
+        description="Factor of the terms of classes in both objectives, where the discriminator tells them.",
     )
     normalise_gradient: bool = Field(
         False,
@@ -382,6 +383,10 @@ class GanGame:
             self.networks["gradient-norm"] = self.gradient_norm
         self.classifier: Classifier | None = None
         if options.classes != "architecture" and "discriminator" in self.networks:
+            if options.classes in COUPLED and context.micro_batches > 1:
+                raise UsageError(
+                    f"game.classes={options.classes} compares the samples of a batch with each other, so it needs micro_batches=1"
+                )
             self.classifier = Classifier(self.networks["discriminator"], options.classes, context.spec.class_count)
 
     def build_model(self) -> GanModel:

@@ -62,7 +62,7 @@ class ProjectionHead(nn.Module):
         super().__init__()
         self.linear = nn.Linear(features, 1)
         self.classes = ClassEmbedding(class_count, features) if class_count else None
-        self.classifier: nn.Linear | None = None
+        self.classifier: nn.Module | None = None
         """What tells classes by the features, where `gancore.nets.classifying` has put it."""
         if self.classes is not None:
             nn.init.normal_(self.classes.weight, std=features**-0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 from toys import pictures as toys
 from toys.runs import rows
 
@@ -17,7 +18,7 @@ from gancore.errors import UsageError
 from gancore.games.gan import GanGame, GanOptions
 from gancore.games.player import Player
 from gancore.games.terms import GradientNorm
-from gancore.losses.adversarial import Hinge
+from gancore.losses.adversarial import Hinge, RelativisticAverage
 from gancore.nets.conditioning import ProjectionHead
 from gancore.random import Draws
 
@@ -101,63 +102,83 @@ def test_san_needs_a_head_whose_direction_it_can_train(tmp_path):
         begin(tmp_path / "run", 1, **{"game.san": True})
 
 
-def test_a_run_with_san_trains_the_direction_by_the_wasserstein_loss():
-    class Judge(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.head = ProjectionHead(2, 0)
+class Judge(nn.Module):
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.head = ProjectionHead(2, classes)
 
-        def forward(self, x, condition):
-            return self.head(x, condition)
+    def forward(self, x, condition):
+        return self.head(x, condition)
 
-    class Maker(nn.Module):
-        latent_shape = (2,)
 
-        def __init__(self):
-            super().__init__()
-            self.shift = nn.Parameter(torch.tensor([5.0, 1.0]))
+class Maker(nn.Module):
+    """Always the same point."""
 
-        def forward(self, z, condition):
-            return 0 * z + self.shift
+    latent_shape = (2,)
 
-    torch.manual_seed(0)
-    networks = {"generator": Maker(), "discriminator": Judge()}
-    spec = SampleSpec(shape=(2,), dtype="float32", value_range=(-9.0, 9.0))
-    context = GameContext(networks=networks, spec=spec, loss=Hinge(), penalties={}, augment=lambda x, draws: x)
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.tensor([5.0, 1.0]))
+
+    def forward(self, z, condition):
+        return 0 * z + self.shift
+
+
+REAL, Y, DRAWS = torch.tensor([[100.0, 0.0], [100.0, 0.0]]), torch.tensor([0, 1]), Draws(0, torch.arange(2))
+
+
+def playing(count: int = 0, loss=Hinge, **options):
+    """Networks and phases of a game on points in the plane, and a batch of two."""
+    networks = {"generator": Maker(), "discriminator": Judge(count)}
+    names = tuple(f"class {n}" for n in range(count))
+    spec = SampleSpec(shape=(2,), dtype="float32", value_range=(-9.0, 9.0), classes=names)
+    context = GameContext(networks=networks, spec=spec, loss=loss(), penalties={}, augment=lambda x, draws: x)
     players = {n: Player(n, m, torch.optim.SGD(m.parameters(), 0.1)) for n, m in networks.items()}
-    main, generator = GanGame(GanOptions(san=True), context).phases(players)
-    w = networks["discriminator"].head.linear.weight
+    for player in players.values():
+        player.set_rivals(players)
+    main, generator = GanGame(GanOptions(**options), context).phases(players)
+    batch = Batch(REAL, Y if count else None, torch.arange(2), step=0)
+    return networks, main, generator, batch
+
+
+def test_san_trains_the_direction_by_the_wasserstein_loss_and_leaves_the_generators():
+    networks, main, generator, batch = playing(san=True)
+    head = networks["discriminator"].head
     with torch.no_grad():
-        w.copy_(torch.tensor([[3.0, 4.0]]))
-        networks["discriminator"].head.linear.bias.zero_()
-    real = torch.tensor([[100.0, 0.0], [100.0, 0.0]])
-    batch = Batch(real, None, torch.arange(2), step=0)
-    main.run(batch, Draws(0, torch.arange(2)))
+        head.linear.weight.copy_(torch.tensor([[3.0, 4.0]]))
+        head.linear.bias.zero_()
+    main.run(batch, DRAWS)
     # Real logits are beyond the margin: of the hinge loss the fakes' part is left, whose gradient by w is along w: (d . h_fake) d.
     d, fake = torch.tensor([0.6, 0.8]), torch.tensor([5.0, 1.0])
     along = (d @ fake) * d
     # That of the direction is |w| (h_fake - h_real) / |w|, without its part along d.
-    pull = fake - real[0]
+    pull = fake - REAL[0]
     across = pull - (pull @ d) * d
-    torch.testing.assert_close(w.grad[0], along + across, rtol=1e-5, atol=1e-5)
-    players["generator"].optimizer.zero_grad()
-    with players["generator"].updating():
-        generator.run(batch, Draws(0, torch.arange(2)))
-    # The generator sees an ordinary discriminator.
-    torch.testing.assert_close(networks["generator"].shift.grad, -w.detach()[0])
+    torch.testing.assert_close(head.linear.weight.grad[0], along + across, rtol=1e-5, atol=1e-5)
+    with generator.player.updating():
+        generator.run(batch, DRAWS)
+    torch.testing.assert_close(networks["generator"].shift.grad, torch.tensor([-3.0, -4.0]))
 
 
-@pytest.mark.parametrize("more", [{}, {"micro_batches": 2, "loss": "ragan"}], ids=["whole", "parts"])
-def test_a_run_whose_discriminator_tells_classes_has_a_classifier_in_place_of_the_projection(tmp_path, more):
-    options = {
-        "data.name": "digits",
-        "architecture.name": "dcgan",
-        "architecture.width": 4,
-        "game.classes": "adc",
-        "every.log": 1,
-    }
-    small = {k: v for k, v in toys.SMALL.items() if k not in ("data", "architecture", "every.log")}
-    train(plugin="image", preset="none", out=tmp_path / "run", steps=2, options=small | options | more)
-    saved = newest(tmp_path / "run" / "checkpoints")[0].tensors("discriminator")
-    assert saved["head.classifier.weight"].shape[0] == 20
-    assert not any("classes" in name for name in saved)
+@pytest.mark.parametrize("loss", [Hinge, RelativisticAverage], ids=["each for itself", "relativistic"])
+@pytest.mark.parametrize("weight", [0.0, 2.0])
+def test_what_tells_classes_has_its_weight_in_both_objectives(loss, weight):
+    torch.manual_seed(0)
+    networks, main, generator, batch = playing(count=2, loss=loss, classes="ac", classes_weight=weight)
+    head, maker = networks["discriminator"].head, networks["generator"]
+    with main.player.updating():
+        main.run(batch, DRAWS)
+    by_hand = torch.autograd.grad(cross_entropy(head.classifier(REAL), Y), head.classifier.weight)[0]
+    torch.testing.assert_close(head.classifier.weight.grad, weight * by_hand)
+    with generator.player.updating():
+        generator.run(batch, DRAWS)
+    found, maker.shift.grad = maker.shift.grad, None
+    fake = (0 * torch.ones(2, 2) + maker.shift).requires_grad_()
+    adversarial = loss().generator(head(fake, None), head(REAL, None).detach())
+    (adversarial + weight * cross_entropy(head.classifier(fake), Y)).backward()
+    torch.testing.assert_close(found, maker.shift.grad)
+
+
+def test_a_batch_whose_samples_are_compared_with_each_other_cannot_be_cut(tmp_path):
+    with pytest.raises(UsageError, match=r"game\.classes=2c compares .* needs micro_batches=1"):
+        begin(tmp_path / "run", 1, **{"game.classes": "2c", "micro_batches": 2})

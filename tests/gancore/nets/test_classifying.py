@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gancore.errors import UsageError
-from gancore.nets.classifying import Classifier
+from gancore.nets.classifying import MARGIN, Classifier, contrast, data_to_data
 from gancore.nets.conditioning import ProjectionHead
 
 Y = torch.tensor([0, 2])
@@ -58,11 +58,11 @@ def test_terms_are_those_of_the_papers(kind, together):
     with classifier.collected() as seen:
         for x in [torch.cat([REAL, FAKE])] if together else [REAL, FAKE]:
             judge(x)
-    assert float(classifier.discriminator(seen, Y, together)) == pytest.approx(of_discriminator, rel=1e-5)
+    assert classifier.discriminator(seen, Y, together).item() == pytest.approx(of_discriminator, rel=1e-5)
     with classifier.collected() as seen:
         judge(FAKE, Y)
         judge(REAL, Y)  # as relativistic losses do
-    assert float(classifier.generator(seen, Y)) == pytest.approx(of_generator, rel=1e-5)
+    assert classifier.generator(seen, Y).item() == pytest.approx(of_generator, rel=1e-5)
 
 
 def test_logits_no_longer_depend_on_classes_which_the_classifier_tells():
@@ -78,3 +78,52 @@ def test_a_classifier_needs_classes_and_a_head():
         Classifier(Judge(), "ac", 0)
     with pytest.raises(UsageError, match="does not end in a ProjectionHead"):
         Classifier(nn.Linear(2, 1), "adc", 3)
+
+
+# --- samples compared with each other -----------------------------------------------------------------------------------
+
+E = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+V = torch.tensor([[0.8, 0.6], [0.8, 0.6], [-0.6, 0.8]])
+"""Directions of three samples, the first two of one class, and those of their classes."""
+CLASSES = torch.tensor([0, 0, 1])
+OWN = [0.8, 0.96, 0.8]
+PAIRS = {(0, 1): 0.6, (0, 2): 0.0, (1, 2): 0.8}
+"""Inner products by hand."""
+
+
+def pair(i: int, j: int) -> float:
+    return PAIRS[min(i, j), max(i, j)]
+
+
+def test_the_contrastive_loss_is_that_of_contragan():
+    terms = []
+    for i in range(3):
+        own, alike = math.exp(OWN[i]), [j for j in range(3) if j != i and CLASSES[j] == CLASSES[i]]
+        above = own + sum(math.exp(pair(i, j)) for j in alike)
+        below = own + sum(math.exp(pair(i, j)) for j in range(3) if j != i)
+        terms.append(-math.log(above / below))
+    assert float(contrast(E, V, CLASSES)) == pytest.approx(sum(terms) / 3, rel=1e-5)
+
+
+def test_the_data_to_data_cross_entropy_is_that_of_reacgan():
+    terms = []
+    for i in range(3):
+        own = math.exp(min(0.0, OWN[i] - MARGIN) / 0.5)
+        others = [math.exp(max(0.0, pair(i, j) - (1 - MARGIN)) / 0.5) for j in range(3) if CLASSES[j] != CLASSES[i]]
+        terms.append(-math.log(own / (own + sum(others))))
+    assert float(data_to_data(E, V, CLASSES)) == pytest.approx(sum(terms) / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "loss"), [("2c", contrast), ("d2d-ce", data_to_data)])
+def test_real_and_generated_samples_are_compared_among_themselves(kind, loss):
+    judge, classifier = made(kind)
+    embedder = judge.head.classifier
+    with classifier.collected() as seen:
+        judge(torch.cat([REAL, FAKE]))
+    found = classifier.discriminator(seen, Y, together=True), classifier.generator([FAKE], Y)
+    for term, x in zip(found, (REAL, FAKE), strict=True):
+        e = nn.functional.normalize(x @ embedder.linear.weight.T + embedder.linear.bias, dim=1)
+        v = nn.functional.normalize(embedder.proxies.weight[Y], dim=1)
+        assert term.item() == pytest.approx(float(loss(e, v, Y)), rel=1e-5)
+    sum(found).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in embedder.parameters())
