@@ -5,6 +5,7 @@ Nothing here changes what is computed: a step is the same whatever the time.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -88,8 +89,9 @@ class Clock:
     """The clock of one session: times its steps, and says what is due by it."""
 
     def __init__(
-        self, config: RunConfig, phases: Sequence[Phase], minutes: float | None, *, scheduled: bool = False
+        self, config: RunConfig, phases: Sequence[Phase], minutes: float | None, *, scheduled: float = 0.0
     ) -> None:
+        """`scheduled` is the step in which the last schedule comes to its end."""
         self.began = time.perf_counter()
         self.pace = Pace(phases)
         self._steps = config.steps
@@ -147,8 +149,8 @@ class Clock:
         """The reason of an end after `step` because the minutes are over."""
         time_given = f"{self._minutes:g} minute{'' if self._minutes == 1 else 's'}"
         reason = f"stopped after {time_given}, as requested, at step {step:,} of {self._steps:,}"
-        if self._scheduled:
-            reason += f", so its schedules had not yet come to their ends, at step {self._steps:,}"
+        if step < self._scheduled:
+            reason += f", so its schedules had not yet come to their end at step {math.ceil(self._scheduled):,}"
         return reason
 
     def left(self, step: int) -> float:

@@ -60,6 +60,11 @@ class Schedules:
     courses: Mapping[str, Course] = field(default_factory=dict)
     setters: Mapping[str, Callable[[float], None]] = field(default_factory=dict)
 
+    @property
+    def end(self) -> float:
+        """The step in which the last of them has arrived; 0 without any."""
+        return max((max(course.end, float(course.warmup)) for course in self.courses.values()), default=0.0)
+
     def apply(self, step: int) -> None:
         """Let every setting have its value of `step`; but learning rates, which phases may change, are asked for by `at`."""
         for path, put in self.setters.items():

@@ -25,7 +25,7 @@ from gancore.engine.loop import Outcome, train_steps
 from gancore.engine.parts import build_parts, loader_of
 from gancore.engine.progress import Announcer, End
 from gancore.engine.restore import Expected, Restored, restore
-from gancore.engine.schedules import build_schedules
+from gancore.engine.schedules import Schedules, build_schedules
 from gancore.engine.sheets import SheetsOf
 from gancore.engine.stopping import StopSignals, tell_on_stderr
 from gancore.errors import BreachError, NonFiniteError, PluginError, ToldElsewhereError, UsageError
@@ -156,8 +156,10 @@ class Session:
                     self.sheets.make(self.state.ema.module, self.state.step)
             self.announcer.guess()
             phases = self.game.phases(self.state.players)
-            self.clock = Clock(self.config, phases, self.minutes, scheduled=bool(self.settings.schedules))
-            for done in self.clock.timed(self._steps(phases), self.state.step):
+            state = self.state
+            schedules = build_schedules(self.settings, state.players, state.ema, phases, self.parts.augmentations)
+            self.clock = Clock(self.config, phases, self.minutes, scheduled=schedules.end)
+            for done in self.clock.timed(self._steps(phases, schedules), state.step):
                 stop = self._after(done)
                 if stop:
                     outcome, reason = stop
@@ -191,10 +193,9 @@ class Session:
     def _used(self) -> set[str]:
         return {chosen.found.qualified for chosen in self.settings.components().values()}
 
-    def _steps(self, phases: Sequence[Phase]) -> Iterator[Outcome]:
-        layout, state = self.parts.memory_format, self.state
-        schedules = build_schedules(self.settings, state.players, state.ema, phases, self.parts.augmentations)
-        return train_steps(self.config, state, phases, self.loader, self.spec, self.device, layout, schedules)
+    def _steps(self, phases: Sequence[Phase], schedules: Schedules) -> Iterator[Outcome]:
+        layout = self.parts.memory_format
+        return train_steps(self.config, self.state, phases, self.loader, self.spec, self.device, layout, schedules)
 
     def _after(self, done: Outcome) -> tuple[End, str] | None:
         """What is due after a step; how and why to end, if so."""

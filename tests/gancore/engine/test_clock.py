@@ -229,7 +229,7 @@ def test_a_run_ends_well_when_its_minutes_are_over(tmp_path):
 
 def test_an_end_by_the_clock_says_that_schedules_are_not_at_their_end(tmp_path):
     done = begin(tmp_path / "run", minutes=1e-6, **{"schedules.optimizers.generator.lr.factor": 0})
-    assert "so its schedules had not yet come to their ends, at step 10" in done.reason
+    assert "so its schedules had not yet come to their end at step 10" in done.reason
 
 
 def test_a_run_that_is_trained_for_minutes_at_a_time_equals_one_without_a_break(tmp_path):
