@@ -267,7 +267,8 @@ class DiscriminatorPhase(LossPhase):
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         with collected(self.model.slices) as directions, collected(self.model.classifier) as features:
             real, fake = self.replayed_logits(batch, draws)
-        terms = [penalty.term(real, fake) for penalty in self.penalties if penalty.due(batch.step)]
+        found = {p.name: p.term(real, fake) for p in self.penalties if p.due(batch.step)}
+        terms = [term for term, _ in found.values()]
         if directions:
             terms.append(wasserstein(directions, len(batch), self.model.joint))
         if self.model.classifier is not None and batch.condition is not None:
@@ -280,6 +281,7 @@ class DiscriminatorPhase(LossPhase):
             "discriminator/real": r.mean(),
             "discriminator/fake": f.mean(),
             "discriminator/auc": auc(r, f),
+            **{name: value for name, (_, value) in found.items()},
         }
 
 

@@ -28,21 +28,19 @@ class LogitPenaltyPhase(Phase):
         self.regulariser = regulariser
         self.weight = options.weight
         """Of the term; the engine may move it from step to step."""
-        self._found: Tensor | None = None
 
     def due(self, step: int) -> bool:
         return super().due(step) and self.main.due(step)
 
-    def term(self, real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
-        """What is added to the loss of one part of a batch, of logits `[batch]` of each head."""
+    def term(self, real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """What is added to the loss of one part of a batch, of logits `[batch]` of each head; and it without its weight."""
         found = self.regulariser.of_logits(torch.stack(real).sum(0), torch.stack(fake).sum(0))
         term = a_term(found, "penalty", self.regulariser, "of_logits", self.name.rpartition("/")[2])
-        self._found = term.detach()
-        return term * (self.weight * self.every)
+        return term * (self.weight * self.every), term.detach()
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        """What has been found of this part, without its weight."""
-        return {} if self._found is None else {self.name: self._found}
+        """Nothing: the main phase has done it."""
+        return {}
 
     def after_step(self) -> None:
         cast("Regulariser", self.regulariser).constrain(self.player.module)
