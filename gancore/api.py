@@ -13,7 +13,7 @@ from typing import Any
 from gancore import __version__, checkpoint, distributed, run_lock
 from gancore.components import ProgressReport
 from gancore.configuration.configure import configure
-from gancore.configuration.layers import check_agreement, nest, read_file
+from gancore.configuration.layers import check_agreement, nest, read_file, section_of
 from gancore.configuration.run_config import BY_SETTING, MAPS, SECTIONS, RunConfig
 from gancore.configuration.settings import Settings
 from gancore.data.report import silent
@@ -21,6 +21,7 @@ from gancore.devices import pick_device
 from gancore.engine.restore import finished, look_through
 from gancore.engine.session import Run, Session
 from gancore.engine.stopping import tell_on_stderr
+from gancore.engine.transfer import source_settings, with_step
 from gancore.errors import ConfigError, Mistake, UsageError
 from gancore.evaluation.live import LiveEvaluations, check_evaluation, check_often
 from gancore.plugins import DISABLE_VARIABLE, Registry
@@ -46,6 +47,7 @@ def train(
     data: str | Path | None = None,
     preset: str | None = None,
     config: str | Path | Mapping[str, Any] | None = None,
+    start: str | Path | None = None,
     steps: int | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
@@ -63,6 +65,8 @@ def train(
         data: A file or folder that the plugin reads; its demo set without.
         preset: A named configuration of the plugin.
         config: A TOML file or nested values.
+        start: Folder of a run to begin with: with its networks, as far as they fit, and without `preset` and `config` also with its
+            settings. The option `start.step` chooses its checkpoint: `"newest"`, `"best"` or a step.
         steps: How long to train.
         seed: Determines every random number.
         out: A new folder for the run; `runs/PLUGIN-001` and so on without.
@@ -84,6 +88,7 @@ def train(
         data=data,
         preset=preset,
         config=config,
+        start=start,
         steps=steps,
         seed=seed,
         options=options,
@@ -116,6 +121,7 @@ def plan(
     data: str | Path | None = None,
     preset: str | None = None,
     config: str | Path | Mapping[str, Any] | None = None,
+    start: str | Path | None = None,
     steps: int | None = None,
     seed: int | None = None,
     options: Mapping[str, Any] | None = None,
@@ -125,9 +131,11 @@ def plan(
 
     Raises:
         UsageError: something in it cannot be understood.
+        RunFolderError: `start` is no run; CheckpointError where nothing usable was saved there.
     """
     chosen = nest(options or {})
-    check_agreement({"plugin": plugin, "preset": preset, "steps": steps, "seed": seed, "data.path": data}, chosen)
+    named = {"plugin": plugin, "preset": preset, "steps": steps, "seed": seed, "data.path": data, "start.run": start}
+    check_agreement(named, chosen)
     layers: list[Mapping[str, Any]] = []
     if config is not None:
         if not isinstance(config, Mapping):
@@ -135,9 +143,13 @@ def plan(
         base = nest(config) if isinstance(config, Mapping) else read_file(Path(config))
         _check_base(base, plugin or chosen.get("plugin"), preset or chosen.get("preset"))
         layers.append(base)
+    begun = section_of(chosen.get("start")).get("run") if start is None else start
+    if begun and config is None and not preset and not chosen.get("preset"):
+        layers.append(source_settings(begun, plugin or chosen.get("plugin")))
     layers.append(chosen)
     layers.append({k: v for k, v in (("steps", steps), ("seed", seed)) if v is not None})
-    settings = configure(registry or Registry(), plugin=plugin, data=data, preset=preset, layers=layers)
+    layers.append({} if start is None else {"start": {"run": str(start)}})
+    settings = with_step(configure(registry or Registry(), plugin=plugin, data=data, preset=preset, layers=layers))
     check_often(settings, layers)
     return settings
 

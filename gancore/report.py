@@ -104,6 +104,7 @@ def write_report(folder: RunFolder, config: Mapping[str, Any], reason: str) -> P
     )
     data = folder.read_data_report()
     body += [f"<p>Data: {html.escape(data.summary())}.</p>"] if data else []
+    body += [f"<p>It {html.escape(line)}.</p>" for line in folder.read_start()]
     body += _pictures(folder)
     alerts = [a for row in rows for a in row.get("alerts", [])]
     body.append("<h2>Health</h2>")

@@ -200,6 +200,18 @@ class RunFolder:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def write_start(self, record: Mapping[str, Any]) -> None:
+        """What was taken from the run that this one begins with; `summary` holds it in sentences."""
+        replace_text(self.path / "start.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+    def read_start(self) -> list[str]:
+        """The sentences that `write_start` has written; none where there are none that can be read."""
+        try:
+            summary = json.loads((self.path / "start.json").read_text(encoding="utf-8"))["summary"]
+            return [line for line in summary if isinstance(line, str)]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return []
+
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """One line of metrics.jsonl; what it cannot hold is null."""
         before = self.metrics.stat().st_size if self.metrics.exists() else 0

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_cli.arguments import Best, Json, Minutes, Quiet, Step, Steps, checkpoint_of, path_of
+from gan_cli.arguments import Best, Json, Minutes, Quiet, Step, Steps, checkpoint_of, path_of, with_best
 from gan_cli.commands import CommandGroup
 from gan_cli.errors import guarded, say, tell
 from gan_cli.evaluate_command import evaluate
@@ -66,6 +66,17 @@ def run(
             "--config", "-c", metavar="FILE", parser=path_of, help="A TOML file, such as a run's config.toml."
         ),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Begin with the networks of this run, as far as they fit, and with its settings unless --preset or --config is given.",
+        ),
+    ] = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="With --from: its best checkpoint rather than its newest (start.step=best).")
+    ] = False,
     steps: Steps = None,
     minutes: Minutes = None,
     seed: Annotated[
@@ -92,6 +103,7 @@ def run(
 
     `gan run --plugin image --data photos/ loss=hinge architecture.width=48` trains on your own pictures; `gan options --plugin
     image` lists what can be set as KEY=VALUE, and `gan options --plugin image architecture.dcgan` the options of one component.
+    `gan run --from runs/image-001 --data few/` goes on from another run's networks with other data.
     """
     from gan_cli.progress import follow
     from gancore.configuration.layers import parse_assignments
@@ -101,10 +113,11 @@ def run(
         "data": data,
         "preset": preset,
         "config": config,
+        "start": start,
         "steps": steps,
         "seed": seed,
     }
-    asked["options"] = parse_assignments(settings or [], path_option="--data")
+    asked["options"] = with_best(parse_assignments(settings or [], path_option="--data"), start, best)
     if dry_run:
         import tomli_w
 

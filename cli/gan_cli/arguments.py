@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -37,3 +37,15 @@ def checkpoint_of(step: int | None, best: bool) -> int | Literal["best"] | None:
     if best and step is not None:
         raise UsageError(f"--step {step} and --best ask for two checkpoints; leave one of them out")
     return "best" if best else step
+
+
+def with_best(options: dict[str, Any], start: str | None, best: bool) -> dict[str, Any]:
+    """The settings of a new run, with what `--best` says of the run that it begins with."""
+    if not best:
+        return options
+    from gancore.configuration.layers import check_agreement, merge
+
+    if start is None and not options.get("start"):
+        raise UsageError("--best is of the run to begin with; name that with --from RUN")
+    check_agreement({"start.step": "best"}, options)
+    return merge(options, {"start": {"step": "best"}})

@@ -18,8 +18,8 @@ METRICS, FEATURES = "metrics", "features"
 """The sections of an evaluation. No run has them but within `evaluate`, for a run can be evaluated in more than one way."""
 EVALUATE = "evaluate"
 """The section of what is computed while a run is trained."""
-PATHS = ("data.path",)
-"""Settings that are text whatever they look like."""
+PATHS = {"data.path": "--data", "start.run": "--from"}
+"""Settings that are text whatever they look like, and the arguments that say the same."""
 DEEPEST = 16
 """How many sections and lists may stand in one another: twice what any option needs."""
 TOO_DEEP = f"nested more than {DEEPEST} deep, which no option is"
@@ -112,7 +112,7 @@ def check_agreement(named: Mapping[str, Any], options: Mapping[str, Any]) -> Non
         if key in PATHS and isinstance(other, str | Path):
             same = Path(str(value)).expanduser().absolute() == Path(other).expanduser().absolute()
         if other is not None and not same:
-            flag = f"--{key.partition('.')[0] if key in PATHS else key.rpartition('.')[2]}"
+            flag = PATHS.get(key, f"--{key.rpartition('.')[2]}")
             raise UsageError(f"{flag} {value} and {key}={_plain(other)} contradict each other; leave one of them out")
 
 

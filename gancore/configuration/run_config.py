@@ -6,7 +6,7 @@ How a configuration comes about (defaults < preset < file < key=value) is in `ga
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -149,6 +149,36 @@ class Stop(Options):
     )
 
 
+class Start(Options):
+    """The networks that a run begins with: another run's, where they fit."""
+
+    run: str = Field(
+        "",
+        max_length=4096,
+        description="Folder of a run of the same plugin and architecture to begin with, generator, average and discriminator; the same"
+        " as `--from`. Layers that do not fit are initialised anew. Empty: random weights.",
+    )
+    step: Annotated[int, Field(ge=0)] | Literal["newest", "best"] = Field(
+        "newest",
+        description="Which of its checkpoints: the newest, the best by the figures of its training, or that of a step.",
+    )
+
+
+class Freeze(Options):
+    """Layers that are not trained, counted from the input of their network; only modules with parameters of their own count."""
+
+    discriminator: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Leave so many layers of the discriminator, those nearest to the data, as the run begins with them (FreezeD, Mo et"
+        " al. 2020).",
+    )
+    generator: int = Field(
+        0, ge=0, le=10_000, description="Leave so many layers of the generator, those nearest to the latent, likewise."
+    )
+
+
 class Candidates(Options):
     """How many samples the discriminator chooses among for each that is drawn from the trained run."""
 
@@ -216,6 +246,8 @@ class RunConfig(Options):
         description="Samples of the trained run, chosen by the discriminator; the sheets during training are not.",
     )
     health: Health = Field(default_factory=lambda: Health(), description="When to warn, and when to give up.")
+    start: Start = Field(default_factory=lambda: Start(), description="Networks of another run to begin with.")
+    freeze: Freeze = Field(default_factory=lambda: Freeze(), description="Layers that are not trained.")
     optimizers: Mapping[str, Optimizer] = Field(
         default_factory=dict, description="One section per player: `optimizers.generator.lr=1e-4`."
     )

@@ -118,10 +118,34 @@ def build_game(
         )
     if fault := of_networks(game.networks, settings.game.found.record.players):
         raise in_words(settings, BreachError("architecture", game.networks[fault[0]], fault[1], "__init__"))
+    freeze(game.networks, settings)
     if "ema" in game.networks:  # checkpoints keep the moving average under this name
         raise PluginError(f"game '{settings.game.found.qualified}' calls a network 'ema'; call it something else")
     judge_of(game, settings)  # rather than after days of training
     return game
+
+
+def freeze(networks: Mapping[str, nn.Module], settings: Settings) -> None:
+    """Exclude the first layers of each network from training, as many as the option `freeze` says; a layer is a module with parameters
+    of its own, and the first are those that the network lists first.
+
+    Raises:
+        UsageError: there is no such network, or nothing of it would be left to train.
+    """
+    for name, count in settings.run.freeze:
+        if not count:
+            continue
+        if name not in networks:
+            raise UsageError(f"freeze.{name}={count}: this game has no {name}; leave the option out")
+        layers = [m for m in networks[name].modules() if any(p.requires_grad for p in m.parameters(recurse=False))]
+        if count >= len(layers):
+            raise UsageError(
+                f"freeze.{name}={count}: the {name} of architecture '{settings.architecture.found.qualified}' has {len(layers)} layers "
+                f"with weights, of which at most {len(layers) - 1} can be frozen"
+            )
+        for layer in layers[:count]:
+            for parameter in layer.parameters(recurse=False):
+                parameter.requires_grad_(False)
 
 
 def _takes_given(generator: nn.Module | None) -> bool:

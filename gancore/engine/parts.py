@@ -77,7 +77,9 @@ def build_parts(settings: Settings, device: torch.device, progress: ProgressRepo
     }
     for player in players.values():
         player.set_rivals(players)
-    ema = MovingAverage(game.networks["generator"], config.ema)
+    # A warm-up would forget the average that the run begins with.
+    average = config.ema.model_copy(update={"warmup": 0.0}) if config.start.run else config.ema
+    ema = MovingAverage(game.networks["generator"], average)
     state = TrainState(players, ema, HealthMonitor(config.health, settings.unused_augmentations))
     # Rank 0 looks for all: they were given the same data.
     seen = distributed.on_main(lambda: asdict(fingerprint(whole)))

@@ -56,6 +56,8 @@ class Announcer:
         self.judging = judging
         self.alerts = list(before.alerts)
         """Those that no line of figures has told yet."""
+        self.begun = before.begun
+        """What was taken from another run, in words, where this one begins with it."""
         self.last: dict[str, float] = {}
         """The figures of the last tick."""
         self.unwritten: Mapping[str, Any] | None = None
@@ -82,7 +84,7 @@ class Announcer:
         self._notify("gan_run_started", RunStarted(
             folder=self.folder.path, config=self.settings.dump(), step=self.state.step, steps=self.config.steps,
             parameters=counts, data="; ".join(words), device=str(self.parts.device), warnings=doubts,
-            notes=self.settings.notes,
+            notes=(*self.settings.notes, *self.begun),
         ))  # fmt: skip
         for doubt in doubts:
             warnings.warn(doubt, stacklevel=2)

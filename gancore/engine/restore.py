@@ -162,6 +162,8 @@ class Restored:
     alerts: tuple[HealthAlert, ...]
     seconds: float
     best: SavedBest | None = None
+    begun: tuple[str, ...] = ()
+    """What was taken from another run, in words, by a run that begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from gancore.engine.restore import Expected, Restored, restore
 from gancore.engine.schedules import Schedules, build_schedules
 from gancore.engine.sheets import SheetsOf
 from gancore.engine.stopping import StopSignals, tell_on_stderr
+from gancore.engine.transfer import begin_with
 from gancore.errors import BreachError, NonFiniteError, PluginError, ToldElsewhereError, UsageError
 from gancore.events import Evaluated
 from gancore.games.player import Phase
@@ -133,7 +134,8 @@ class Session:
         if not checkpoint.any_in(self.folder.checkpoints):
             # What a run that was killed before its first checkpoint has written.
             distributed.on_main(lambda: self.folder.forget_after(0))
-            return Restored((), 0.0)
+            begun = begin_with(self.settings, self.game.networks, self.state.ema, self.spec, self.folder)
+            return Restored((), 0.0, begun=begun)
         parts = self.parts
         expected = Expected(
             parts.game.networks, parts.state, parts.spec, self.config, parts.data, changed_data=self.changed_data
@@ -151,9 +153,11 @@ class Session:
         try:
             if distributed.is_main():
                 self.announcer.started()
-                if self.config.every.sample and self.state.step % self.config.every.sample == 0:
-                    # The first; or after a checkpoint, that of its step, which an end may have come before.
-                    self.sheets.make(self.state.ema.module, self.state.step)
+            if self.announcer.begun:
+                self._save()  # from here on the run needs nothing of the one that it began with
+            if distributed.is_main() and self.config.every.sample and self.state.step % self.config.every.sample == 0:
+                # The first; or after a checkpoint, that of its step, which an end may have come before.
+                self.sheets.make(self.state.ema.module, self.state.step)
             self.announcer.guess()
             phases = self.game.phases(self.state.players)
             state = self.state
