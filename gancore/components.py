@@ -31,10 +31,25 @@ API_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DataFacts:
+    """What can be told of data before they are read, and the machine that is to train on them: what a preset's rule goes by.
+
+    `shape` is that of a relaxed sample, empty where it is not known; `classes` is 0 without labels; `device` is `cpu`, `cuda` or
+    `mps`, which the engine fills in.
+    """
+
+    count: int
+    shape: tuple[int, ...] = ()
+    classes: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PluginInfo:
     """Who a plugin is, from `gan_plugin_info`.
 
-    `demo_preset` is what `gan run --plugin NAME` trains when no data are given; `data_preset` is used with `--data`.
+    `demo_preset` is what `gan run --plugin NAME` trains when no data are given; `data_preset` is used with `--data`, where no
+    preset has a rule (`Preset.suits`) that fits them.
     A plugin that only adds components to others leaves both empty. `evaluated` is how many samples `gan evaluate` generates at
     most, unless told otherwise.
     """
@@ -75,6 +90,7 @@ class Dataset(Component):
     `spec` names the `SampleSpec` class of its samples, by which a trained run is read back without the data.
     Where generators have a conditioning input (`spec.given_shape`), `given` names what reads it from files: `(spec) -> GivenReader`.
     `suffixes` and `directories` say which `--data PATH` it takes (`(".npz", ".npy")`); its options then need a field `path`.
+    `glance` names what tells of such data without reading them, by listing files say, for presets with rules: `(options) -> DataFacts`.
     """
 
     kind: ClassVar[str] = "dataset"
@@ -84,6 +100,7 @@ class Dataset(Component):
     given: str = ""
     suffixes: tuple[str, ...] = ()
     directories: bool = False
+    glance: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,13 +207,18 @@ class Writer(Component):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preset:
-    """A named, complete configuration that is known to work: nested keys as in `config.toml`."""
+    """A named, complete configuration that is known to work: nested keys as in `config.toml`.
+
+    `suits` is a rule that tells how well it suits somebody's data, 0 or less for not at all; where no preset is named, the best one
+    is used. It is called with what a glance at the data tells; `gancore.presets.when` makes such rules.
+    """
 
     kind: ClassVar[str] = "preset"
 
     name: str
     summary: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    suits: Callable[[DataFacts], float] | None = None
 
 
 KINDS: tuple[type[Component] | type[Preset], ...] = (

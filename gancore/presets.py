@@ -1,8 +1,12 @@
-"""Parts of configurations that presets of many plugins share. Imports nothing."""
+"""Parts of configurations, and rules, that presets of many plugins share. Imports nothing heavy."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
+
+from gancore.components import DataFacts
 
 _FALL = {"name": "linear", "begin": 0.5, "factor": 0.1}
 FALLING: dict[str, Any] = {"schedules": {"optimizers.generator.lr": _FALL, "optimizers.discriminator.lr": _FALL}}
@@ -47,3 +51,34 @@ def gamma(side: int) -> float:
     (FFHQ) for 256. It is within a factor of 3.6 of each. Larger ones are steadier, smaller ones leave more variety.
     """
     return float(f"{1.4 * (side / 64) ** 3.3:.2g}")
+
+
+def when(
+    score: float = 1.0,
+    *,
+    gpu: bool | None = None,
+    count: tuple[float, float] = (0, math.inf),
+    side: tuple[float, float] = (0, math.inf),
+    classes: bool | None = None,
+) -> Callable[[DataFacts], float]:
+    """A rule of a preset: `score` for data that keep all of the conditions, else 0.
+
+    Args:
+        score: The highest of all presets wins; of equal ones the first.
+        gpu: Whether there is one.
+        count: Samples, from the first number to the second.
+        side: The longest side of a sample behind its channels, from the first number to the second.
+        classes: Whether there are any.
+    """
+
+    def suits(facts: DataFacts) -> float:
+        longest = max(facts.shape[1:] or facts.shape, default=0)
+        kept = (
+            gpu in (None, facts.device != "cpu"),
+            count[0] <= facts.count <= count[1],
+            side[0] <= longest <= side[1],
+            classes in (None, facts.classes > 0),
+        )
+        return score if all(kept) else 0.0
+
+    return suits

@@ -19,7 +19,7 @@ def suit(options: M, device: str, path: str) -> tuple[M, tuple[str, ...]]:
     model = type(options)
     wanted = {n: v for n in model.model_fields if (v := cpu_default(model, n)) is not None}
     wanted = {n: v for n, v in wanted.items() if n not in options.model_fields_set}
-    if not wanted or not _is_cpu(device):
+    if not wanted or device_type(device) != "cpu":
         return options, ()
     notes = tuple(
         f"{path}.{name}={value} was chosen because this run uses no GPU: {getattr(options, name)}, the default on a GPU, would take "
@@ -29,9 +29,10 @@ def suit(options: M, device: str, path: str) -> tuple[M, tuple[str, ...]]:
     return options.model_copy(update=wanted), notes
 
 
-def _is_cpu(device: str) -> bool:
+def device_type(device: str) -> str:
+    """`cpu`, `cuda` or `mps`: what the option `device` means on this machine."""
     if device != "auto":
-        return device == "cpu"
+        return device.partition(":")[0]
     from gancore.devices import pick_device  # torch is imported only where the answer matters
 
-    return pick_device(device).type == "cpu"
+    return pick_device(device).type

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gancore.components import Component, Dataset, Features, Game, Metric, Preset, Writer
+from gancore.configuration.choosing import suited
 from gancore.configuration.layers import FEATURES, METRICS, merge, section_of
 from gancore.configuration.run_config import DEFAULT_CHOICES, MAPS, NONE, SCHEDULES, RunConfig
 from gancore.configuration.settings import Chosen, Settings, check_samples
@@ -27,8 +29,9 @@ def configure(
 ) -> Settings:
     """One validated configuration out of a preset and `layers`, later ones on top.
 
-    Without `preset`, a layer's own `preset` is the base, else the plugin's preset for its demo set, or for other data
-    where some are given. Where a layer says that it is complete, the preset is only the name of where it came from.
+    Without `preset`, a layer's own `preset` is the base, else for data that are given the one whose rule suits them best, else the
+    plugin's preset for its demo set, or for other data. Where a layer says that it is complete, the preset is only the name of
+    where it came from.
 
     Raises:
         UsageError: no plugin is named, or nothing of the plugin reads `data`.
@@ -53,12 +56,16 @@ def configure(
     has_data = data is not None or bool(source.get("name") or source.get("path"))
     if "" in (preset, top.get("preset")):
         raise UsageError("the preset is empty; name one, or leave it out")
-    wanted = preset or top.get("preset") or (info.data_preset if has_data else info.demo_preset) or NONE
+    complete = top.get("complete") is True
+    wanted, notes = preset or top.get("preset"), ()
+    usual = (info.data_preset if has_data else info.demo_preset) or NONE
+    if not wanted and has_data and not complete:
+        wanted, notes = _suited(registry, str(name), data, source, str(top.get("device", "auto")), usual)
+    wanted = wanted or usual
 
     base: dict[str, Any] = DEFAULT_CHOICES | {
         "writers": {n: {} for n in registry.load(str(name)).of_kind(Writer)},
     }
-    complete = top.get("complete") is True
     if wanted != NONE and not complete:
         base = merge(base, registry.find(Preset, str(wanted), str(name)).record.config)
     if data is None and "name" not in source:
@@ -81,7 +88,21 @@ def configure(
     ):
         # A folder called 2024 reads as a number in TOML.
         chosen_path["path"] = _whole(str(chosen_path["path"]))
-    return Validator(registry, str(name)).settings(merged)
+    settings = Validator(registry, str(name)).settings(merged)
+    return replace(settings, notes=(*notes, *settings.notes))
+
+
+def _suited(
+    registry: Registry, plugin: str, data: str | Path | None, source: Mapping[str, Any], device: str, usual: str
+) -> tuple[str, tuple[str, ...]]:
+    """The preset whose rule fits the data best, and a sentence on it; an empty name where none does."""
+    place = source.get("path") if data is None else data
+    section = dict(source)
+    if place is not None and not isinstance(place, bool) and not (data is None and "name" in source):
+        base = {} if usual == NONE else registry.find(Preset, usual, plugin).record.config
+        section |= _data_layer(registry, plugin, str(place), str(section_of(base.get("data")).get("name")))
+    found = suited(registry, plugin, section, device)
+    return ("", ()) if found is None else (found[0], (found[1],))
 
 
 def _whole(text: str) -> str:

@@ -47,6 +47,7 @@ def gan_datasets() -> Iterable[Dataset]:
         spec=SPEC,
         suffixes=(".zip",),
         directories=True,
+        glance="gan_image.data.folder:glance",
     )
     yield Dataset(
         name="array",
@@ -55,6 +56,7 @@ def gan_datasets() -> Iterable[Dataset]:
         options="gan_image.data.array:Options",
         spec=SPEC,
         suffixes=(".npz", ".npy"),
+        glance="gan_image.data.array:glance",
     )
 
 

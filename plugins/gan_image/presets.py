@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gancore.components import Preset
-from gancore.presets import FALLING, players, r3gan, relativistic
+from gancore.presets import FALLING, players, r3gan, relativistic, when
 
 PRESETS = [
     Preset(
@@ -39,6 +39,7 @@ PRESETS = [
     Preset(
         name="small",
         summary="Your own pictures without a GPU: dcgan, mild augmentation",
+        suits=when(gpu=False),
         config={
             **relativistic(weight=0.5, every=4),
             **players(lr=4e-4),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +13,10 @@ from pydantic import Field
 from torch import Tensor
 
 from gan_image.data.intensities import Extent, Range, notes
-from gan_image.data.npz import PICKLED, check_array
+from gan_image.data.npz import PICKLED, array_shape, check_array
 from gan_image.data.pixels import Layout, PixelSource, open_mapped
 from gan_image.spec import ImageSpec
-from gancore.components import ProgressReport
+from gancore.components import DataFacts, ProgressReport
 from gancore.data.files import expect_file
 from gancore.data.report import ScanReport, Skipped
 from gancore.errors import DataError, UsageError
@@ -64,11 +64,7 @@ def open_array(options: Options, progress: ProgressReport) -> PixelSource:
     progress("reading images", 0, 0)
     pixels, raw_labels, mapped = _read(path, options)
     layout = _layout(pixels, options)
-    height, width, channels = {
-        "hw": lambda s: (s[1], s[2], 1),
-        "hwc": lambda s: (s[1], s[2], s[3]),
-        "chw": lambda s: (s[2], s[3], s[1]),
-    }[layout](pixels.shape)
+    height, width, channels = _sides(pixels.shape, layout)
     labels, classes = (None, ()) if raw_labels is None else _classes(raw_labels, len(pixels), options.path)
     values = _values(pixels, options, progress)
     if raw_labels is not None and values.rows is not None:
@@ -96,6 +92,33 @@ def open_array(options: Options, progress: ProgressReport) -> PixelSource:
         rows=values.rows,
     )
     return source if mapped else source.as_uint8()
+
+
+def glance(options: Options) -> DataFacts:
+    """What the headers of the arrays, and the labels, tell of the images."""
+    path = expect_file(options.path, "a .npz or .npy file with images")
+    content = open_mapped(path)
+    if isinstance(content, np.ndarray):
+        return _facts(content.shape, options)
+    with content:
+        images_key, labels_key = _keys(content, options)
+        facts = _facts(array_shape(content.zip, images_key), options)
+        if labels_key is None:
+            return facts
+        check_array(content.zip, labels_key, options.memory_limit_mb)
+        return replace(facts, classes=len(np.unique(content[labels_key])))
+
+
+def _facts(shape: tuple[int, ...], options: Options) -> DataFacts:
+    height, width, channels = _sides(shape, _layout(np.empty((1, *shape[1:]), np.uint8), options))
+    return DataFacts(count=shape[0], shape=(channels, height, width))
+
+
+def _sides(shape: tuple[int, ...], layout: Layout) -> tuple[int, int, int]:
+    """Height, width and channels of images in an array of this shape."""
+    if layout == "hw":
+        return shape[1], shape[2], 1
+    return (shape[1], shape[2], shape[3]) if layout == "hwc" else (shape[2], shape[3], shape[1])
 
 
 def _read(path: Path, options: Options) -> tuple[np.ndarray, np.ndarray | None, bool]:

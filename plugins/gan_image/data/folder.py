@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
 import numpy as np
@@ -21,12 +21,13 @@ from gan_image.data.decode import SUPPORTED, Facts, Look, Mode, decode, look_at,
 from gan_image.data.intensities import Extent, Range, notes
 from gan_image.data.pixels import PixelSource, flip_half, open_mapped
 from gan_image.spec import ImageSpec
-from gancore.components import ProgressReport
+from gancore.components import DataFacts, ProgressReport
 from gancore.data.cache import CacheItem
 from gancore.data.classes import Part
 from gancore.data.files import Entry, digest, scan
 from gancore.data.reading import FileSet, Skips, UnusableError, read_all
 from gancore.data.report import ScanReport, Skipped
+from gancore.data.sampler import spread
 from gancore.errors import DataError
 from gancore.options import Options as BaseOptions
 from gancore.random import Draws
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 
 VERSION = 3
 """Of what is kept in the cache."""
+
+GLANCED = 4
+"""Files that a glance at the data looks into."""
 
 Side = Annotated[int, Field(ge=8, le=512)]
 
@@ -106,6 +110,20 @@ def open_folder(options: Options, progress: ProgressReport) -> PixelSource | Str
     if pixels is None:
         return StreamedSource(used, look, spec, report, labels=labels, flip=options.flip)
     return PixelSource(pixels, spec, report, labels=labels, flip=options.flip, file=mapped)
+
+
+def glance(options: Options) -> DataFacts:
+    """What names of files, and the first bytes of a few, tell of the pictures."""
+    tree = scan(options.path, what="pictures")
+    files = FileSet.of(options.path, tree, part=options.part, labels=options.labels, suffixes=suffixes())
+    places = [n for n, entry in enumerate(files.entries) if PurePath(entry.name).suffix.lower() in suffixes()]
+    _, classes = files.labels(places, options.labels, "")
+    with quiet_pillow():
+        grey = all(look_at(files.entries[places[n]]).grey for n in spread(len(places), GLANCED).tolist())
+    mode = options.mode if options.mode != "auto" else ("grey" if grey else "rgb")
+    return DataFacts(
+        count=len(places), shape=Look(options.height_width, options.fit, mode, None).shape, classes=len(classes)
+    )
 
 
 class StreamedSource:

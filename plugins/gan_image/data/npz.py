@@ -16,6 +16,21 @@ HARMLESS_BYTES = 64 * 2**20
 PICKLED = "it holds Python objects, which are not read because they could run code"
 
 
+def array_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+    """The shape of the array `name` by its header. Raises ValueError, OSError where that is damaged."""
+    return _header(archive, name)[1]
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> tuple[zipfile.ZipInfo, tuple[int, ...], np.dtype, int]:
+    """The member of the array `name`, its shape and type, and where it begins."""
+    member = archive.getinfo(name if name in archive.namelist() else f"{name}.npy")
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        return member, shape, dtype, file.tell()
+
+
 def check_array(archive: zipfile.ZipFile, name: str, limit_mb: int) -> None:
     """See that the array `name` can be read.
 
@@ -23,12 +38,7 @@ def check_array(archive: zipfile.ZipFile, name: str, limit_mb: int) -> None:
         DataError: it cannot, or should not; the message completes "the file cannot be used: ...".
         ValueError, OSError: its header is damaged.
     """
-    member = archive.getinfo(name if name in archive.namelist() else f"{name}.npy")
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-        begin = file.tell()
+    member, shape, dtype, begin = _header(archive, name)
     if dtype.hasobject:
         raise DataError(PICKLED)
     promised = math.prod(shape) * dtype.itemsize

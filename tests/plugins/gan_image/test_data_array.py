@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from support.fetching import fetch
 from support.shared import SHARED
 
-from gan_image.data.array import Options, open_array
+from gan_image.data.array import Options, glance, open_array
 from gan_image.spec import ImageSpec
+from gancore.components import DataFacts
 from gancore.errors import DataError, UsageError
 from gancore.random import Draws
 
@@ -35,6 +36,13 @@ def save(tmp_path, **arrays):
 
 def open_(path, **options):
     return open_array(Options(path=path, **options), lambda *_: None)
+
+
+def test_a_glance_tells_what_the_headers_and_the_labels_say(tmp_path):
+    path = save(tmp_path, images=pixels(5, 8, 6, 3), labels=np.array([4, 2, 4, 4, 9]))
+    assert glance(Options(path=path)) == DataFacts(count=5, shape=(3, 8, 6), classes=3)
+    np.save(tmp_path / "grey.npy", pixels(7, 8, 6))
+    assert glance(Options(path=tmp_path / "grey.npy")) == DataFacts(count=7, shape=(1, 8, 6))
 
 
 @pytest.mark.parametrize("key", ["x_train", "images", "x", "data", "arr_0", "X", "whatever"])

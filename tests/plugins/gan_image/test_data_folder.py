@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from support.fetching import fetch
 
-from gan_image.data.folder import Options, StreamedSource, open_folder
+from gan_image.data.folder import Options, StreamedSource, glance, open_folder
+from gancore.components import DataFacts
 from gancore.data.loader import Loader
 from gancore.errors import DataError, UsageError
 from gancore.random import Draws
@@ -25,6 +26,18 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 def open_(path, progress=lambda *_: None, **options):
     return open_folder(Options(path=path, **({"size": 16} | options)), progress)
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("auto", 3), ("grey", 1), ("rgba", 4)])
+def test_a_glance_tells_what_reading_finds_of_sound_pictures(tmp_path, mode, channels):
+    for name in ("cats/1.png", "cats/2.jpg", "dogs/1.png", "dogs/notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("Rex") if path.suffix == ".txt" else noise(0).save(path)
+    facts = glance(Options(path=tmp_path, size=(16, 24), mode=mode))
+    assert facts == DataFacts(count=3, shape=(channels, 16, 24), classes=2)
+    source = open_(tmp_path, size=(16, 24), mode=mode)
+    assert (len(source), source.spec.shape, source.spec.class_count) == (facts.count, facts.shape, facts.classes)
 
 
 def plain(colour, size=(20, 30), mode="RGB"):
