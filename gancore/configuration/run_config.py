@@ -211,6 +211,10 @@ class RunConfig(Options):
     held_out: float = Field(
         0.0, ge=0.0, le=0.5, description="Share of the data that is kept from training, for `gan evaluate`."
     )
+    balance: bool = Field(
+        False,
+        description="Draw each class equally often, however many samples it has. The data need classes.",
+    )
     batch_size: int = Field(64, ge=1, le=65536, description="Samples per step, over all processes together.")
     micro_batches: int = Field(
         1,

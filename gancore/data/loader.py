@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from gancore.blame import describe
 from gancore.components import DataSource
 from gancore.data.batch import Batch
-from gancore.data.sampler import Sampler
+from gancore.data.held_out import labels_of
+from gancore.data.sampler import BalancedSampler, Sampler
 from gancore.errors import DataError, GanError, UsageError
 from gancore.random import Draws, derive
 
@@ -37,10 +38,12 @@ class _Failure:
 class _Steps(Dataset[_Item | _Failure]):
     """One item for each step: samples, labels and positions of this rank's part of the batch."""
 
-    def __init__(self, source: DataSource, batch_size: int, seed: int, rank: int, world: int, name: str) -> None:
+    def __init__(
+        self, source: DataSource, batch_size: int, seed: int, rank: int, world: int, name: str, balance: bool
+    ) -> None:
         self.name = name
         self.source = source
-        self.sampler = Sampler(len(source), seed)
+        self.sampler = BalancedSampler(_classes(source, name), seed) if balance else Sampler(len(source), seed)
         self.seed = derive(seed, "data")
         self.batch_size = batch_size
         self.part = batch_size // world
@@ -64,6 +67,18 @@ class _Steps(Dataset[_Item | _Failure]):
         return f"{head}the batch of step {step} could not be read: {cause}"
 
 
+def _classes(source: DataSource, name: str) -> Tensor:
+    """The class of every sample, `[len(source)]`. UsageError where these are not known."""
+    labels = labels_of(source)
+    if not source.spec.classes or labels is None:
+        why = "do not say which sample is of which class" if source.spec.classes else "have no classes"
+        raise UsageError(
+            f"balance=true draws each class equally often, and the data of data set '{name}' {why}; say balance=false, or take data "
+            "with classes"
+        )
+    return labels
+
+
 def _start_worker(_worker: int) -> None:
     torch.set_num_threads(1)
     # These go to the whole group of processes; the main one finishes its step and then closes its workers.
@@ -81,8 +96,8 @@ class Loader:
 
     Of them rank r of `world` gets the r-th contiguous part. With `workers` > 0 as many processes read ahead, from the
     first step that is asked for (`start`, usually) to `stop`; asking for any other than the next step starts them anew
-    there. `name` is what errors call the data set. Raises UsageError for sizes that do not fit together, DataError when samples
-    cannot be read.
+    there. `name` is what errors call the data set; with `balance` each class is drawn equally often. Raises UsageError for sizes
+    that do not fit together, and for classes that are not known, DataError when samples cannot be read.
     """
 
     def __init__(
@@ -97,6 +112,7 @@ class Loader:
         start: int = 0,
         stop: int = 0,
         name: str = "",
+        balance: bool = False,
     ) -> None:
         if batch_size < 1 or workers < 0 or not 0 <= rank < world:
             raise UsageError(
@@ -110,7 +126,7 @@ class Loader:
             )
         self.workers = workers
         self.stop = stop
-        self._steps = _Steps(source, batch_size, seed, rank, world, name)
+        self._steps = _Steps(source, batch_size, seed, rank, world, name, balance)
         self._next = start
         self._iterator: Iterator[_Item | _Failure] | None = None
 

@@ -1,4 +1,4 @@
-"""Which sample comes n-th: a function of the seed, of n and of the data set's length, and of nothing else."""
+"""Which sample comes n-th: a function of the seed, of n and of the data set's length or classes, and of nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gancore.errors import DataError
-from gancore.random import derive
+from gancore.random import derive, uniform
 
 CACHED_EPOCHS = 3
 
@@ -51,3 +51,28 @@ class Sampler:
             rows = epochs == epoch
             result[rows] = self.permutation(int(epoch))[offsets[rows]]
         return torch.from_numpy(result)
+
+
+class BalancedSampler:
+    """Draws each class equally often: each run of as many positions as there are classes holds one sample of each, in random order.
+
+    Within a class it draws as `Sampler` does: all of its samples before any comes again. `labels` `[length]` int64 are the classes
+    of all samples; those of which there are none are left out.
+    """
+
+    def __init__(self, labels: Tensor, seed: int) -> None:
+        self.seed = derive(seed, "classes")
+        self.members = [(labels == one).nonzero()[:, 0] for one in labels.unique().tolist()]
+        self.samplers = [Sampler(len(rows), derive(seed, "class", n)) for n, rows in enumerate(self.members)]
+
+    def indices(self, positions: Tensor) -> Tensor:
+        """As `Sampler.indices`."""
+        count = len(self.members)
+        rounds, inverse = torch.unique(positions // count, return_inverse=True)
+        order = uniform(self.seed, rounds, count).argsort(dim=1, stable=True)
+        which = order[inverse, positions % count]
+        result = torch.empty_like(positions)
+        for one in which.unique().tolist():
+            rows = which == one
+            result[rows] = self.members[one][self.samplers[one].indices(positions[rows] // count)]
+        return result

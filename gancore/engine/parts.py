@@ -103,4 +103,5 @@ def loader_of(parts: Parts, settings: Settings) -> Loader:
         start=parts.state.step,
         stop=config.steps,
         name=settings.data.found.qualified,
+        balance=config.balance,
     )

@@ -66,11 +66,13 @@ class SavedData(_Saved):
     held_out: float
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     batch_size: _Count
+    balance: bool
 
     @classmethod
     def of(cls, whole: Fingerprint, config: RunConfig) -> SavedData:
         """That of a run."""
-        return cls(**asdict(whole), held_out=config.held_out, seed=config.seed, batch_size=config.batch_size)
+        kept = {name: getattr(config, name) for name in ("held_out", "seed", "batch_size", "balance")}
+        return cls(**asdict(whole), **kept)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -307,6 +309,7 @@ def _changes(found: Checkpoint, saved: SavedState, expected: Expected, folder: R
     then, now = saved.data, expected.data
     for name, why in (
         ("seed", "it determines every random number of the run"),
+        ("balance", "it determines which samples come next"),
         ("batch_size", "it determines, with the step, which samples come next; to save memory, raise micro_batches"),
     ):
         before, after = getattr(then, name), getattr(now, name)

@@ -169,3 +169,32 @@ def test_close_ends_the_workers_and_the_loader_can_go_on():
     assert not multiprocessing.active_children()
     assert same(loader.batch(0), first)
     loader.close()
+
+
+class Uneven(Numbers):
+    """One of six is of another class."""
+
+    spec = SampleSpec(shape=(2,), dtype="float32", value_range=(0.0, 1.0), classes=("many", "one"))
+
+    def __init__(self):
+        super().__init__(12)
+        self.labels = (torch.arange(12) % 6 == 0).long()
+
+    def fetch(self, indices, draws):
+        return super().fetch(indices, draws)[0], self.labels[indices]
+
+
+def test_balanced_batches_hold_each_class_equally_often_whatever_the_number_of_processes():
+    alone = Loader(Uneven(), batch_size=8, seed=1, balance=True)
+    ranks = [Loader(Uneven(), batch_size=8, seed=1, balance=True, rank=r, world=2) for r in range(2)]
+    for step in range(4):
+        whole = alone.batch(step)
+        assert whole.condition.sum() == 4
+        assert torch.equal(whole.hard, torch.cat([one.batch(step).hard for one in ranks]))
+
+
+@pytest.mark.parametrize(("source", "why"), [(Numbers(), "have no classes"), (Uneven(), "do not say which")])
+def test_balance_without_known_classes_is_refused(source, why):
+    source.labels = None
+    with pytest.raises(UsageError, match=f"balance=true .* {why}"):
+        Loader(source, batch_size=4, seed=1, balance=True)

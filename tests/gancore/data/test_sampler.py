@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancore.data.sampler import Sampler, spread
+from gancore.data.sampler import BalancedSampler, Sampler, spread
 from gancore.errors import DataError
 
 
@@ -68,3 +68,33 @@ def test_places_are_spread_from_the_first_to_the_last(length, most, places):
 def test_an_empty_data_set_cannot_be_sampled():
     with pytest.raises(DataError, match="no samples"):
         Sampler(0, seed=0)
+
+
+# --- balanced classes -------------------------------------------------------------------------------------------------
+
+LABELS = torch.tensor([0] * 2 + [1] * 7 + [3] * 3)
+"""Class 2 has no samples."""
+
+
+def test_each_class_comes_equally_often():
+    drawn = LABELS[BalancedSampler(LABELS, seed=1).indices(torch.arange(30))]
+    assert (drawn.view(10, 3).sort(1).values == torch.tensor([0, 1, 3])).all()
+    orders = {tuple(row) for row in drawn.view(10, 3).tolist()}
+    assert len(orders) > 1
+
+
+def test_every_sample_of_a_class_comes_before_any_comes_again():
+    drawn = BalancedSampler(LABELS, seed=1).indices(torch.arange(3 * 14))
+    for one in (0, 1, 3):
+        members = torch.nonzero(one == LABELS)[:, 0].tolist()
+        mine = drawn[LABELS[drawn] == one].tolist()
+        for start in range(0, 14 - len(members) + 1, len(members)):
+            assert sorted(mine[start : start + len(members)]) == members
+
+
+def test_a_balanced_index_depends_on_seed_and_position_only():
+    positions = torch.tensor([0, 10**9, 5, 77, 5])
+    together = BalancedSampler(LABELS, seed=4).indices(positions).tolist()
+    used = BalancedSampler(LABELS, seed=4)
+    assert together == [int(used.indices(positions[n : n + 1])) for n in (4, 3, 2, 1, 0)][::-1]
+    assert together != BalancedSampler(LABELS, seed=5).indices(positions).tolist()

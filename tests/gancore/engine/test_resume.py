@@ -25,6 +25,7 @@ TOY = {
         "optimizers.generator.lr": {"name": "cosine", "factor": 0, "warmup": 4}, "optimizers.generator.beta2": {"first": 0.9},
         "optimizers.discriminator.beta2": {"first": 0.8}, "penalties.r1.weight": {"factor": 0.1}, "ema.half_life": {"first": 0},
     },
+    "balance": True,
 }  # fmt: skip
 DIGITS = {
     **toys.SMALL, "preset": "none", "data": {"name": "digits"}, "samples": 10,
@@ -246,6 +247,7 @@ def test_a_resumption_that_is_refused_leaves_the_configuration_as_it_was(tmp_pat
     ("before", "after", "words"),
     [
         ("seed = 4", "seed = 5", "seed=4, and .* now says 5: restore it"),
+        ("balance = true", "balance = false", "balance=True, and .* now says False: restore it"),
         ("batch_size = 8", "batch_size = 4", "batch_size=8, and .* now says 4: restore it, .* raise micro_batches"),
     ],
 )
