@@ -23,7 +23,7 @@ def suited(registry: Registry, plugin: str, data: Mapping[str, Any], device: str
     """
     rules = {name: p.suits for name, p in registry.load(plugin).of_kind(Preset).items() if p.suits is not None}
     facts = _glance(registry, plugin, data) if rules else None
-    if facts is None:
+    if facts is None or not facts.count:
         return None
     facts = replace(facts, device=device_type(device))
     scores: dict[str, float] = {}
