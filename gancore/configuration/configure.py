@@ -57,17 +57,17 @@ def configure(
     if "" in (preset, top.get("preset")):
         raise UsageError("the preset is empty; name one, or leave it out")
     complete = top.get("complete") is True
-    wanted, notes = preset or top.get("preset"), ()
-    usual = (info.data_preset if has_data else info.demo_preset) or NONE
+    wanted, notes = str(preset or top.get("preset") or ""), list[str]()
+    own = (info.data_preset if has_data else info.demo_preset) or NONE
     if not wanted and has_data and not complete:
-        wanted, notes = _suited(registry, str(name), data, source, str(top.get("device", "auto")), usual)
-    wanted = wanted or usual
+        wanted, notes = _suited(registry, str(name), data, source, str(top.get("device", "auto")), own)
+    wanted = wanted or own
 
     base: dict[str, Any] = DEFAULT_CHOICES | {
         "writers": {n: {} for n in registry.load(str(name)).of_kind(Writer)},
     }
     if wanted != NONE and not complete:
-        base = merge(base, registry.find(Preset, str(wanted), str(name)).record.config)
+        base = merge(base, registry.find(Preset, wanted, str(name)).record.config)
     if data is None and "name" not in source:
         data = source.get("path")
     if data is not None and not isinstance(data, bool):  # it outranks what the layers say of another place
@@ -94,7 +94,7 @@ def configure(
 
 def _suited(
     registry: Registry, plugin: str, data: str | Path | None, source: Mapping[str, Any], device: str, usual: str
-) -> tuple[str, tuple[str, ...]]:
+) -> tuple[str, list[str]]:
     """The preset whose rule fits the data best, and a sentence on it; an empty name where none does."""
     place = source.get("path") if data is None else data
     section = dict(source)
@@ -102,7 +102,7 @@ def _suited(
         base = {} if usual == NONE else registry.find(Preset, usual, plugin).record.config
         section |= _data_layer(registry, plugin, str(place), str(section_of(base.get("data")).get("name")))
     found = suited(registry, plugin, section, device)
-    return ("", ()) if found is None else (found[0], (found[1],))
+    return ("", []) if found is None else (found[0], [found[1]])
 
 
 def _whole(text: str) -> str:
