@@ -144,8 +144,11 @@ def plan(
         _check_base(base, plugin or chosen.get("plugin"), preset or chosen.get("preset"))
         layers.append(base)
     begun = section_of(chosen.get("start")).get("run") if start is None else start
-    if begun and config is None and not preset and not chosen.get("preset"):
-        layers.append(source_settings(begun, plugin or chosen.get("plugin")))
+    if begun:
+        theirs = source_settings(begun, plugin or chosen.get("plugin"))
+        whole = config is None and not preset and not chosen.get("preset")
+        layers.insert(0, theirs if whole else {"plugin": theirs["plugin"]})
+        layers.append({"start": {"step": "newest"}})  # that in a file is of another run
     layers.append(chosen)
     layers.append({k: v for k, v in (("steps", steps), ("seed", seed)) if v is not None})
     layers.append({} if start is None else {"start": {"run": str(start)}})

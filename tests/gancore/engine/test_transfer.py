@@ -118,6 +118,10 @@ def test_settings_are_those_of_the_other_run_unless_others_are_asked_for(source,
     assert (settings.run.batch_size, settings.run.seed) == (4, 9)
     assert (settings.run.ema, settings.architecture) == (theirs.run.ema, theirs.architecture)
     assert (settings.run.start.run, settings.run.start.step) == (str(source), 6)
+    other = plan(
+        start=source, preset="none", options={"data": "toy", "architecture": "pair"}, registry=toys.new_registry()
+    )
+    assert (other.run.plugin, other.run.batch_size, other.run.start.step) == ("toy", 64, 6)
 
 
 def test_a_resumed_run_that_began_with_another_equals_an_uninterrupted_one_without_that(source, tmp_path):
