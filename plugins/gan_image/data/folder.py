@@ -40,7 +40,7 @@ VERSION = 3
 GLANCED = 4
 """Files that a glance at the data looks into."""
 
-Side = Annotated[int, Field(ge=8, le=512)]
+Side = Annotated[int, Field(ge=8, le=1024)]
 
 
 class Options(BaseOptions):

@@ -36,7 +36,7 @@ class Options(ArchitectureOptions):
     )
     max_width: int = Field(512, ge=4, le=4096, description="Most channels of any feature map.")
     blocks: int = Field(1, ge=1, le=8, description="Residual blocks at each resolution, the resampling one included.")
-    attention: tuple[Annotated[int, Field(ge=1, le=512)], ...] = Field(
+    attention: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(
         (),
         description="Heights of the feature maps that self-attention looks at in both networks, for example [32].",
     )

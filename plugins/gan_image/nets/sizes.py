@@ -10,7 +10,7 @@ from gancore.errors import UsageError
 if TYPE_CHECKING:
     from gancore.data.spec import SampleSpec
 
-SMALLEST, LARGEST = 8, 512
+SMALLEST, LARGEST = 8, 1024
 """The range of an image's sides in pixels."""
 BASE = range(3, 9)
 """The sides that the smallest feature map may have."""
