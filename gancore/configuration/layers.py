@@ -193,7 +193,7 @@ def _several(base: Any, layer: Mapping[str, Any]) -> dict[str, Any]:
 
 def by_setting(value: Any, within: str = "") -> dict[str, Any]:
     """Schedules by the dotted names of the settings that they move, however their sections are nested in `value`."""
-    if within.count(".") == (1 if within.startswith("ema.") else 2):  # ema.half_life, but penalties.r1.weight
+    if within.count(".") == (1 if within.startswith(("ema.", "game.")) else 2):  # not penalties.r1.weight
         return {within: {"name": value} if isinstance(value, str) and value != NONE else value}
     if not isinstance(value, Mapping):
         return {within: value}

@@ -14,11 +14,13 @@ from gancore.errors import Mistake, nearest
 from gancore.options import ScheduleOptions
 
 OPTIMIZER = ("lr", "beta1", "beta2", "weight_decay")
-"""What moves of an optimizer."""
+"""What moves of an optimizer ..."""
+TOP_K = "top_k"
+"""... and of a game."""
 
 
 def movable(
-    run: RunConfig, penalties: Mapping[str, Chosen], augmentations: Mapping[str, Chosen]
+    run: RunConfig, penalties: Mapping[str, Chosen], augmentations: Mapping[str, Chosen], game: Chosen | None
 ) -> dict[str, tuple[BaseModel, str]]:
     """Settings that a schedule can move, by their dotted names: the options that each stands in, and its name there."""
     found: dict[str, tuple[BaseModel, str]] = {
@@ -27,6 +29,8 @@ def movable(
         for name in OPTIMIZER
     }
     found["ema.half_life"] = (run.ema, "half_life")
+    if game is not None and game.options is not None and TOP_K in type(game.options).model_fields:
+        found[f"game.{TOP_K}"] = (game.options, TOP_K)
     for section, chosen, name in (("penalties", penalties, "weight"), ("augmentations", augmentations, "strength")):
         for key, one in chosen.items():
             if one.options is not None and name in type(one.options).model_fields:

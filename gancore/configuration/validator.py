@@ -44,7 +44,7 @@ class Validator:
         self.mistakes = [self._with_section(mistake, own, chosen_by_path) for mistake in self.mistakes]
         if (game := single["game"]) is not None:
             run = self._optimizers(run, merged.get("optimizers"), game.found.record)
-        several[SCHEDULES] = self._schedules(merged.get(SCHEDULES, {}), run if game else None, several)
+        several[SCHEDULES] = self._schedules(merged.get(SCHEDULES, {}), run if game else None, several, game)
         if self.mistakes or run is None or any(c is None for c in single.values()):
             raise ConfigError(self.mistakes)
         removed = tuple(n for n, v in merged.get("writers", {}).items() if v == NONE and n != REST)
@@ -117,10 +117,14 @@ class Validator:
         return result
 
     def _schedules(
-        self, given: Mapping[str, Any], run: RunConfig | None, several: Mapping[str, Mapping[str, Chosen]]
+        self,
+        given: Mapping[str, Any],
+        run: RunConfig | None,
+        several: Mapping[str, Mapping[str, Chosen]],
+        game: Chosen | None,
     ) -> dict[str, Chosen]:
         chosen: dict[str, Chosen] = {}
-        known = {} if run is None else movable(run, several["penalties"], several["augmentations"])
+        known = {} if run is None else movable(run, several["penalties"], several["augmentations"], game)
         faulty = {mistake.path.rpartition(".")[0] or mistake.path for mistake in self.mistakes}
         for path, value in given.items():
             if path == REST:

@@ -88,7 +88,7 @@ def build_schedules(
         UsageError: the game uses no such weight, or the augmentation has no strength that could be set.
     """
     run = settings.run
-    known = movable(run, settings.penalties, settings.augmentations)
+    known = movable(run, settings.penalties, settings.augmentations, settings.game)
     courses: dict[str, Course] = {}
     setters: dict[str, Callable[[float], None]] = {}
     for path, chosen in settings.schedules.items():
@@ -99,6 +99,10 @@ def build_schedules(
         owner = rest.rpartition(".")[0]
         if section == "ema":
             setters[path] = _attribute(ema, "half_life")
+        elif section == "game":
+            for phase in phases:
+                if hasattr(phase, name):
+                    setters[path] = _attribute(phase, name)
         elif section == "optimizers":
             if name != "lr":
                 setters[path] = _of_optimizer(players[owner].optimizer, name)

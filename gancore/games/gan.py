@@ -57,6 +57,13 @@ class GanOptions(Options):
         le=1e6,
         description="Factor of the terms of classes in both objectives, where the discriminator tells them.",
     )
+    top_k: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="Share of its samples that the generator learns from, those with the highest logits (Sinha et al. 2020). A"
+        " schedule can lower it from 1, to 0.5 for instance.",
+    )
     normalise_gradient: bool = Field(
         False,
         description="Divide the gradient that comes from the discriminator to generated samples by a moving average of its size (AFM,"
@@ -217,15 +224,20 @@ class LossPhase(Phase):
         """This side of the loss for one head."""
         raise NotImplementedError
 
+    @property
+    def couples_batch(self) -> bool:
+        """Whether the loss of a batch is not the mean of its parts'."""
+        return self.model.loss.couples_batch
+
     def _total(self, real: Heads, fake: Heads) -> Tensor:
-        if self.model.loss.couples_batch:
+        if self.couples_batch:
             real, fake = tuple(map(distributed.gather, real)), tuple(map(distributed.gather, fake))
         sides = (self.objective(r, f) for r, f in zip(real, fake, strict=True))
         first, *others = (a_term(side, "game", self, "objective") for side in sides)
         return sum(others, first)
 
     def prepare(self, parts: Sequence[Batch], draws: Sequence[Draws]) -> None:
-        in_one = not self.model.loss.couples_batch or len(parts) == 1
+        in_one = not self.couples_batch or len(parts) == 1
         self._cache = None if in_one else GradientCache(parts, draws, self.logits, self._total)
 
     def replayed_logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
@@ -286,7 +298,13 @@ class DiscriminatorPhase(LossPhase):
 
 
 class GeneratorPhase(LossPhase):
-    """Be taken for real."""
+    """Be taken for real; with as large a share `top_k` of the samples as come nearest to it, which the engine may move."""
+
+    top_k = 1.0
+
+    @property
+    def couples_batch(self) -> bool:
+        return super().couples_batch or self.top_k < 1.0
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
         fake = self.model.towards_discriminator(self.model.fake_for_generator(batch, draws))
@@ -299,6 +317,9 @@ class GeneratorPhase(LossPhase):
 
     def objective(self, real: Tensor, fake: Tensor) -> Tensor:
         loss = self.model.loss
+        if self.top_k < 1.0:
+            best = fake.detach().topk(max(1, round(self.top_k * len(fake)))).indices
+            real, fake = real[best], fake[best]
         return a_term(loss.generator(fake, real if loss.needs_real else None), "loss", loss, "generator")
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
@@ -403,6 +424,7 @@ class GanGame:
         main = self.discriminator_phase_class("discriminator/main", discriminator, model)
         generator = self.generator_phase_class("generator/main", players["generator"], model, every=every)
         main.generator_phase = generator
+        generator.top_k = self.options.top_k
         before: list[Phase] = []
         after: list[Phase] = []
         for full, (regulariser, options) in self.context.penalties.items():

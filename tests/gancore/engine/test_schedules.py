@@ -141,6 +141,7 @@ def test_values_arrive_where_they_are_used():
             "ema.half_life": {"first": 0, "last": 100},
             "optimizers.generator.beta2": {"first": 0.9, "last": 0.8},
             "augmentations.grow.strength": {"first": 0, "last": 1},
+            "game.top_k": {"factor": 0.5},
         }
     )
     players, ema = parts.state.players, parts.state.ema
@@ -151,8 +152,9 @@ def test_values_arrive_where_they_are_used():
         schedules.apply(step)
         [penalty] = [phase for phase in phases if phase.name == "discriminator/r1"]
         adam = players["generator"].optimizer.param_groups[0]
-        found.append((penalty.weight, ema.half_life, adam["betas"][1], parts.augmentations["grow"].strength))
-    assert found == [(2.0, 0.0, 0.9, 0.0), (1.5, 50.0, pytest.approx(0.85), 0.5)]
+        strength, top_k = parts.augmentations["grow"].strength, phases[-1].top_k
+        found.append((penalty.weight, ema.half_life, adam["betas"][1], strength, top_k))
+    assert found == [(2.0, 0.0, 0.9, 0.0, 1.0), (1.5, 50.0, pytest.approx(0.85), 0.5, 0.75)]
     assert players["discriminator"].optimizer.param_groups[0]["betas"][1] == 0.99
 
 

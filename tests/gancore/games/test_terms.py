@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -18,7 +20,7 @@ from gancore.errors import UsageError
 from gancore.games.gan import GanGame, GanOptions
 from gancore.games.player import Player
 from gancore.games.terms import GradientNorm
-from gancore.losses.adversarial import Hinge, RelativisticAverage
+from gancore.losses.adversarial import Hinge, RelativisticAverage, RelativisticPairing
 from gancore.nets.conditioning import ProjectionHead
 from gancore.random import Draws
 
@@ -102,6 +104,10 @@ def test_san_needs_a_head_whose_direction_it_can_train(tmp_path):
         begin(tmp_path / "run", 1, **{"game.san": True})
 
 
+def softplus(x: float) -> float:
+    return math.log1p(math.exp(x))
+
+
 class Judge(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -177,6 +183,34 @@ def test_what_tells_classes_has_its_weight_in_both_objectives(loss, weight):
     adversarial = loss().generator(head(fake, None), head(REAL, None).detach())
     (adversarial + weight * cross_entropy(head.classifier(fake), Y)).backward()
     torch.testing.assert_close(found, maker.shift.grad)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"), [(Hinge, -(4.0 + 3.0) / 2), (RelativisticPairing, (softplus(-3.0) + softplus(1.0)) / 2)]
+)
+def test_the_generator_learns_from_the_samples_with_the_highest_logits(loss, expected):
+    _, _, generator, _ = playing(loss=loss, top_k=0.5)
+    real, fake = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([4.0, -1.0, 0.0, 3.0], requires_grad=True)
+    term = generator.objective(real, fake)
+    assert term.item() == pytest.approx(expected)
+    assert torch.autograd.grad(term, fake)[0].ne(0).tolist() == [True, False, False, True]
+
+
+def test_the_best_of_a_batch_are_the_best_of_its_parts_together():
+    whole, parts = [], []
+    for found, cuts in ((whole, [4]), (parts, [2, 2])):
+        torch.manual_seed(0)
+        networks, _, generator, _ = playing(top_k=0.5, reuse_fakes=False)
+        networks["generator"].forward = lambda z, condition, net=networks["generator"]: z + net.shift
+        batch = Batch(REAL.repeat(2, 1), None, torch.arange(4), step=0)
+        split = [*batch.split(len(cuts))]
+        draws = [Draws(0, part.positions) for part in split]
+        with generator.player.updating():
+            generator.prepare(split, draws)
+            for part, own in zip(split, draws, strict=True):
+                generator.run(part, own)
+        found.append(networks["generator"].shift.grad)
+    torch.testing.assert_close(whole, parts)
 
 
 def test_a_batch_whose_samples_are_compared_with_each_other_cannot_be_cut(tmp_path):
