@@ -134,6 +134,12 @@ class PenaltyOptions(Options):
         le=1000,
         description="Compute it only every this many steps, scaled up by as much (lazy regularisation).",
     )
+    share: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="Compute it on this share of a batch only, spread evenly over it; on one sample at least.",
+    )
 
 
 class ScheduleOptions(Options):

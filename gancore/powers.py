@@ -8,7 +8,7 @@ torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,6 +135,33 @@ class Labelled(Protocol):
 
 
 # --- penalties ------------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class SharesForward(Protocol):
+    """A penalty of how logits change at the real or at the fake samples themselves.
+
+    Where a game allows it, what it needs is then taken from the forward pass in which the discriminator tells real from fake,
+    with the points `beside` them in the same pass; elsewhere `penalty` is called, which gives the same.
+    """
+
+    side: Literal["real", "fake"]
+    """The samples that it is about."""
+
+    def beside(self, x: Tensor, draws: Draws) -> Tensor | None:
+        """Points `[batch, ...]` near relaxed samples `x` `[batch, ...]`, to be judged as well, drawn from `draws` alone.
+
+        None where no other points but the gradients at `x` are wanted.
+        """
+        ...
+
+    def term(self, changes: Tensor) -> Tensor:
+        """The unweighted term, a scalar averaged over the batch.
+
+        `changes` are the gradients of the logits with respect to the samples, float32 `[batch, elements]`, differentiable once
+        more; or, where there are points beside them, the logits there minus those here, `[batch, 1]`.
+        """
+        ...
 
 
 @runtime_checkable
@@ -278,7 +305,7 @@ class WritesCaptions(Protocol):
 POWERS: Mapping[str, tuple[type, ...]] = {
     "generator": (DrawsLatent, TakesGiven, SamplesItself, TellsLikelihood, Exports),
     "discriminator": (MixesBatch, HasFeatures),
-    "penalty": (RegularisesLogits, RegularisesGenerator),
+    "penalty": (SharesForward, RegularisesLogits, RegularisesGenerator),
     "dataset": (Grouped, Labelled),
     "game": (KeepsOthers, Judges),
     "features": (FitsTraining, TellsProgress, MeasuresDistance, NamesFigures),

@@ -13,9 +13,12 @@ FALLING: dict[str, Any] = {"schedules": {"optimizers.generator.lr": _FALL, "opti
 """Learning rates that fall to a tenth in the second half."""
 
 
-def relativistic(weight: float, every: int) -> dict[str, Any]:
-    """The objective of R3GAN (Huang et al. 2024): paired logits, R1 and R2 of `weight`, computed every `every` steps."""
-    penalty = {"weight": weight, "every": every}
+def relativistic(weight: float, every: int, **options: Any) -> dict[str, Any]:
+    """The objective of R3GAN (Huang et al. 2024): paired logits, R1 and R2 of `weight`, computed every `every` steps.
+
+    `options` are more of both penalties: `method="finite", share=0.25`.
+    """
+    penalty = {"weight": weight, "every": every, **options}
     return {"loss": {"name": "rpgan"}, "penalties": {"r1": penalty, "r2": penalty}}
 
 

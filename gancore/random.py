@@ -82,6 +82,10 @@ class Draws:
         """The same positions under another name: independent numbers."""
         return Draws(derive(self.seed, name), self.positions)
 
+    def at(self, rows: Tensor | slice) -> Draws:
+        """Those of some of the positions: what the samples at `rows`, int64 `[n]` or a slice, draw as part of the batch."""
+        return Draws(self.seed, self.positions[rows])
+
     def uniform(self, name: str, *shape: int) -> Tensor:
         """Float32 in [0, 1), `[batch, *shape]`."""
         return uniform(derive(self.seed, name), self.positions, math.prod(shape)).reshape(len(self.positions), *shape)

@@ -53,7 +53,19 @@ class Batch:
         """The same batch with what the generator is `given` of it."""
         return self._keeping(replace(self, given=given), slice(None))
 
-    def _keeping(self, part: Batch, rows: slice) -> Batch:
+    def at(self, rows: Tensor | slice, weight: float | None = None) -> Batch:
+        """The samples at `rows`, int64 `[n]` or a slice, relaxed already where these are; with the weight of all unless told."""
+        few = replace(
+            self,
+            hard=self.hard[rows],
+            condition=None if self.condition is None else self.condition[rows],
+            positions=self.positions[rows],
+            weight=self.weight if weight is None else weight,
+            given=None if self.given is None else self.given[rows],
+        )
+        return self._keeping(few, rows)
+
+    def _keeping(self, part: Batch, rows: Tensor | slice) -> Batch:
         """`part`, the samples at `rows` of this batch, relaxed already where these are."""
         if "x" in self.__dict__:
             part.__dict__["x"] = self.x[rows]
@@ -65,13 +77,4 @@ class Batch:
             yield self
             return
         for rows in torch.arange(len(self), device=self.positions.device).tensor_split(min(parts, len(self))):
-            part = slice(int(rows[0]), int(rows[-1]) + 1)
-            few = replace(
-                self,
-                hard=self.hard[part],
-                condition=None if self.condition is None else self.condition[part],
-                positions=self.positions[part],
-                weight=self.weight * len(rows) / len(self),
-                given=None if self.given is None else self.given[part],
-            )
-            yield self._keeping(few, part)
+            yield self.at(slice(int(rows[0]), int(rows[-1]) + 1), self.weight * len(rows) / len(self))

@@ -12,18 +12,19 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gancore import distributed
-from gancore.components import Critic, GameContext, Regulariser
+from gancore.components import GameContext
 from gancore.data.batch import Batch
 from gancore.errors import BreachError, UsageError
 from gancore.games.breach import a_term, of_fakes, of_logits
 from gancore.games.gradient_caching import GradientCache
+from gancore.games.penalty_phase import PenaltyPhase, SharedForward, draws_itself
 from gancore.games.player import Phase, Player
 from gancore.games.separation import auc
 from gancore.games.terms import GeneratorPenaltyPhase, GradientNorm, LogitPenaltyPhase
 from gancore.nets.classifying import COUPLED, Classifier
 from gancore.nets.slicing import Slices, wasserstein
 from gancore.options import Options, PenaltyOptions
-from gancore.powers import DrawsLatent, MixesBatch, RegularisesGenerator, RegularisesLogits
+from gancore.powers import DrawsLatent, MixesBatch, RegularisesGenerator, RegularisesLogits, SharesForward
 from gancore.random import Draws
 
 Heads = tuple[Tensor, ...]
@@ -126,6 +127,7 @@ class GanModel:
         self.gradient_norm: GradientNorm | None = None
         self.classifier: Classifier | None = None
         self.classes_weight = options.classes_weight
+        self._draws_itself: bool | None = None
         self._batch: Batch | None = None
         self._fake: Tensor | None = None
 
@@ -207,6 +209,13 @@ class GanModel:
         n = len(fake)
         return tuple(h[:n] for h in both), tuple(h[n:] for h in both)
 
+    def draws_itself(self, batch: Batch) -> bool:
+        """Whether the discriminator draws random numbers in a pass; found out with some samples of the first `batch` asked about."""
+        if self._draws_itself is None:
+            condition = None if batch.condition is None else batch.condition[:2]
+            self._draws_itself = draws_itself(self.discriminator, batch.x[:2], condition)
+        return self._draws_itself
+
 
 class LossPhase(Phase):
     """A phase that minimises one side of the loss, part by part; of a loss that couples the whole batch, by gradient caching."""
@@ -244,7 +253,10 @@ class LossPhase(Phase):
         """`logits`, with the same dropout as in the pass that `prepare` made, if it made one."""
         if self._cache is not None:
             self._cache.restore_randomness(batch.x.device)
-        real, fake = self.logits(batch, draws)
+        return self.checked(*self.logits(batch, draws))
+
+    def checked(self, real: Heads, fake: Heads) -> tuple[Heads, Heads]:
+        """Both; raises `BreachError` where none has a graph."""
         if not any(head.requires_grad for head in (*real, *fake)):
             words = f"logits do not depend on the {self.player.name}'s weights; leave out what detaches them (detach, no_grad, argmax)"
             raise BreachError("architecture", self.player.module, words)
@@ -262,11 +274,17 @@ class LossPhase(Phase):
 
 
 class DiscriminatorPhase(LossPhase):
-    """Tell real from fake."""
+    """Tell real from fake; with the penalties that share the forward pass in which that is done."""
 
     generator_phase: Phase | None = None
     penalties: Sequence[LogitPenaltyPhase] = ()
     """Those of the logits that this phase has."""
+    sharing: Sequence[PenaltyPhase] = ()
+    """Those of the gradients of these logits that are due in this step."""
+
+    def prepare(self, parts: Sequence[Batch], draws: Sequence[Draws]) -> None:
+        self.sharing = ()
+        super().prepare(parts, draws)
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
         fake = self.model.fake_for_discriminator(batch, draws, self.generator_phase)
@@ -277,14 +295,21 @@ class DiscriminatorPhase(LossPhase):
         return a_term(loss.discriminator(real, fake), "loss", loss, "discriminator")
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
+        shared, together = None, self.model.joint
+        if self.sharing and self._cache is None:
+            made = self.model.fake_for_discriminator(batch, draws, self.generator_phase)
+            shared = SharedForward(self.model, batch, made, draws, self.sharing)
+            together = shared.in_one
         with collected(self.model.slices) as directions, collected(self.model.classifier) as features:
-            real, fake = self.replayed_logits(batch, draws)
+            real, fake = self.replayed_logits(batch, draws) if shared is None else self.checked(*shared.logits())
         found = {p.name: p.term(real, fake) for p in self.penalties if p.due(batch.step)}
+        for penalty, term in {} if shared is None else shared.terms().items():
+            found[penalty.name] = term * penalty.factor, term.detach()
         terms = [term for term, _ in found.values()]
         if directions:
-            terms.append(wasserstein(directions, len(batch), self.model.joint))
+            terms.append(wasserstein(directions, len(batch), together))
         if self.model.classifier is not None and batch.condition is not None:
-            told = self.model.classifier.discriminator(features, batch.condition, self.model.joint)
+            told = self.model.classifier.discriminator(features, batch.condition, together)
             terms.append(self.model.classes_weight * told)
         loss = self.backward(batch, real, fake, sum(terms[1:], terms[0]) if terms else None)
         r, f = real[0].detach(), fake[0].detach()
@@ -341,41 +366,9 @@ class GeneratorPhase(LossPhase):
             self.model.gradient_norm.after_step()
 
 
-class PenaltyPhase(Phase):
-    """A regulariser of the discriminator, in float32 whatever the networks run in."""
-
-    def __init__(
-        self, name: str, player: Player, model: GanModel, regulariser: Regulariser, options: PenaltyOptions
-    ) -> None:
-        super().__init__(f"{player.name}/{name}", player, every=options.every)
-        self.model = model
-        self.regulariser = regulariser
-        self.weight = options.weight
-        """Of the term; the engine may move it from step to step."""
-
-    def critic(self, condition: Tensor | None, draws: Draws) -> Critic:
-        """Samples to logits `[batch]`, heads added up, as the discriminator sees them in training."""
-
-        def critic(x: Tensor) -> Tensor:
-            return torch.stack(self.model.judged(self.model.augment(x, draws.within("penalty")), condition)).sum(0)
-
-        return critic
-
-    def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        fake = self.model.fake_for_discriminator(batch, draws, None)
-        critic = self.critic(batch.condition, draws)
-        return self.add(self.regulariser.penalty(critic, batch.x, fake, draws.within(self.name)), batch)
-
-    def add(self, term: Tensor | None, batch: Batch) -> Mapping[str, Tensor]:
-        """Add the gradients of the penalty's term on `batch`, where it has one; it is logged without its weight."""
-        if term is None:
-            return {}
-        term = a_term(term, "penalty", self.regulariser, "penalty", self.name.rpartition("/")[2])
-        (term * (self.weight * self.every * batch.weight)).backward()
-        return {self.name: term.detach()}
-
-    def after_step(self) -> None:
-        self.regulariser.constrain(self.player.module)
+def _unchanged(thing: object, base: type, *names: str) -> bool:
+    """Whether a class that derives from `base` has left these methods as they are."""
+    return all(getattr(type(thing), name) is getattr(base, name) for name in names)
 
 
 class GanGame:
@@ -417,7 +410,12 @@ class GanGame:
         return self.model_class(self.options, self.context)
 
     def phases(self, players: Mapping[str, Player]) -> Sequence[Phase]:
-        """`discriminator/main`, one phase per penalty, `generator/main`, and one per penalty of the generator."""
+        """`discriminator/main`, one phase per penalty, `generator/main`, and one per penalty of the generator.
+
+        Penalties with the power `SharesForward` share the forward pass of `discriminator/main` in float32 (in bfloat16 differences
+        of logits would be lost), unless samples of a batch affect each other, or a game that derives from this one does
+        otherwise what the two have in common.
+        """
         model = self.build_model()
         model.gradient_norm, model.classifier = self.gradient_norm, self.classifier
         discriminator, every = players["discriminator"], self.options.generator_every
@@ -425,6 +423,12 @@ class GanGame:
         generator = self.generator_phase_class("generator/main", players["generator"], model, every=every)
         main.generator_phase = generator
         generator.top_k = self.options.top_k
+        sharing = (
+            model.joint
+            and model.autocast_dtype is None
+            and _unchanged(model, GanModel, "logits", "judged", "augmented_logits", "both_logits")
+            and _unchanged(main, DiscriminatorPhase, "logits", "replayed_logits", "backward")
+        )
         before: list[Phase] = []
         after: list[Phase] = []
         for full, (regulariser, options) in self.context.penalties.items():
@@ -436,5 +440,8 @@ class GanGame:
             elif isinstance(regulariser, RegularisesGenerator):
                 after.append(GeneratorPenaltyPhase(name, generator, model, regulariser, options))
             else:
-                before.append(self.penalty_phase_class(name, discriminator, model, regulariser, options))
+                phase = self.penalty_phase_class(name, discriminator, model, regulariser, options)
+                own = _unchanged(phase, PenaltyPhase, "run", "critic", "term", "add")
+                phase.main = main if sharing and own and isinstance(regulariser, SharesForward) else None
+                before.append(phase)
         return [main, *before, generator, *after]

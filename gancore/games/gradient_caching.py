@@ -34,7 +34,7 @@ class GradientCache:
         self._states, seen = [], []
         with torch.no_grad():
             for part, d in zip(parts, draws, strict=True):
-                self._states.append(_layer_randomness(part.x.device))
+                self._states.append(layer_randomness(part.x.device))
                 seen.append(logits(part, d))
         real, fake = (
             tuple(torch.cat(head).detach().requires_grad_() for head in zip(*side, strict=True))
@@ -48,7 +48,7 @@ class GradientCache:
 
     def restore_randomness(self, device: torch.device) -> None:
         """Have layers that draw for themselves (dropout) draw for the next part what they drew in the first pass."""
-        _layer_randomness(device, self._states.pop(0))
+        layer_randomness(device, self._states.pop(0))
 
     def backward(self, real: Logits, fake: Logits, more: Tensor | None = None, weight: float = 1.0) -> None:
         """Backpropagate the next part's share of the gradient through its logits, and `weight` times `more`, a term of its own."""
@@ -58,7 +58,7 @@ class GradientCache:
         torch.autograd.backward([h for h, _ in pairs], [g for _, g in pairs])
 
 
-def _layer_randomness(device: torch.device, state: Tensor | None = None) -> Tensor:
+def layer_randomness(device: torch.device, state: Tensor | None = None) -> Tensor:
     """The state that layers on `device` draw from (dropout), after setting it to `state` if one is given."""
     if device.type == "cuda":
         if state is not None:

@@ -19,6 +19,12 @@ from gancore.powers import RegularisesGenerator, RegularisesLogits
 from gancore.random import Draws
 
 
+def rows_of(share: float, count: int, device: torch.device) -> Tensor | slice:
+    """The rows of a share of `count` samples, at even distances, one at least: int64 `[n]`, or a slice where it is all of them."""
+    few = max(1, round(share * count))
+    return slice(None) if few >= count else torch.arange(few, device=device) * count // few
+
+
 class LogitPenaltyPhase(Phase):
     """A penalty of logits that the discriminator's main phase has anyway; its gradients are added there."""
 
@@ -28,13 +34,15 @@ class LogitPenaltyPhase(Phase):
         self.regulariser = regulariser
         self.weight = options.weight
         """Of the term; the engine may move it from step to step."""
+        self.share = options.share
 
     def due(self, step: int) -> bool:
         return super().due(step) and self.main.due(step)
 
     def term(self, real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """What is added to the loss of one part of a batch, of logits `[batch]` of each head; and it without its weight."""
-        found = self.regulariser.of_logits(torch.stack(real).sum(0), torch.stack(fake).sum(0))
+        rows = rows_of(self.share, len(real[0]), real[0].device)
+        found = self.regulariser.of_logits(*(torch.stack(side).sum(0)[rows] for side in (real, fake)))
         term = a_term(found, "penalty", self.regulariser, "of_logits", self.name.rpartition("/")[2])
         return term * (self.weight * self.every), term.detach()
 
@@ -67,12 +75,14 @@ class GeneratorPenaltyPhase(Phase):
         self.regulariser = regulariser
         self.weight = options.weight
         """Of the term; the engine may move it from step to step."""
+        self.share = options.share
 
     def due(self, step: int) -> bool:
         return super().due(step) and self.main.due(step)
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
-        own = draws.within(self.name)
+        rows = rows_of(self.share, len(batch), batch.positions.device)
+        own, batch = draws.within(self.name).at(rows), batch.at(rows)
         z = self.model.latent(own)
         if not z.is_floating_point():
             raise UsageError(

@@ -114,9 +114,11 @@ class Classifier:
         """The discriminator's term, of features of real samples of the classes `condition` `[batch]` and of generated ones of the same.
 
         Both are in one tensor, real ones first, where they went through the discriminator `together`; else in the halves of `seen`.
+        Rows behind these are of other samples.
         """
         n, half = len(condition), len(seen) // 2
-        reals, fakes = ([s[:n] for s in seen], [s[n : 2 * n] for s in seen]) if together else (seen[:half], seen[half:])
+        apart = [s[:n] for s in seen[:half]], [s[:n] for s in seen[half:]]
+        reals, fakes = ([s[:n] for s in seen], [s[n : 2 * n] for s in seen]) if together else apart
         told = list(zip(self.heads, reals, fakes, strict=False))
         return _sum([self._discriminator(head, real, fake, condition) for head, real, fake in told])
 

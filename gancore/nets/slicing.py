@@ -45,10 +45,10 @@ def wasserstein(slices: list[Tensor], reals: int, together: bool) -> Tensor:
     """E[<h(G(z)), d>] - E[<h(x), d>] for the directions d of all heads, of features h without a gradient.
 
     `reals` rows of each are of real samples, and as many behind them of generated ones, where both went through the discriminator
-    `together`; else the first half of `slices` is of real ones.
+    `together`; else the first half of `slices` is of real ones. Rows behind these are of other samples.
     """
     half = len(slices) // 2
-    apart = zip(slices[:half], slices[half : 2 * half], strict=True)
-    pairs = [(s[:reals], s[reals : 2 * reals]) for s in slices] if together else [*apart]
+    apart = [(r[:reals], f[:reals]) for r, f in zip(slices[:half], slices[half : 2 * half], strict=True)]
+    pairs = [(s[:reals], s[reals : 2 * reals]) for s in slices] if together else apart
     first, *others = (fake.mean() - real.mean() for real, fake in pairs)
     return sum(others, first)

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancore.components import Augmentation, Loss, Metric, Penalty
+from gancore.components import Augmentation, Critic, Loss, Metric, Penalty
 from gancore.evaluation.records import Material, Measured, Samples, faults
 from gancore.games.gan import call_generator, draw_latent, heads, mixes_batch
-from gancore.powers import RegularisesGenerator, RegularisesLogits
+from gancore.losses.penalties import input_gradients
+from gancore.powers import RegularisesGenerator, RegularisesLogits, SharesForward
 from gancore.random import Draws
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check
@@ -160,7 +161,8 @@ def loss_device(kit: Kit, subject: str) -> None:
 @check(
     "penalty.contract",
     "gan_penalties",
-    "the term is None or a finite scalar, the same for the same draws, and the mean of what it is for parts of a batch",
+    "the term is None or a finite scalar, the same for the same draws and in the forward pass of the loss, and the mean of what it is "
+    "for parts of a batch",
     lambda kit: kit.subjects(Penalty),
 )
 def penalty_contract(kit: Kit, subject: str) -> None:
@@ -199,6 +201,8 @@ def penalty_contract(kit: Kit, subject: str) -> None:
         raise Mismatch("the same samples and draws give another term: draw from `draws`, not from torch")
     if mixes_batch(judge):
         return
+    if isinstance(penalty, SharesForward):
+        _look_at_shared(penalty, float(whole), lambda x: torch.stack(heads(judge(x, labels))).sum(0), real, fake)
     parts = [term(slice(0, BATCH // 2), 1), term(slice(BATCH // 2, None), 1)]
     mean = sum(float(p) for p in parts if p is not None) / 2
     if abs(float(whole) - mean) > 1e-3 * max(abs(mean), 1e-6):
@@ -225,6 +229,22 @@ def _term(
         return penalty.of_generator(lambda latents: call_generator(generator, latents, classes, given), z, draws)
     term: Tensor | None = penalty.penalty(critic, real, fake, draws)
     return term
+
+
+def _look_at_shared(penalty: SharesForward, whole: float, critic: Critic, real: Tensor, fake: Tensor) -> None:
+    x = real if penalty.side == "real" else fake
+    points = penalty.beside(x, Draws(5, POSITIONS))
+    if points is None:
+        changes = input_gradients(critic, x)
+    elif points.shape != x.shape:
+        raise Mismatch(f"its beside gave {list(points.shape)} for samples {list(x.shape)}")
+    else:
+        changes = (critic(points) - critic(x))[:, None]
+    shared = float(penalty.term(changes))
+    if abs(shared - whole) > 1e-3 * max(abs(whole), 1e-6):
+        raise Mismatch(
+            f"penalty() gives {whole:g}, and term() of the same samples {shared:g}; the engine may use either, so they must agree"
+        )
 
 
 def _critic(kit: Kit) -> tuple[Scene, nn.Module, Tensor, Tensor, Tensor | None]:

@@ -173,6 +173,7 @@ _VALUES: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
     "takes_given": (lambda value, part: isinstance(value, bool), "True or False"),
     "mixes_batch": (lambda value, part: isinstance(value, bool), "True or False"),
     "sampling": (lambda value, part: isinstance(value, BaseModel), "an option model"),
+    "side": (lambda value, part: value in ("real", "fake"), "'real' or 'fake'"),
     "labels": (_is_labels, "None or int64 [len]"),
     "others": (_are_others, "a mapping to OtherGenerator, each of one of the game's networks"),
     "judge": (lambda value, game: value is None or value in game.networks, "None or the name of one of its networks"),

@@ -32,9 +32,9 @@ from gancore.games.gan import (
     GanModel,
     GanOptions,
     GeneratorPhase,
-    PenaltyPhase,
     heads,
 )
+from gancore.games.penalty_phase import PenaltyPhase
 from gancore.games.player import Phase, Player
 from gancore.nets.gumbel import TemperatureSchedule
 from gancore.options import Options as Base
@@ -242,11 +242,11 @@ class SequencePenalty(PenaltyPhase):
     def due(self, step: int) -> bool:
         return self.model.progress.over(step) and super().due(step)
 
-    def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
+    def term(self, real: Tensor, fake: Tensor, condition: Tensor | None, draws: Draws) -> Tensor | None:
+        """That of real and of fake texts `[batch, length, vocabulary]`."""
         if self.model.options.penalties_on == "samples":
-            return super().run(batch, draws)
+            return super().term(real, fake, condition, draws)
         model, discriminator = self.model, self.model.discriminator
-        fake = model.fake_for_discriminator(batch, draws, None)
 
         def embedded(x: Tensor) -> Tensor:
             x = model.augment(x, draws.within("penalty"))
@@ -255,12 +255,10 @@ class SequencePenalty(PenaltyPhase):
 
         def critic(e: Tensor) -> Tensor:
             mask = (e[..., -1].detach() > 0.5).float()  # whatever the regulariser has added to it
-            logits = heads(discriminator.logits(e[..., :-1], batch.condition, mask))  # type: ignore[operator]
+            logits = heads(discriminator.logits(e[..., :-1], condition, mask))  # type: ignore[operator]
             return torch.stack(logits).sum(0)
 
-        return self.add(
-            self.regulariser.penalty(critic, embedded(batch.x), embedded(fake), draws.within(self.name)), batch
-        )
+        return self.regulariser.penalty(critic, embedded(real), embedded(fake), draws.within(self.name))
 
 
 class SequenceGenerator(GeneratorPhase):

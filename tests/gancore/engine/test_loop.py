@@ -119,13 +119,15 @@ def by_hand(steps=5, reuse_fakes=True, generator_every=1, seed=11):
         fake = generator(normal(derive(noise, "z"), positions, LATENT), None)
 
         move_d.zero_grad()
-        both = discriminator(torch.cat([real, fake.detach()]), None)
-        (F.softplus(-both[:BATCH]).mean() + F.softplus(both[BATCH:]).mean()).backward()
         if step % 2 == 0:
             x = real.clone().requires_grad_()
-            (slope,) = torch.autograd.grad(discriminator(x, None).sum(), x, create_graph=True)
+            logits, others = discriminator(x, None), discriminator(fake.detach(), None)
+            (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
             r1 = slope.flatten(1).square().sum(1).mean() / 2
-            (r1 * 2.0 * 2).backward()
+            (F.softplus(-logits).mean() + F.softplus(others).mean() + r1 * (2.0 * 2)).backward()
+        else:
+            both = discriminator(torch.cat([real, fake.detach()]), None)
+            (F.softplus(-both[:BATCH]).mean() + F.softplus(both[BATCH:]).mean()).backward()
         move_d.step()
 
         if step % generator_every == 0:

@@ -11,17 +11,24 @@ from toys import pictures as toys
 
 from gancore.components import GameContext
 from gancore.configuration.configure import configure
+from gancore.engine.loop import update
 from gancore.errors import PluginError
 from gancore.games.gan import GanGame, GanOptions, draw_latent
 from gancore.games.player import Player
+from gancore.nets.conditioning import ProjectionHead
 from gancore.random import Draws, derive
 
 LOSSES = ("non-saturating", "minimax", "hinge", "least-squares", "wasserstein", "rpgan", "ragan")
+FINITE = {"method": "finite"}
 PENALTIES = ("r1", "r2", "gradient-penalty", "dragan")
 SIZE = 10
 
 
-def plain_gradients(networks, batch, *, loss, penalty="", augment=False):
+SIDES = {"r1": "real", "r2": "fake"}
+"""Penalties that see samples augmented as the loss sees them; the others by themselves."""
+
+
+def plain_gradients(networks, batch, *, loss, penalty="", augment=False, **options):
     """The same step by torch.autograd.grad on the whole batch, written out without the game."""
     generator, discriminator = networks["generator"], networks["discriminator"]
     draws = one_step.phase_draws(batch)
@@ -36,9 +43,9 @@ def plain_gradients(networks, batch, *, loss, penalty="", augment=False):
     real_logits, fake_logits = judge(batch.x, "real"), judge(fake.detach(), "fake")
     total = sum(objective.discriminator(r, f) for r, f in zip(real_logits, fake_logits, strict=True))
     if penalty:
-        ((_, regulariser, _),) = one_step.components("penalty", {penalty: {"weight": 3.0}})
+        ((_, regulariser, _),) = one_step.components("penalty", {penalty: {"weight": 3.0, **options}})
         own = draws.within(f"discriminator/{penalty}")
-        critic = lambda x: sum(judge(x, "penalty"))  # noqa: E731
+        critic = lambda x: sum(judge(x, SIDES.get(penalty, "penalty")))  # noqa: E731
         total = total + 3.0 * regulariser.penalty(critic, batch.x, fake.detach(), own)
     parameters = dict(discriminator.named_parameters())
     grads = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
@@ -70,12 +77,18 @@ def test_gradients_of_parts_of_a_batch_add_up_to_plain_autograd_on_the_whole(los
 
 
 @pytest.mark.parametrize("micro_batches", [1, 3])
-@pytest.mark.parametrize("penalty", PENALTIES)
-def test_penalties_of_parts_of_a_batch_add_up_to_plain_autograd_on_the_whole(penalty, micro_batches):
+@pytest.mark.parametrize(
+    ("penalty", "options"), [*((name, {}) for name in PENALTIES), ("r1", FINITE), ("r2", FINITE)], ids=str
+)
+def test_penalties_of_parts_of_a_batch_add_up_to_plain_autograd_on_the_whole(penalty, options, micro_batches):
     networks, batch = one_step.double_networks(labels=True), one_step.double_batch(SIZE, labels=True)
-    expected, figures = plain_gradients(networks, batch, loss="rpgan", penalty=penalty)
+    expected, figures = plain_gradients(networks, batch, loss="rpgan", penalty=penalty, **options)
     actual, scalars = one_step.game_gradients(
-        networks, batch, loss="rpgan", penalties={penalty: {"weight": 3.0}}, micro_batches=micro_batches
+        networks,
+        batch,
+        loss="rpgan",
+        penalties={penalty: {"weight": 3.0, **options}},
+        micro_batches=micro_batches,
     )
     assert_same(actual, expected)
     total = scalars["discriminator/loss"] + 3.0 * scalars[f"discriminator/{penalty}"]
@@ -95,11 +108,12 @@ def test_augmented_gradients_of_parts_of_a_batch_add_up_to_the_whole(loss, micro
 
 @pytest.mark.parametrize("micro_batches", [1, 3])
 @pytest.mark.parametrize("loss", ["non-saturating", "rpgan", "ragan"])
-def test_losses_of_several_heads_are_added_up(loss, micro_batches):
+@pytest.mark.parametrize("options", [{}, FINITE], ids=["exact", "finite"])
+def test_losses_of_several_heads_are_added_up(loss, micro_batches, options):
     networks, batch = one_step.double_networks(heads=3), one_step.double_batch(SIZE)
-    expected, _ = plain_gradients(networks, batch, loss=loss, penalty="r1")
+    expected, _ = plain_gradients(networks, batch, loss=loss, penalty="r1", **options)
     actual, _ = one_step.game_gradients(
-        networks, batch, loss=loss, penalties={"r1": {"weight": 3.0}}, micro_batches=micro_batches
+        networks, batch, loss=loss, penalties={"r1": {"weight": 3.0, **options}}, micro_batches=micro_batches
     )
     assert_same(actual, expected)
 
@@ -125,6 +139,102 @@ def test_a_lazy_penalty_is_scaled_up_by_its_interval():
     assert_same(lazily, often)
 
 
+# --- penalties in the pass of the loss ------------------------------------------------------------------------------
+
+
+def together(phases, batch):
+    """All phases of the discriminator, as the loop runs them: gradients and figures."""
+    player = phases[0].player
+    due = [phase for phase in phases if phase.player is player]
+    _, scalars = update(player, due, [batch], [one_step.phase_draws(batch)])
+    return [p.grad for p in player.parameters], {n: v for values, _ in scalars for n, v in values.items()}
+
+
+FEW = {**FINITE, "share": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("r1", "r2", "passes"),
+    [
+        ({}, {}, [20]),
+        (FINITE, FINITE, [40]),
+        (FEW, FEW, [26]),
+        ({}, FEW, [10, 13]),
+        ({}, None, [10, 10]),
+        ({"share": 0.5}, FINITE, [30, 5]),
+    ],
+)
+def test_penalties_share_the_pass_of_the_loss_and_come_to_what_they_are_apart(game, r1, r2, passes):
+    chosen = {n: {"weight": 3.0, **o} for n, o in (("r1", r1), ("r2", r2)) if o is not None}
+    batch, results = one_step.double_batch(SIZE), []
+    for apart in (False, True):
+        players, phases = game(augment=True, **chosen)
+        sizes = []
+        players["discriminator"].module.register_forward_pre_hook(lambda _, x, sizes=sizes: sizes.append(len(x[0])))
+        for phase in phases[1:-1]:
+            phase.main = None if apart else phase.main
+        results.append(together(phases, batch))
+        wanted = passes if not apart else [20, *(n for o in chosen.values() for n in calls(o))]
+        assert [n for n in sizes if n != 2] == wanted  # two samples tell whether the network draws for itself
+    (shared, figures), (separate, others) = results
+    for ours, theirs in zip(shared, separate, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+    assert figures.keys() == others.keys()
+    for name, value in figures.items():
+        torch.testing.assert_close(value, others[name], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("penalties", [{"r1": {}, "r2": FEW}, {"r1": FEW, "r2": {}}, {"r1": FEW, "r2": FEW}])
+def test_san_and_classifiers_look_at_real_and_fake_samples_only(game, penalties):
+    class Judge(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = ProjectionHead(16, 3)
+
+        def forward(self, x, condition):
+            return self.head(x.flatten(1), condition)
+
+    batch, results = one_step.double_batch(SIZE, labels=True), []
+    for apart in (False, True):
+        torch.manual_seed(0)
+        options = {"san": True, "classes": "adc"}
+        _, phases = game(discriminator=Judge(), options=options, **penalties)
+        phases[0].player.module.double()
+        for phase in phases[1:-1]:
+            phase.main = None if apart else phase.main
+        results.append(together(phases, batch)[0])
+    for shared, separate in zip(*results, strict=True):
+        torch.testing.assert_close(shared, separate, rtol=1e-9, atol=1e-12)
+
+
+def calls(options):
+    """The sizes of the passes of a penalty that is computed apart."""
+    rows = max(1, round(options.get("share", 1.0) * SIZE))
+    return [rows] * (2 if options.get("method") == "finite" else 1)
+
+
+def test_a_penalty_on_a_share_is_that_of_every_so_manieth_sample(game):
+    _, phases = game(r1={"weight": 3.0, "share": 0.5})
+    batch = one_step.double_batch(SIZE)
+    _, figures = together(phases, batch)
+    few = type(batch)(hard=batch.x[::2], condition=None, positions=batch.positions[::2], step=0)
+    _, expected = together(game(r1={"weight": 3.0})[1], few)
+    torch.testing.assert_close(figures["discriminator/r1"], expected["discriminator/r1"])
+
+
+def test_where_the_discriminator_drops_units_both_sides_of_a_difference_lack_the_same(game):
+    batch, judge = one_step.double_batch(SIZE), Forgetful(one_step.double_networks()["discriminator"])
+    _, phases = game(discriminator=judge, r1=FINITE)
+    state = torch.get_rng_state()
+    together(phases, batch)
+    tried, loss, beside, here = judge.masks
+    assert (len(tried), len(loss)) == (2, 2 * SIZE)
+    assert torch.equal(beside, here)
+    # Having tried it left no trace.
+    torch.set_rng_state(state)
+    assert torch.equal(loss, torch.nn.functional.dropout(torch.ones_like(loss), 0.5))
+
+
 # --- fakes that both players use ------------------------------------------------------------------------------------
 
 
@@ -132,17 +242,23 @@ def test_a_lazy_penalty_is_scaled_up_by_its_interval():
 def game():
     """Networks, players and phases of a game whose generator's graph is kept from the discriminator's phase."""
 
-    def make(reuse_fakes=True, **penalties):
-        networks = one_step.double_networks()
+    def make(reuse_fakes=True, augment=False, discriminator=None, options=None, **penalties):
+        networks = one_step.double_networks(labels=options is not None)
+        networks["discriminator"] = discriminator or networks["discriminator"]
         players = {n: Player(n, m, torch.optim.SGD(m.parameters(), 0.1)) for n, m in networks.items()}
         for player in players.values():
             player.set_rivals(players)
         ((_, loss, _),) = one_step.components("loss", {"non-saturating": {}})
         chosen = {n: (r, o) for n, r, o in one_step.components("penalty", penalties)}
         context = GameContext(
-            networks=networks, spec=toys.ToySpec(), loss=loss, penalties=chosen, augment=lambda x, draws: x
+            networks=networks,
+            spec=toys.ToySpec(classes=toys.CLASSES if options else ()),
+            loss=loss,
+            penalties=chosen,
+            augment=toys.wobble(toys.ToySpec()) if augment else lambda x, draws: x,
         )
-        return players, GanGame(GanOptions(reuse_fakes=reuse_fakes), context).phases(players)
+        rule = GanGame(GanOptions(reuse_fakes=reuse_fakes, **(options or {})), context)
+        return players, rule.phases(players)
 
     return make
 

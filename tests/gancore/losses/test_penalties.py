@@ -23,6 +23,7 @@ from gancore.losses.penalties import (
     WeightClip,
     WeightClipOptions,
 )
+from gancore.losses.spectral import apply_spectral_norm
 from gancore.random import Draws
 
 W = [3.0, -4.0]  # norm 5
@@ -33,6 +34,10 @@ GRADIENT = {
     "r1": R1(R1Options()),
     "r2": R2(R1Options()),
 }
+FINITE = {"method": "finite"}
+each_term = pytest.mark.parametrize(
+    "penalty", [*GRADIENT.values(), R1(R1Options(**FINITE))], ids=[*GRADIENT.keys(), "r1-finite"]
+)
 each_gradient_penalty = pytest.mark.parametrize("penalty", GRADIENT.values(), ids=GRADIENT.keys())
 
 
@@ -90,6 +95,43 @@ def test_r1_looks_at_real_samples_and_r2_at_fake_ones():
     close(GRADIENT["r2"].penalty(quadratic, real, fake, draws(5)), fake.square().sum(1).mean() / 2)
 
 
+@pytest.mark.parametrize("epsilon", [0.01, 0.5])
+def test_finite_differences_of_a_linear_critic_are_squared_slopes_in_random_directions(epsilon):
+    w = torch.tensor(W, dtype=torch.float64, requires_grad=True)
+    value = R1(R1Options(**FINITE, epsilon=epsilon)).penalty(linear(w), randn(6, 2), randn(6, 2, seed=1), draws(6))
+    value.backward()
+    n = draws(6).normal("direction", 2).double()
+    close(value, (n @ w).square().mean() / 2)
+    close(w.grad, ((n @ w)[:, None] * n).mean(0))
+
+
+def test_finite_differences_of_a_quadratic_critic_have_its_curvature_in_them():
+    real, fake = randn(5, 2, 3), randn(5, 2, 3, seed=1)
+    n = draws(5).normal("direction", 2, 3).double()
+    for penalty, x in ((R1, real), (R2, fake)):
+        value = penalty(R1Options(**FINITE, epsilon=0.5)).penalty(quadratic, real, fake, draws(5))
+        slopes = (x * n).sum((1, 2)) + 0.5 / 2 * n.square().sum((1, 2))
+        close(value, slopes.square().mean() / 2)
+
+
+def test_finite_differences_have_the_mean_of_the_exact_penalty():
+    net = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 1), nn.Flatten(0)).double()
+    for number, p in enumerate(net.parameters()):
+        p.data.copy_(randn(*p.shape, seed=number))
+    x = randn(1, 6).expand(8000, 6)
+    exact = float(R1(R1Options()).penalty(net, x[:1], x, draws(1)).detach())
+    found = float(R1(R1Options(**FINITE)).penalty(net, x, x, draws(8000)).detach())
+    # Squares of normal numbers vary by sqrt(2) times their mean: 1.6% of it for 8,000 of them.
+    assert found == pytest.approx(exact, rel=0.05)
+
+
+def test_spectral_norms_are_those_of_one_pass_in_a_difference():
+    net = nn.Sequential(apply_spectral_norm(nn.Linear(3, 1)), nn.Flatten(0)).double()
+    seen = []
+    R1(R1Options(**FINITE)).penalty(lambda x: seen.append(net[0].weight) or net(x), randn(4, 3), randn(4, 3), draws(4))
+    assert torch.equal(*seen)
+
+
 def test_gradient_penalty_is_taken_at_one_point_per_sample_between_real_and_fake():
     real, fake = randn(6, 2, 3), randn(6, 2, 3, seed=1)
     seen = []
@@ -132,7 +174,7 @@ def test_dragan_with_scale_zero_is_taken_at_the_real_samples():
     close(value, (real.norm(dim=1) - 1).square().mean())
 
 
-@each_gradient_penalty
+@each_term
 def test_penalty_of_the_whole_is_the_mean_of_its_parts(penalty):
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0)).double()
     real, fake = randn(8, 3, 4) * 3, randn(8, 3, 4, seed=1)
@@ -153,7 +195,7 @@ def test_penalty_of_the_whole_is_the_mean_of_its_parts(penalty):
     torch.testing.assert_close(gradients((0, 1), (1, 6), (6, 8)), whole)
 
 
-@each_gradient_penalty
+@each_term
 def test_slope_in_the_weights_matches_finite_differences(penalty):
     real, fake = randn(3, 4), randn(3, 4, seed=1)
 
@@ -164,7 +206,7 @@ def test_slope_in_the_weights_matches_finite_differences(penalty):
     assert torch.autograd.gradcheck(value, (first, second))
 
 
-@each_gradient_penalty
+@each_term
 def test_zero_gradient_norm_gives_a_finite_slope(penalty):
     w = torch.zeros(2, requires_grad=True)
     value = penalty.penalty(linear(w), torch.ones(3, 2), torch.zeros(3, 2), draws(3))
@@ -186,7 +228,7 @@ def test_any_shape_and_precision_of_samples_is_taken(penalty, shape, dtype):
     assert value.shape == ()
 
 
-@each_gradient_penalty
+@each_term
 def test_memory_format_does_not_matter(penalty):
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 9, 1), nn.Flatten(0)).double()
     real, fake = randn(4, 3, 5, 5), randn(4, 3, 5, 5, seed=1)
@@ -195,7 +237,7 @@ def test_memory_format_does_not_matter(penalty):
     close(penalty.penalty(net, real.contiguous(**last), fake.contiguous(**last), draws(4)), expected)
 
 
-@each_gradient_penalty
+@each_term
 def test_relaxed_text_is_taken(penalty):
     embedding = nn.Linear(11, 5).double()
     net = nn.GRU(5, 6, batch_first=True).double()
@@ -226,8 +268,9 @@ def test_critic_that_ignores_its_input_is_an_error_in_words(penalty, critic):
 
 
 def test_hard_samples_are_an_error_in_words():
-    with pytest.raises(GanError, match="floating point"):
-        GRADIENT["r1"].penalty(quadratic, torch.ones(3, 2, dtype=torch.int64), torch.ones(3, 2), draws(3))
+    for penalty in (GRADIENT["r1"], R1(R1Options(**FINITE))):
+        with pytest.raises(GanError, match="floating point"):
+            penalty.penalty(quadratic, torch.ones(3, 2, dtype=torch.int64), torch.ones(3, 2), draws(3))
 
 
 def test_gradient_penalty_refuses_shapes_that_do_not_pair_up():
@@ -235,7 +278,7 @@ def test_gradient_penalty_refuses_shapes_that_do_not_pair_up():
         GRADIENT["gradient-penalty"].penalty(quadratic, torch.ones(3, 2), torch.ones(1, 2), draws(3))
 
 
-@each_gradient_penalty
+@each_term
 def test_samples_given_are_left_as_they_were(penalty):
     real, fake = randn(3, 2), randn(3, 2, seed=1)
     before = real.clone(), fake.clone()
@@ -277,6 +320,10 @@ def test_weight_clip_clamps_every_parameter_in_place_and_adds_no_term():
         (GradientPenaltyOptions, {"weight": -1.0}),
         (DraganOptions, {"scale": -0.1}),
         (R1Options, {"gamma": 1.0}),
+        (R1Options, {"method": "none"}),
+        (R1Options, {"epsilon": 0.0}),
+        (R1Options, {"share": 0.0}),
+        (R1Options, {"share": 1.5}),
     ],
 )
 def test_impossible_options_are_refused(options, values):

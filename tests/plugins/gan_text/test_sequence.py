@@ -9,8 +9,8 @@ from toys.text_game import LENGTH, SIZE, SPEC, Table, batch_of, source_of, texts
 
 from gan_text.nets import lstm
 from gancore.errors import UsageError
+from gancore.losses.penalties import R1Options
 from gancore.losses.spectral import apply_spectral_norm
-from gancore.options import PenaltyOptions
 
 
 def weights(module):
@@ -296,7 +296,7 @@ def test_the_discriminator_sees_one_hot_texts_and_the_generator_gets_a_gradient(
 
 
 def test_a_penalty_on_embeddings_differentiates_by_them():
-    penalty = PenaltyOptions(weight=3.0)
+    penalty = R1Options(weight=3.0)
     table = Table(mle={"steps": 0}, penalty=penalty)
     scalars = table.gradients("discriminator/r1")
     x = batch_of().x
@@ -313,7 +313,7 @@ def test_a_penalty_on_embeddings_differentiates_by_them():
 
 
 def test_a_penalty_on_samples_differentiates_by_points_on_the_simplex():
-    table = Table(mle={"steps": 0}, penalty=PenaltyOptions(weight=3.0), penalties_on="samples")
+    table = Table(mle={"steps": 0}, penalty=R1Options(weight=3.0), penalties_on="samples")
     scalars = table.gradients("discriminator/r1")
     x = batch_of().x.requires_grad_()
     (slope,) = torch.autograd.grad(table.discriminator(x, None).sum(), x)
