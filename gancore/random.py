@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _MASK = (1 << 64) - 1
 _GAMMA = 0x9E3779B97F4A7C15
@@ -42,9 +47,26 @@ def mix(x: Tensor) -> Tensor:
 
 def bits(seed: int, positions: Tensor, count: int) -> Tensor:
     """`count` random int64 for each of `positions` `[n]` int64: `[n, count]`, on the device of `positions`."""
+    if positions.device.type == "cpu":
+        return torch.from_numpy(_bits(seed, positions.numpy(), count).view(np.int64))
     rows = mix(positions * _signed(_GAMMA) + _signed(seed))
     steps = torch.arange(1, count + 1, device=positions.device, dtype=torch.int64) * _signed(_GAMMA)
     return mix(rows[:, None] + steps[None, :])
+
+
+def _bits(seed: int, positions: NDArray[np.int64], count: int) -> NDArray[np.uint64]:
+    """The same on a processor, where NumPy takes a tenth of PyTorch's time for the few numbers that most names draw."""
+
+    def mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        for shift, factor in ((30, _MIX[0]), (27, _MIX[1])):
+            x ^= x >> np.uint64(shift)
+            x *= np.uint64(factor)
+        x ^= x >> np.uint64(31)
+        return x
+
+    rows = mixed(positions.view(np.uint64) * np.uint64(_GAMMA) + np.uint64(seed & _MASK))
+    steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GAMMA)
+    return mixed(rows[:, None] + steps)
 
 
 def uniform(seed: int, positions: Tensor, count: int) -> Tensor:

@@ -28,6 +28,16 @@ def test_mix_gives_the_published_outputs_of_splitmix64():
     assert [value % 2**64 for value in random.mix(signed).tolist()] == list(SPLITMIX64)
 
 
+@pytest.mark.parametrize("seed", [0, 2**63 - 1])
+def test_a_processor_draws_the_published_function_of_seed_position_and_place(seed):
+    places = torch.tensor([0, 1, 12345, 2**62])
+    gamma = torch.tensor(0x9E3779B97F4A7C15 - 2**64)
+    rows = random.mix(places * gamma + seed)
+    expected = torch.stack([random.mix(rows + n * gamma) for n in range(1, 6)], dim=1)
+    assert torch.equal(random.bits(seed, places, 5), expected)
+    assert torch.equal(random.bits(seed, torch.arange(8)[::2], 2), random.bits(seed, torch.arange(8), 2)[::2])
+
+
 def test_derived_seeds_are_non_negative_int64_and_tell_names_apart():
     seeds = [derive(7), derive(7, "a"), derive(7, "a", "b"), derive(7, "ab"), derive(8, "a"), derive(7, "b", "a")]
     assert len(set(seeds)) == len(seeds)
