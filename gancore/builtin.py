@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gancore import hookimpl
-from gancore.components import Game, Loss, Metric, Penalty, PluginInfo, Schedule
+from gancore.components import Augmentation, Game, Loss, Metric, Penalty, PluginInfo, Schedule
 
 
 @hookimpl
@@ -98,6 +98,16 @@ def gan_penalties() -> Iterator[Penalty]:
         summary="Keep the critic's weights in a small box (Arjovsky et al. 2017)",
         target="gancore.losses.penalties:WeightClip",
         options="gancore.losses.penalties:WeightClipOptions",
+    )
+
+
+@hookimpl
+def gan_augmentations() -> Iterator[Augmentation]:
+    yield Augmentation(
+        name="apa",
+        summary="APA: some fakes are shown to the discriminator as real samples (Jiang et al. 2021)",
+        target="gancore.losses.apa:Apa",
+        options="gancore.losses.apa:ApaOptions",
     )
 
 

@@ -168,3 +168,35 @@ class ScheduleOptions(Options):
         if self.end < self.begin and not self.samples:
             raise ValueError(f"end={self.end:g} is before begin={self.begin:g}")
         return self
+
+
+class StrengthOptions(Options):
+    """Options that every augmentation with a strength has (`gancore.powers.HasStrength`), by which the engine sets it."""
+
+    strength: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="How strong it is, from 0 (samples stay as they are) to 1; the first value if adaptive.",
+    )
+    adaptive: bool = Field(
+        True,
+        description="Raise the strength while the discriminator takes more real samples for real than `target` says, else lower it"
+        " (Karras et al. 2020).",
+    )
+    target: float = Field(
+        0.6,
+        ge=-1.0,
+        le=1.0,
+        description="Wanted mean sign of real samples' logits: 0.6 where 80% of them are taken for real (figure discriminator/sign).",
+    )
+    interval: int = Field(4, ge=1, le=10_000, description="Steps between two changes of the strength.")
+    kimg: float = Field(
+        500.0, ge=0.001, le=1e9, description="Thousands of real samples in which the strength can go from 0 to 1."
+    )
+    most: float = Field(
+        0.8,
+        ge=0.0,
+        le=1.0,
+        description="Largest strength if adaptive; near 1, generated samples begin to look augmented.",
+    )

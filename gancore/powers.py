@@ -109,6 +109,38 @@ class HasFeatures(Protocol):
         ...
 
 
+# --- losses and augmentations ---------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class HasThreshold(Protocol):
+    """A loss under which one logit tells by itself on which side its sample is.
+
+    Without this power only differences of logits count, as under relativistic losses.
+    """
+
+    threshold: float
+    """The logit of a sample that is as likely real as fake: 0 for the logistic loss."""
+
+
+@runtime_checkable
+class HasStrength(Protocol):
+    """An augmentation that can be of any strength, which the engine sets between steps; its options derive from
+    `gancore.options.StrengthOptions`."""
+
+    strength: float
+    """From 0, where samples stay exactly as they are, to 1. Below 1, no two distributions of samples should become the same."""
+
+
+@runtime_checkable
+class Deceives(Protocol):
+    """An augmentation that shows the discriminator fakes in place of real samples (Jiang et al. 2021)."""
+
+    def deceived(self, draws: Draws) -> Tensor | None:
+        """Which rows are replaced, `[batch]` bool, for the positions of `draws`, and drawn from it alone; None: not any."""
+        ...
+
+
 # --- data sets ------------------------------------------------------------------------------------------------------
 
 
@@ -183,20 +215,6 @@ class RegularisesGenerator(Protocol):
         `generate` makes relaxed samples of latents, of the classes and given parts of the batch.
         """
         ...
-
-
-# --- augmentations --------------------------------------------------------------------------------------------------
-
-
-@runtime_checkable
-class HasStrength(Protocol):
-    """An augmentation that can be made stronger and weaker while a run is trained, by a schedule for instance.
-
-    Its options have a field `strength` too, which says how strong it is to begin with.
-    """
-
-    strength: float
-    """0 changes nothing, 1 as much as it can; the engine sets it between steps."""
 
 
 # --- games ----------------------------------------------------------------------------------------------------------
@@ -305,7 +323,9 @@ class WritesCaptions(Protocol):
 POWERS: Mapping[str, tuple[type, ...]] = {
     "generator": (DrawsLatent, TakesGiven, SamplesItself, TellsLikelihood, Exports),
     "discriminator": (MixesBatch, HasFeatures),
+    "loss": (HasThreshold,),
     "penalty": (SharesForward, RegularisesLogits, RegularisesGenerator),
+    "augmentation": (HasStrength, Deceives),
     "dataset": (Grouped, Labelled),
     "game": (KeepsOthers, Judges),
     "features": (FitsTraining, TellsProgress, MeasuresDistance, NamesFigures),

@@ -16,7 +16,7 @@ from gancore.errors import BreachError, PluginError, UsageError
 from gancore.games.breach import form
 from gancore.losses.spectral import apply_spectral_norm
 from gancore.options import ArchitectureOptions, PenaltyOptions
-from gancore.powers import Judges, MixesBatch, TakesGiven
+from gancore.powers import Deceives, Judges, MixesBatch, TakesGiven
 from gancore.random import Draws, derive
 
 
@@ -34,18 +34,26 @@ class Chain:
             x = made
         return x
 
+    def deceived(self, draws: Draws) -> Tensor | None:
+        """The rows in which the discriminator is shown fakes in place of real samples, `[batch]` bool; None without an augmentation
+        that does so."""
+        parts: list[object] = [*self.parts.values()]
+        rows = [p.deceived(draws.within(f"augment-{n}")) for n, p in enumerate(parts) if isinstance(p, Deceives)]
+        found = [chosen for chosen in rows if chosen is not None]
+        return torch.stack(found).any(0) if found else None
+
+
+def build_chain(settings: Settings, spec: SampleSpec) -> Chain:
+    """The augmentations of a run, in their order."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(settings.run.seed, "augmentations"))
+        return Chain({name: chosen.build(spec) for name, chosen in settings.augmentations.items()})
+
 
 def _found(networks: object) -> str:
     if not isinstance(networks, Mapping):
         return form(networks)
     return ", ".join(f"{form(m)} as '{n}'" for n, m in networks.items() if not isinstance(m, nn.Module))
-
-
-def build_chain(settings: Settings, spec: SampleSpec) -> Chain:
-    """The augmentations of a run, in order."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(settings.run.seed, "augmentations"))
-        return Chain({name: chosen.build(spec) for name, chosen in settings.augmentations.items()})
 
 
 def build_game(
@@ -62,6 +70,7 @@ def build_game(
         PluginError: a component gave something that does not meet its contract.
     """
     run = settings.run
+    chain = chain or build_chain(settings, spec)
     # Building must not disturb the caller's random numbers, and must not depend on them.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(run.seed, "init"))
@@ -89,7 +98,7 @@ def build_game(
             spec=spec,
             loss=settings.loss.build(spec),
             penalties=penalties,
-            augment=chain or build_chain(settings, spec),
+            augment=chain,
             autocast=torch.bfloat16 if run.precision == "bf16" else None,
             micro_batches=run.micro_batches,
             steps=run.steps,

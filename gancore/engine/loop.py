@@ -20,6 +20,7 @@ from gancore.engine.ema import MovingAverage
 from gancore.engine.health import HealthMonitor
 from gancore.engine.optimizers import set_lr
 from gancore.engine.schedules import Schedules
+from gancore.engine.strengths import Strengths
 from gancore.finite import Watch
 from gancore.games.player import Phase, Player
 from gancore.nets.layout import in_layout
@@ -62,11 +63,12 @@ class Means:
 
 @dataclass(slots=True)
 class TrainState:
-    """Everything that changes while training: players, average, figures, health and the number of completed steps."""
+    """Everything that changes while training: players, average, strengths, figures, health and the number of completed steps."""
 
     players: Mapping[str, Player]
     ema: MovingAverage
     health: HealthMonitor
+    strengths: Strengths = field(default_factory=lambda: Strengths({}, 1))
     means: Means = field(default_factory=Means)
     step: int = 0
     whole: bool = True
@@ -207,10 +209,12 @@ def train_steps(
                     state.ema.begin()
             for values, weight in scalars:
                 state.means.add(values, weight)
+                state.strengths.see(values, weight)
             state.means.add({f"{player.name}/grad_norm": norm})
         damage = next(((p.name, bad) for p in moved if (bad := watches[p.name].spoiled())), None)
         if not culprit and not damage:
             state.ema.update((step + 1) * config.batch_size, config.batch_size)
         state.step = step + 1
+        state.means.add(state.strengths.after(state.step))
         state.whole = True
         yield Outcome(batch, culprit, damage)

@@ -24,6 +24,7 @@ from gancore.engine.health import HealthMonitor
 from gancore.engine.loop import TrainState
 from gancore.engine.optimizers import build_optimizer
 from gancore.engine.restore import SavedData
+from gancore.engine.strengths import Strengths
 from gancore.finite import Oddities, oddities
 from gancore.games.player import Player
 
@@ -61,6 +62,7 @@ def build_parts(settings: Settings, device: torch.device, progress: ProgressRepo
     check_writers(settings, source.spec)
     chain = build_chain(settings, source.spec)
     game = build_game(settings, source.spec, source, held_out, chain)
+    strengths = Strengths.of(settings.augmentations, chain.parts, config.batch_size, settings.schedules)
     try_game(settings, game, source)
     memory_format = pick_memory_format(config.memory_format, source.spec)
     for module in game.networks.values():
@@ -80,7 +82,7 @@ def build_parts(settings: Settings, device: torch.device, progress: ProgressRepo
     # A warm-up would forget the average that the run begins with.
     average = config.ema.model_copy(update={"warmup": 0.0}) if config.start.run else config.ema
     ema = MovingAverage(game.networks["generator"], average)
-    state = TrainState(players, ema, HealthMonitor(config.health, settings.unused_augmentations))
+    state = TrainState(players, ema, HealthMonitor(config.health, settings.unused_augmentations), strengths)
     # Rank 0 looks for all: they were given the same data.
     seen = distributed.on_main(lambda: asdict(fingerprint(whole)))
     data = SavedData.of(Fingerprint(**seen), config)

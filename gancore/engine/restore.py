@@ -100,6 +100,8 @@ class SavedState(_Saved):
     data: SavedData
     health: SavedHealth
     means: dict[str, tuple[float | Literal["nan", "inf", "-inf"], Annotated[float, Field(gt=0.0)]]]
+    strengths: dict[str, tuple[Annotated[float, Field(ge=0.0, le=1.0)], float, Annotated[float, Field(ge=0.0)]]]
+    """Of adaptive augmentations, by name, as `Strengths` has them."""
     alerts: list[SavedAlert]
     optimizers: dict[str, _Count]
     """How many values each player's optimizer remembers: none before its first step, and after it has been begun anew."""
@@ -115,9 +117,9 @@ def read_saved(found: Checkpoint) -> SavedState:
         CheckpointError: a key is missing or too many, or a value is of another type.
     """
     state = dict(found.state)
-    means = state.get("means")
-    if isinstance(means, Mapping):
-        state["means"] = {k: tuple(v) if isinstance(v, list) else v for k, v in means.items()}
+    for name in ("means", "strengths"):
+        if isinstance(pairs := state.get(name), Mapping):
+            state[name] = {k: tuple(v) if isinstance(v, list) else v for k, v in pairs.items()}
     try:
         return SavedState.model_validate(state)
     except ValidationError as error:
@@ -215,6 +217,7 @@ def restore(folder: RunFolder, expected: Expected) -> Restored:
     state.step = contents.step
     state.health.restore(saved.health.model_dump())
     state.means.restore(saved.means)
+    state.strengths.restore(saved.strengths)
     if distributed.is_main():
         folder.forget_after(contents.step)
         checkpoint.forget_best_after(folder.checkpoints, contents.step)

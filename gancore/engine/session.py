@@ -278,6 +278,7 @@ class Session:
             "data": self.parts.data.model_dump(),
             "health": self.state.health.state(),
             "means": self.state.means.state(),
+            "strengths": self.state.strengths.state(),
             "alerts": [asdict(alert) for alert in self.announcer.alerts],
             "optimizers": {name: remembered(state) for name, state in optimizers.items()},
             "seconds": self.announcer.seconds,

@@ -19,12 +19,20 @@ from gancore.games.breach import a_term, of_fakes, of_logits
 from gancore.games.gradient_caching import GradientCache
 from gancore.games.penalty_phase import PenaltyPhase, SharedForward, draws_itself
 from gancore.games.player import Phase, Player
-from gancore.games.separation import auc
+from gancore.games.separation import SIGN, auc, sign
 from gancore.games.terms import GeneratorPenaltyPhase, GradientNorm, LogitPenaltyPhase
 from gancore.nets.classifying import COUPLED, Classifier
 from gancore.nets.slicing import Slices, wasserstein
 from gancore.options import Options, PenaltyOptions
-from gancore.powers import DrawsLatent, MixesBatch, RegularisesGenerator, RegularisesLogits, SharesForward
+from gancore.powers import (
+    Deceives,
+    DrawsLatent,
+    HasThreshold,
+    MixesBatch,
+    RegularisesGenerator,
+    RegularisesLogits,
+    SharesForward,
+)
 from gancore.random import Draws
 
 Heads = tuple[Tensor, ...]
@@ -114,6 +122,7 @@ class GanModel:
 
     def __init__(self, options: GanOptions, context: GameContext) -> None:
         self.loss = context.loss
+        self.threshold = context.loss.threshold if isinstance(context.loss, HasThreshold) else None
         self.augment = context.augment
         self.generator = context.networks["generator"]
         self.discriminator = context.networks["discriminator"]
@@ -198,12 +207,26 @@ class GanModel:
         """Those of samples as they are augmented in this step, on the side `real`, `fake` or `generator`."""
         return self.logits(self.augment(x, draws.within(side)), condition)
 
+    def shown_as_real(self, batch: Batch, fake: Tensor, draws: Draws) -> Tensor:
+        """What the discriminator is told are real samples: those of the data, or fakes of other rows of the same class (APA)."""
+        rows = self.augment.deceived(draws) if isinstance(self.augment, Deceives) else None
+        if rows is None:
+            return batch.x
+        # Of other rows, or a relativistic loss would compare samples with themselves; of the row before, or the next before that.
+        places = torch.arange(len(fake), device=fake.device)
+        before = (places[:, None] - 1 - places) % len(fake)
+        if batch.condition is not None:
+            alike = batch.condition[before] == batch.condition[:, None]
+            before = before.gather(1, alike.int().argmax(1, keepdim=True))
+        return torch.where(rows.reshape(-1, *[1] * (fake.dim() - 1)), fake[before[:, 0]], batch.x)
+
     def both_logits(self, batch: Batch, fake: Tensor, draws: Draws) -> tuple[Heads, Heads]:
         """Those of real and of fake samples, augmented; in one call where no sample's logit depends on others."""
+        shown = self.shown_as_real(batch, fake, draws)
         if not self.joint:
-            real = self.augmented_logits(batch.x, batch.condition, draws, "real")
+            real = self.augmented_logits(shown, batch.condition, draws, "real")
             return real, self.augmented_logits(fake, batch.condition, draws, "fake")
-        x = torch.cat([self.augment(batch.x, draws.within("real")), self.augment(fake, draws.within("fake"))])
+        x = torch.cat([self.augment(shown, draws.within("real")), self.augment(fake, draws.within("fake"))])
         condition = None if batch.condition is None else torch.cat([batch.condition, batch.condition])
         both = self.logits(x, condition)
         n = len(fake)
@@ -318,6 +341,7 @@ class DiscriminatorPhase(LossPhase):
             "discriminator/real": r.mean(),
             "discriminator/fake": f.mean(),
             "discriminator/auc": auc(r, f),
+            SIGN: sign(real, fake, self.model.threshold),
             **{name: value for name, (_, value) in found.items()},
         }
 

@@ -41,6 +41,8 @@ class NonSaturating(LogitLoss):
     L_D = -E[log D(x)] - E[log(1 - D(G(z)))] and L_G = -E[log D(G(z))].
     """
 
+    threshold = 0.0
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         real, fake = at_least_float32(real), at_least_float32(fake)
         return F.softplus(-real).mean() + F.softplus(fake).mean()
@@ -56,6 +58,8 @@ class Minimax(LogitLoss):
     vanishes where the discriminator is sure that a sample is fake.
     """
 
+    threshold = 0.0
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         real, fake = at_least_float32(real), at_least_float32(fake)
         return F.softplus(-real).mean() + F.softplus(fake).mean()
@@ -69,6 +73,8 @@ class Hinge(LogitLoss):
 
     L_D = E[max(0, 1 - f(x))] + E[max(0, 1 + f(G(z)))] and L_G = -E[f(G(z))].
     """
+
+    threshold = 0.0
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         real, fake = at_least_float32(real), at_least_float32(fake)
@@ -100,6 +106,7 @@ class LeastSquares(LogitLoss):
 
     def __init__(self, options: LeastSquaresOptions, spec: SampleSpec | None = None) -> None:
         self.options = options
+        self.threshold = (options.a + options.b) / 2
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         real, fake = at_least_float32(real), at_least_float32(fake)
