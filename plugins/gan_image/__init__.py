@@ -95,6 +95,12 @@ def gan_augmentations() -> Iterable[Augmentation]:
         summary="DiffAugment: colour, translation and cutout of images (Zhao et al. 2020)",
         target="gan_image.augment:DiffAugment",
         options="gan_image.augment:DiffAugmentOptions",
+    )
+    yield Augmentation(
+        name="ada",
+        summary="ADA: 18 transforms of images, as strong as the discriminator needs (Karras et al. 2020)",
+        target="gan_image.ada:Ada",
+        options="gan_image.ada:AdaOptions",
         spec=SPEC,
     )
 
