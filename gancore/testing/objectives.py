@@ -13,7 +13,8 @@ from gancore.components import Augmentation, Critic, Loss, Metric, Penalty
 from gancore.evaluation.records import Material, Measured, Samples, faults
 from gancore.games.gan import call_generator, draw_latent, heads, mixes_batch
 from gancore.losses.penalties import input_gradients
-from gancore.powers import RegularisesGenerator, RegularisesLogits, SharesForward
+from gancore.options import StrengthOptions
+from gancore.powers import HasStrength, RegularisesGenerator, RegularisesLogits, SharesForward
 from gancore.random import Draws
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check
@@ -281,6 +282,13 @@ def penalty_device(kit: Kit, subject: str) -> None:
 # --- augmentations --------------------------------------------------------------------------------------------------
 
 
+def at_full_strength(augment: Any) -> Any:
+    """The augmentation, doing all that it can: at strength 0 there would be nothing to look at."""
+    if isinstance(augment, HasStrength):
+        augment.strength = 1.0
+    return augment
+
+
 @check(
     "augmentation.contract",
     "gan_augmentations",
@@ -291,7 +299,7 @@ def augmentation_contract(kit: Kit, subject: str) -> None:
     stage = _stage(kit)
     settings, spec, _ = kit.ready(stage)
     real = spec.relax(kit.batch(kit.source(settings))[0]).requires_grad_()
-    augment = kit.tried(subject)
+    augment = at_full_strength(kit.tried(subject))
     with tried_on(stage):
         _look_at_augmentation(augment, real)
 
@@ -323,6 +331,32 @@ def _look_at_augmentation(augment: Any, real: Tensor) -> None:
 
 
 @check(
+    "augmentation.strength",
+    "gan_augmentations",
+    "at strength 0 samples stay exactly as they are, at 1 they are finite, and options and attribute of a strength come together",
+    lambda kit: kit.subjects(Augmentation),
+)
+def augmentation_strength(kit: Kit, subject: str) -> None:
+    kit.passed("augmentation.contract", subject)
+    stage, augment, model = kit.stage(), kit.tried(subject), kit.model(subject)
+    says = model is not None and issubclass(model, StrengthOptions)
+    if not isinstance(augment, HasStrength):
+        if says:
+            raise Mismatch("its options derive from StrengthOptions, and it has no attribute strength to set")
+        raise NotApplicable("it has no strength")
+    if not says:
+        raise Mismatch("it has a strength, and its options do not derive from gancore.options.StrengthOptions")
+    settings, spec, _ = kit.ready(stage)
+    real, draws = spec.relax(kit.batch(kit.source(settings))[0]), Draws(5, POSITIONS)
+    with tried_on(stage):
+        augment.strength = 0.0
+        if not torch.equal(augment(real, draws), real):  # type: ignore[operator]
+            raise Mismatch("at strength 0 it changes samples; give back what it was given")
+        if not bool(torch.isfinite(at_full_strength(augment)(real, draws)).all()):
+            raise Mismatch("at strength 1 it makes samples that are not finite")
+
+
+@check(
     "augmentation.device",
     "gan_augmentations",
     "it works where its samples are, on a graphics card too",
@@ -333,7 +367,7 @@ def augmentation_device(kit: Kit, subject: str) -> None:
     settings, spec, _ = kit.ready(kit.stage())
     real = spec.relax(kit.batch(kit.source(settings))[0])
     with elsewhere("the augmentation"):
-        kit.tried(subject)(real.to("meta"), Draws(5, POSITIONS.to("meta")))
+        at_full_strength(kit.tried(subject))(real.to("meta"), Draws(5, POSITIONS.to("meta")))
 
 
 # --- metrics --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gancore.components import (
     AdversarialLoss,
+    Augmentation,
     Component,
     Dataset,
     DataSource,
@@ -72,7 +73,7 @@ def _parts(kit: Kit, subject: str) -> Iterator[tuple[str, str, object]]:
 
 
 def _subjects(kit: Kit) -> list[str]:
-    kinds: tuple[type[Component], ...] = (Dataset, Loss, Penalty, Writer)
+    kinds: tuple[type[Component], ...] = (Dataset, Loss, Penalty, Augmentation, Writer)
     return [*kit.subjects(*kinds), *scenes(kit)]
 
 
@@ -170,6 +171,8 @@ def _are_others(value: Any, game: Any) -> bool:
 
 
 _VALUES: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "strength": (lambda value, part: isinstance(value, float) and 0.0 <= value <= 1.0, "a number from 0 to 1"),
+    "threshold": (lambda value, part: isinstance(value, float), "a number"),
     "takes_given": (lambda value, part: isinstance(value, bool), "True or False"),
     "mixes_batch": (lambda value, part: isinstance(value, bool), "True or False"),
     "sampling": (lambda value, part: isinstance(value, BaseModel), "an option model"),

@@ -17,6 +17,7 @@ from gancore.data.loader import Loader
 from gancore.engine.loop import seed_layers, update
 from gancore.engine.optimizers import build_optimizer
 from gancore.games.player import Phase, Player
+from gancore.options import StrengthOptions
 from gancore.plugins import BUILTIN
 from gancore.random import Draws, derive
 from gancore.testing.check import Mismatch, check
@@ -164,7 +165,9 @@ def setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
     if kind == "penalty":
         return kit.stage(), {"penalties": {"*": "none", name: {"every": 1}}}
     if kind == "augmentation":
-        return kit.stage(), {"augmentations": {"*": "none", name: {}}}
+        model = kit.model(subject)
+        full = {"strength": 1.0} if model is not None and issubclass(model, StrengthOptions) else {}
+        return kit.stage(), {"augmentations": {"*": "none", name: full}}
     return kit.stage(), {kind: {"name": name}}
 
 

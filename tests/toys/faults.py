@@ -350,6 +350,13 @@ BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
         "the augmentation is detached": part("return x + 0.1", "return x.detach() + 0.1"),
         "the augmentation draws from torch": part('draws.normal("shift", *x.shape[1:])', "torch.randn_like(x)"),
     },
+    "augmentation.strength": {
+        "strength 0 changes samples": part("0.1 * self.strength", "0.1 * max(self.strength, 0.5)"),
+        "the strength cannot be set": part("self.strength = options.strength", "self.power = options.strength")
+        + part("0.1 * self.strength", "0.1 * self.power"),
+        "the options have no strength": part("class ShiftOptions(StrengthOptions):", "class ShiftOptions(Options):")
+        + part("self.strength = options.strength", "self.strength = 0.5"),
+    },
     "schedule.contract": {
         "the curve stops on its way": part("return first if progress < 0.5 else last", "return (first + last) / 2"),
         "the curve overshoots": part(

@@ -29,7 +29,7 @@ def gan_penalties():
 
 @hookimpl
 def gan_augmentations():
-    yield Augmentation(name="shift", summary="Move each point a little", target=f"{_PARTS}:shift_by")
+    yield Augmentation(name="shift", summary="Move each point a little", target=f"{_PARTS}:Shift", options=f"{_PARTS}:ShiftOptions")
 
 
 @hookimpl
@@ -83,7 +83,7 @@ import torch.nn.functional as F
 from gancore.evaluation.records import Figure
 from gancore.games.gan import GanGame, draw_latent
 from gancore.games.player import Phase
-from gancore.options import PenaltyOptions
+from gancore.options import Options, PenaltyOptions, StrengthOptions
 
 
 class PointSpec(SampleSpec):
@@ -129,11 +129,16 @@ class Slope:
         pass
 
 
-def shift_by(spec):
-    def shift(x, draws):
-        return x + 0.1 * draws.normal("shift", *x.shape[1:])
+class ShiftOptions(StrengthOptions):
+    """Options of `shift`."""
 
-    return shift
+
+class Shift:
+    def __init__(self, options, spec):
+        self.strength = options.strength
+
+    def __call__(self, x, draws):
+        return x + 0.1 * self.strength * draws.normal("shift", *x.shape[1:])
 
 
 def jump_by(options):

@@ -20,6 +20,7 @@ from gancore.errors import CheckpointError, GanError, RunFolderError, UsageError
 TOY = {
     **toys.SMALL, "data": {"name": "toy", "labels": True}, "architecture": {"name": "pair", "norm": "batch"},
     "loss": "rpgan", "penalties": {"r1": {"weight": 1.0, "every": 2}, "r2": {"every": 3}}, "seed": 4,
+    "augmentations": {"apa": {"kimg": 0.05, "interval": 3}},
     "optimizers": {"discriminator": {"name": "rmsprop"}},
     "schedules": {
         "optimizers.generator.lr": {"name": "cosine", "factor": 0, "warmup": 4}, "optimizers.generator.beta2": {"first": 0.9},

@@ -460,3 +460,15 @@ def test_auc_is_that_of_scikit_learn_where_logits_are_equal_too():
     assert set(real.tolist()) & set(fake.tolist())
     expected = roc_auc_score([1] * len(real) + [0] * len(fake), torch.cat([real, fake]))
     assert float(scalars["discriminator/auc"]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("loss", "threshold"), [("non-saturating", 0.0), ("hinge", 0.0), ("least-squares", 0.5), ("wasserstein", None),
+                                                 ("rpgan", None), ("ragan", None)])  # fmt: skip
+def test_sign_is_by_the_threshold_of_the_loss_or_by_the_mean_fake_where_it_has_none(loss, threshold):
+    networks, batch = one_step.double_networks(), one_step.double_batch(40)
+    discriminator = Rounded(networks["discriminator"])
+    _, scalars = one_step.game_gradients({**networks, "discriminator": discriminator}, batch, loss=loss)
+    real, fake = discriminator.seen[:2]
+    limit = float(fake.mean()) if threshold is None else threshold
+    expected = float((real > limit).double().mean()) - float((real < limit).double().mean())
+    assert float(scalars["discriminator/sign"]) == pytest.approx(expected)
