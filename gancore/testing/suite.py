@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from gancore.components import API_VERSION
 from gancore.errors import PluginError
 from gancore.plugins import Registry
+from gancore.testing import augmentations as _augmentations  # noqa: F401
 from gancore.testing import data as _data  # noqa: F401
 from gancore.testing import declarations as _declarations  # noqa: F401 - these modules define the checks
 from gancore.testing import features as _features  # noqa: F401
