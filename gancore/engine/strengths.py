@@ -51,7 +51,7 @@ class Strengths:
         batch_size: int,
         scheduled: Container[str] = (),
     ) -> Strengths:
-        """Those of the augmentations that are `chosen`, as they were `built`; one that is `scheduled`, by path, is left to its schedule.
+        """Those of the augmentations that are `chosen`, as they were `built`; one that is `scheduled`, by path, has its own way.
 
         Raises:
             PluginError: one has the options of a strength, and none.

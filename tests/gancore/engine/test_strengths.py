@@ -98,6 +98,14 @@ def test_a_constant_strength_is_set_and_stays():
     assert apa.strength == 0.3
 
 
+def test_a_strength_that_a_schedule_moves_is_left_to_it():
+    one = chosen(kimg=2.0)
+    apa = Apa(one.options)
+    strengths = Strengths.of({"apa": one}, {"apa": apa}, 50, {"augmentations.apa.strength": None})
+    see(strengths, 1.0)
+    assert (strengths.after(4), apa.strength) == ({}, 0.0)
+
+
 def test_several_strengths_move_by_options_of_their_own_under_names_of_their_own():
     parts = {"one": chosen("one", kimg=2.0), "two": chosen("two", kimg=4.0, interval=8)}
     strengths = Strengths.of(parts, {name: Apa(one.options) for name, one in parts.items()}, 50)
