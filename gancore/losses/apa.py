@@ -17,9 +17,9 @@ class ApaOptions(StrengthOptions):
 
 
 class Apa:
-    """Changes no sample: it says in which rows of the discriminator's phase a fake of another row is shown as real.
+    """Changes no sample: it says in which rows the discriminator and its penalties are shown a fake of another row as real.
 
-    Penalties, and the generator's phase, see the real samples.
+    The generator's phase sees the real samples.
     """
 
     def __init__(self, options: ApaOptions, spec: SampleSpec | None = None) -> None:
