@@ -18,6 +18,7 @@ from toys.nets import assert_apart, assert_penalised, assert_seeded, one_thread,
 from gan_image.nets import dcgan, r3gan, resnet, style
 from gancore.components import GeneratorNet
 from gancore.data.spec import SampleSpec
+from gancore.engine.transfer import fit
 from gancore.errors import UsageError
 
 TINY: Mapping[str, tuple[Any, dict[str, Any]]] = {
@@ -303,3 +304,17 @@ def test_r3gan_cifar_networks_have_the_papers_number_of_parameters() -> None:
     block = 768 * 1536 + 1536 + 9 * 1536 * 16 + 1536 + 1536 * 768
     assert count["generator"] == 8 * block + 64 * 768 + 768 * 16 + 768 * 3
     assert count["discriminator"] == 8 * block + 3 * 768 + 768 * 16 + 768
+
+
+# --- networks of another size -----------------------------------------------------------------------------------------
+
+
+def test_a_dcgan_for_twice_the_side_takes_all_stages_of_one_for_half_of_it() -> None:
+    """Of the small one only what depends on the smallest map is left out: a projection, or the head."""
+    small, large = (dcgan.build(dcgan.Options(width=4), SampleSpec(shape=(3, side, side))) for side in (16, 32))
+    found = {name: fit(large[name], small[name].state_dict(), (), ()) for name in small}
+    assert found["generator"].fresh == ("layers.0", "layers.2", "project")
+    assert found["generator"].left_out == ("project",)
+    assert found["discriminator"].fresh == ("head.linear", "layers.4")
+    assert found["discriminator"].left_out == ("head.linear",)
+    assert found["discriminator"].layers == {"layers.0": "layers.0", "layers.2": "layers.2"}
