@@ -52,6 +52,29 @@ PRESETS = [
         },
     ),
     Preset(
+        name="style",
+        summary="Your own pictures without a GPU: the networks of StyleGAN2 in a small size, for an hour or more",
+        config={
+            **players(lr=2.5e-3),
+            **FALLING,
+            "loss": {"name": "non-saturating"},
+            "penalties": {"r1": {"weight": 0.05, "every": 16}},
+            "architecture": {
+                "name": "style",
+                "latent": 128,
+                "style": 128,
+                "mapping": 2,
+                "width": 8,
+                "max_width": 128,
+            },
+            "augmentations": {"diffaugment": {"policy": ["colour", "translation"]}},
+            "batch_size": 32,
+            "steps": 16_000,
+            "every": {"evaluate": 1000},
+            "evaluate": {"features": {"pixels": {}}},
+        },
+    ),
+    Preset(
         name="r3gan",
         summary="Your own pictures with a GPU: the networks and objective of Huang et al. 2024",
         config={
