@@ -53,7 +53,7 @@ PRESETS = [
     ),
     Preset(
         name="style",
-        summary="Your own pictures without a GPU: the networks of StyleGAN2 in a small size, for an hour or more",
+        summary="Your own pictures without a GPU: the networks of StyleGAN2 in a small size",
         config={
             **players(lr=2.5e-3),
             **FALLING,
