@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gan_audio.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, Features, Game, Metric, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Augmentation, Dataset, Features, Game, Metric, PluginInfo, Preset, Writer
 
 SPEC = "gan_audio.spec:AudioSpec"
 GIVEN = "gan_audio.data.given:SoundReader"
@@ -81,6 +81,17 @@ def gan_games() -> Iterable[Game]:
         target="gan_audio.games.vocoder:Vocoder",
         options="gan_audio.games.vocoder:Options",
         players=("discriminator", "generator"),
+        spec=SPEC,
+    )
+
+
+@hookimpl
+def gan_augmentations() -> Iterable[Augmentation]:
+    yield Augmentation(
+        name="ada",
+        summary="ADA for sounds: shifts in time, levels, bands and noise, as strong as the discriminator needs",
+        target="gan_audio.augment:SoundAda",
+        options="gan_audio.augment:SoundAdaOptions",
         spec=SPEC,
     )
 

@@ -250,7 +250,7 @@ class AudioSpec(SampleSpec):
     def _floor(self) -> float:
         return self.floor_db * math.log(10.0) / 20.0
 
-    def _range(self, like: Tensor) -> tuple[Tensor, Tensor]:
+    def level_range(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """What is taken from levels and what they are divided by, `[rows, 1]` each."""
         half = self._floor / 2.0
         rows = [self.mean or (half,) * self.rows, self.scale or (-half,) * self.rows]
@@ -258,11 +258,11 @@ class AudioSpec(SampleSpec):
         return pair[0], pair[1]
 
     def _normalised(self, level: Tensor) -> Tensor:
-        mean, scale = self._range(level)
+        mean, scale = self.level_range(level)
         return ((level - mean) / scale).clamp(-1.0, 1.0)
 
     def _level(self, normalised: Tensor) -> Tensor:
-        mean, scale = self._range(normalised)
+        mean, scale = self.level_range(normalised)
         return normalised.clamp(-1.0, 1.0) * scale + mean
 
     def _filters(self, like: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gan_music.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, Features, Metric, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Augmentation, Dataset, Features, Metric, PluginInfo, Preset, Writer
 
 SPEC = "gan_music.spec:MusicSpec"
 GIVEN = "gan_music.data.given:MidiReader"
@@ -115,6 +115,17 @@ def gan_metrics() -> Iterable[Metric]:
         summary="Notes in the key asked for, and phrases that end in a cadence",
         target="gan_music.metrics.key:build",
         options="gan_music.metrics.key:Options",
+        spec=SPEC,
+    )
+
+
+@hookimpl
+def gan_augmentations() -> Iterable[Augmentation]:
+    yield Augmentation(
+        name="ada",
+        summary="ADA for music: transposition, shifts in time and velocities, as strong as the discriminator needs",
+        target="gan_music.augment:MusicAda",
+        options="gan_music.augment:MusicAdaOptions",
         spec=SPEC,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gan_text.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, Features, Game, Metric, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Augmentation, Dataset, Features, Game, Metric, PluginInfo, Preset, Writer
 
 SPEC = "gan_text.spec:TextSpec"
 
@@ -132,6 +132,17 @@ def gan_metrics() -> Iterable[Metric]:
         summary="Likelihood of held-out texts, of training texts and of the generator's own",
         target="gan_text.metrics.likelihood:build",
         options="gan_text.metrics.likelihood:Options",
+        spec=SPEC,
+    )
+
+
+@hookimpl
+def gan_augmentations() -> Iterable[Augmentation]:
+    yield Augmentation(
+        name="ada",
+        summary="ADA for texts: tokens left out and spans exchanged, as strong as the discriminator needs",
+        target="gan_text.augment:TextAda",
+        options="gan_text.augment:TextAdaOptions",
         spec=SPEC,
     )
 
