@@ -18,7 +18,7 @@ from gancore.engine.loop import seed_layers, update
 from gancore.engine.optimizers import build_optimizer
 from gancore.games.player import Phase, Player
 from gancore.options import StrengthOptions
-from gancore.plugins import BUILTIN
+from gancore.plugins import BUILTIN, options_model
 from gancore.random import Draws, derive
 from gancore.testing.check import Mismatch, check
 from gancore.testing.kit import BATCH, Kit, Scene, only_cheapest, scenes, tried_on
@@ -165,7 +165,7 @@ def setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
     if kind == "penalty":
         return kit.stage(), {"penalties": {"*": "none", name: {"every": 1}}}
     if kind == "augmentation":
-        model = kit.model(subject)
+        model = options_model(kit.record(subject))  # in processes without the other checks too
         full = {"strength": 1.0} if model is not None and issubclass(model, StrengthOptions) else {}
         return kit.stage(), {"augmentations": {"*": "none", name: full}}
     return kit.stage(), {kind: {"name": name}}
