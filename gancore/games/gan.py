@@ -139,6 +139,8 @@ class GanModel:
         self._draws_itself: bool | None = None
         self._batch: Batch | None = None
         self._fake: Tensor | None = None
+        self._deceived: Batch | None = None
+        self._deceiving: Tensor | None = None
 
     def autocast(self, device: torch.device) -> AbstractContextManager[None]:
         """The run's precision, for calls of networks on `device`."""
@@ -207,22 +209,21 @@ class GanModel:
         """Those of samples as they are augmented in this step, on the side `real`, `fake` or `generator`."""
         return self.logits(self.augment(x, draws.within(side)), condition)
 
-    def shown_as_real(self, batch: Batch, fake: Tensor, draws: Draws) -> Tensor:
-        """What the discriminator is told are real samples: those of the data, or fakes of other rows of the same class (APA)."""
+    def shown_as_real(self, batch: Batch, draws: Draws) -> Tensor:
+        """What the discriminator is told are real samples: those of the data, or fakes of their own that are made for it (APA)."""
         rows = self.augment.deceived(draws) if isinstance(self.augment, Deceives) else None
         if rows is None:
             return batch.x
-        # Of other rows, or a relativistic loss would compare samples with themselves; of the row before, or the next before that.
-        places = torch.arange(len(fake), device=fake.device)
-        before = (places[:, None] - 1 - places) % len(fake)
-        if batch.condition is not None:
-            alike = batch.condition[before] == batch.condition[:, None]
-            before = before.gather(1, alike.int().argmax(1, keepdim=True))
-        return torch.where(rows.reshape(-1, *[1] * (fake.dim() - 1)), fake[before[:, 0]], batch.x)
+        if self._deceived is not batch or self._deceiving is None:
+            # Not the fakes of this step, or a relativistic loss would compare samples with themselves.
+            with torch.no_grad():
+                self._deceiving = self.generate(batch, draws.within("deceived"))
+            self._deceived = batch
+        return torch.where(rows.reshape(-1, *[1] * (batch.x.dim() - 1)), self._deceiving, batch.x)
 
     def both_logits(self, batch: Batch, fake: Tensor, draws: Draws) -> tuple[Heads, Heads]:
         """Those of real and of fake samples, augmented; in one call where no sample's logit depends on others."""
-        shown = self.shown_as_real(batch, fake, draws)
+        shown = self.shown_as_real(batch, draws)
         if not self.joint:
             real = self.augmented_logits(shown, batch.condition, draws, "real")
             return real, self.augmented_logits(fake, batch.condition, draws, "fake")

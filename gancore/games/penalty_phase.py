@@ -93,7 +93,7 @@ class PenaltyPhase(Phase):
         if self.shared is batch:
             return {}
         fake, rows = self.model.fake_for_discriminator(batch, draws, None), self.rows(batch)
-        few, shown = batch.at(rows), self.model.shown_as_real(batch, fake, draws)
+        few, shown = batch.at(rows), self.model.shown_as_real(batch, draws)
         return self.add(self.term(shown[rows], fake[rows], few.condition, draws.at(rows)), batch)
 
     def term(self, real: Tensor, fake: Tensor, condition: Tensor | None, draws: Draws) -> Tensor | None:
@@ -128,7 +128,7 @@ class SharedForward:
         self, model: GanModel, batch: Batch, fake: Tensor, draws: Draws, penalties: Sequence[PenaltyPhase]
     ) -> None:
         self.model, self.batch, self.draws = model, batch, draws
-        self.samples = {"real": model.shown_as_real(batch, fake, draws), "fake": fake}
+        self.samples = {"real": model.shown_as_real(batch, draws), "fake": fake}
         self.beside: dict[PenaltyPhase, Tensor] = {}
         self.exact: list[PenaltyPhase] = []
         for penalty in penalties:

@@ -17,7 +17,7 @@ class ApaOptions(StrengthOptions):
 
 
 class Apa:
-    """Changes no sample: it says in which rows the discriminator and its penalties are shown a fake of another row as real.
+    """Changes no sample: it says in which rows the discriminator and its penalties are shown a fake as real, made from other latents.
 
     The generator's phase sees the real samples.
     """

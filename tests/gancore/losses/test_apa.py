@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from toys import one_step
-from toys.pictures import CLASSES, ToySpec
+from toys.pictures import CLASSES, LATENT, ToySpec
 
 from gancore.components import GameContext
 from gancore.engine.build import Chain
@@ -40,22 +40,22 @@ def test_a_stronger_one_replaces_the_same_rows_and_more():
 
 
 @pytest.mark.parametrize("labels", [False, True])
-def test_chosen_rows_show_the_fake_of_the_last_row_before_that_has_the_same_class(labels):
+def test_chosen_rows_show_other_fakes_of_their_class_whatever_else_is_in_the_batch(labels):
     part = apa(0.5)
     networks, batch = one_step.double_networks(labels=labels), one_step.double_batch(10, labels=labels)
     context = GameContext(
         networks=networks, spec=ToySpec(classes=CLASSES if labels else ()), loss=NonSaturating(), penalties={},
         augment=Chain({"apa": part}),
     )  # fmt: skip
-    d = draws(10)
-    fake = torch.arange(10.0).double()[:, None, None, None].expand(10, 1, 4, 4)
-    shown = GanModel(GanOptions(), context).shown_as_real(batch, fake, d)
+    model, d = GanModel(GanOptions(), context), draws(10)
+    shown, fake = model.shown_as_real(batch, d), model.fake_for_discriminator(batch, d, None)
     rows = part.deceived(d.within("augment-0"))
     assert 0 < int(rows.sum()) < 10
-    # Classes are 0 1 2 0 1 2 0 1 2 0.
-    source = [9, 7, 8, 0, 1, 2, 3, 4, 5, 6] if labels else [9, 0, 1, 2, 3, 4, 5, 6, 7, 8]
-    for row, other in enumerate(source):
-        assert torch.equal(shown[row], fake[other] if rows[row] else batch.x[row])
+    other = networks["generator"](d.within("deceived").normal("z", LATENT).double(), batch.condition)
+    torch.testing.assert_close(shown, torch.where(rows[:, None, None, None], other, batch.x), check_dtype=False)
+    assert not bool((shown == fake).flatten(1).all(1).any())
+    parts = [model.shown_as_real(half, d.at(half.positions)) for half in batch.split(2)]
+    torch.testing.assert_close(torch.cat(parts), shown)
 
 
 def test_a_discriminator_sees_fakes_as_real_in_its_own_phase_alone():
@@ -68,8 +68,9 @@ def test_a_discriminator_sees_fakes_as_real_in_its_own_phase_alone():
         model = GanModel(GanOptions(), context)
         fake = model.fake_for_discriminator(batch, draws(8), None)
         real_logits, fake_logits = model.both_logits(batch, fake, draws(8))
+        others = model.logits(model.generate(batch, draws(8).within("deceived")), None)[0]
         results.append((real_logits[0], fake_logits[0]))
     (all_real, all_fake), (real, fake) = results
-    torch.testing.assert_close(all_real, all_fake.roll(1, 0))
+    torch.testing.assert_close(all_real, others)
     torch.testing.assert_close(all_fake, fake)
     assert not torch.equal(all_real, real)
