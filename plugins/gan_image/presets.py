@@ -41,8 +41,9 @@ PRESETS = [
         summary="Your own pictures without a GPU: dcgan, mild augmentation",
         suits=when(gpu=False),
         config={
-            **relativistic(weight=0.5, every=4),
-            **players(lr=4e-4),
+            # Weaker penalties and slower learning lose variety within classes.
+            **relativistic(weight=4.0, every=4),
+            **players(lr=1e-3),
             **FALLING,
             "architecture": {"name": "dcgan", "width": 32},
             "augmentations": {"diffaugment": {"policy": ["colour", "translation"]}},
