@@ -86,6 +86,12 @@ def gan_architectures() -> Iterable[Architecture]:
         target="gan_image.nets.style:build",
         options="gan_image.nets.style:Options",
     )
+    yield Architecture(
+        name="fast",
+        summary="FastGAN's generator (Liu et al. 2021), judged by features of ImageNet (Sauer et al. 2021)",
+        target="gan_image.nets.fast:build",
+        options="gan_image.nets.fast:Options",
+    )
 
 
 @hookimpl

@@ -76,6 +76,20 @@ PRESETS = [
         },
     ),
     Preset(
+        name="fast",
+        summary="A few hundred pictures of your own: FastGAN's generator, judged by features of ImageNet",
+        config={
+            **players(lr=2e-4),
+            "loss": {"name": "hinge"},
+            "architecture": {"name": "fast"},
+            "augmentations": {"diffaugment": {}},
+            "batch_size": 16,
+            "steps": 8000,
+            "every": {"evaluate": 500},
+            "evaluate": {"features": {"pixels": {}}},
+        },
+    ),
+    Preset(
         name="r3gan",
         summary="Your own pictures with a GPU: the networks and objective of Huang et al. 2024",
         config={

@@ -23,6 +23,8 @@ _STAGES = (
 SIZES = {"lite0": (1.0, 1.0, 224), "lite1": (1.0, 1.1, 240), "lite2": (1.1, 1.2, 260)}
 """Factors of width and depth, and the height and width in pixels that each was trained with."""
 FEATURES = 1280
+LEVELS = (1, 2, 4, 6)
+"""The last stages at a quarter, an eighth, a sixteenth and a thirty-second of an image's height and width."""
 
 
 class EfficientNetLite(nn.Module):
@@ -38,6 +40,8 @@ class EfficientNetLite(nn.Module):
         self.stem = _Conv(3, 32, 3, 2)
         blocks: list[nn.Module] = []
         before = 32
+        self.ends: dict[int, int] = {}
+        """Of the last block of each of `LEVELS`: its place, and the channels that it gives."""
         for number, (kernel, stride, expansion, channels, count) in enumerate(_STAGES):
             after = _rounded(channels * width)
             # As published, the first and last stages of Lite keep their depth.
@@ -45,6 +49,8 @@ class EfficientNetLite(nn.Module):
             for index in range(repeats):
                 blocks.append(_Block(before, after, kernel, stride if index == 0 else 1, expansion))
                 before = after
+            if number in LEVELS:
+                self.ends[len(blocks) - 1] = after
         self.blocks = nn.Sequential(*blocks)
         self.head = _Conv(before, FEATURES, 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -53,6 +59,16 @@ class EfficientNetLite(nn.Module):
         """Features `[batch, 1280]` of images `[batch, 3, height, width]`."""
         x = x.contiguous(memory_format=torch.channels_last)
         return self.head(self.blocks(self.stem(x))).mean(dim=(2, 3))
+
+    def levels(self, x: Tensor) -> list[Tensor]:
+        """What `LEVELS` make of images `[batch, 3, height, width]`, from the largest map to the smallest; sides are rounded up."""
+        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        found = []
+        for place, block in enumerate(self.blocks):
+            x = block(x)
+            if place in self.ends:
+                found.append(x)
+        return found
 
     def load_published(self, state: Mapping[str, Tensor]) -> None:
         """Take over the weights of a published checkpoint, in the names of the PyTorch port of the original.

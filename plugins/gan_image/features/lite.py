@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 from pathlib import Path
@@ -52,8 +53,7 @@ class Lite(nn.Module):
         super().__init__()
         self.name = name
         self.options = options
-        self.network = EfficientNetLite(name)
-        self.network.load_published(_published(name))
+        self.network = pretrained(name)
         self.fingerprint = f"{name} {WEIGHTS[name][2]} {options.size} {_VERSION}"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,8 +74,21 @@ def lite2(options: Options, spec: ImageSpec) -> Lite:
     return Lite("lite2", options)
 
 
-def _published(name: str) -> dict[str, Tensor]:
-    module, file, digest = WEIGHTS[name]
+def pretrained(name: str) -> EfficientNetLite:
+    """The network `name` with its published weights; no random number is drawn.
+
+    Raises:
+        MissingPackageError: the package that carries the weights is not installed.
+        DataError: its file is damaged or another.
+    """
+    with torch.device("meta"):
+        network = EfficientNetLite(name)
+    network.to_empty(device="cpu").load_published(_published(name, *WEIGHTS[name]))
+    return network
+
+
+@functools.lru_cache(maxsize=1)
+def _published(name: str, module: str, file: str, digest: str) -> dict[str, Tensor]:
     found = importlib.util.find_spec(module)
     if found is None or found.origin is None:
         raise MissingPackageError(f"features '{name}'", module.replace("_", "-"), name)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from toys.nets import assert_apart, assert_penalised, assert_seeded, one_thread, perturb  # noqa: F401
 
-from gan_image.nets import dcgan, r3gan, resnet, style
+from gan_image.nets import dcgan, fast, r3gan, resnet, style
 from gancore.components import GeneratorNet
 from gancore.data.spec import SampleSpec
 from gancore.engine.transfer import fit
@@ -31,6 +31,7 @@ TINY: Mapping[str, tuple[Any, dict[str, Any]]] = {
         style,
         {"latent": 5, "width": 8, "max_width": 16, "style": 6, "mapping": 2, "noise": True, "minibatch_deviation": 1},
     ),
+    "fast": (fast, {"latent": 5, "width": 4, "max_width": 16, "discriminator": "plain", "discriminator_width": 8}),
 }
 SIZES = [(8, 8), (28, 28), (64, 96), (24, 40), (10, 14)]
 every = pytest.mark.parametrize("name", TINY)
@@ -75,7 +76,7 @@ def test_images_of_512_pixels_pass_through(name: str) -> None:
         assert discriminator(x, None).shape == (1,)
 
 
-@pytest.mark.parametrize("name", ["dcgan", "dcgan-refined", "resnet", "resnet-attention"])
+@pytest.mark.parametrize("name", ["dcgan", "dcgan-refined", "resnet", "resnet-attention", "fast"])
 def test_generated_values_lie_between_minus_one_and_one(name: str) -> None:
     generator, _ = build(name)
     x = generator(torch.randn(4, 5) * 1e4, None)
