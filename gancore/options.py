@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -122,6 +122,14 @@ class ArchitectureOptions(Options):
     spectral_norm: Literal["none", "discriminator", "both"] = Field(
         "none", description="Put spectral normalisation (Miyato et al. 2018) on every weight of these networks."
     )
+
+    @property
+    def training_features(self) -> Mapping[str, Sequence[str]]:
+        """Features of the same plugin that the networks are trained by, each with those to evaluate by instead.
+
+        What a generator was trained to match says nothing of it: evaluations leave such features out unless they are asked for.
+        """
+        return {}
 
 
 class PenaltyOptions(Options):

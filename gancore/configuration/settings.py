@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from gancore.configuration.mistakes import explain
 from gancore.configuration.run_config import BY_SETTING, MAPS, NONE, SCHEDULES, SECTIONS, RunConfig
 from gancore.data.spec import SampleSpec, misfit, require
 from gancore.errors import ConfigError, Mistake, PluginError
+from gancore.options import ArchitectureOptions
 from gancore.plugins import Found, Registry, build, resolve
 
 KIND_OF: dict[str, type[Component]] = {
@@ -114,6 +115,14 @@ class Settings:
         """Where the data lie; None for a data set that is made rather than read."""
         path = getattr(self.data.options, "path", None)
         return None if path is None else Path(path)
+
+    @property
+    def training_features(self) -> Mapping[str, Sequence[str]]:
+        """Features of the run's plugin that its networks are trained by, each with those to evaluate by instead."""
+        options = self.architecture.options
+        if not isinstance(options, ArchitectureOptions) or self.architecture.found.plugin != self.run.plugin:
+            return {}
+        return options.training_features
 
     def components(self) -> dict[str, Chosen]:
         """Everything that is chosen, by its path in a configuration: `loss`, `penalties.r1`."""

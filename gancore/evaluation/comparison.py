@@ -9,7 +9,8 @@ from typing import Any
 from gancore.blame import describe
 from gancore.components import ProgressReport
 from gancore.configuration.configure import choose_metrics
-from gancore.configuration.layers import METRICS, nest
+from gancore.configuration.layers import FEATURES, METRICS, nest, section_of
+from gancore.configuration.run_config import NONE
 from gancore.configuration.settings import Chosen
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
@@ -38,6 +39,10 @@ class Choice:
     named: bool
     versions: Mapping[str, str | None]
     """Of the packages that take part."""
+    instead: frozenset[str] = frozenset()
+    """Features that stand in for those that took part in training: nobody has asked for them."""
+    notes: tuple[str, ...] = ()
+    """For a reader of the figures."""
 
 
 def choose(
@@ -47,8 +52,11 @@ def choose(
     *,
     metrics: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
+    training_features: Mapping[str, Sequence[str]] | None = None,
 ) -> Choice:
     """The metrics called `metrics`, all of `plugin` without, with the `options` of metrics and features.
+
+    `training_features` are left out for others, as `ArchitectureOptions.training_features` has them, unless `options` name them.
 
     Raises:
         UsageError: nothing is left, or something cannot be understood.
@@ -59,6 +67,10 @@ def choose(
             asked = " ".join(f"--metric {name}" for name in metrics)
             raise UsageError(f"{asked} and {METRICS}={other} contradict each other; leave one of them out")
         layers.insert(0, {METRICS: list(metrics)})
+    trained = training_features or {}
+    instead = {name for others in trained.values() for name in others}
+    named = section_of(layers[-1].get(FEATURES))
+    layers.insert(0, {FEATURES: {**dict.fromkeys(trained, NONE), **{n: {} for o in trained.values() for n in o}}})
     chosen, features = choose_metrics(registry, plugin, data, layers)
     if not chosen:
         why = "no metric was left" if metrics is not None or options else f"plugin '{plugin}' has no metrics"
@@ -68,7 +80,22 @@ def choose(
         )
     used = {plugin, *(one.found.plugin for one in [*chosen.values(), *features.values()])}
     theirs = {p.distribution: p.version for p in registry.installed() if p.name in used and p.distribution}
-    return Choice(plugin, chosen, features, metrics is not None, versions() | theirs)
+    return Choice(
+        plugin,
+        chosen,
+        features,
+        metrics is not None,
+        versions() | theirs,
+        frozenset(instead & set(features) - set(named)),
+        tuple(_of_training(name, others, features) for name, others in trained.items()),
+    )
+
+
+def _of_training(name: str, others: Sequence[str], features: Mapping[str, Chosen]) -> str:
+    words = f"the generator was trained by features {name}, and figures of them say little of it"
+    if name in features:
+        return f"{name}: {words}; look at those of {' and '.join(others)}"
+    return f"left out: {words}; features={name} computes them all the same"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,10 +199,11 @@ class Comparison:
             one.forget([made.generated, *made.others.values()])
         failures = {**self._unbuilt, **self._without, **measured.failures}
         failures = {n: failures[n] for n in (*self.choice.features, *self.choice.metrics) if n in failures}
-        notes = [*reference.notes, *made.notes, *measured.notes, *trouble]
-        if not self.choice.named:  # whoever asks for one by name is told that there is none
-            for name in [n for n, failure in failures.items() if failure.missing_package]:
-                notes.append(f"left out: {failures.pop(name).cause}")
+        notes = [*self.choice.notes, *reference.notes, *made.notes, *measured.notes, *trouble]
+        # Whoever asks for one by name is told that there is none.
+        asked = [n for n in failures if self.choice.named and n not in self.choice.instead]
+        for name in [n for n, failure in failures.items() if failure.missing_package and n not in asked]:
+            notes.append(f"left out: {failures.pop(name).cause}")
         basis = _basis(made, reference)
         return Evaluation(
             run=made.run,

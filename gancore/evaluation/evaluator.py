@@ -110,7 +110,14 @@ def evaluate_steps(
     settings = configure(registry, layers=[layer]).updated(device=device)
     layers = nest(options or {})
     sampling = {k: layers.pop(k) for k in DRAWING if k in layers}
-    choice = choose(registry, settings.run.plugin, settings.data, metrics=metrics, options=layers)
+    choice = choose(
+        registry,
+        settings.run.plugin,
+        settings.data,
+        metrics=metrics,
+        options=layers,
+        training_features=settings.training_features,
+    )
     other = None if data is None else _settings_of(registry, data, layer, settings)
     comparison: Comparison | None = None
     chosen: Sequence[Step] = all_steps_of(folder.checkpoints) if steps is None else steps

@@ -49,8 +49,9 @@ def check_evaluation(settings: Settings, registry: Registry) -> Choice | None:
     chosen = {name: how for name, how in features.items() if how != NONE}
     if not chosen:  # the first alone: others may have to be trained before anything can be computed
         own = registry.load(config.plugin).of_kind(Features)
-        usual = [name for name, record in own.items() if record.default and name in there and name not in features]
-        chosen = {name: {} for name in usual[:1]}
+        usual = [name for name, record in own.items() if record.default]
+        usual = [other for name in usual for other in settings.training_features.get(name, [name])]
+        chosen = {name: {} for name in [n for n in usual if n in there and n not in features][:1]}
     try:
         asked = {METRICS: metrics, FEATURES: {REST: NONE, **features, **chosen}}
         choice = choose(registry, config.plugin, settings.data, metrics=names, options=asked)

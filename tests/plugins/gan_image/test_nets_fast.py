@@ -12,9 +12,13 @@ from gan_image.features.lite import Options as LiteOptions
 from gan_image.nets import fast, projected
 from gan_image.spec import ImageSpec
 from gancore import checkpoint
-from gancore.api import resume, train
+from gancore.api import plan, resume, train
+from gancore.configuration.configure import configure
 from gancore.errors import UsageError
+from gancore.evaluation.comparison import choose
+from gancore.evaluation.live import check_evaluation
 from gancore.losses.spectral import apply_spectral_norm
+from gancore.plugins import Registry
 
 TINY = {"latent": 5, "width": 4, "max_width": 16, "discriminator_width": 4, "feature_size": 32}
 
@@ -176,3 +180,28 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path):
         tensors, others = one.tensors(network), other.tensors(network)
         assert tensors.keys() == others.keys()
         assert [name for name in tensors if not torch.equal(tensors[name], others[name])] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "features", "note"),
+    [
+        ({}, ["pixels", "lite2"], "left out: the generator was trained by features lite0"),
+        ({"features": "lite0"}, ["lite0"], "lite0: the generator was trained by features lite0"),
+        ({"features.pixels.components": 8}, ["pixels", "lite2"], "left out: "),
+    ],
+)
+def test_no_figures_are_of_the_features_that_a_generator_was_trained_by_unless_asked_for(asked, features, note):
+    registry = Registry()
+    settings = configure(registry, plugin="image", layers=[{"architecture": "fast"}])
+    trained = settings.training_features
+    choice = choose(registry, "image", settings.data, options=asked, training_features=trained)
+    assert list(choice.features) == features
+    assert choice.notes[0].startswith(note)
+    plain = configure(registry, plugin="image", layers=[{"architecture": {"name": "fast", "discriminator": "plain"}}])
+    assert plain.training_features == {}
+
+
+def test_figures_while_training_are_of_other_features_too():
+    registry = Registry()
+    settings = plan(plugin="image", options={"architecture": "fast", "every.evaluate": 5, "evaluate.features": {}})
+    assert list(check_evaluation(settings, registry).features) == ["pixels"]
