@@ -67,6 +67,7 @@ PRESETS = [
                 "mapping": 2,
                 "width": 8,
                 "max_width": 128,
+                "start": "style",
             },
             "augmentations": {"diffaugment": {"policy": ["colour", "translation"]}},
             "batch_size": 32,

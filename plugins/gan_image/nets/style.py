@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -76,6 +77,11 @@ class Options(ArchitectureOptions):
     )
     max_width: int = Field(
         512, ge=4, le=4096, json_schema_extra=on_cpu(128), description="Most channels of any feature map."
+    )
+    start: Literal["constant", "style"] = Field(
+        "constant",
+        description="The smallest map before its convolution: a learnt constant as in the paper, or a linear function of the"
+        " style, with which short trainings come further.",
     )
     noise: bool = Field(
         False,
@@ -157,7 +163,9 @@ class Generator(nn.Module):
         self.noise = options.noise
         self.mapping = Mapping(options, options.latent, spec.class_count)
         self.register_buffer("average", torch.zeros(options.style))
-        self.constant = nn.Parameter(torch.randn(ladder[0], base_height, base_width))
+        self.base = (ladder[0], base_height, base_width)
+        self.start = EqualLinear(options.style, math.prod(self.base)) if options.start == "style" else None
+        self.constant = nn.Parameter(torch.randn(self.base)) if self.start is None else None
         self.blocks = nn.ModuleList(
             Block(ladder[i - 1] if i else 0, wide, channels, options) for i, wide in enumerate(ladder)
         )
@@ -191,7 +199,9 @@ class Generator(nn.Module):
         """
         noise = Draws(0, _positions(z)) if self.noise else None
         layout = torch.channels_last if prefers_channels_last(self) else torch.contiguous_format
-        x = self.constant.expand(len(z), -1, -1, -1).contiguous(memory_format=layout)
+        x = self.constant if self.start is None else self.start(layers[0]).view(-1, *self.base)
+        assert x is not None
+        x = x.expand(len(z), -1, -1, -1).contiguous(memory_format=layout)
         image: Tensor | None = None
         number = 0
         for block in self.blocks:

@@ -136,6 +136,17 @@ def test_a_latent_counts_by_its_direction_alone() -> None:
     assert not torch.allclose(generator(-z, None), generator(z, None), atol=1e-3)
 
 
+def test_the_smallest_map_is_a_constant_or_follows_the_style() -> None:
+    z, seen = torch.randn(2, 5), []
+    for start in ("constant", "style"):
+        generator, _ = build(start=start)
+        generator.blocks[0].convs[0].register_forward_hook(lambda _m, inputs, _y: seen.append(inputs[0]))
+        assert generator(z, None).shape == (2, 3, 16, 16)
+    assert torch.equal(seen[0][0], seen[0][1])
+    weight, bias = generator.start.weight / math.sqrt(6), generator.start.bias
+    torch.testing.assert_close(seen[1].flatten(1), generator.mapping(z, None) @ weight.T + bias)
+
+
 def test_every_latent_has_noise_of_its_own_alone_or_among_others() -> None:
     generator, _ = build(noise=True)
     z = torch.randn(3, 5)
