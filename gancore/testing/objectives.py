@@ -199,7 +199,7 @@ def penalty_contract(kit: Kit, subject: str) -> None:
         )
     if other is None or not torch.equal(whole, other):
         raise Mismatch("the same samples and draws give another term: draw from `draws`, not from torch")
-    if mixes_batch(judge):
+    if mixes_batch(kit.ready(stage)[2].networks["generator"] if isinstance(penalty, RegularisesGenerator) else judge):
         return
     if isinstance(penalty, SharesForward):
         _look_at_shared(penalty, float(whole), lambda x: torch.stack(heads(judge(x, labels))).sum(0), real, fake)
