@@ -101,6 +101,7 @@ def gan_augmentations() -> Iterable[Augmentation]:
         summary="DiffAugment: colour, translation and cutout of images (Zhao et al. 2020)",
         target="gan_image.augment:DiffAugment",
         options="gan_image.augment:DiffAugmentOptions",
+        spec=SPEC,
     )
     yield Augmentation(
         name="ada",

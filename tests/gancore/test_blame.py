@@ -33,7 +33,7 @@ def fall(toy, tmp_path, monkeypatch, clean_modules):
         ("network", "architecture 'mlp'", "forward"),
         ("loss", "loss 'logistic'", "discriminator"),
         ("penalty", "penalty 'slope'", "penalty"),
-        ("augmentation", "augmentation 'shift'", "shift"),
+        ("augmentation", "augmentation 'shift'", "__call__"),
         ("game", "game 'witness'", "phases"),
     ],
 )
@@ -64,8 +64,8 @@ TRAINED = "if self.training else"
          r"loss 'specimen:logistic': its generator gave a number without a gradient; .*, at {}:\d+ in generator"),
         (SLOPE, "return slope.flatten(1).norm(dim=1)",
          r"penalty 'specimen:slope': its penalty gave float32 \[8\], not one number, at {}:\d+ in penalty"),
-        ('x + 0.1 * draws.normal("shift", *x.shape[1:])', "x[:, :1]",
-         r"augmentation 'specimen:shift': it made float32 \[8, 1\] of samples \[8, 2\], at {}:\d+ in shift"),
+        ('x + 0.1 * self.strength * draws.normal("shift", *x.shape[1:])', "x[:, :1]",
+         r"augmentation 'specimen:shift': it made float32 \[8, 1\] of samples \[8, 2\], at {}:\d+ in __call__"),
         (JUDGE, f"logits: Tensor = self.last(h.tanh()) {TRAINED} self.last(h.tanh()).squeeze(1)",
          r"architecture 'specimen:mlp': for 16 samples the discriminator gave logits float32 \[16, 1\], not \[16\], "
          r"at {}:\d+ in forward"),

@@ -658,6 +658,6 @@ def test_components_for_other_samples_are_refused_together_before_any_data_are_r
 
 
 def test_component_is_usable_for_data_of_its_own_kind_without_naming_another_plugin(installed: Registry) -> None:
-    assert usable(installed, Augmentation, "image", image().data) == ["diffaugment"]
-    assert usable(installed, Augmentation, "image", configure(installed, plugin="text").data) == []
-    assert usable(installed, Augmentation, "text", image().data) == []
+    assert usable(installed, Augmentation, "image", image().data) == ["apa", "diffaugment", "ada"]
+    assert usable(installed, Augmentation, "image", configure(installed, plugin="text").data) == ["apa"]
+    assert usable(installed, Augmentation, "text", image().data) == ["apa"]
