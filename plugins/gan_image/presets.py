@@ -1,4 +1,4 @@
-"""Configurations that are known to work; docs/reference/results.md has what they were measured to give."""
+"""Configurations to begin with; docs/reference/results.md has what they gave, and of `style` and `fast` how little that is so far."""
 
 from __future__ import annotations
 
