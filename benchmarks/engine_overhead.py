@@ -35,6 +35,7 @@ from torch.nn import functional as F
 
 from gan_image.data.pixels import PixelSource
 from gan_image.spec import ImageSpec
+from gancore.components import GameRule
 from gancore.configuration.configure import configure
 from gancore.configuration.settings import Settings
 from gancore.data.batch import Batch
@@ -134,8 +135,8 @@ def tuned(settings: Settings, spec: ImageSpec, images: Tensor) -> Iterator[None]
         yield
 
 
-def engine(settings: Settings, spec: ImageSpec, images: Tensor) -> Iterator[None]:
-    """The engine itself, as a run uses it."""
+def playing(settings: Settings, spec: ImageSpec) -> tuple[torch.memory_format, GameRule, dict[str, Player]]:
+    """The engine's game in the layout of a run, with its players."""
     layout = pick_memory_format(settings.run.memory_format, spec)
     game = build_game(settings, spec)
     for module in game.networks.values():
@@ -146,6 +147,12 @@ def engine(settings: Settings, spec: ImageSpec, images: Tensor) -> Iterator[None
     }
     for player in players.values():
         player.set_rivals(players)
+    return layout, game, players
+
+
+def engine(settings: Settings, spec: ImageSpec, images: Tensor) -> Iterator[None]:
+    """The engine itself, as a run uses it."""
+    layout, game, players = playing(settings, spec)
     average = MovingAverage(game.networks["generator"], settings.run.ema)
     state = TrainState(players, average, HealthMonitor(settings.run.health))
     source = PixelSource(images.numpy(), spec, ScanReport("random", len(images), len(images)))
@@ -158,16 +165,7 @@ def engine(settings: Settings, spec: ImageSpec, images: Tensor) -> Iterator[None
 
 def discriminator_steps(settings: Settings, spec: ImageSpec, images: Tensor) -> Iterator[None]:
     """Steps of the engine's discriminator alone, on fakes that are not generated anew."""
-    layout = pick_memory_format(settings.run.memory_format, spec)
-    game = build_game(settings, spec)
-    for module in game.networks.values():
-        module.train().to(memory_format=layout)  # type: ignore[call-overload]
-    players = {
-        name: Player(name, module, build_optimizer(settings.run.optimizers[name], module.parameters()))
-        for name, module in game.networks.items()
-    }
-    for player in players.values():
-        player.set_rivals(players)
+    layout, game, players = playing(settings, spec)
     due = [phase for phase in game.phases(players) if phase.player is players["discriminator"]]
     positions = torch.arange(settings.run.batch_size)
     x = in_layout(images[positions].float() / 127.5 - 1.0, layout)
