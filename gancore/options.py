@@ -15,6 +15,12 @@ LARGEST = 2**63 - 1
 """The largest whole number of any option: what a computer counts with."""
 
 
+def each_once(names: Sequence[str], kind: str) -> None:
+    """Raise a `ValueError`, for a validator of options, where one of `names`, which are of a `kind`, stands twice."""
+    if len(set(names)) != len(names):
+        raise ValueError(f"each {kind} may be named once, not {list(names)}")
+
+
 class Options(BaseModel):
     """Options of any component. Unknown names are errors; every field needs a description, and bounds where it has any.
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from gan_audio.spec import AudioSpec
 from gancore.data.spec import SampleSpec, require
 from gancore.losses.adversarial import at_least_float32
-from gancore.options import StrengthOptions
+from gancore.options import StrengthOptions, each_once
 from gancore.random import Draws
 
 Transform = Literal["roll", "gain", "bands", "noise"]
@@ -43,8 +43,7 @@ class SoundAdaOptions(StrengthOptions):
     @field_validator("policy")
     @classmethod
     def _each_once(cls, policy: tuple[Transform, ...]) -> tuple[Transform, ...]:
-        if len(set(policy)) != len(policy):
-            raise ValueError(f"each transform may be named once, not {list(policy)}")
+        each_once(policy, "transform")
         return policy
 
 

@@ -19,7 +19,7 @@ from gan_image.spec import ImageSpec
 from gancore.data.spec import SampleSpec, require
 from gancore.losses.adversarial import at_least_float32
 from gancore.nets.layout import in_layout
-from gancore.options import StrengthOptions
+from gancore.options import StrengthOptions, each_once
 from gancore.random import Draws
 
 Group = Literal["blit", "geometric", "colour", "filter", "noise", "cutout"]
@@ -47,8 +47,7 @@ class AdaOptions(StrengthOptions):
     @field_validator("policy")
     @classmethod
     def _each_once(cls, policy: tuple[Group, ...]) -> tuple[Group, ...]:
-        if len(set(policy)) != len(policy):
-            raise ValueError(f"each group may be named once, not {list(policy)}")
+        each_once(policy, "group")
         return policy
 
 

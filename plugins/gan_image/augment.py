@@ -16,7 +16,7 @@ from gan_image.spec import ImageSpec
 from gancore.data.spec import SampleSpec, require
 from gancore.losses.adversarial import at_least_float32
 from gancore.nets.layout import in_layout
-from gancore.options import Options
+from gancore.options import Options, each_once
 from gancore.random import Draws
 
 Step = Literal["colour", "translation", "cutout"]
@@ -34,8 +34,7 @@ class DiffAugmentOptions(Options):
     @field_validator("policy")
     @classmethod
     def _each_once(cls, policy: tuple[Step, ...]) -> tuple[Step, ...]:
-        if len(set(policy)) != len(policy):
-            raise ValueError(f"each step may be named once, not {list(policy)}")
+        each_once(policy, "step")
         return policy
 
 

@@ -17,7 +17,7 @@ from gan_text.nets.reading import up_to_end
 from gan_text.spec import TextSpec
 from gancore.data.spec import SampleSpec, require
 from gancore.losses.adversarial import at_least_float32
-from gancore.options import StrengthOptions
+from gancore.options import StrengthOptions, each_once
 from gancore.random import Draws
 
 Transform = Literal["dropout", "swap"]
@@ -36,8 +36,7 @@ class TextAdaOptions(StrengthOptions):
     @field_validator("policy")
     @classmethod
     def _each_once(cls, policy: tuple[Transform, ...]) -> tuple[Transform, ...]:
-        if len(set(policy)) != len(policy):
-            raise ValueError(f"each transform may be named once, not {list(policy)}")
+        each_once(policy, "transform")
         return policy
 
 
