@@ -15,7 +15,7 @@ from gancore.data.batch import Batch
 from gancore.data.spec import SampleSpec
 from gancore.errors import GanError
 from gancore.events import Estimate
-from gancore.games.gan import call_generator, draw_latent
+from gancore.games.calling import call_generator, draw_latent
 from gancore.random import Draws
 
 LONG = 3600.0

@@ -20,7 +20,7 @@ from gancore.data.spec import SampleSpec
 from gancore.engine.buffers import Buffers
 from gancore.errors import BreachError, DataError, PluginError
 from gancore.games.breach import form, of_fakes, of_logits
-from gancore.games.gan import call_generator, draw_latent, heads
+from gancore.games.calling import call_generator, draw_latent, heads
 from gancore.powers import DrawsLatent
 from gancore.random import Draws, derive
 

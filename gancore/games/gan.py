@@ -9,34 +9,24 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from gancore import distributed
 from gancore.components import GameContext
 from gancore.data.batch import Batch
 from gancore.errors import BreachError, UsageError
-from gancore.games.breach import a_term, of_fakes, of_logits
+from gancore.games.breach import a_term
+from gancore.games.calling import Heads
+from gancore.games.gan_model import GanModel
 from gancore.games.gradient_caching import GradientCache
-from gancore.games.penalty_phase import PenaltyPhase, SharedForward, draws_itself
+from gancore.games.penalty_phase import PenaltyPhase, SharedForward
 from gancore.games.player import Phase, Player
 from gancore.games.separation import SIGN, auc, sign
 from gancore.games.terms import GeneratorPenaltyPhase, GradientNorm, LogitPenaltyPhase
 from gancore.nets.classifying import COUPLED, Classifier
 from gancore.nets.slicing import Slices, wasserstein
 from gancore.options import Options, PenaltyOptions
-from gancore.powers import (
-    Deceives,
-    DrawsLatent,
-    HasThreshold,
-    MixesBatch,
-    RegularisesGenerator,
-    RegularisesLogits,
-    SharesForward,
-)
+from gancore.powers import RegularisesGenerator, RegularisesLogits, SharesForward
 from gancore.random import Draws
-
-Heads = tuple[Tensor, ...]
-"""Logits `[batch]` of each head of a discriminator."""
 
 
 class GanOptions(Options):
@@ -80,165 +70,9 @@ class GanOptions(Options):
     )
 
 
-def draw_latent(generator: nn.Module, draws: Draws) -> Tensor:
-    """Latents `[batch, *latent_shape]` for `generator`: its own distribution where it has one, else standard normal."""
-    if isinstance(generator, DrawsLatent):
-        return generator.draw_latent(draws)
-    return draws.normal("z", *generator.latent_shape)  # type: ignore[misc]
-
-
-def call_generator(generator: nn.Module, z: Tensor, condition: Tensor | None, given: Tensor | None) -> Tensor:
-    """Relaxed samples `[batch, *shape]`: `generator(z, condition)`, and with `given` where a part of each sample is given.
-
-    Every game that generates for itself does it so, with `batch.condition` and `batch.given`; then it works where a part is
-    given, and with generators that know of none.
-    """
-    samples: Tensor = generator(z, condition) if given is None else generator(z, condition, given)
-    return samples
-
-
-def heads(output: Tensor | Sequence[Tensor]) -> Heads:
-    """A discriminator's output as float32 logits per head, whatever precision it was computed in."""
-    parts = (output,) if isinstance(output, Tensor) else tuple(output)
-    return tuple(p.float() if p.dtype in (torch.bfloat16, torch.float16) else p for p in parts)
-
-
-def mixes_batch(discriminator: nn.Module) -> bool:
-    """Whether samples of a batch affect each other: it says so, or normalises over the batch."""
-    says = isinstance(discriminator, MixesBatch) and bool(discriminator.mixes_batch)
-    return says or any(isinstance(m, _BatchNorm) for m in discriminator.modules())
-
-
 def collected(of: Slices | Classifier | None) -> AbstractContextManager[list[Tensor]]:
     """What `of` collects in passes of the discriminator; nothing where there is none."""
     return nullcontext([]) if of is None else of.collected()
-
-
-class GanModel:
-    """Both networks with their loss and augmentation, how they are called, and the fakes that the phases of a step share.
-
-    A game derives its own to call them in another way: `generate` says how fakes are made, `logits` how the discriminator is called.
-    """
-
-    def __init__(self, options: GanOptions, context: GameContext) -> None:
-        self.loss = context.loss
-        self.threshold = context.loss.threshold if isinstance(context.loss, HasThreshold) else None
-        self.augment = context.augment
-        self.generator = context.networks["generator"]
-        self.discriminator = context.networks["discriminator"]
-        self.shape = context.spec.shape
-        self.autocast_dtype = context.autocast
-        self.shared = options.reuse_fakes
-        self.keep_graph = options.reuse_fakes and context.micro_batches == 1
-        # Real and fake go through the discriminator together, unless it would mix their statistics.
-        self.joint = not mixes_batch(self.discriminator)
-        self.slices = Slices(self.discriminator) if options.san else None
-        self.gradient_norm: GradientNorm | None = None
-        self.classifier: Classifier | None = None
-        self.classes_weight = options.classes_weight
-        self._draws_itself: bool | None = None
-        self._batch: Batch | None = None
-        self._fake: Tensor | None = None
-        self._deceived: Batch | None = None
-        self._deceiving: Tensor | None = None
-
-    def autocast(self, device: torch.device) -> AbstractContextManager[None]:
-        """The run's precision, for calls of networks on `device`."""
-        return torch.autocast(device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None)
-
-    def generate(self, batch: Batch, draws: Draws) -> Tensor:
-        """Relaxed fakes `[batch, ...]`, of the classes and the given parts of `batch`."""
-        z = draw_latent(self.generator, draws)
-        with self.autocast(batch.x.device):
-            fake = call_generator(self.generator, z, batch.condition, batch.given)
-        return self.fitting(fake, batch).to(batch.x.dtype)
-
-    def latent(self, draws: Draws) -> Tensor:
-        """Latents for the generator."""
-        return draw_latent(self.generator, draws)
-
-    def generated(self, z: Tensor, batch: Batch) -> Tensor:
-        """Relaxed fakes of latents `z`, and of the classes and the given parts of `batch`."""
-        return self.fitting(call_generator(self.generator, z, batch.condition, batch.given), batch)
-
-    def fitting(self, fake: Tensor, batch: Batch) -> Tensor:
-        """Relaxed fakes as the generator made them for `batch`; raises `BreachError` where they are of another shape than samples."""
-        if fault := of_fakes(fake, len(batch), self.shape):
-            raise BreachError("architecture", self.generator, fault)
-        return fake
-
-    def fake_for_discriminator(self, batch: Batch, draws: Draws, acting: Phase | None) -> Tensor:
-        """Fakes `[batch, ...]` without a graph; the graph is kept aside where `acting`, the generator's phase, will want it.
-
-        Penalties that follow on the same batch get the same fakes, or running statistics would move once more for each.
-        """
-        if self._batch is not batch or self._fake is None:
-            if self.keep_graph and acting is not None and acting.due(batch.step):
-                with acting.player.thawed():
-                    self._fake = self.generate(batch, draws)
-            else:
-                with torch.no_grad():
-                    self._fake = self.generate(batch, draws)
-            self._batch = batch
-        return self._fake.detach()
-
-    def fake_for_generator(self, batch: Batch, draws: Draws) -> Tensor:
-        """Fakes `[batch, ...]` with a graph: those of the discriminator's phase where the two share them, else others."""
-        if self.keep_graph and self._batch is batch and self._fake is not None and self._fake.requires_grad:
-            fake, self._fake = self._fake, None
-            return fake
-        return self.generate(batch, draws if self.shared else draws.within("generator"))
-
-    def towards_discriminator(self, fake: Tensor) -> Tensor:
-        """Generated samples on their way to the discriminator in the generator's phase: unchanged, but for their gradient."""
-        return fake if self.gradient_norm is None else self.gradient_norm(fake)
-
-    def logits(self, x: Tensor, condition: Tensor | None) -> Heads:
-        """The discriminator's logits of relaxed samples, head by head."""
-        with self.autocast(x.device):
-            return self.judged(x, condition)
-
-    def judged(self, x: Tensor, condition: Tensor | None) -> Heads:
-        """Those in whatever precision is in force; raises `BreachError` where they are none, or not one for each sample."""
-        output = self.discriminator(x, condition)
-        if fault := of_logits(output, len(x), "samples"):
-            raise BreachError("architecture", self.discriminator, fault)
-        return heads(output)
-
-    def augmented_logits(self, x: Tensor, condition: Tensor | None, draws: Draws, side: str) -> Heads:
-        """Those of samples as they are augmented in this step, on the side `real`, `fake` or `generator`."""
-        return self.logits(self.augment(x, draws.within(side)), condition)
-
-    def shown_as_real(self, batch: Batch, draws: Draws) -> Tensor:
-        """What the discriminator is told are real samples: those of the data, or fakes of their own that are made for it (APA)."""
-        rows = self.augment.deceived(draws) if isinstance(self.augment, Deceives) else None
-        if rows is None:
-            return batch.x
-        if self._deceived is not batch or self._deceiving is None:
-            # Not the fakes of this step, or a relativistic loss would compare samples with themselves.
-            with torch.no_grad():
-                self._deceiving = self.generate(batch, draws.within("deceived"))
-            self._deceived = batch
-        return torch.where(rows.reshape(-1, *[1] * (batch.x.dim() - 1)), self._deceiving, batch.x)
-
-    def both_logits(self, batch: Batch, fake: Tensor, draws: Draws) -> tuple[Heads, Heads]:
-        """Those of real and of fake samples, augmented; in one call where no sample's logit depends on others."""
-        shown = self.shown_as_real(batch, draws)
-        if not self.joint:
-            real = self.augmented_logits(shown, batch.condition, draws, "real")
-            return real, self.augmented_logits(fake, batch.condition, draws, "fake")
-        x = torch.cat([self.augment(shown, draws.within("real")), self.augment(fake, draws.within("fake"))])
-        condition = None if batch.condition is None else torch.cat([batch.condition, batch.condition])
-        both = self.logits(x, condition)
-        n = len(fake)
-        return tuple(h[:n] for h in both), tuple(h[n:] for h in both)
-
-    def draws_itself(self, batch: Batch) -> bool:
-        """Whether the discriminator draws random numbers in a pass; found out with some samples of the first `batch` asked about."""
-        if self._draws_itself is None:
-            condition = None if batch.condition is None else batch.condition[:2]
-            self._draws_itself = draws_itself(self.discriminator, batch.x[:2], condition)
-        return self._draws_itself
 
 
 class LossPhase(Phase):

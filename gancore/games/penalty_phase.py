@@ -22,7 +22,9 @@ from gancore.powers import SharesForward
 from gancore.random import Draws
 
 if TYPE_CHECKING:
-    from gancore.games.gan import DiscriminatorPhase, GanModel, Heads
+    from gancore.games.calling import Heads
+    from gancore.games.gan import DiscriminatorPhase
+    from gancore.games.gan_model import GanModel
 
 
 def total(logits: Heads) -> Tensor:

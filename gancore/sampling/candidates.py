@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gancore.configuration.run_config import Candidates
 from gancore.data.spec import SampleSpec
-from gancore.games.gan import heads
+from gancore.games.calling import heads
 from gancore.random import Draws, derive
 
 CHUNK = 64

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gancore.data.spec import SampleSpec
 from gancore.errors import NonFiniteError, PluginError, UnknownNameError, UsageError
 from gancore.finite import is_finite
-from gancore.games.gan import call_generator, draw_latent
+from gancore.games.calling import call_generator, draw_latent
 from gancore.options import Options
 from gancore.powers import SamplesItself
 from gancore.random import Draws

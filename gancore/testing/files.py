@@ -14,7 +14,7 @@ from torch import Tensor
 from gancore.components import Dataset, DataSource, Writer
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
-from gancore.games.gan import call_generator
+from gancore.games.calling import call_generator
 from gancore.plugins import build
 from gancore.powers import WritesCaptions
 from gancore.random import Draws

@@ -19,7 +19,7 @@ from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.engine.build import build_game
 from gancore.errors import GanError, PluginError
-from gancore.games.gan import draw_latent
+from gancore.games.calling import draw_latent
 from gancore.plugins import build, resolve
 from gancore.random import Draws, derive
 from gancore.testing import points

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gancore.components import GameRule
 from gancore.data.spec import SampleSpec
 from gancore.engine.contract import of_samples
-from gancore.games.gan import call_generator, draw_latent, heads, mixes_batch
+from gancore.games.calling import call_generator, draw_latent, heads, mixes_batch
 from gancore.random import Draws
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check

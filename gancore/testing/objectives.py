@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gancore.components import Critic, Loss, Metric, Penalty
 from gancore.evaluation.records import Material, Measured, Samples, faults
-from gancore.games.gan import call_generator, draw_latent, heads, mixes_batch
+from gancore.games.calling import call_generator, draw_latent, heads, mixes_batch
 from gancore.losses.penalties import input_gradients
 from gancore.powers import RegularisesGenerator, RegularisesLogits, SharesForward
 from gancore.random import Draws

@@ -15,7 +15,7 @@ from gan_music.roll import Notes, to_rolls
 from gan_music.spec import MusicSpec, Track
 from gancore.data.spec import SampleSpec
 from gancore.evaluation.records import Figure
-from gancore.games.gan import draw_latent
+from gancore.games.calling import draw_latent
 from gancore.random import Draws
 
 Note = tuple[int, int, int, int]

@@ -81,7 +81,8 @@ MORE_PARTS = '''
 import torch.nn.functional as F
 
 from gancore.evaluation.records import Figure
-from gancore.games.gan import GanGame, draw_latent
+from gancore.games.calling import draw_latent
+from gancore.games.gan import GanGame
 from gancore.games.player import Phase
 from gancore.options import Options, PenaltyOptions, StrengthOptions
 

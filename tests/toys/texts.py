@@ -16,7 +16,7 @@ from gan_text.nets import lstm, relational_memory
 from gan_text.spec import TextSpec
 from gancore.data.spec import SampleSpec
 from gancore.evaluation.records import Material, Samples
-from gancore.games.gan import draw_latent
+from gancore.games.calling import draw_latent
 from gancore.random import Draws
 
 SMALL: dict[ModuleType, dict[str, Any]] = {

@@ -17,7 +17,9 @@ from gan_audio.spec import AudioSpec
 from gancore.components import GameContext
 from gancore.data.batch import Batch
 from gancore.errors import UsageError
-from gancore.games.gan import DiscriminatorPhase, GanGame, GanModel, GanOptions, GeneratorPhase, Heads, heads
+from gancore.games.calling import Heads, heads
+from gancore.games.gan import DiscriminatorPhase, GanGame, GanOptions, GeneratorPhase
+from gancore.games.gan_model import GanModel
 from gancore.random import Draws
 
 Activations = Sequence[Sequence[Tensor]]

@@ -41,7 +41,7 @@ def check_given(given: Tensor | None, spec: MusicSpec) -> None:
     if found != wanted:
         raise UsageError(
             f"this generator is given {_form(wanted)}, and was called with {_form(found)}; a game that calls it must pass "
-            "batch.given (see gancore.games.gan.call_generator)"
+            "batch.given (see gancore.games.calling.call_generator)"
         )
 
 

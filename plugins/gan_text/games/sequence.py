@@ -26,14 +26,9 @@ from gan_text.spec import TextSpec
 from gancore.components import GameContext, OtherGenerator
 from gancore.data.batch import Batch
 from gancore.errors import UsageError
-from gancore.games.gan import (
-    DiscriminatorPhase,
-    GanGame,
-    GanModel,
-    GanOptions,
-    GeneratorPhase,
-    heads,
-)
+from gancore.games.calling import heads
+from gancore.games.gan import DiscriminatorPhase, GanGame, GanOptions, GeneratorPhase
+from gancore.games.gan_model import GanModel
 from gancore.games.penalty_phase import PenaltyPhase
 from gancore.games.player import Phase, Player
 from gancore.nets.gumbel import TemperatureSchedule

@@ -16,7 +16,7 @@ from gancore import checkpoint
 from gancore.data.batch import Batch
 from gancore.data.spec import Given, SampleSpec
 from gancore.errors import UsageError
-from gancore.games.gan import call_generator
+from gancore.games.calling import call_generator
 from gancore.random import Draws, derive
 from gancore.sampling.drawing import generate, parts_of
 

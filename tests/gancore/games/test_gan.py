@@ -13,7 +13,8 @@ from gancore.components import GameContext
 from gancore.configuration.configure import configure
 from gancore.engine.loop import update
 from gancore.errors import PluginError
-from gancore.games.gan import GanGame, GanOptions, draw_latent
+from gancore.games.calling import draw_latent
+from gancore.games.gan import GanGame, GanOptions
 from gancore.games.player import Player
 from gancore.nets.conditioning import ProjectionHead
 from gancore.random import Draws, derive

@@ -9,7 +9,8 @@ from toys.pictures import CLASSES, LATENT, ToySpec
 
 from gancore.components import GameContext
 from gancore.engine.build import Chain
-from gancore.games.gan import GanModel, GanOptions
+from gancore.games.gan import GanOptions
+from gancore.games.gan_model import GanModel
 from gancore.losses.adversarial import NonSaturating
 from gancore.losses.apa import Apa, ApaOptions
 from gancore.random import Draws

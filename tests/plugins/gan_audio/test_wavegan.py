@@ -27,7 +27,7 @@ from gan_audio.spec import AudioSpec
 from gancore.components import GeneratorNet
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
-from gancore.games.gan import mixes_batch
+from gancore.games.calling import mixes_batch
 
 SMALL: dict[str, Any] = {"latent": 5, "width": 4, "max_width": 8, "embedding": 3}
 

@@ -15,7 +15,7 @@ from gan_text.nets.cnn import CnnOptions, Highway, build_discriminator
 from gan_text.nets.reading import up_to_end
 from gan_text.spec import TextSpec
 from gancore.errors import UsageError
-from gancore.games.gan import heads
+from gancore.games.calling import heads
 
 SPEC = spec_of()
 CLASSES = spec_of(classes=3)
