@@ -11,11 +11,12 @@ from gancore.configuration.configure import configure
 from gancore.configuration.settings import Settings
 from gancore.disk import cause
 from gancore.errors import CheckpointError, GanError
-from gancore.plugins import Registry, resolve
+from gancore.plugins import Registry
 from gancore.report import write_report
 from gancore.run import RunFolder
 from gancore.runs import RunState, state_of
 from gancore.sampling.writing import animations, sheets_of, write_animation
+from gancore.targets import resolve
 from gancore.text import check_path
 
 

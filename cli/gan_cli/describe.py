@@ -16,7 +16,8 @@ from gancore.configuration.settings import ALL_KINDS, KIND_OF
 from gancore.configuration.words import plain, values_of
 from gancore.errors import PluginError, UnknownNameError
 from gancore.options import cpu_default
-from gancore.plugins import BUILTIN, Registry, options_model
+from gancore.plugins import BUILTIN, Registry
+from gancore.targets import options_model
 
 
 def rows_of(model: type[BaseModel], prefix: str = "") -> list[dict[str, Any]]:

@@ -122,7 +122,8 @@ def options(section: str) -> str:
 def section(of: str) -> str:
     """What a plugin brings of one section of a configuration, such as `music data`: name, summary and options of each."""
     from gancore.configuration.settings import ALL_KINDS
-    from gancore.plugins import BUILTIN, Registry, options_model
+    from gancore.plugins import BUILTIN, Registry
+    from gancore.targets import options_model
 
     owner, _, kind = of.partition(" ")
     found = Registry().load(BUILTIN if owner == "engine" else owner).of_kind(ALL_KINDS[kind])

@@ -10,7 +10,8 @@ from gancore.blame import describe
 from gancore.components import DataFacts, Dataset, Preset
 from gancore.configuration.by_device import device_type
 from gancore.errors import PluginError
-from gancore.plugins import Registry, options_model, resolve
+from gancore.plugins import Registry
+from gancore.targets import options_model, resolve
 
 
 def suited(registry: Registry, plugin: str, data: Mapping[str, Any], device: str) -> tuple[str, str] | None:

@@ -28,7 +28,8 @@ from gancore.configuration.run_config import BY_SETTING, MAPS, NONE, SCHEDULES, 
 from gancore.data.spec import SampleSpec, misfit, require
 from gancore.errors import ConfigError, Mistake, PluginError
 from gancore.options import ArchitectureOptions
-from gancore.plugins import Found, Registry, build, resolve
+from gancore.plugins import Found, Registry
+from gancore.targets import build, resolve
 
 KIND_OF: dict[str, type[Component]] = {
     "data": Dataset,

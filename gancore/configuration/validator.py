@@ -18,7 +18,8 @@ from gancore.configuration.schedules import movable, not_movable, out_of_bounds
 from gancore.configuration.settings import ALL_KINDS, KIND_OF, Chosen, Settings, check_samples, usable
 from gancore.errors import ConfigError, Mistake, UnknownNameError, nearest
 from gancore.options import ScheduleOptions
-from gancore.plugins import Found, Registry, options_model
+from gancore.plugins import Found, Registry
+from gancore.targets import options_model
 from gancore.text import brief
 
 

@@ -22,13 +22,13 @@ from gancore.disk import write_error
 from gancore.engine.restore import SavedData
 from gancore.errors import ConfigError, GanError, Mistake, PluginError, RunFolderError, UsageError
 from gancore.options import Options, check_whole
-from gancore.plugins import resolve
 from gancore.powers import Exports, SamplesItself, TellsLikelihood
 from gancore.random import derive
 from gancore.sampling.candidates import Chooser
 from gancore.sampling.drawing import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of
 from gancore.sampling.writing import write
 from gancore.storage import new_file_mode, occupied, whole_folder
+from gancore.targets import resolve
 from gancore.text import check_path
 
 MOST = 10_000_000

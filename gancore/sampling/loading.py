@@ -25,11 +25,12 @@ from gancore.engine.restore import SavedData, check_names, read_optimizer, read_
 from gancore.errors import CheckpointError, ConfigError, GanError, MisfitError, Mistake, UsageError
 from gancore.filling import check_fits
 from gancore.options import check_whole
-from gancore.plugins import Registry, resolve
+from gancore.plugins import Registry
 from gancore.powers import KeepsOthers
 from gancore.run import RunFolder
 from gancore.sampling.candidates import Chooser
 from gancore.sampling.generator import Generator
+from gancore.targets import resolve
 from gancore.text import brief, check_path
 
 Step = int | Literal["best"] | None

@@ -12,9 +12,9 @@ from gancore.configuration.settings import Chosen, Settings
 from gancore.data.spec import SampleSpec
 from gancore.disk import trouble, write_error
 from gancore.errors import GanError, PluginError
-from gancore.plugins import resolve
 from gancore.powers import WritesCaptions
 from gancore.run import RunFolder
+from gancore.targets import resolve
 
 
 def write(

@@ -16,7 +16,8 @@ import torch
 from gancore.blame import Own
 from gancore.components import KINDS, Component, Preset
 from gancore.errors import PluginError, UsageError
-from gancore.plugins import BUILTIN, GROUP, Plugin, Registry, build, options_model
+from gancore.plugins import BUILTIN, GROUP, Plugin, Registry
+from gancore.targets import build, options_model
 from gancore.testing import points
 from gancore.testing.check import CHECKS, Blocked, NotApplicable
 from gancore.testing.places import own_files

@@ -19,8 +19,8 @@ from gancore.data.report import ScanReport, silent
 from gancore.engine.contract import of_batch
 from gancore.errors import GanError, PluginError
 from gancore.games.breach import form
-from gancore.plugins import build, resolve
 from gancore.random import Draws, derive
+from gancore.targets import build, resolve
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Blocked, Mismatch, NotApplicable, blaming, check, describe
 from gancore.testing.elsewhere import elsewhere

@@ -38,7 +38,8 @@ from gancore.configuration.settings import KIND_OF
 from gancore.data.spec import SampleSpec
 from gancore.errors import GanError
 from gancore.options import ArchitectureOptions, Options, PenaltyOptions, ScheduleOptions
-from gancore.plugins import GROUP, options_model, resolve
+from gancore.plugins import GROUP
+from gancore.targets import options_model, resolve
 from gancore.testing import points
 from gancore.testing.check import Mismatch, NotApplicable, check, describe
 from gancore.testing.kit import Kit, scenes

@@ -15,9 +15,9 @@ from gancore.components import Dataset, DataSource, Writer
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.games.calling import call_generator
-from gancore.plugins import build
 from gancore.powers import WritesCaptions
 from gancore.random import Draws
+from gancore.targets import build
 from gancore.testing.check import Blocked, Mismatch, NotApplicable, check, describe
 from gancore.testing.kit import BATCH, Kit, latents, reads, tried_on
 from gancore.testing.places import target

@@ -20,8 +20,8 @@ from gancore.data.spec import SampleSpec
 from gancore.engine.build import build_game
 from gancore.errors import GanError, PluginError
 from gancore.games.calling import draw_latent
-from gancore.plugins import build, resolve
 from gancore.random import Draws, derive
+from gancore.targets import build, resolve
 from gancore.testing import points
 from gancore.testing.bench import Bench, seed_all
 from gancore.testing.check import Blocked, Mismatch, NotApplicable, describe

@@ -18,7 +18,8 @@ from gancore import blame
 from gancore.blame import Own
 from gancore.components import Component
 from gancore.errors import PluginError
-from gancore.plugins import GROUP, resolve
+from gancore.plugins import GROUP
+from gancore.targets import resolve
 
 _OWN: ContextVar[Own] = ContextVar("own", default=lambda filename: False)
 

@@ -18,8 +18,9 @@ from gancore.engine.loop import seed_layers, update
 from gancore.engine.optimizers import build_optimizer
 from gancore.games.player import Phase, Player
 from gancore.options import StrengthOptions
-from gancore.plugins import BUILTIN, options_model
+from gancore.plugins import BUILTIN
 from gancore.random import Draws, derive
+from gancore.targets import options_model
 from gancore.testing.check import Mismatch, check
 from gancore.testing.kit import BATCH, Kit, Scene, only_cheapest, scenes, tried_on
 

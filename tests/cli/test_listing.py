@@ -15,7 +15,8 @@ from gan_cli.describe import rows_of
 from gancore.configuration.run_config import BY_SETTING, MAPS, SECTIONS, Optimizer, RunConfig
 from gancore.configuration.settings import KIND_OF
 from gancore.options import Options
-from gancore.plugins import Registry, options_model
+from gancore.plugins import Registry
+from gancore.targets import options_model
 
 Gan = Callable[..., Result]
 

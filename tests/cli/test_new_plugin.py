@@ -28,7 +28,8 @@ from gan_cli.new_plugin import LONGEST, check_name, create, module_of, suggestio
 from gancore.components import Component
 from gancore.configuration.configure import configure
 from gancore.errors import UsageError
-from gancore.plugins import GROUP, Registry, options_model, resolve
+from gancore.plugins import GROUP, Registry
+from gancore.targets import options_model, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 MODALITIES = ("continuous", "discrete")

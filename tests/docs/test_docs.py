@@ -25,7 +25,8 @@ from gancore.configuration.configure import configure
 from gancore.configuration.layers import parse_assignments
 from gancore.configuration.run_config import MAPS
 from gancore.configuration.settings import ALL_KINDS, KIND_OF, Settings
-from gancore.plugins import BUILTIN, Registry, options_model
+from gancore.plugins import BUILTIN, Registry
+from gancore.targets import options_model
 from gancore.testing.check import CHECKS
 from gancore.testing.suite import check_plugin
 

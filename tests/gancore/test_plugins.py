@@ -27,7 +27,8 @@ from gancore.components import (
 )
 from gancore.errors import PluginError, UnknownNameError, UsageError
 from gancore.options import ArchitectureOptions, Options, PenaltyOptions, ScheduleOptions
-from gancore.plugins import BUILTIN, DISABLE_VARIABLE, Registry, build, options_model, resolve
+from gancore.plugins import BUILTIN, DISABLE_VARIABLE, Registry
+from gancore.targets import build, options_model, resolve
 
 BUILTIN_PLUGINS = (BUILTIN, "image", "tensorboard")
 

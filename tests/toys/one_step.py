@@ -13,8 +13,9 @@ from gancore.data.batch import Batch
 from gancore.engine.loop import update
 from gancore.games.gan import GanGame, GanOptions
 from gancore.games.player import Player
-from gancore.plugins import Registry, resolve
+from gancore.plugins import Registry
 from gancore.random import Draws, derive
+from gancore.targets import resolve
 from toys.pictures import CLASSES, NetOptions, ToySpec, build_pair, wobble
 
 

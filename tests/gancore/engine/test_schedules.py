@@ -21,8 +21,8 @@ from gancore.engine.parts import build_parts
 from gancore.engine.schedules import Course, _of_optimizer, build_schedules
 from gancore.errors import PluginError, UsageError
 from gancore.options import ScheduleOptions
-from gancore.plugins import build
 from gancore.random import Draws
+from gancore.targets import build
 
 RECORDS = {record.name: record for record in builtin.gan_schedules()}
 NAMES = st.sampled_from(sorted(RECORDS))

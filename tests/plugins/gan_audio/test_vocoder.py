@@ -21,8 +21,9 @@ from gancore.engine.build import build_game
 from gancore.engine.loop import update
 from gancore.errors import UsageError
 from gancore.games.player import Player
-from gancore.plugins import Registry, resolve
+from gancore.plugins import Registry
 from gancore.random import Draws
+from gancore.targets import resolve
 from gancore.testing import conformance
 
 SPEC = AudioSpec.of(**DATA)
