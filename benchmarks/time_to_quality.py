@@ -256,6 +256,13 @@ class Timer:
         self.at[event.step] = time.process_time() - self.begun
 
 
+def train(name: str, data: Data, seconds: float, seed: int, width: int) -> Points:
+    """The points of the training that `name` stands for: of a textbook, with networks of `width`, or of a preset."""
+    return (
+        train_textbook(name, data, seconds, seed, width) if name in RECIPES else train_preset(name, data, seconds, seed)
+    )
+
+
 def train_preset(name: str, data: Data, seconds: float, seed: int) -> Points:
     """The points of a preset's training, as a user runs it, for as many steps as take `seconds`."""
     preset, _, more = name.partition(":")
@@ -338,12 +345,7 @@ def main() -> None:
     floor = mind(*halves)
     for seed in args.seeds:
         for name in args.recipes:
-            points = (
-                train_textbook(name, data, args.seconds, seed, args.width)
-                if name in RECIPES
-                else train_preset(name, data, args.seconds, seed)
-            )
-            for seconds, samples in points:
+            for seconds, samples in train(name, data, args.seconds, seed, args.width):
                 made = features(samples)
                 found = manifolds(made, real)
                 row = {
