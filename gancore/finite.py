@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -53,24 +53,27 @@ def not_finite_in(value: Any, path: str = "") -> Iterator[str]:
 
 
 class Watch:
-    """Finds out after an update whether the weights of a network are still finite."""
+    """Finds out after a step whether the weights of networks are still finite."""
 
-    def __init__(self, module: nn.Module) -> None:
-        named = [(n, p.detach()) for n, p in module.named_parameters() if p.is_floating_point() and p.numel()]
-        self._names = [n for n, _ in named]
-        self._weights = [p for _, p in named]
+    def __init__(self, networks: Mapping[str, nn.Module]) -> None:
+        self._weights = {
+            name: {n: p.detach() for n, p in module.named_parameters() if p.is_floating_point() and p.numel()}
+            for name, module in networks.items()
+        }
 
-    def spoiled(self) -> str:
-        """The name of the first parameter that is not finite, "" if all are.
+    def spoiled(self, moved: Iterable[str]) -> tuple[str, str] | None:
+        """The first of the networks that were `moved` with a parameter that is not finite, and that; None if all are.
 
-        One norm of each, and a look at all where one overflows: 0.4 ms of a step of 290 ms (1.2 million parameters, one thread).
+        One norm of each parameter, on which the device is waited for once; a look at all where one overflows. That takes 0.4 ms of a
+        step of 290 ms (1.2 million parameters, one thread).
         """
-        if not self._weights:
-            return ""
-        norms = torch.stack([norm.float() for norm in torch._foreach_norm(self._weights)])
+        suspects = [(name, n, p) for name in dict.fromkeys(moved) for n, p in self._weights[name].items()]
+        if not suspects:
+            return None
+        norms = torch.stack([norm.float() for norm in torch._foreach_norm([p for _, _, p in suspects])])
         if bool(torch.isfinite(norms.sum())):
-            return ""
-        return next((n for n, p in zip(self._names, self._weights, strict=True) if not is_finite(p)), "")
+            return None
+        return next(((name, n) for name, n, p in suspects if not is_finite(p)), None)
 
 
 def _has_nan(tensor: Tensor) -> bool:

@@ -76,5 +76,10 @@ class Batch:
         if parts <= 1:
             yield self
             return
-        for rows in torch.arange(len(self), device=self.positions.device).tensor_split(min(parts, len(self))):
-            yield self.at(slice(int(rows[0]), int(rows[-1]) + 1), self.weight * len(rows) / len(self))
+        count = min(parts, len(self))
+        size, longer = divmod(len(self), count)
+        start = 0
+        for number in range(count):
+            stop = start + size + (number < longer)
+            yield self.at(slice(start, stop), self.weight * (stop - start) / len(self))
+            start = stop

@@ -102,10 +102,10 @@ def grad_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
 
 
 @torch.no_grad()
-def clip(parameters: Sequence[nn.Parameter], norm: Tensor, most: float) -> None:
+def clip(parameters: Sequence[nn.Parameter], norm: float, most: float) -> None:
     """Shorten the gradient, whose norm is `norm`, to `most` where it is longer (Pascanu et al. 2013); 0: leave it."""
-    if most and float(norm) > most:
-        torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], most / float(norm))
+    if most and norm > most:
+        torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], most / norm)
 
 
 def seed_layers(seed: int, step: int, name: str) -> None:
@@ -162,6 +162,8 @@ def train_steps(
     A player whose gradients are not finite does not move, and its step ends there: buffers go back, the average stays. An update
     that is not finite though its gradients were spoils the weights: it is told at the end of its step, and has not reached the
     average.
+
+    The device is waited for once for each player that is due, to know the norm of its gradient, and once at the end of a step.
     """
     guard = BufferGuard([p.module for p in state.players.values()])
     seed = derive(config.seed, "phases")
@@ -171,7 +173,7 @@ def train_steps(
         x = spec.relax(hard)
         return in_layout(x, memory_format) if x.dim() == 4 else x
 
-    watches = {name: Watch(player.module) for name, player in state.players.items()}
+    watch = Watch({name: player.module for name, player in state.players.items()})
     groups = [list(group) for _, group in groupby(phases, key=lambda phase: id(phase.player))]
     while state.step < config.steps:
         step = state.step
@@ -185,7 +187,7 @@ def train_steps(
         state.whole = False
         guard.remember()
         culprit = ""
-        moved: list[Player] = []
+        moved: list[str] = []
         for group in groups:
             due = [phase for phase in group if phase.due(step)]
             if not due:
@@ -193,16 +195,17 @@ def train_steps(
             player = due[0].player
             seed_layers(config.seed, step, due[0].name)
             norm, scalars = update(player, due, parts, draws)
-            if not bool(torch.isfinite(norm)):
+            length = float(norm)
+            if not math.isfinite(length):
                 culprit = player.name
                 guard.put_back()
                 break
             options = config.optimizers[player.name]
-            clip(player.parameters, norm, options.clip)
+            clip(player.parameters, length, options.clip)
             planned = schedules.at(f"optimizers.{player.name}.lr", options.lr, step)
             set_lr(player.optimizer, due[0].learning_rate(planned, step))
             player.optimizer.step()
-            moved.append(player)
+            moved.append(player.name)
             for phase in due:
                 phase.after_step()
                 if phase.replaced and player.name == "generator":
@@ -211,7 +214,7 @@ def train_steps(
                 state.means.add(values, weight)
                 state.strengths.see(values, weight)
             state.means.add({f"{player.name}/grad_norm": norm})
-        damage = next(((p.name, bad) for p in moved if (bad := watches[p.name].spoiled())), None)
+        damage = watch.spoiled(moved)
         if not culprit and not damage:
             state.ema.update((step + 1) * config.batch_size, config.batch_size)
         state.step = step + 1

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from toys import one_step
 
 from gancore.components import GameContext
@@ -193,6 +194,27 @@ def test_the_learning_rate_follows_its_schedule():
             for a, b in zip(networks[name].parameters(), small_networks()[name].parameters(), strict=True)
         ]
         assert max(moved) == pytest.approx(expected, rel=1e-3)
+
+
+class Waiting(TorchDispatchMode):
+    """Counts what a device would be waited for: numbers that Python reads, and results whose size depends on numbers."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.count += operation.overloadpacket in (torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero)
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("values", [{}, {"micro_batches": 2}, {"clip": 1e-3}])
+def test_a_step_waits_for_the_device_once_for_each_player_and_once_in_the_end(values):
+    adam = {"lr": 1e-3, "beta1": 0.5, "beta2": 0.9, "clip": values.pop("clip", 0.0)}
+    counts = []
+    for steps in (2, 5):  # the figures are read in the end, however many steps there were
+        with Waiting() as waiting:
+            by_engine(configuration(steps=steps, optimizers={"generator": adam, "discriminator": adam}, **values))
+        counts.append(waiting.count)
+    assert counts[1] - counts[0] == 3 * (2 + 1)
 
 
 # --- pieces -----------------------------------------------------------------------------------------------------------
