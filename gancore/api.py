@@ -143,8 +143,8 @@ def plan(
         base = nest(config) if isinstance(config, Mapping) else read_file(Path(config))
         _check_base(base, plugin or chosen.get("plugin"), preset or chosen.get("preset"))
         layers.append(base)
-    begun = section_of(chosen.get("start")).get("run") if start is None else start
-    if begun:
+    begun = (section_of(chosen.get("start")).get("run") or None) if start is None else start
+    if begun is not None:
         theirs = source_settings(begun, plugin or chosen.get("plugin"))
         whole = config is None and not preset and not chosen.get("preset")
         layers.insert(0, theirs if whole else {"plugin": theirs["plugin"]})

@@ -16,9 +16,9 @@ LARGEST = 2**63 - 1
 
 
 def each_once(names: Sequence[str], kind: str) -> None:
-    """Raise a `ValueError`, for a validator of options, where one of `names`, which are of a `kind`, stands twice."""
+    """Raise a `RefusedValueError`, for a validator of options, where one of `names`, which are of a `kind`, stands twice."""
     if len(set(names)) != len(names):
-        raise ValueError(f"each {kind} may be named once, not {list(names)}")
+        raise RefusedValueError(f"each {kind} may be named once, not {list(names)}")
 
 
 class Options(BaseModel):

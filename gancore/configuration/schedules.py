@@ -42,11 +42,16 @@ def not_movable(path: str, known: Mapping[str, Any]) -> Mistake:
     """What to say of a schedule for something else than a `known` setting."""
     section, _, rest = path.partition(".")
     name = rest.partition(".")[0]
-    if section in ("penalties", "augmentations") and not any(k.startswith(f"{section}.{name}.") for k in known):
+    if (
+        name
+        and section in ("penalties", "augmentations")
+        and not any(k.startswith(f"{section}.{name}.") for k in known)
+    ):
         return Mistake(f"{SCHEDULES}.{path}", f"this run has no {section}.{name} with a setting that could be moved")
     same = [name for name in known if name.rpartition(".")[2] == path.rpartition(".")[2]]
     hint = (nearest(path, known) or same or [""])[0]
-    return Mistake(f"{SCHEDULES}.{path}", f"no setting that a schedule can move; there are {', '.join(known)}", hint)
+    at = f"{SCHEDULES}.{path}".rstrip(".")
+    return Mistake(at, f"no setting that a schedule can move; there are {', '.join(known)}", hint)
 
 
 def ends(options: ScheduleOptions, value: float) -> tuple[float, float]:
@@ -68,4 +73,6 @@ def out_of_bounds(path: str, options: ScheduleOptions, holder: BaseModel, name: 
             found = [m for m in explain(error, model, "") if m.path == name]
             yield from (Mistake(f"{at}.{end}", f"{path} {m.message}") for m in found[:1])
     if first == last and not options.warmup:
-        yield Mistake(at, f"moves nothing: {path} is {own:g} from beginning to end; give first, last, factor or warmup")
+        yield Mistake(
+            at, f"moves nothing: {path} is {first:g} from beginning to end; give first, last, factor or warmup"
+        )

@@ -140,7 +140,7 @@ def _of_optimizer(optimizer: optim.Optimizer, name: str) -> Callable[[float], No
                 group["betas"] = (value, second) if name == "beta1" else (first, value)
             else:
                 known = {"beta1": "momentum", "beta2": "alpha", "weight_decay": "weight_decay"}[name]
-                if known in group:
+                if known in group and not (name == "beta1" and "alpha" in group):  # rmsprop is built without momentum
                     group[known] = value
 
     return put

@@ -259,7 +259,8 @@ def _take(
     contents: list[tuple[nn.Module, dict[str, Tensor]]] = []
     for name in (*networks, "ema"):
         network = "generator" if name == "ema" else name
-        if network not in found.networks:
+        # Without weights it is what a penalty remembers, which begins anew as optimizers do.
+        if network not in found.networks or next(networks[network].parameters(), None) is None:
             continue
         module, theirs = networks[network], found.tensors(name)
         if name != "ema":

@@ -256,6 +256,10 @@ class GanGame:
         self.gradient_norm = GradientNorm() if options.normalise_gradient else None
         if self.gradient_norm is not None:
             self.networks["gradient-norm"] = self.gradient_norm
+        # Here rather than with the phases, so that a head that cannot be sliced is told of before the run has a folder.
+        self.slices = (
+            Slices(self.networks["discriminator"]) if options.san and "discriminator" in self.networks else None
+        )
         self.classifier: Classifier | None = None
         if options.classes != "architecture" and "discriminator" in self.networks:
             if options.classes in COUPLED and context.micro_batches > 1:
@@ -276,7 +280,7 @@ class GanGame:
         otherwise what the two have in common.
         """
         model = self.build_model()
-        model.gradient_norm, model.classifier = self.gradient_norm, self.classifier
+        model.gradient_norm, model.classifier, model.slices = self.gradient_norm, self.classifier, self.slices
         discriminator, every = players["discriminator"], self.options.generator_every
         main = self.discriminator_phase_class("discriminator/main", discriminator, model)
         generator = self.generator_phase_class("generator/main", players["generator"], model, every=every)

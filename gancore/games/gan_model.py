@@ -43,7 +43,7 @@ class GanModel:
         self.keep_graph = options.reuse_fakes and context.micro_batches == 1
         # Real and fake go through the discriminator together, unless it would mix their statistics.
         self.joint = not mixes_batch(self.discriminator)
-        self.slices = Slices(self.discriminator) if options.san else None
+        self.slices: Slices | None = None
         self.gradient_norm: GradientNorm | None = None
         self.classifier: Classifier | None = None
         self.classes_weight = options.classes_weight

@@ -70,7 +70,7 @@ class ProjectionHead(nn.Module):
     def forward(self, features: Tensor, condition: Tensor | None) -> Tensor:
         """`features` `[batch, features]` to logits `[batch]`."""
         if self.seen is not None:
-            self.seen.append(features)
+            self.seen.append(features.to(self.linear.weight.dtype))  # it is used outside of autocast
         if self.sliced:
             return self._sliced(features, condition)
         logit = self.linear(features).squeeze(1)

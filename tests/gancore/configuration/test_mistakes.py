@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from gancore.configuration.mistakes import explain
 from gancore.configuration.words import values_of
-from gancore.options import Options
+from gancore.options import Options, each_once
 
 Side = Annotated[int, Field(ge=8, le=512)]
 
@@ -121,3 +121,16 @@ def test_types_and_bounds_are_listed_in_plain_english() -> None:
         "inner": "section of options",
         "others": "sections by name",
     }
+
+
+def test_a_name_that_stands_twice_is_told_of_without_repeating_the_value() -> None:
+    class Policy(Options):
+        steps: tuple[str, ...] = Field(("a",), description="Some.")
+
+        @field_validator("steps")
+        @classmethod
+        def _once(cls, steps: tuple[str, ...]) -> tuple[str, ...]:
+            each_once(steps, "step")
+            return steps
+
+    assert told({"steps": "a,a"}, Policy) == ["data.steps: each step may be named once, not ['a', 'a']"]

@@ -534,16 +534,25 @@ def test_presets_schedule_of_a_penalty_goes_with_the_penalty(toy: str, fake_dist
         ("ema.half_life.begin=0.5", "ema.half_life", "moves nothing: ema.half_life is 5000 from beginning to end", ""),
         ("ema.half_life={begin=0.5,end=0.2,factor=0}", "ema.half_life", "end=0.2 is before begin=0.5", ""),
         ("ema.half_life=3", "ema.half_life", "must be a section of options, not 3", ""),
+        (
+            "ema.half_life={first=3,last=3}",
+            "ema.half_life",
+            "moves nothing: ema.half_life is 3 from beginning to end",
+            "",
+        ),
+        ("penalties=linear", "penalties", "no setting that a schedule can move; there are", ""),
+        ("=linear", "", "no setting that a schedule can move; there are", ""),
     ],
 )
 def test_schedule_that_cannot_be_is_told_with_what_could(
     toy_settings: Make, assignment: str, path: str, words: str, hint: str
 ) -> None:
     found = mistakes(toy_settings, f"schedules.{assignment}")
-    assert list(found) == [f"schedules.{path}"]
-    assert words in found[f"schedules.{path}"][0]
+    at = f"schedules.{path}".rstrip(".")
+    assert list(found) == [at]
+    assert words in found[at][0]
     if hint:
-        assert found[f"schedules.{path}"][1] == hint
+        assert found[at][1] == hint
 
 
 finite = st.floats(min_value=1e-12, max_value=10.0, allow_subnormal=False)

@@ -118,6 +118,7 @@ def test_a_curve_that_leaves_the_range_between_its_ends_is_refused(answer):
         (torch.optim.Adam, "beta1", "betas", (0.25, 0.999)),
         (torch.optim.AdamW, "beta2", "betas", (0.9, 0.25)),
         (torch.optim.RMSprop, "beta2", "alpha", 0.25),
+        (torch.optim.RMSprop, "beta1", "momentum", 0),
         (torch.optim.SGD, "beta1", "momentum", 0.25),
         (torch.optim.Adam, "weight_decay", "weight_decay", 0.25),
     ],

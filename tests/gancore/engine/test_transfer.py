@@ -150,12 +150,22 @@ def test_what_was_taken_is_kept_with_the_run_and_in_its_report(source, tmp_path)
     assert "begins with step 6 of" in (run / "report.html").read_text()
 
 
+def test_what_penalties_remember_begins_anew(tmp_path):
+    source = begin(tmp_path / "source", 2, penalties="lecam").folder
+    run = go_from(source, tmp_path / "run", steps=1)
+    assert tensors(source, 2, "penalty-lecam")["average"].isfinite().all()
+    assert tensors(run, 0, "penalty-lecam")["average"].isnan().all()
+    with pytest.raises(UsageError, match=r"no layer of the networks of .* fits"):
+        go_from(source, tmp_path / "other", **{"architecture.width": 9})
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
         ({"architecture.width": 9}, UsageError, "no layer of the networks of .* fits"),
         ({"start.step": 5}, CheckpointError, "there is no checkpoint of step 5"),
         ({"start.step": "best"}, CheckpointError, "keeps no best checkpoint"),
+        ({"game.san": True}, UsageError, "does not end in a ProjectionHead"),
     ],
 )
 def test_what_cannot_be_begun_with_is_refused_and_leaves_nothing_behind(source, tmp_path, options, error, words):
@@ -169,6 +179,8 @@ def test_runs_of_others_and_folders_that_are_none_are_refused(source, tmp_path):
         plan(start=source, plugin="image")
     with pytest.raises(RunFolderError, match="is not a run"):
         plan(start=tmp_path)
+    with pytest.raises(UsageError, match="the run to begin with '' is empty"):
+        plan(start="", plugin="toy", registry=toys.new_registry())
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UsageError, match=r"a model folder of another library.*architecture\.folder="):
         plan(start=tmp_path)

@@ -65,6 +65,17 @@ def test_terms_are_those_of_the_papers(kind, together):
     assert classifier.generator(seen, Y).item() == pytest.approx(of_generator, rel=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["tac", "2c"])
+def test_features_in_bfloat16_are_told_of_in_float32(kind):
+    judge, classifier = made(kind)
+    with classifier.collected() as seen, torch.autocast("cpu", torch.bfloat16):
+        judge(torch.cat([REAL, FAKE]).bfloat16())
+    term = classifier.discriminator(seen, Y, together=True)
+    with classifier.collected() as seen:
+        judge(torch.cat([REAL, FAKE]))  # of numbers that bfloat16 has
+    assert term.item() == classifier.discriminator(seen, Y, together=True).item()
+
+
 def test_logits_no_longer_depend_on_classes_which_the_classifier_tells():
     judge, _ = made("ac")
     assert torch.equal(judge(REAL, Y), judge(REAL, None))
