@@ -40,9 +40,13 @@ class LogitPenaltyPhase(Phase):
         return super().due(step) and self.main.due(step)
 
     def term(self, real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """What is added to the loss of one part of a batch, of logits `[batch]` of each head; and it without its weight."""
+        """What is added to the loss of one part of a batch, of logits `[batch]` of each head; and it without its weight.
+
+        Where a game has logits of places, `[batch, places]`, a sample's is their mean.
+        """
         rows = rows_of(self.share, len(real[0]), real[0].device)
-        found = self.regulariser.of_logits(*(torch.stack(side).sum(0)[rows] for side in (real, fake)))
+        whole = [torch.stack([head.reshape(len(head), -1).mean(1) for head in side]).sum(0) for side in (real, fake)]
+        found = self.regulariser.of_logits(*(side[rows] for side in whole))
         term = a_term(found, "penalty", self.regulariser, "of_logits", self.name.rpartition("/")[2])
         return term * (self.weight * self.every), term.detach()
 

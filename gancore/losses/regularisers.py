@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gancore import distributed
 from gancore.components import Critic
 from gancore.data.spec import SampleSpec
+from gancore.errors import UsageError
 from gancore.losses.adversarial import at_least_float32
 from gancore.options import PenaltyOptions
 from gancore.random import Draws
@@ -106,7 +107,12 @@ class PathLength(Averaging):
         z = z.detach().requires_grad_()
         made = at_least_float32(generate(z))
         y = draws.normal("path", *made.shape[1:]).to(made) / math.sqrt(math.prod(made.shape[2:]))
-        (slope,) = torch.autograd.grad((made * y).sum(), z, create_graph=True)
+        (slope,) = torch.autograd.grad((made * y).sum(), z, create_graph=True, allow_unused=True)
+        if slope is None:
+            raise UsageError(
+                "penalty 'path-length' looks at how samples change with the generator's latent, on which these do not "
+                "depend; leave it out"
+            )
         lengths = torch.linalg.vector_norm(slope.reshape(len(z), -1), dim=1)
         self.see(lengths.detach().mean()[None], len(z))
         target = torch.where(self.average.isnan(), lengths.detach(), self.average)

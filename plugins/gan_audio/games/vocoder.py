@@ -130,11 +130,9 @@ class VocoderGenerator(GeneratorPhase):
         return places(known), places(seen)
 
     def backward(self, batch: Batch, real: Heads, fake: Heads, more: Tensor | None = None) -> Tensor:
-        del more
         matching, mel = self._terms
-        return super().backward(
-            batch, real, fake, self.model.options.matching * matching + self.model.options.mel * mel
-        )
+        own = self.model.options.matching * matching + self.model.options.mel * mel
+        return super().backward(batch, real, fake, own if more is None else own + more)
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         """Adversarial loss and `pull` as in the game `gan`, and the two terms without their weights."""

@@ -19,9 +19,11 @@ from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
 from gancore.games.gan import GanGame, GanOptions
 from gancore.games.player import Player
-from gancore.games.terms import GradientNorm
+from gancore.games.terms import GradientNorm, LogitPenaltyPhase
 from gancore.losses.adversarial import Hinge, RelativisticAverage, RelativisticPairing
+from gancore.losses.penalties import PenaltyTerm
 from gancore.nets.conditioning import ProjectionHead
+from gancore.options import PenaltyOptions
 from gancore.random import Draws
 
 
@@ -97,6 +99,19 @@ def test_terms_are_logged_without_their_weights_in_the_steps_in_which_they_are_d
     assert all(row["discriminator/lecam"] is not None for row in found)
     # Every second of the generator's steps, which are every second one.
     assert [row["generator/path-length"] is not None for row in found] == [True, False, False, False, True]
+
+
+def test_a_sample_with_logits_of_places_has_their_mean():
+    class Sum(PenaltyTerm):
+        def of_logits(self, real, fake):
+            return (real - fake).sum()
+
+    *_, main, _, _ = playing()
+    phase = LogitPenaltyPhase("sum", main, Sum(PenaltyOptions()), PenaltyOptions(weight=2.0))
+    real = torch.tensor([[1.0, 3.0], [5.0, 7.0]], requires_grad=True), torch.tensor([[1.0, 1.0, 4.0], [0.0, 0.0, 3.0]])
+    fake = torch.zeros(2, 2), torch.ones(2, 3)
+    weighted, plain = phase.term(real, fake)
+    assert (plain.item(), weighted.item()) == (2 + 6 + 2 + 1 - 2, 2 * 9.0)
 
 
 def test_san_needs_a_head_whose_direction_it_can_train(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from gancore.errors import UsageError
 from gancore.losses.regularisers import LeCam, LeCamOptions, PathLength, PathLengthOptions
 from gancore.random import Draws
 
@@ -96,3 +97,9 @@ def test_path_length_moves_the_generator_towards_the_average_length():
     y = draws.normal("path", 1)
     # d/dw mean (w |y|)^2 = 2 w mean y^2
     assert float(weight.grad) == pytest.approx(4.0 * float(y.square().mean()), rel=1e-5)
+
+
+def test_path_length_is_refused_where_samples_do_not_depend_on_the_latent():
+    penalty, weight = PathLength(PathLengthOptions()), torch.ones(4, 2, requires_grad=True)
+    with pytest.raises(UsageError, match="on which these do not depend; leave it out"):
+        penalty.of_generator(lambda z: 2 * weight, torch.ones(4, 1), Draws(0, torch.arange(4)))
