@@ -46,7 +46,7 @@ from gancore.engine.build import build_game
 from gancore.engine.ema import MovingAverage
 from gancore.engine.health import HealthMonitor
 from gancore.engine.loop import TrainState, train_steps, update
-from gancore.engine.optimizers import build_optimizer
+from gancore.engine.optimizers import build_players
 from gancore.games.player import Player
 from gancore.nets.layout import in_layout
 from gancore.plugins import Registry
@@ -141,13 +141,7 @@ def playing(settings: Settings, spec: ImageSpec) -> tuple[torch.memory_format, G
     game = build_game(settings, spec)
     for module in game.networks.values():
         module.train().to(memory_format=layout)  # type: ignore[call-overload]
-    players = {
-        name: Player(name, module, build_optimizer(settings.run.optimizers[name], module.parameters()))
-        for name, module in game.networks.items()
-    }
-    for player in players.values():
-        player.set_rivals(players)
-    return layout, game, players
+    return layout, game, build_players(game.networks, settings.optimizers)
 
 
 def engine(settings: Settings, spec: ImageSpec, images: Tensor) -> Iterator[None]:

@@ -14,7 +14,7 @@ from gancore import __version__, checkpoint, distributed, run_lock
 from gancore.components import ProgressReport
 from gancore.configuration.configure import configure
 from gancore.configuration.layers import check_agreement, nest, read_file, section_of
-from gancore.configuration.run_config import BY_SETTING, MAPS, SECTIONS, RunConfig
+from gancore.configuration.run_config import BY_PLAYER, BY_SETTING, MAPS, SECTIONS, RunConfig
 from gancore.configuration.settings import Settings
 from gancore.data.report import silent
 from gancore.devices import pick_device
@@ -38,7 +38,7 @@ _REFUSAL = (
     "cannot be changed on resumption, because the training would be a different one; what can be changed: "
     + ", ".join(sorted(RESUMABLE))
 )
-_SETTINGS = {*RunConfig.model_fields, *SECTIONS, *MAPS, *BY_SETTING}
+_SETTINGS = {*RunConfig.model_fields, *SECTIONS, *MAPS, *BY_PLAYER, *BY_SETTING}
 
 
 def train(

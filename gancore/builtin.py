@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gancore import hookimpl
-from gancore.components import Augmentation, Game, Loss, Metric, Penalty, PluginInfo, Schedule
+from gancore.components import Augmentation, Game, Loss, Metric, Optimizer, Penalty, PluginInfo, Schedule
 
 
 @hookimpl
 def gan_plugin_info() -> PluginInfo:
     return PluginInfo(
-        summary="Losses, penalties, schedules, metrics of features and the standard game of the engine", api_version=1
+        summary="Losses, penalties, optimizers, schedules, metrics of features and the standard game of the engine",
+        api_version=1,
     )
 
 
@@ -120,6 +121,22 @@ def gan_games() -> Iterator[Game]:
         options="gancore.games.gan:GanOptions",
         players=("discriminator", "generator"),
     )
+
+
+@hookimpl
+def gan_optimizers() -> Iterator[Optimizer]:
+    for name, options, summary in (
+        ("adam", "Adam", "Adam: moments of the gradient and of its square (Kingma and Ba 2015)"),
+        ("adamw", "Adam", "Adam with weight decay beside the gradient (Loshchilov and Hutter 2019)"),
+        ("rmsprop", "RmsProp", "The gradient over the root of its mean square (Hinton 2012)"),
+        ("sgd", "Sgd", "Gradient descent, with momentum or without"),
+    ):
+        yield Optimizer(
+            name=name,
+            summary=summary,
+            target=f"gancore.optimizers:{name}",
+            options=f"gancore.optimizers:{options}Options",
+        )
 
 
 @hookimpl

@@ -154,6 +154,21 @@ class Game(Component):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Optimizer(Component):
+    """What moves a player's weights. Target: `(options, parameters) -> torch.optim.Optimizer`.
+
+    The options model derives from `gancore.options.OptimizerOptions`, which brings `lr` and `clip`; `parameters` is the list of those
+    that are trained. The engine sets `lr` in every group before each step, and shortens gradients itself.
+
+    All that it remembers stands in its `state` of parameters, as tensors and numbers that are finite, from the first step on; of its
+    groups a checkpoint keeps nothing, for these hold options.
+    """
+
+    kind: ClassVar[str] = "optimizer"
+    returns: ClassVar[tuple[str, ...]] = ("step", "zero_grad", "param_groups", "state_dict", "load_state_dict")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule(Component):
     """How a setting moves while a run is trained. Target: `(options) -> Curve`.
 
@@ -228,6 +243,7 @@ KINDS: tuple[type[Component] | type[Preset], ...] = (
     Penalty,
     Augmentation,
     Game,
+    Optimizer,
     Schedule,
     Metric,
     Features,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Game,
         Loss,
         Metric,
+        Optimizer,
         Penalty,
         PluginInfo,
         Preset,
@@ -131,6 +132,20 @@ def gan_games() -> Iterable[Game]:  # type: ignore[empty-body]
         def gan_games():
             players = ("left", "right", "generator")
             yield Game(name="jury", summary="Two judges, one generator", target="gan_rows.games:Jury", players=players)
+    """
+
+
+@hookspec
+def gan_optimizers() -> Iterable[Optimizer]:  # type: ignore[empty-body]
+    """What moves the weights of a player, given their gradients.
+
+    When: once, when the plugin is first used. Where: every rank.
+
+    Example:
+        @hookimpl
+        def gan_optimizers():
+            target, options = "gan_rows.optimizers:lion", "gan_rows.optimizers:LionOptions"
+            yield Optimizer(name="lion", summary="Signs of momentum (Chen et al. 2023)", target=target, options=options)
     """
 
 

@@ -156,6 +156,17 @@ class PenaltyOptions(Options):
     )
 
 
+SMALLEST = 1.2e-38
+"""Numbers below this are zero or lose digits in float32: an `eps` of 1e-50 let optimizers divide by zero."""
+
+
+class OptimizerOptions(Options):
+    """Options that every optimizer has, which the engine itself follows: another optimizer keeps them."""
+
+    lr: float = Field(2e-4, ge=SMALLEST, le=10.0, description="Learning rate.")
+    clip: float = Field(0.0, ge=0.0, le=1e6, description="Shorten gradients whose norm is above this; 0: never.")
+
+
 class ScheduleOptions(Options):
     """Options that every schedule has: from what value it moves to what, and when."""
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from gan_cli.errors import say, tell
 from gan_cli.listing import table
 from gancore.components import Architecture
-from gancore.configuration.run_config import BY_SETTING, MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.run_config import BY_PLAYER, BY_SETTING, MAPS, SECTIONS, RunConfig
 from gancore.configuration.settings import ALL_KINDS, KIND_OF
 from gancore.configuration.words import plain, values_of
 from gancore.errors import PluginError, UnknownNameError
@@ -80,7 +80,7 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
                 "description": text,
                 "default": "",
             }
-            for key, text in (SECTIONS | MAPS | BY_SETTING).items()
+            for key, text in (SECTIONS | MAPS | BY_PLAYER | BY_SETTING).items()
         ]
         result += choices
     elif head in ALL_KINDS and not name:
@@ -91,8 +91,6 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
         result = rows_of(model) if model else []
     elif section == "sampling":
         result = _sampling(registry, plugin)
-    elif head == "optimizers":
-        result = rows_of(Optimizer)
     else:
         result = [r for r in rows_of(RunConfig) if r["option"] == section or r["option"].startswith(f"{section}.")]
         if not result:

@@ -113,10 +113,10 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 
 
 def options(section: str) -> str:
-    """The options of the engine or of an optimizer."""
-    from gancore.configuration.run_config import Optimizer, RunConfig
+    """The options of the engine."""
+    from gancore.configuration.run_config import RunConfig
 
-    return options_table({"engine": RunConfig, "optimizers": Optimizer}[section])
+    return options_table({"engine": RunConfig}[section])
 
 
 def section(of: str) -> str:

@@ -10,11 +10,19 @@ from typing import Any
 from gancore.components import Component, Dataset, Features, Game, Metric, Preset, Writer
 from gancore.configuration.choosing import suited
 from gancore.configuration.layers import FEATURES, METRICS, merge, section_of
-from gancore.configuration.run_config import DEFAULT_CHOICES, MAPS, NONE, SCHEDULES, RunConfig
+from gancore.configuration.run_config import (
+    DEFAULT_CHOICES,
+    MAPS,
+    NONE,
+    OPTIMIZERS,
+    SCHEDULES,
+    USUAL_OPTIMIZER,
+    RunConfig,
+)
 from gancore.configuration.settings import Chosen, Settings, check_samples
 from gancore.configuration.validator import Validator
 from gancore.errors import ConfigError, GanError, Mistake, UsageError
-from gancore.options import LARGEST
+from gancore.options import LARGEST, OptimizerOptions
 from gancore.plugins import BUILTIN, Registry
 from gancore.text import brief, check_path
 
@@ -175,11 +183,17 @@ def _without_absent_players(
 
 
 def _without_idle_schedules(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    """A preset without schedules of penalties and augmentations that are taken out on top."""
+    """A preset without schedules of penalties and augmentations that are taken out on top, or of options of another optimizer."""
     whole = merge(base, top)
+
+    def optimizer(of: Mapping[str, Any], player: str) -> Any:
+        return section_of(section_of(of.get(OPTIMIZERS)).get(player)).get("name", USUAL_OPTIMIZER)
 
     def idle(path: str) -> bool:
         section, _, rest = path.partition(".")
+        if section == OPTIMIZERS:
+            player, _, name = rest.rpartition(".")
+            return name not in OptimizerOptions.model_fields and optimizer(whole, player) != optimizer(base, player)
         return section in MAPS and not isinstance(section_of(whole.get(section)).get(rest.rpartition(".")[0]), Mapping)
 
     schedules = section_of(base.get(SCHEDULES)).items()

@@ -9,9 +9,9 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from gancore.configuration.run_config import MAPS, NONE, REST, SCHEDULES, SECTIONS
+from gancore.configuration.run_config import BY_PLAYER, MAPS, NONE, REST, SCHEDULES, SECTIONS
 from gancore.errors import UsageError
-from gancore.options import ScheduleOptions
+from gancore.options import OptimizerOptions, Options, ScheduleOptions
 from gancore.text import LONGEST, brief, decoded
 
 METRICS, FEATURES = "metrics", "features"
@@ -155,7 +155,7 @@ def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
 
     A section that chooses another component drops the options of the one before. A section of several takes a list or a
     comma-separated text of names as "these and no others", and `none` for one of them as "not this one". Another schedule of a
-    setting keeps from what value to what, and when.
+    setting keeps from what value to what, and when; another optimizer of a player its learning rate and clipping.
     """
     result: dict[str, Any] = deepcopy(dict(base))
     for key, value in layer.items():
@@ -172,6 +172,9 @@ def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
             result[key] = _several(result.get(key), {REST: NONE} | {n: {} for n in names if n and n != NONE})
         elif key in (*MAPS, METRICS, FEATURES) and isinstance(value, Mapping):
             result[key] = _several(result.get(key), value)
+        elif key in BY_PLAYER and isinstance(value, Mapping):
+            old = section_of(result.get(key))
+            result[key] = old | {n: _another(old.get(n), v, OptimizerOptions) for n, v in value.items()}
         elif key == SCHEDULES:
             result[key] = _schedules(section_of(result.get(key)), value)
         elif key == EVALUATE and isinstance(value, Mapping):  # within, there are the sections of an evaluation
@@ -208,12 +211,15 @@ def by_setting(value: Any, within: str = "") -> dict[str, Any]:
 def _schedules(base: Mapping[str, Any], layer: Any) -> dict[str, Any]:
     layer = by_setting({REST: NONE} if layer == NONE else layer)
     result = dict.fromkeys(base, NONE) if layer.get(REST) == NONE else dict(base)
-    for path, new in layer.items():
-        old = section_of(result.get(path))
-        if isinstance(new, Mapping) and new.get("name", old.get("name")) != old.get("name"):
-            old = {n: o for n, o in old.items() if n in ScheduleOptions.model_fields}
-        result[path] = _deep(old, new)
-    return result
+    return result | {path: _another(result.get(path), new, ScheduleOptions) for path, new in layer.items()}
+
+
+def _another(base: Any, layer: Any, common: type[Options]) -> Any:
+    """`layer` on top of `base`, of which another component leaves the options that are `common` to all of the kind."""
+    old = section_of(base)
+    if isinstance(layer, Mapping) and layer.get("name", old.get("name")) != old.get("name"):
+        old = {name: option for name, option in old.items() if name in common.model_fields}
+    return _deep(old, layer)
 
 
 def section_of(value: Any) -> dict[str, Any]:

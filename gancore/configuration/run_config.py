@@ -62,22 +62,6 @@ class Ema(Options):
     )
 
 
-SMALLEST = 1.2e-38
-"""Numbers below this are zero or lose digits in float32: an `eps` of 1e-50 let optimizers divide by zero."""
-
-
-class Optimizer(Options):
-    """The optimizer of one player."""
-
-    name: Literal["adam", "adamw", "sgd", "rmsprop"] = Field("adam", description="Optimizer.")
-    lr: float = Field(2e-4, ge=SMALLEST, le=10.0, description="Learning rate.")
-    beta1: float = Field(0.0, ge=0.0, lt=1.0, description="Decay of the first moment (adam, adamw); momentum (sgd).")
-    beta2: float = Field(0.99, ge=0.0, lt=1.0, description="Decay of the second moment (adam, adamw, rmsprop).")
-    eps: float = Field(1e-8, ge=SMALLEST, le=1.0, description="Added to the denominator (adam, adamw, rmsprop).")
-    weight_decay: float = Field(0.0, ge=0.0, le=1.0, description="Weight decay.")
-    clip: float = Field(0.0, ge=0.0, le=1e6, description="Shorten gradients whose norm is above this; 0: never.")
-
-
 class Health(Options):
     """When to warn, and when to give up."""
 
@@ -252,9 +236,6 @@ class RunConfig(Options):
     health: Health = Field(default_factory=lambda: Health(), description="When to warn, and when to give up.")
     start: Start = Field(default_factory=lambda: Start(), description="Networks of another run to begin with.")
     freeze: Freeze = Field(default_factory=lambda: Freeze(), description="Layers that are not trained.")
-    optimizers: Mapping[str, Optimizer] = Field(
-        default_factory=dict, description="One section per player: `optimizers.generator.lr=1e-4`."
-    )
     listeners: tuple[str, ...] = Field(
         ("tensorboard",), description="Installed plugins whose lifecycle hooks are called during the run; or none."
     )
@@ -274,6 +255,14 @@ MAPS = {
     "writers": "How samples are written, a section each; the plugin's own unless set to none.",
 }
 """Sections that hold any number of components, by name."""
+
+OPTIMIZERS = "optimizers"
+BY_PLAYER = {
+    OPTIMIZERS: "What moves each player's weights, a section each: `optimizers.generator.name=sgd optimizers.generator.lr=0.01`.",
+}
+"""Sections that hold a component for each player, by its name."""
+USUAL_OPTIMIZER = "adam"
+"""The one of a player for whom none is named."""
 
 SCHEDULES = "schedules"
 BY_SETTING = {

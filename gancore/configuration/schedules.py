@@ -8,25 +8,30 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gancore.configuration.mistakes import explain
-from gancore.configuration.run_config import SCHEDULES, RunConfig
+from gancore.configuration.run_config import OPTIMIZERS, SCHEDULES, RunConfig
 from gancore.configuration.settings import Chosen
 from gancore.errors import Mistake, nearest
 from gancore.options import ScheduleOptions
 
-OPTIMIZER = ("lr", "beta1", "beta2", "weight_decay")
-"""What moves of an optimizer ..."""
+OPTIMIZER = ("lr", "beta1", "beta2", "momentum", "weight_decay")
+"""What moves of an optimizer that has such options ..."""
 TOP_K = "top_k"
 """... and of a game."""
 
 
 def movable(
-    run: RunConfig, penalties: Mapping[str, Chosen], augmentations: Mapping[str, Chosen], game: Chosen | None
+    run: RunConfig,
+    optimizers: Mapping[str, Chosen],
+    penalties: Mapping[str, Chosen],
+    augmentations: Mapping[str, Chosen],
+    game: Chosen | None,
 ) -> dict[str, tuple[BaseModel, str]]:
     """Settings that a schedule can move, by their dotted names: the options that each stands in, and its name there."""
     found: dict[str, tuple[BaseModel, str]] = {
-        f"optimizers.{player}.{name}": (options, name)
-        for player, options in run.optimizers.items()
+        f"{OPTIMIZERS}.{player}.{name}": (chosen.options, name)
+        for player, chosen in optimizers.items()
         for name in OPTIMIZER
+        if chosen.options is not None and name in type(chosen.options).model_fields
     }
     found["ema.half_life"] = (run.ema, "half_life")
     if game is not None and game.options is not None and TOP_K in type(game.options).model_fields:

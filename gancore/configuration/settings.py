@@ -18,13 +18,14 @@ from gancore.components import (
     Game,
     Loss,
     Metric,
+    Optimizer,
     Penalty,
     Schedule,
     Writer,
 )
 from gancore.configuration.layers import FEATURES, METRICS
 from gancore.configuration.mistakes import explain
-from gancore.configuration.run_config import BY_SETTING, MAPS, NONE, SCHEDULES, SECTIONS, RunConfig
+from gancore.configuration.run_config import BY_PLAYER, BY_SETTING, MAPS, NONE, SCHEDULES, SECTIONS, RunConfig
 from gancore.data.spec import SampleSpec, misfit, require
 from gancore.errors import ConfigError, Mistake, PluginError
 from gancore.options import ArchitectureOptions
@@ -38,6 +39,7 @@ KIND_OF: dict[str, type[Component]] = {
     "loss": Loss,
     "penalties": Penalty,
     "augmentations": Augmentation,
+    "optimizers": Optimizer,
     "schedules": Schedule,
     "writers": Writer,
 }
@@ -102,6 +104,8 @@ class Settings:
     loss: Chosen
     penalties: Mapping[str, Chosen]
     augmentations: Mapping[str, Chosen]
+    optimizers: Mapping[str, Chosen]
+    """By the player whose weights each moves."""
     schedules: Mapping[str, Chosen]
     """By the dotted name of the setting that each moves."""
     writers: Mapping[str, Chosen]
@@ -127,7 +131,8 @@ class Settings:
 
     def components(self) -> dict[str, Chosen]:
         """Everything that is chosen, by its path in a configuration: `loss`, `penalties.r1`."""
-        several = {f"{section}.{n}": c for section in (*MAPS, *BY_SETTING) for n, c in getattr(self, section).items()}
+        sections = (*MAPS, *BY_PLAYER, *BY_SETTING)
+        several = {f"{section}.{n}": c for section in sections for n, c in getattr(self, section).items()}
         return {section: getattr(self, section) for section in SECTIONS} | several
 
     def dump(self) -> dict[str, Any]:
@@ -139,6 +144,9 @@ class Settings:
             result[section] = {"name": chosen.name, **chosen.dump()}
         for section in MAPS:
             result[section] = {name: chosen.dump() for name, chosen in getattr(self, section).items()}
+        for section in BY_PLAYER:
+            chosen_by = getattr(self, section).items()
+            result[section] = {player: {"name": chosen.name, **chosen.dump()} for player, chosen in chosen_by}
         result[SCHEDULES] = {}
         for path, chosen in self.schedules.items():
             *within, setting = path.split(".")

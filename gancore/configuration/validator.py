@@ -13,11 +13,22 @@ from gancore.components import Augmentation, Game
 from gancore.configuration.by_device import suit
 from gancore.configuration.layers import section_of
 from gancore.configuration.mistakes import explain
-from gancore.configuration.run_config import BY_SETTING, MAPS, NONE, REST, SCHEDULES, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.run_config import (
+    BY_PLAYER,
+    BY_SETTING,
+    MAPS,
+    NONE,
+    OPTIMIZERS,
+    REST,
+    SCHEDULES,
+    SECTIONS,
+    USUAL_OPTIMIZER,
+    RunConfig,
+)
 from gancore.configuration.schedules import movable, not_movable, out_of_bounds
 from gancore.configuration.settings import ALL_KINDS, KIND_OF, Chosen, Settings, check_samples, usable
 from gancore.errors import ConfigError, Mistake, UnknownNameError, nearest
-from gancore.options import ScheduleOptions
+from gancore.options import OptimizerOptions, ScheduleOptions
 from gancore.plugins import Found, Registry
 from gancore.targets import options_model
 from gancore.text import brief
@@ -32,19 +43,19 @@ class Validator:
         self.mistakes: list[Mistake] = []
 
     def settings(self, merged: dict[str, Any]) -> Settings:
-        own = {k: v for k, v in merged.items() if k not in {**SECTIONS, **MAPS, **BY_SETTING}}
+        own = {k: v for k, v in merged.items() if k not in {**SECTIONS, **MAPS, **BY_PLAYER, **BY_SETTING}}
         run: RunConfig | None = None
         try:
             run = RunConfig.model_validate(own)
         except ValidationError as error:
-            self.mistakes += explain(error, RunConfig, "", extra=[*SECTIONS, *MAPS, *BY_SETTING])
+            self.mistakes += explain(error, RunConfig, "", extra=[*SECTIONS, *MAPS, *BY_PLAYER, *BY_SETTING])
         single = {section: self._section(section, merged.get(section)) for section in SECTIONS}
         several = {section: self.several(section, merged.get(section, {})) for section in MAPS}
         chosen_by_path = {path: one for path, one in single.items() if one is not None}
         chosen_by_path |= {f"{section}.{name}": one for section in MAPS for name, one in several[section].items()}
         self.mistakes = [self._with_section(mistake, own, chosen_by_path) for mistake in self.mistakes]
-        if (game := single["game"]) is not None:
-            run = self._optimizers(run, merged.get("optimizers"), game.found.record)
+        game = single["game"]
+        several[OPTIMIZERS] = {} if game is None else self._optimizers(merged.get(OPTIMIZERS, {}), game.found.record)
         several[SCHEDULES] = self._schedules(merged.get(SCHEDULES, {}), run if game else None, several, game)
         if self.mistakes or run is None or any(c is None for c in single.values()):
             raise ConfigError(self.mistakes)
@@ -76,23 +87,35 @@ class Validator:
         fields = {path: type(options).model_fields for path, options in models.items() if options is not None}
         parts = {name: field.annotation for name, field in RunConfig.model_fields.items()}
         engine = {n: part.model_fields for n, part in parts.items() if isclass(part) and issubclass(part, BaseModel)}
-        for path, known in (fields | engine | {"optimizers.generator": Optimizer.model_fields}).items():
-            if key in known and key != "name":
+        for path, known in (fields | engine | {f"{OPTIMIZERS}.generator": OptimizerOptions.model_fields}).items():
+            if key in known:
                 return replace(mistake, message="no such option", suggestion=f"{path}.{key}")
         return mistake
 
-    def _optimizers(self, run: RunConfig | None, given: Any, game: Game) -> RunConfig | None:
-        for name in section_of(given):
+    def _optimizers(self, given: Any, game: Game) -> dict[str, Chosen]:
+        """The optimizer of every player."""
+        if not isinstance(given, Mapping):
+            self.mistakes.append(
+                Mistake(OPTIMIZERS, f"must be sections by player, such as {OPTIMIZERS}.generator.lr=1e-4")
+            )
+            return {}
+        known = ", ".join(game.players)
+        for name in given:
             if name not in game.players:
                 hint = (nearest(name, game.players) or [""])[0]
-                known = ", ".join(game.players)
                 self.mistakes.append(
-                    Mistake(f"optimizers.{name}", f"the game has no such player; it has {known}", hint)
+                    Mistake(f"{OPTIMIZERS}.{name}", f"the game has no such player; it has {known}", hint)
                 )
-        if run is None:
-            return None
-        complete = {p: run.optimizers.get(p, Optimizer()) for p in game.players}
-        return run.model_copy(update={"optimizers": complete})
+        chosen = {
+            p: self._named(OPTIMIZERS, given.get(p, {}), USUAL_OPTIMIZER, f"{OPTIMIZERS}.{p}") for p in game.players
+        }
+        return {player: one for player, one in chosen.items() if one is not None}
+
+    def _named(self, section: str, value: Any, usual: str, path: str) -> Chosen | None:
+        """The component of a section of options and a `name`, `usual` where none is given."""
+        options = section_of(value)
+        name = options.pop("name", usual)
+        return self._choose(section, str(name), options if isinstance(value, Mapping) else value, path, f"{path}.name")
 
     def _section(self, section: str, value: Any) -> Chosen | None:
         if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
@@ -125,7 +148,9 @@ class Validator:
         game: Chosen | None,
     ) -> dict[str, Chosen]:
         chosen: dict[str, Chosen] = {}
-        known = {} if run is None else movable(run, several["penalties"], several["augmentations"], game)
+        known: Mapping[str, tuple[BaseModel, str]] = {}
+        if run is not None:
+            known = movable(run, several[OPTIMIZERS], several["penalties"], several["augmentations"], game)
         faulty = {mistake.path.rpartition(".")[0] or mistake.path for mistake in self.mistakes}
         for path, value in given.items():
             if path == REST:
@@ -134,11 +159,7 @@ class Validator:
             if run is not None and path not in known and path.rpartition(".")[0] not in faulty:
                 self.mistakes.append(not_movable(path, known))
             elif value != NONE:
-                section = section_of(value)
-                name = section.pop("name", "linear")
-                one = self._choose(
-                    SCHEDULES, str(name), section if isinstance(value, Mapping) else value, at, f"{at}.name"
-                )
+                one = self._named(SCHEDULES, value, "linear", at)
                 if one is None:
                     continue
                 chosen[path] = one

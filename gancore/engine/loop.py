@@ -200,9 +200,8 @@ def train_steps(
                 culprit = player.name
                 guard.put_back()
                 break
-            options = config.optimizers[player.name]
-            clip(player.parameters, length, options.clip)
-            planned = schedules.at(f"optimizers.{player.name}.lr", options.lr, step)
+            clip(player.parameters, length, player.options.clip)
+            planned = schedules.at(f"optimizers.{player.name}.lr", player.options.lr, step)
             set_lr(player.optimizer, due[0].learning_rate(planned, step))
             player.optimizer.step()
             moved.append(player.name)

@@ -22,11 +22,10 @@ from gancore.engine.contract import try_game
 from gancore.engine.ema import MovingAverage
 from gancore.engine.health import HealthMonitor
 from gancore.engine.loop import TrainState
-from gancore.engine.optimizers import build_optimizer
+from gancore.engine.optimizers import build_players
 from gancore.engine.restore import SavedData
 from gancore.engine.strengths import Strengths
 from gancore.finite import Oddities, oddities
-from gancore.games.player import Player
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +71,7 @@ def build_parts(settings: Settings, device: torch.device, progress: ProgressRepo
         distributed.broadcast_module(module)
     odd = {name: oddities(module) for name, module in game.networks.items()}
     odd["ema"] = odd["generator"]
-    players = {
-        name: Player(name, module, build_optimizer(config.optimizers[name], module.parameters()))
-        for name, module in game.networks.items()
-        if name in config.optimizers
-    }
-    for player in players.values():
-        player.set_rivals(players)
+    players = build_players(game.networks, settings.optimizers)
     # A warm-up would forget the average that the run begins with.
     average = config.ema.model_copy(update={"warmup": 0.0}) if config.start.run else config.ema
     ema = MovingAverage(game.networks["generator"], average)

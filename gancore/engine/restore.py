@@ -16,8 +16,8 @@ from torch.optim import Optimizer
 
 from gancore import checkpoint, distributed
 from gancore.checkpoint import Checkpoint
-from gancore.configuration.run_config import Optimizer as OptimizerOptions
 from gancore.configuration.run_config import RunConfig
+from gancore.configuration.settings import Chosen, Settings
 from gancore.data.fingerprint import Fingerprint
 from gancore.data.spec import SampleSpec
 from gancore.engine.loop import TrainState
@@ -105,6 +105,8 @@ class SavedState(_Saved):
     alerts: list[SavedAlert]
     optimizers: dict[str, _Count]
     """How many values each player's optimizer remembers: none before its first step, and after it has been begun anew."""
+    trained_with: dict[str, str]
+    """Each player's optimizer, as `plugin:name`."""
     seconds: Annotated[float, Field(ge=0.0, lt=1e15)]
     unwritten: dict[str, Any] | None = None
     best: SavedBest | None = None
@@ -189,7 +191,7 @@ class Expected:
     networks: Mapping[str, nn.Module]
     state: TrainState
     spec: SampleSpec
-    config: RunConfig
+    settings: Settings
     data: SavedData
     changed_data: bool = False
     """Whether other data will do, as far as the networks take them."""
@@ -203,7 +205,7 @@ def restore(folder: RunFolder, expected: Expected) -> Restored:
         UsageError: its step is the last already.
     """
     contents = _agreed(folder, lambda found: _read(found, expected, folder))
-    if contents.step >= expected.config.steps:
+    if contents.step >= expected.settings.run.steps:
         raise finished(folder, contents.step)
     if contents.changes and distributed.is_main():
         warnings.warn(f"continuing with changed data, as requested: {'; '.join(contents.changes)}", stacklevel=2)
@@ -258,13 +260,13 @@ def _read(found: Checkpoint, expected: Expected, folder: RunFolder) -> _Contents
     for name, module in expected.networks.items():
         check_fits(module, tensors[name], name, found.path)
     check_fits(state.ema.module, average, "moving average", found.path)
-    own = {name: (player.optimizer, expected.config.optimizers[name]) for name, player in state.players.items()}
-    read = {name: read_optimizer(found, saved, name, optimizer, options) for name, (optimizer, options) in own.items()}
+    optimizers = expected.settings.optimizers
+    read = {n: read_optimizer(found, saved, n, p.optimizer, optimizers[n]) for n, p in state.players.items()}
     return _Contents(found.step, saved, tensors, average, read, tuple(changes))
 
 
 def read_optimizer(
-    found: Checkpoint, saved: SavedState, player: str, optimizer: Optimizer, options: OptimizerOptions
+    found: Checkpoint, saved: SavedState, player: str, optimizer: Optimizer, chosen: Chosen
 ) -> dict[str, Any]:
     """What `optimizer` may load of a checkpoint.
 
@@ -273,7 +275,7 @@ def read_optimizer(
     """
     state = found.optimizer(player)
     try:
-        read = read_state(options, optimizer, state, found.step, player)
+        read = read_state(chosen, optimizer, state, found.step, player, saved.trained_with.get(player, ""))
     except CheckpointError as error:
         raise type(error)(f"checkpoint '{found.path}': {error}") from error
     _check_remembered(found, saved, player, read)

@@ -88,7 +88,7 @@ def build_schedules(
         UsageError: the game uses no such weight, or the augmentation has no strength that could be set.
     """
     run = settings.run
-    known = movable(run, settings.penalties, settings.augmentations, settings.game)
+    known = movable(run, settings.optimizers, settings.penalties, settings.augmentations, settings.game)
     courses: dict[str, Course] = {}
     setters: dict[str, Callable[[float], None]] = {}
     for path, chosen in settings.schedules.items():
@@ -105,7 +105,7 @@ def build_schedules(
                     setters[path] = _attribute(phase, name)
         elif section == "optimizers":
             if name != "lr":
-                setters[path] = _of_optimizer(players[owner].optimizer, name)
+                setters[path] = option_setter(players[owner].optimizer, name)
         elif section == "penalties":
             short = owner.rpartition(":")[2]
             weighted = [p for p in phases if isinstance(p, Weighted) and p.name.partition("/")[2] == short]
@@ -130,8 +130,20 @@ def _attribute(thing: object, name: str) -> Callable[[float], None]:
     return lambda value: setattr(thing, name, value)
 
 
-def _of_optimizer(optimizer: optim.Optimizer, name: str) -> Callable[[float], None]:
-    """Sets an option of an optimizer, under the name that torch has for it."""
+def _torchs(name: str, group: Mapping[str, object]) -> str:
+    """What a group of parameters calls an option.
+
+    Raises:
+        PluginError: it has no such.
+    """
+    for known in (name, {"beta1": "momentum", "beta2": "alpha"}.get(name, name)):
+        if known in group and not (name == "beta1" and "alpha" in group):  # rmsprop is built without momentum
+            return known
+    raise PluginError(f"the optimizer has no {name} that a schedule could move: its groups hold {', '.join(group)}")
+
+
+def option_setter(optimizer: optim.Optimizer, name: str) -> Callable[[float], None]:
+    """Sets an option of an optimizer, under the name that torch has for it; PluginError where its groups have no such."""
 
     def put(value: float) -> None:
         for group in optimizer.param_groups:
@@ -139,8 +151,6 @@ def _of_optimizer(optimizer: optim.Optimizer, name: str) -> Callable[[float], No
                 first, second = group["betas"]
                 group["betas"] = (value, second) if name == "beta1" else (first, value)
             else:
-                known = {"beta1": "momentum", "beta2": "alpha", "weight_decay": "weight_decay"}[name]
-                if known in group and not (name == "beta1" and "alpha" in group):  # rmsprop is built without momentum
-                    group[known] = value
+                group[_torchs(name, group)] = value
 
     return put

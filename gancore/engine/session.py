@@ -138,7 +138,7 @@ class Session:
             return Restored((), 0.0, begun=begun)
         parts = self.parts
         expected = Expected(
-            parts.game.networks, parts.state, parts.spec, self.config, parts.data, changed_data=self.changed_data
+            parts.game.networks, parts.state, parts.spec, self.settings, parts.data, changed_data=self.changed_data
         )
         return restore(self.folder, expected)
 
@@ -281,6 +281,7 @@ class Session:
             "strengths": self.state.strengths.state(),
             "alerts": [asdict(alert) for alert in self.announcer.alerts],
             "optimizers": {name: remembered(state) for name, state in optimizers.items()},
+            "trained_with": {name: self.settings.optimizers[name].found.qualified for name in optimizers},
             "seconds": self.announcer.seconds,
             "unwritten": self.announcer.unwritten,
             "best": self.judging.state(),

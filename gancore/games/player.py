@@ -8,16 +8,23 @@ from contextlib import contextmanager
 from torch import Tensor, nn, optim
 
 from gancore.data.batch import Batch
+from gancore.options import OptimizerOptions
 from gancore.random import Draws
 
 
 class Player:
-    """A network and the optimizer that moves it. The only thing in training that changes, beside the step counter."""
+    """A network and the optimizer that moves it. The only thing in training that changes, beside the step counter.
 
-    def __init__(self, name: str, module: nn.Module, optimizer: optim.Optimizer) -> None:
+    `options` are those that the loop follows: the learning rate, and where gradients are clipped.
+    """
+
+    def __init__(
+        self, name: str, module: nn.Module, optimizer: optim.Optimizer, options: OptimizerOptions = OptimizerOptions()
+    ) -> None:
         self.name = name
         self.module = module
         self.optimizer = optimizer
+        self.options = options
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         self._rivals: list[nn.Parameter] = []
 

@@ -78,16 +78,16 @@ def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> _Sa
         raise CheckpointError(
             f"checkpoint '{found.path}': no networks can be made for its sample spec ({type(error).__name__}: {error})"
         ) from error
-    players = {name: options for name, options in settings.run.optimizers.items() if name in game.networks}
+    players = {name: chosen for name, chosen in settings.optimizers.items() if name in game.networks}
     check_names(found, game.networks, players)
     tensors = {name: found.tensors(name) for name in (*game.networks, "ema")}
     for name, own in tensors.items():
         what, network = ("moving average", "generator") if name == "ema" else (name, name)
         check_fits(game.networks[network], own, what, found.path)
-    for name, options in players.items():
+    for name, chosen in players.items():
         # Nothing here needs them to be of the kind that the configuration names.
         with contextlib.suppress(MisfitError):
-            read_optimizer(found, state, name, build_optimizer(options, game.networks[name].parameters()), options)
+            read_optimizer(found, state, name, build_optimizer(chosen, game.networks[name].parameters()), chosen)
     return _Saved(found.step, state.data, spec, game, tensors)
 
 

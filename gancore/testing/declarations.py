@@ -31,13 +31,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from gancore import hookspecs
-from gancore.components import Architecture, Component, Dataset, Features, Penalty, Preset, Schedule
+from gancore.components import Architecture, Component, Dataset, Features, Optimizer, Penalty, Preset, Schedule
 from gancore.configuration.configure import configure
 from gancore.configuration.run_config import SECTIONS
 from gancore.configuration.settings import KIND_OF
 from gancore.data.spec import SampleSpec
 from gancore.errors import GanError
-from gancore.options import ArchitectureOptions, Options, PenaltyOptions, ScheduleOptions
+from gancore.options import ArchitectureOptions, OptimizerOptions, Options, PenaltyOptions, ScheduleOptions
 from gancore.plugins import GROUP
 from gancore.targets import options_model, resolve
 from gancore.testing import points
@@ -57,6 +57,7 @@ _ABSTRACT = (Sequence, Collection, Mapping, Set)
 
 BASES: dict[type[Component], type[Options]] = {
     Architecture: ArchitectureOptions,
+    Optimizer: OptimizerOptions,
     Penalty: PenaltyOptions,
     Schedule: ScheduleOptions,
 }

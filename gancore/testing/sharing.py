@@ -128,7 +128,7 @@ def _gradients(kit: Kit, subject: str, seed: int, micro_batches: int) -> Gradien
     scene, changes = setting(kit, subject)
     settings = kit.settings(scene, **changes, micro_batches=micro_batches)
     game = kit.game(settings)
-    players = {n: Player(n, m.train(), _still(m)) for n, m in game.networks.items() if n in settings.run.optimizers}
+    players = {n: Player(n, m.train(), _still(m)) for n, m in game.networks.items() if n in settings.optimizers}
     for player in players.values():
         player.set_rivals(players)
     phases = game.phases(players)

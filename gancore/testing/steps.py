@@ -15,7 +15,7 @@ from gancore.configuration.settings import Settings
 from gancore.data.batch import Batch
 from gancore.data.loader import Loader
 from gancore.engine.loop import seed_layers, update
-from gancore.engine.optimizers import build_optimizer
+from gancore.engine.optimizers import build_players
 from gancore.games.player import Phase, Player
 from gancore.options import StrengthOptions
 from gancore.plugins import BUILTIN
@@ -36,14 +36,7 @@ PAIR = 2
 
 def players_of(settings: Settings, game: GameRule) -> tuple[dict[str, Player], list[Phase]]:
     """Players in training, and the phases of their game."""
-    optimizers = settings.run.optimizers
-    players = {
-        n: Player(n, m.train(), build_optimizer(optimizers[n], m.parameters()))
-        for n, m in game.networks.items()
-        if n in optimizers
-    }
-    for player in players.values():
-        player.set_rivals(players)
+    players = build_players({n: m.train() for n, m in game.networks.items()}, settings.optimizers)
     return players, list(game.phases(players))
 
 

@@ -22,6 +22,7 @@ from gancore.testing import files as _files  # noqa: F401
 from gancore.testing import leaks as _leaks  # noqa: F401
 from gancore.testing import networks as _networks  # noqa: F401
 from gancore.testing import objectives as _objectives  # noqa: F401
+from gancore.testing import optimizers as _optimizers  # noqa: F401
 from gancore.testing import powers as _powers  # noqa: F401
 from gancore.testing import schedules as _schedules  # noqa: F401
 from gancore.testing import sharing as _sharing  # noqa: F401
@@ -54,6 +55,7 @@ TOPICS = (
     "loss",
     "penalty",
     "augmentation",
+    "optimizer",
     "schedule",
     "features",
     "metric",

@@ -12,7 +12,7 @@ from pydantic import Field
 from typer.testing import Result
 
 from gan_cli.describe import rows_of
-from gancore.configuration.run_config import BY_SETTING, MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.run_config import BY_PLAYER, BY_SETTING, MAPS, SECTIONS, RunConfig
 from gancore.configuration.settings import KIND_OF
 from gancore.options import Options
 from gancore.plugins import Registry
@@ -88,7 +88,7 @@ def options(gan: Gan, *arguments: str) -> dict[str, dict[str, str]]:
 def test_all_settings_and_sections_are_listed(gan: Gan) -> None:
     found = options(gan, "-p", "toy")
     nested = {"every", "ema", "health", "candidates", "evaluate", "best", "stop", "start", "freeze"}
-    assert {*RunConfig.model_fields} - nested | {*SECTIONS, *MAPS, *BY_SETTING} <= set(found)
+    assert {*RunConfig.model_fields} - nested | {*SECTIONS, *MAPS, *BY_PLAYER, *BY_SETTING} <= set(found)
     assert {"every.log", "ema.half_life", "health.collapse", "candidates.count"} <= set(found)
     assert {"evaluate.samples", "best.metric", "stop.patience", "start.run", "freeze.generator"} <= set(found)
     assert found["architecture"]["values"] == "mlp"
@@ -99,7 +99,7 @@ def test_all_settings_and_sections_are_listed(gan: Gan) -> None:
 
 
 @pytest.mark.parametrize("plugin", ["gancore", "image", "toy"])
-@pytest.mark.parametrize("section", [*SECTIONS, *MAPS])
+@pytest.mark.parametrize("section", [*SECTIONS, *MAPS, *BY_PLAYER])
 def test_components_of_every_section_are_listed(gan: Gan, section: str, plugin: str) -> None:
     known = Registry().known(KIND_OF[section], plugin)
     assert set(options(gan, section, "-p", plugin)) == {f"{section}.{name}" for name in known}
@@ -113,7 +113,7 @@ def _all() -> list[Any]:
         for plugin in ("gancore", "image")
         for section, kind in KIND_OF.items()
         for name in registry.known(kind, plugin)
-        if plugin == "image" or section in ("loss", "game", "penalties", "augmentations")
+        if plugin == "image" or section in ("loss", "game", "penalties", "augmentations", "optimizers")
     ]
 
 
@@ -142,11 +142,6 @@ def test_option_or_component_without_its_section_is_suggested_with_it(gan: Gan, 
 
 def test_component_of_another_plugin_may_be_asked_for(gan: Gan) -> None:
     assert set(options(gan, "architecture.toy:mlp", "-p", "image")) == {"spectral_norm", "width", "latent"}
-
-
-@pytest.mark.parametrize("section", ["optimizers", "optimizers.generator"])
-def test_options_of_an_optimizer_are_listed(gan: Gan, section: str) -> None:
-    assert {o.rpartition(".")[2] for o in options(gan, section)} == set(Optimizer.model_fields)
 
 
 @pytest.mark.parametrize(("section", "names"), [("ema", {"ema.half_life", "ema.warmup"}), ("every.log", {"every.log"})])

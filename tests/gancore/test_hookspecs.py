@@ -25,6 +25,7 @@ NOUNS = {
     "gan_penalties": "slope",
     "gan_augmentations": "jitter",
     "gan_games": "jury",
+    "gan_optimizers": "lion",
     "gan_schedules": "staircase",
     "gan_metrics": "mean-gap",
     "gan_features": "columns",

@@ -19,6 +19,7 @@ from gancore.components import (
     Dataset,
     Game,
     Loss,
+    Optimizer,
     Penalty,
     PluginInfo,
     Preset,
@@ -26,7 +27,7 @@ from gancore.components import (
     Writer,
 )
 from gancore.errors import PluginError, UnknownNameError, UsageError
-from gancore.options import ArchitectureOptions, Options, PenaltyOptions, ScheduleOptions
+from gancore.options import ArchitectureOptions, OptimizerOptions, Options, PenaltyOptions, ScheduleOptions
 from gancore.plugins import BUILTIN, DISABLE_VARIABLE, Registry
 from gancore.targets import build, options_model, resolve
 
@@ -318,6 +319,7 @@ def _components() -> list[Any]:
 
 BASES: dict[type[Component], type[BaseModel]] = {
     Architecture: ArchitectureOptions,
+    Optimizer: OptimizerOptions,
     Penalty: PenaltyOptions,
     Schedule: ScheduleOptions,
 }

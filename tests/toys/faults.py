@@ -357,6 +357,24 @@ BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
         "the options have no strength": part("class ShiftOptions(StrengthOptions):", "class ShiftOptions(Options):")
         + part("self.strength = options.strength", "self.strength = 0.5"),
     },
+    "optimizer.contract": {
+        "the optimizer climbs": part('p.sub_(group["lr"]', 'p.add_(group["lr"]'),
+        "the optimizer has a rate of its own": part('p.sub_(group["lr"]', 'p.sub_(self.defaults["lr"]'),
+        "the optimizer moves what has no gradient": part(
+            "if p.grad is not None:", "p.mul_(0.99)\n                if p.grad is not None:"
+        ),
+        "a schedule cannot move an option": part('"beta1": options.beta1}', '"momentum_decay": options.beta1}')
+        + part('group["beta1"]', 'group["momentum_decay"]'),
+    },
+    "optimizer.resumes": {
+        "the optimizer remembers outside of its state": part(
+            "self.state[p].setdefault", "vars(self).setdefault('mine', {}).setdefault(p, {}).setdefault"
+        ),
+        "the optimizer counts its steps in a group": part(
+            "m = self.state", "group['n'] = group.get('n', 0) + 1\n                    m = self.state"
+        )
+        + part('p.sub_(group["lr"]', 'p.sub_(group["lr"] / group["n"]'),
+    },
     "schedule.contract": {
         "the curve stops on its way": part("return first if progress < 0.5 else last", "return (first + last) / 2"),
         "the curve overshoots": part(

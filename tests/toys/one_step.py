@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancore.components import GameContext
+from gancore.components import GameContext, Optimizer
+from gancore.configuration.settings import Chosen
 from gancore.data.batch import Batch
 from gancore.engine.loop import update
 from gancore.games.gan import GanGame, GanOptions
@@ -29,6 +30,12 @@ def components(kind: str, chosen: Mapping[str, Mapping[str, Any]]) -> list[tuple
         target = resolve(record.target)
         built.append((name, target(options, ToySpec()) if record.options else target(ToySpec()), options))
     return built
+
+
+def optimizer(name: str = "adam", **values: Any) -> Chosen:
+    """An optimizer of the engine, chosen with options."""
+    found = Registry(entries=[]).find(Optimizer, name, "gancore")
+    return Chosen(name, found, resolve(found.record.options).model_validate(values))
 
 
 def double_networks(

@@ -12,7 +12,7 @@ from gancore.testing import points, points_parts
 DECLARATIONS, PARTS = "fake_specimen", "fake_specimen_parts"
 
 MORE_DECLARATIONS = """
-from gancore.components import Augmentation, Features, Game, Loss, Metric, Penalty, Schedule
+from gancore.components import Augmentation, Features, Game, Loss, Metric, Optimizer, Penalty, Schedule
 
 
 @hookimpl
@@ -38,6 +38,12 @@ def gan_games():
         name="witness", summary="With a third player who tells classes apart", target=f"{_PARTS}:WitnessGame",
         players=("discriminator", "generator", "witness"),
     )
+
+
+@hookimpl
+def gan_optimizers():
+    options = f"{_PARTS}:LionOptions"
+    yield Optimizer(name="lion", summary="Signs of momentum", target=f"{_PARTS}:lion", options=options)
 
 
 @hookimpl
@@ -84,7 +90,7 @@ from gancore.evaluation.records import Figure
 from gancore.games.calling import draw_latent
 from gancore.games.gan import GanGame
 from gancore.games.player import Phase
-from gancore.options import Options, PenaltyOptions, StrengthOptions
+from gancore.options import OptimizerOptions, Options, PenaltyOptions, StrengthOptions
 
 
 class PointSpec(SampleSpec):
@@ -140,6 +146,26 @@ class Shift:
 
     def __call__(self, x, draws):
         return x + 0.1 * self.strength * draws.normal("shift", *x.shape[1:])
+
+
+class LionOptions(OptimizerOptions):
+    """Options of `lion`."""
+
+    beta1: float = Field(0.9, ge=0.0, lt=1.0, description="Share of the momentum.")
+
+
+class Lion(torch.optim.Optimizer):
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    m = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
+                    p.sub_(group["lr"] * m.lerp_(p.grad, 1 - group["beta1"]).sign())
+
+
+def lion(options, parameters):
+    return Lion(parameters, {"lr": options.lr, "beta1": options.beta1})
 
 
 def jump_by(options):

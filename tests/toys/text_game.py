@@ -8,7 +8,6 @@ from gan_text.data.source import TokenSource, compact
 from gan_text.games.sequence import Options, SequenceGame
 from gan_text.nets import lstm
 from gancore.components import GameContext
-from gancore.configuration.run_config import Optimizer
 from gancore.data.batch import Batch
 from gancore.data.report import ScanReport
 from gancore.engine.loop import update
@@ -17,6 +16,7 @@ from gancore.games.player import Player
 from gancore.losses.adversarial import NonSaturating
 from gancore.losses.penalties import R1
 from gancore.random import Draws, bits
+from toys.one_step import optimizer
 from toys.texts import spec_of
 
 LENGTH, WORDS, SIZE = 6, 9, 12
@@ -60,7 +60,7 @@ class Table:
         )  # fmt: skip
         self.game = SequenceGame(Options.model_validate(options), context)
         self.generator, self.discriminator = (self.game.networks[n] for n in ("generator", "discriminator"))
-        adam = Optimizer(lr=1e-2)
+        adam = optimizer(lr=1e-2)
         self.players = {
             n: Player(n, self.game.networks[n], build_optimizer(adam, self.game.networks[n].parameters()))
             for n in ("discriminator", "generator")

@@ -17,9 +17,10 @@ from pydantic import BaseModel
 from gancore.components import Augmentation, Preset
 from gancore.configuration.configure import configure
 from gancore.configuration.layers import parse_assignments
-from gancore.configuration.run_config import BY_SETTING, DEFAULT_CHOICES, MAPS, SECTIONS, Optimizer, RunConfig
+from gancore.configuration.run_config import BY_PLAYER, BY_SETTING, DEFAULT_CHOICES, MAPS, SECTIONS, RunConfig
 from gancore.configuration.settings import KIND_OF, Settings, usable
 from gancore.errors import ConfigError, PluginError, UnknownNameError, UsageError
+from gancore.optimizers import AdamOptions, SgdOptions
 from gancore.plugins import Registry
 
 IMAGE = Registry()
@@ -98,8 +99,31 @@ def test_without_any_choice_game_and_loss_have_defaults_and_all_writers_of_the_p
 
 def test_every_player_has_an_optimizer_section_given_or_not(toy_settings: Make) -> None:
     made = toy_settings("optimizers.generator.lr=0.5")
-    assert made.run.optimizers["generator"].lr == 0.5
-    assert made.run.optimizers["discriminator"] == Optimizer()
+    assert made.optimizers["generator"].options == AdamOptions(lr=0.5)
+    assert made.optimizers["discriminator"].options == AdamOptions()
+
+
+def test_another_optimizer_keeps_the_learning_rate_and_clipping_of_the_one_before(toy_settings: Make) -> None:
+    before = {"optimizers": {"generator": {"lr": 0.5, "clip": 2.0, "beta2": 0.9, "eps": 0.1}}}
+    falls = {"schedules": {"optimizers.generator.lr": {"factor": 0.5}}}
+    made = toy_settings("optimizers.generator.name=sgd", layers=[before | falls])
+    assert made.optimizers["generator"].options == SgdOptions(lr=0.5, clip=2.0)
+    assert set(made.schedules) == {"optimizers.generator.lr"}
+    told = mistakes(toy_settings, "optimizers.generator.name=sgd", "optimizers.generator.beta2=0.5")
+    assert told == {"optimizers.generator.beta2": ("no such option", "beta1")}
+    assert mistakes(toy_settings, "optimizers.generator.name=adm") == {
+        "optimizers.generator.name": ("unknown optimizer 'adm'", "adam")
+    }
+
+
+def test_presets_schedule_of_a_beta_goes_with_the_optimizer_that_has_it() -> None:
+    [preset] = [
+        n for n, p in IMAGE.load("image").of_kind(Preset).items() if "optimizers.generator.beta2" in str(p.config)
+    ][:1]
+    before, made = (
+        set(image("data=digits", *more, preset=preset).schedules) for more in ((), ("optimizers.generator.name=sgd",))
+    )
+    assert before - made == {"optimizers.generator.beta2"}
 
 
 # --- choice of the preset ---------------------------------------------------------------------------------------------
@@ -444,10 +468,10 @@ def test_written_configuration_does_not_depend_on_the_preset_it_came_from(toy_se
 
 def test_written_configuration_holds_every_option(toy_settings: Make) -> None:
     dump = toy_settings().dump()
-    assert {*RunConfig.model_fields, *SECTIONS, *MAPS, *BY_SETTING} == set(dump)
+    assert {*RunConfig.model_fields, *SECTIONS, *MAPS, *BY_PLAYER, *BY_SETTING} == set(dump)
     assert dump["architecture"] == {"name": "mlp", "spectral_norm": "none", "width": 8, "latent": 4}
     assert set(dump["optimizers"]) == {"generator", "discriminator"}
-    assert set(KIND_OF) == {*SECTIONS, *MAPS, *BY_SETTING}
+    assert set(KIND_OF) == {*SECTIONS, *MAPS, *BY_PLAYER, *BY_SETTING}
 
 
 # --- schedules --------------------------------------------------------------------------------------------------------
@@ -614,7 +638,7 @@ def test_every_setting_of_the_engine_is_described(model: type[BaseModel]) -> Non
 
 
 def test_every_section_is_described() -> None:
-    assert all((SECTIONS | MAPS).values())
+    assert all((SECTIONS | MAPS | BY_PLAYER | BY_SETTING).values())
 
 
 def test_another_game_is_not_refused_for_the_presets_optimizers(
@@ -637,9 +661,9 @@ def test_another_game_is_not_refused_for_the_presets_optimizers(
         "mine",
     )
     settings = configure(installed, plugin="mine", preset="two", layers=[{"game": {"name": "alone"}}])
-    assert {n: o.lr for n, o in settings.run.optimizers.items()} == {"generator": 0.5}
+    assert {n: o.options.lr for n, o in settings.optimizers.items()} == {"generator": 0.5}
     both = configure(installed, plugin="mine", preset="two")
-    assert {n: o.lr for n, o in both.run.optimizers.items()} == {"generator": 0.5, "discriminator": 0.25}
+    assert {n: o.options.lr for n, o in both.optimizers.items()} == {"generator": 0.5, "discriminator": 0.25}
     asked = {"game": {"name": "alone"}, "optimizers": {"discriminator": {"lr": 0.1}}}
     with pytest.raises(ConfigError, match="the game has no such player"):
         configure(installed, plugin="mine", preset="two", layers=[asked])

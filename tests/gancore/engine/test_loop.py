@@ -18,10 +18,10 @@ from gancore.data.spec import SampleSpec
 from gancore.engine.ema import MovingAverage
 from gancore.engine.health import HealthMonitor
 from gancore.engine.loop import BufferGuard, Means, TrainState, grad_norm, train_steps
-from gancore.engine.optimizers import build_optimizer
+from gancore.engine.optimizers import build_players
 from gancore.engine.schedules import Course, Schedules
 from gancore.games.gan import GanGame, GanOptions
-from gancore.games.player import Phase, Player
+from gancore.games.player import Phase
 from gancore.random import derive, normal
 from gancore.schedules import Linear
 
@@ -75,23 +75,19 @@ def small_networks():
 
 
 def configuration(**values):
-    adam = {"lr": 1e-3, "beta1": 0.5, "beta2": 0.9}
     ema = {"half_life": 40.0, "warmup": 0.5}
     return RunConfig.model_validate(
-        {"plugin": "toy", "seed": 11, "steps": 5, "batch_size": BATCH, "ema": ema,
-         "optimizers": {"generator": adam, "discriminator": adam}, **values}
+        {"plugin": "toy", "seed": 11, "steps": 5, "batch_size": BATCH, "ema": ema, **values}
     )  # fmt: skip
 
 
-def by_engine(config, memory_format=torch.contiguous_format, schedules=Schedules(), **game_options):
+ADAM = {"lr": 1e-3, "beta1": 0.5, "beta2": 0.9}
+
+
+def by_engine(config, memory_format=torch.contiguous_format, schedules=Schedules(), optimizer=ADAM, **game_options):
     """Networks, average and mean scalars after `config.steps` steps of the engine."""
     networks = {n: m.to(memory_format=memory_format) for n, m in small_networks().items()}
-    players = {
-        n: Player(n, m, build_optimizer(config.optimizers[n], m.parameters()))
-        for n, m in networks.items()
-    }  # fmt: skip
-    for player in players.values():
-        player.set_rivals(players)
+    players = build_players(networks, dict.fromkeys(networks, one_step.optimizer(**optimizer)))
     state = TrainState(players, MovingAverage(networks["generator"], config.ema), HealthMonitor(config.health))
     ((_, loss, _),) = one_step.components("loss", {"non-saturating": {}})
     penalties = one_step.components("penalty", {"r1": {"weight": 2.0, "every": 2}})
@@ -184,8 +180,7 @@ def test_channels_last_gives_the_same_numbers():
 
 def test_the_learning_rate_follows_its_schedule():
     # The first step of Adam moves each weight by the learning rate, whatever the gradient.
-    adam = {"lr": 1e-3, "beta1": 0.5, "beta2": 0.9}
-    config = configuration(steps=1, optimizers={"generator": adam, "discriminator": adam})
+    config = configuration(steps=1)
     warming = Course(Linear(), 1e-3, 1e-3, 0, 1, warmup=4)
     networks, _, _ = by_engine(config, schedules=Schedules({"optimizers.discriminator.lr": warming}))
     for name, expected in (("generator", 1e-3), ("discriminator", 0.25e-3)):
@@ -208,11 +203,11 @@ class Waiting(TorchDispatchMode):
 
 @pytest.mark.parametrize("values", [{}, {"micro_batches": 2}, {"clip": 1e-3}])
 def test_a_step_waits_for_the_device_once_for_each_player_and_once_in_the_end(values):
-    adam = {"lr": 1e-3, "beta1": 0.5, "beta2": 0.9, "clip": values.pop("clip", 0.0)}
+    adam = {**ADAM, "clip": values.pop("clip", 0.0)}
     counts = []
     for steps in (2, 5):  # the figures are read in the end, however many steps there were
         with Waiting() as waiting:
-            by_engine(configuration(steps=steps, optimizers={"generator": adam, "discriminator": adam}, **values))
+            by_engine(configuration(steps=steps, **values), optimizer=adam)
         counts.append(waiting.count)
     assert counts[1] - counts[0] == 3 * (2 + 1)
 
@@ -258,7 +253,7 @@ def test_the_average_begins_anew_from_weights_that_a_phase_has_put_in(monkeypatc
 @pytest.mark.parametrize("most", [0.0, 1e-3, 1e6])
 def test_gradients_are_shortened_to_the_norm_that_is_set(most):
     sgd = {"name": "sgd", "lr": 1.0, "beta1": 0.0, "clip": most}
-    networks, _, scalars = by_engine(configuration(steps=1, optimizers={"generator": sgd, "discriminator": sgd}))
+    networks, _, scalars = by_engine(configuration(steps=1), optimizer=sgd)
     before = small_networks()
     for name, network in networks.items():
         pairs = zip(network.parameters(), before[name].parameters(), strict=True)
@@ -366,14 +361,11 @@ def trained(make_phases, steps, **values):
     """Weights of three one-number players after plain SGD with learning rate 1 on constant gradients."""
     sgd = {"name": "sgd", "lr": 1.0, "beta1": 0.0}
     names = ("generator", "b", "c")
-    config = configuration(steps=steps, optimizers=dict.fromkeys(names, sgd), **values)
-    players = {}
-    for name in names:
-        module = nn.Linear(1, 1, bias=False)
+    config = configuration(steps=steps, **values)
+    networks = {name: nn.Linear(1, 1, bias=False) for name in names}
+    for module in networks.values():
         nn.init.zeros_(module.weight)
-        players[name] = Player(name, module, build_optimizer(config.optimizers[name], module.parameters()))
-    for player in players.values():
-        player.set_rivals(players)
+    players = build_players(networks, dict.fromkeys(names, one_step.optimizer(**sgd)))
     ran = []
     state = TrainState(players, MovingAverage(players["generator"].module, config.ema), HealthMonitor(config.health))
     phases = make_phases(players, ran)

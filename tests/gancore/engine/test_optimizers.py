@@ -5,13 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from toys import one_step
 
-from gancore.configuration.run_config import Optimizer
 from gancore.engine.optimizers import build_optimizer, set_lr
-
-
-def options(**values):
-    return Optimizer.model_validate(values)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +25,9 @@ def test_optimizers_move_as_torchs_own(values, expected):
     for number in range(2):
         torch.manual_seed(0)
         net = nn.Linear(3, 2).double()
-        chosen = options(lr=0.1, beta2=0.9, eps=1e-6, weight_decay=0.01, **values)
+        if values["name"] != "sgd":
+            values = {"beta2": 0.9, "eps": 1e-6, **values}
+        chosen = one_step.optimizer(lr=0.1, weight_decay=0.01, **values)
         optimizer = expected(net.parameters()) if number else build_optimizer(chosen, net.parameters())
         for step in range(3):
             optimizer.zero_grad()

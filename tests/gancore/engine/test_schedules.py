@@ -18,7 +18,7 @@ from gancore.configuration.layers import nest
 from gancore.data.batch import Batch
 from gancore.data.report import silent
 from gancore.engine.parts import build_parts
-from gancore.engine.schedules import Course, _of_optimizer, build_schedules
+from gancore.engine.schedules import Course, build_schedules, option_setter
 from gancore.errors import PluginError, UsageError
 from gancore.options import ScheduleOptions
 from gancore.random import Draws
@@ -118,15 +118,21 @@ def test_a_curve_that_leaves_the_range_between_its_ends_is_refused(answer):
         (torch.optim.Adam, "beta1", "betas", (0.25, 0.999)),
         (torch.optim.AdamW, "beta2", "betas", (0.9, 0.25)),
         (torch.optim.RMSprop, "beta2", "alpha", 0.25),
-        (torch.optim.RMSprop, "beta1", "momentum", 0),
         (torch.optim.SGD, "beta1", "momentum", 0.25),
         (torch.optim.Adam, "weight_decay", "weight_decay", 0.25),
     ],
 )
 def test_options_of_optimizers_are_set_under_torchs_names(make, name, key, expected):
     optimizer = make([{"params": [nn.Parameter(torch.zeros(1))]}, {"params": [nn.Parameter(torch.zeros(1))]}], lr=0.1)
-    _of_optimizer(optimizer, name)(0.25)
+    option_setter(optimizer, name)(0.25)
     assert [group[key] for group in optimizer.param_groups] == [expected, expected]
+
+
+def test_an_option_that_an_optimizer_is_built_without_is_refused():
+    optimizer = torch.optim.RMSprop([nn.Parameter(torch.zeros(1))])
+    with pytest.raises(PluginError, match=r"has no beta1 that a schedule could move: its groups hold .*alpha"):
+        option_setter(optimizer, "beta1")(0.25)
+    assert optimizer.param_groups[0]["momentum"] == 0
 
 
 def parts_of(**options):
