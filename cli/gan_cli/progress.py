@@ -141,7 +141,7 @@ def newest(evaluated: Evaluated) -> str:
 
 def facts(event: Tick | Progress) -> list[tuple[str, str]]:
     """What the panel and the lines show of a tick."""
-    s = {name: value for name, value in event.scalars.items() if not name.startswith("evaluate")}
+    s = {name: value for name, value in event.scalars.items() if not name.startswith(("evaluate", "schedule/"))}
     rows = [
         ("samples/s", f"{event.samples_per_second:,.0f}"),
         ("loss", f"D {number(s, 'discriminator/loss')}  G {number(s, 'generator/loss')}"),

@@ -137,8 +137,9 @@ class Announcer:
             evaluated=self.judging.last,
         ))  # fmt: skip
 
-    def tick(self, clock: Clock) -> str | None:
-        """Write down the means since the last tick, and tell of them; a listener's reason to stop, if one has any."""
+    def tick(self, clock: Clock, scheduled: Mapping[str, float]) -> str | None:
+        """Write down the means since the last tick, and what is `scheduled`, and tell of them; a listener's reason to stop, if one
+        has any."""
         speed = self._speed()
         spread = self.state.means.sums.pop("health/spread", None)
         weight = self.state.means.weights.pop("health/spread", 1.0)
@@ -147,7 +148,7 @@ class Announcer:
             self.last["health/spread"] = float(spread) / weight
         self.alerts += self.state.health.look_at_scalars(self.last, self.state.step)
         figures, alerts = self.judging.take()
-        self.last |= figures
+        self.last |= {**scheduled, **figures}
         self.alerts += alerts
         event = Tick(
             folder=self.folder.path, step=self.state.step, steps=self.config.steps, scalars=self.last,

@@ -70,6 +70,10 @@ class Schedules:
         for path, put in self.setters.items():
             put(self.courses[path].at(step))
 
+    def figures(self, step: int) -> dict[str, float]:
+        """All values of `step`, by the names of figures."""
+        return {f"schedule/{path}": course.at(step) for path, course in self.courses.items()}
+
     def at(self, path: str, own: float, step: int) -> float:
         """The value of one setting in `step`, `own` where no schedule moves it."""
         return self.courses[path].at(step) if path in self.courses else own

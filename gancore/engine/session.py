@@ -25,7 +25,7 @@ from gancore.engine.loop import Outcome, train_steps
 from gancore.engine.parts import build_parts, loader_of
 from gancore.engine.progress import Announcer, End
 from gancore.engine.restore import Expected, Restored, restore
-from gancore.engine.schedules import Schedules, build_schedules
+from gancore.engine.schedules import build_schedules
 from gancore.engine.sheets import SheetsOf
 from gancore.engine.stopping import StopSignals, tell_on_stderr
 from gancore.engine.transfer import begin_with
@@ -161,9 +161,10 @@ class Session:
             self.announcer.guess()
             phases = self.game.phases(self.state.players)
             state = self.state
-            schedules = build_schedules(self.settings, state.players, state.ema, phases, self.parts.augmentations)
-            self.clock = Clock(self.config, phases, self.minutes, scheduled=schedules.end)
-            for done in self.clock.timed(self._steps(phases, schedules), state.step):
+            augmentations = self.parts.augmentations
+            self.schedules = build_schedules(self.settings, state.players, state.ema, phases, augmentations)
+            self.clock = Clock(self.config, phases, self.minutes, scheduled=self.schedules.end)
+            for done in self.clock.timed(self._steps(phases), state.step):
                 stop = self._after(done)
                 if stop:
                     outcome, reason = stop
@@ -197,9 +198,9 @@ class Session:
     def _used(self) -> set[str]:
         return {chosen.found.qualified for chosen in self.settings.components().values()}
 
-    def _steps(self, phases: Sequence[Phase], schedules: Schedules) -> Iterator[Outcome]:
+    def _steps(self, phases: Sequence[Phase]) -> Iterator[Outcome]:
         layout = self.parts.memory_format
-        return train_steps(self.config, self.state, phases, self.loader, self.spec, self.device, layout, schedules)
+        return train_steps(self.config, self.state, phases, self.loader, self.spec, self.device, layout, self.schedules)
 
     def _after(self, done: Outcome) -> tuple[End, str] | None:
         """What is due after a step; how and why to end, if so."""
@@ -260,7 +261,7 @@ class Session:
         return ratio
 
     def _tick(self) -> tuple[End, str] | None:
-        reason = self.announcer.tick(self.clock)
+        reason = self.announcer.tick(self.clock, self.schedules.figures(self.state.step - 1))
         return None if reason is None else ("stopped", reason)
 
     def _save(self) -> None:

@@ -237,6 +237,13 @@ def test_where_there_are_no_losses_the_figures_of_the_players_are_shown_instead(
     assert "generator/nll" not in shown
 
 
+def test_scheduled_values_are_left_to_the_files() -> None:
+    scalars = {"discriminator/loss": 0.5, "augment/strength": 0.25, "schedule/optimizers.generator.lr": 1e-4}
+    shown = dict(facts(replace(PROGRESS, scalars=scalars)))
+    assert "augment/strength" in shown
+    assert "schedule/optimizers.generator.lr" not in shown
+
+
 def test_an_estimate_says_what_it_does_not_know_and_where_the_minutes_end() -> None:
     estimate = Estimate(seconds=8000, seconds_per_step=1.0, measured=5, first_unlike=4000, last_step=1800)
     words = told(estimate, PROGRESS)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from toys import pictures as toys
+from toys import runs
 
 from gancore import builtin
 from gancore.configuration.configure import configure
@@ -178,6 +179,18 @@ def test_a_penaltys_weight_of_a_step_is_what_its_gradient_is_multiplied_by():
     phase.weight = 0.25
     phase.add(2.0 * weight, Batch(torch.zeros(4), None, torch.arange(4), step=0, weight=0.5))
     assert float(weight.grad) == 2.0 * 0.25 * 3 * 0.5
+
+
+def test_figures_have_the_values_of_the_last_step_of_settings_that_move_and_of_no_others(tmp_path):
+    moved = {"optimizers.generator.lr": {"last": 0.0}, "penalties.r1.weight": {"first": 1.0, "last": 2.0, "warmup": 4}}
+    own = {"optimizers.generator.lr": 0.5, "penalties.r1.weight": 2.0, "every.log": 2, "schedules": moved}
+    runs.begin(tmp_path / "run", 4, **own)
+    found = [{k: v for k, v in row.items() if k.startswith("schedule")} for row in runs.rows(tmp_path / "run")]
+    # Steps 1 and 3 of 4, the second and the last.
+    assert found == [
+        {"schedule/optimizers.generator.lr": 0.5 * 3 / 4, "schedule/penalties.r1.weight": 1.25 * 2 / 4},
+        {"schedule/optimizers.generator.lr": 0.5 * 1 / 4, "schedule/penalties.r1.weight": 1.75},
+    ]
 
 
 @pytest.mark.parametrize(
