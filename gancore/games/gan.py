@@ -44,11 +44,11 @@ class GanOptions(Options):
         description="Train the direction of the discriminator's last layer by the Wasserstein loss, the rest by the run's (SAN, Takida"
         " et al. 2024).",
     )
-    classes: Literal["architecture", "ac", "tac", "adc", "2c", "d2d-ce"] = Field(
+    classes: Literal["architecture", "ac", "tac", "adc", "mh", "2c", "d2d-ce"] = Field(
         "architecture",
         description="How the discriminator has to do with classes: it is told them, as the architecture does; or it tells them, as an"
-        " auxiliary classifier (ac), one with a twin for generated samples (tac), one that tells real from fake as well (adc), or by"
-        " comparing samples with each other (2c, d2d-ce).",
+        " auxiliary classifier (ac), one with a twin for generated samples (tac), one that tells real from fake as well (adc; mh, with"
+        " margins and beside the projection), or by comparing samples with each other (2c, d2d-ce).",
     )
     classes_weight: float = Field(
         1.0,

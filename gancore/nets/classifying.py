@@ -15,7 +15,7 @@ from gancore import distributed
 from gancore.errors import UsageError
 from gancore.nets.conditioning import ProjectionHead
 
-Kind = Literal["ac", "tac", "adc", "2c", "d2d-ce"]
+Kind = Literal["ac", "tac", "adc", "mh", "2c", "d2d-ce"]
 COUPLED = ("2c", "d2d-ce")
 """Those that compare samples of a batch with each other, and need whole ones."""
 MARGIN, TEMPERATURE = 0.98, {"2c": 1.0, "d2d-ce": 0.5}
@@ -65,18 +65,27 @@ def data_to_data(e: Tensor, v: Tensor, y: Tensor) -> Tensor:
     return (torch.cat([own, others], 1).logsumexp(1) - own.squeeze(1)).mean()
 
 
+def multi_hinge(f: Tensor, y: Tensor) -> Tensor:
+    """The hinge loss of Crammer and Singer (2001), E[max(0, 1 - f_y + max over k != y of f_k)], of outputs `f` `[batch, classes]`."""
+    wanted = F.one_hot(y, f.shape[1]).bool()
+    others = f.masked_fill(wanted, -math.inf).amax(dim=1)
+    return F.relu(1.0 - f[wanted] + others).mean()
+
+
 class Classifier:
     """Classifiers on the features before each `ProjectionHead` of a discriminator, whose projection of classes is taken out.
 
-    With y the classes, x real and G(z) generated samples, C and M softmax classifiers of K classes and A one of 2K, the discriminator's
-    and the generator's terms are, in cross-entropy CE,
+    With y the classes, x real and G(z) generated samples, C and M classifiers of K classes, A one of 2K and H one of K + 1, the last
+    of which is that of generated samples, the discriminator's and the generator's terms are, in cross-entropy CE and `multi_hinge` MH,
 
         ac   CE(C(x), y)                        CE(C(G(z)), y)                          (AC-GAN, Odena et al. 2017)
         tac  CE(C(x), y) + CE(M(G(z)), y)       CE(C(G(z)), y) - CE(M(G(z)), y)         (TAC-GAN, Gong et al. 2019)
         adc  CE(A(x), y) + CE(A(G(z)), K + y)   CE(A(G(z)), y) - CE(A(G(z)), K + y)     (ADC-GAN, Hou et al. 2022)
+        mh   MH(H(x), y) + MH(H(G(z)), K + 1)   MH(H(G(z)), y)                          (MHingeGAN, Kavalerov et al. 2021)
 
-    As in TAC-GAN, C learns of real samples alone; the first paper's learnt of both. `2c` (ContraGAN, Kang and Park 2020) and `d2d-ce`
-    (ReACGAN, Kang et al. 2021) have `contrast` and `data_to_data` of real samples' and of generated ones' directions.
+    As in TAC-GAN, C learns of real samples alone; the first paper's learnt of both. `mh` leaves the projection, as its paper does.
+    `2c` (ContraGAN, Kang and Park 2020) and `d2d-ce` (ReACGAN, Kang et al. 2021) have `contrast` and `data_to_data` of real samples'
+    and of generated ones' directions.
 
     Raises:
         UsageError: there are no classes, or no `ProjectionHead`.
@@ -89,14 +98,12 @@ class Classifier:
         if not class_count or not self.heads:
             why = "the discriminator does not end in a ProjectionHead (gancore.nets.conditioning)"
             raise UsageError(f"game.classes={kind}: {why if class_count else 'the data have no classes'}; leave it out")
+        outputs = {"ac": class_count, "mh": class_count + 1}.get(kind, 2 * class_count)
         for head in self.heads:
-            head.classes = None
+            if kind != "mh":
+                head.classes = None
             features = head.linear.in_features
-            head.classifier = (
-                Embedder(features, class_count)
-                if kind in COUPLED
-                else nn.Linear(features, class_count * (1 if kind == "ac" else 2))
-            )
+            head.classifier = Embedder(features, class_count) if kind in COUPLED else nn.Linear(features, outputs)
 
     @contextmanager
     def collected(self) -> Iterator[list[Tensor]]:
@@ -135,6 +142,8 @@ class Classifier:
         made = _said(head, fake)
         if self.kind == "tac":
             return F.cross_entropy(told[:, :k], y) + F.cross_entropy(made[:, k:], y)
+        if self.kind == "mh":
+            return multi_hinge(told, y) + multi_hinge(made, torch.full_like(y, k))
         return F.cross_entropy(told, y) + F.cross_entropy(made, k + y)
 
     def _generator(self, head: ProjectionHead, fake: Tensor, y: Tensor) -> Tensor:
@@ -145,6 +154,8 @@ class Classifier:
             return F.cross_entropy(made, y)
         if self.kind == "tac":
             return F.cross_entropy(made[:, :k], y) - F.cross_entropy(made[:, k:], y)
+        if self.kind == "mh":
+            return multi_hinge(made, y)
         return F.cross_entropy(made, y) - F.cross_entropy(made, k + y)
 
     def _coupled(self, head: ProjectionHead, features: Tensor, y: Tensor) -> Tensor:
@@ -155,7 +166,7 @@ class Classifier:
 
 
 def _said(head: ProjectionHead, features: Tensor) -> Tensor:
-    """Logits of classes, `[batch, K]` or `[batch, 2K]`, float32."""
+    """Outputs for classes, `[batch, K]`, `[batch, K + 1]` or `[batch, 2K]`, float32."""
     assert head.classifier is not None
     logits: Tensor = head.classifier(features)
     return logits.float()

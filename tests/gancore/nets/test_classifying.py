@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gancore.errors import UsageError
-from gancore.nets.classifying import MARGIN, Classifier, contrast, data_to_data
+from gancore.nets.classifying import MARGIN, Classifier, contrast, data_to_data, multi_hinge
 from gancore.nets.conditioning import ProjectionHead
 
 Y = torch.tensor([0, 2])
@@ -37,11 +37,19 @@ def cross_entropy(logits: torch.Tensor, wanted: list[int]) -> float:
     return sum(rows) / len(rows)
 
 
+def margin(outputs: torch.Tensor, wanted: list[int]) -> float:
+    """Mean of how far the best of the others comes above 1 below the output that is wanted."""
+    rows = [1 - row[k] + max(row[:k] + row[k + 1 :]) for row, k in zip(outputs.tolist(), wanted, strict=True)]
+    return sum(max(0.0, row) for row in rows) / len(rows)
+
+
 def expected(kind: str, said) -> tuple[float, float]:
     """The discriminator's and the generator's term, as the papers have them."""
     real, fake = said(REAL), said(FAKE)
     if kind == "ac":
         return cross_entropy(real, [0, 2]), cross_entropy(fake, [0, 2])
+    if kind == "mh":
+        return margin(real, [0, 2]) + margin(fake, [3, 3]), margin(fake, [0, 2])
     if kind == "tac":
         told = cross_entropy(real[:, :3], [0, 2]), cross_entropy(fake[:, :3], [0, 2])
         twin = cross_entropy(fake[:, 3:], [0, 2])
@@ -51,13 +59,13 @@ def expected(kind: str, said) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("together", [True, False])
-@pytest.mark.parametrize("kind", ["ac", "tac", "adc"])
+@pytest.mark.parametrize("kind", ["ac", "tac", "adc", "mh"])
 def test_terms_are_those_of_the_papers(kind, together):
     judge, classifier = made(kind)
     of_discriminator, of_generator = expected(kind, judge.head.classifier)
     with classifier.collected() as seen:
         for x in [torch.cat([REAL, FAKE])] if together else [REAL, FAKE]:
-            judge(x)
+            judge(x, Y.repeat(len(x) // 2))
     assert classifier.discriminator(seen, Y, together).item() == pytest.approx(of_discriminator, rel=1e-5)
     with classifier.collected() as seen:
         judge(FAKE, Y)
@@ -82,6 +90,20 @@ def test_logits_no_longer_depend_on_classes_which_the_classifier_tells():
     assert {n for n, _ in judge.named_parameters()} == {
         "head.linear.weight", "head.linear.bias", "head.classifier.weight", "head.classifier.bias",
     }  # fmt: skip
+
+
+def test_the_multi_hinge_loss_is_that_of_crammer_and_singer():
+    outputs = torch.tensor([[2.0, 0.5, -1.0], [0.5, 1.0, 3.0]], requires_grad=True)
+    loss = multi_hinge(outputs, torch.tensor([0, 1]))
+    # 1 - 2 + 0.5 is below zero; 1 - 1 + 3 is not.
+    assert loss.item() == 3.0 / 2
+    loss.backward()
+    assert outputs.grad.tolist() == [[0.0, 0.0, 0.0], [0.0, -0.5, 0.5]]
+
+
+def test_the_multi_hinge_loss_leaves_the_projection():
+    judge, _ = made("mh")
+    assert not torch.equal(judge(REAL, Y), judge(REAL, Y.flip(0)))
 
 
 def test_a_classifier_needs_classes_and_a_head():
