@@ -15,7 +15,7 @@ from gancore.configuration.run_config import BY_PLAYER, BY_SETTING, MAPS, SECTIO
 from gancore.configuration.settings import ALL_KINDS, KIND_OF
 from gancore.configuration.words import plain, values_of
 from gancore.errors import PluginError, UnknownNameError
-from gancore.options import cpu_default
+from gancore.options import ScheduleOptions, cpu_default
 from gancore.plugins import BUILTIN, Registry
 from gancore.targets import options_model
 
@@ -67,6 +67,32 @@ def _meant(registry: Registry, plugin: str, name: str) -> list[str]:
     return found[:3]
 
 
+def _under(rows: list[dict[str, Any]], option: str, of: str) -> list[dict[str, Any]]:
+    """Of the options of `of`, that called `option` or those in it; all where it is empty."""
+    found = [r for r in rows if not option or r["option"] == option or r["option"].startswith(f"{option}.")]
+    if rows and not found:
+        raise UnknownNameError(f"option of {of}", option, [r["option"] for r in rows])
+    return found
+
+
+def _component(registry: Registry, plugin: str, section: str, name: str) -> list[dict[str, Any]]:
+    """Options of a component of a section, `dcgan`, or of what is called as a setting is: `r1.weight`, `width`, `generator.lr`."""
+    known = registry.known(ALL_KINDS[section], plugin)
+    own, _, option = name.partition(".")
+    if section in BY_SETTING and own not in known and option:
+        last = name.rpartition(".")[2]
+        return _under(rows_of(ScheduleOptions), last if last in ScheduleOptions.model_fields else "", section)
+    asked = name if section in SECTIONS else option if section in BY_PLAYER else ""
+    if asked and own not in known:  # of one that is not named
+        models = {n: options_model(found.record) for n, found in known.items()}
+        having = {n: m for n, m in models.items() if m and asked.partition(".")[0] in m.model_fields}
+        if having:
+            rows = {n: _under(rows_of(m), asked, n) for n, m in having.items()}
+            return [row | {"option": f"{n}: {row['option']}"} for n in rows for row in rows[n]]
+    model = options_model(registry.find(ALL_KINDS[section], own, plugin).record)
+    return _under(rows_of(model) if model else [], option, own)
+
+
 def describe(plugin: str, section: str | None, as_json: bool) -> None:
     """Print the options that `section` names; without it the engine's own and what can be chosen."""
     registry = Registry()
@@ -87,8 +113,7 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
         found = registry.known(ALL_KINDS[head], plugin)
         result = [{"option": f"{head}.{n}", "description": f.record.summary} for n, f in found.items()]
     elif head in ALL_KINDS:
-        model = options_model(registry.find(ALL_KINDS[head], name, plugin).record)
-        result = rows_of(model) if model else []
+        result = _component(registry, plugin, head, name)
     elif section == "sampling":
         result = _sampling(registry, plugin)
     else:
@@ -104,6 +129,8 @@ def describe(plugin: str, section: str | None, as_json: bool) -> None:
         return
     columns = {"option": "option", "default": "default", "values": "values", "description": "what it does"}
     table(result, {k: v for k, v in columns.items() if any(k in r for r in result)})
+    if section in BY_SETTING:
+        say(BY_SETTING[section])
     if section:
         return
     if plugin == BUILTIN:

@@ -14,7 +14,7 @@ from typer.testing import Result
 from gan_cli.describe import rows_of
 from gancore.configuration.run_config import BY_PLAYER, BY_SETTING, MAPS, SECTIONS, RunConfig
 from gancore.configuration.settings import KIND_OF
-from gancore.options import Options
+from gancore.options import Options, ScheduleOptions
 from gancore.plugins import Registry
 from gancore.targets import options_model
 
@@ -138,6 +138,34 @@ def test_list_of_a_plugin_says_how_to_see_the_options_of_one_component(gan: Gan)
 @pytest.mark.parametrize(("name", "whole"), [("width", "architecture.mlp"), ("mlp", "architecture.mlp")])
 def test_option_or_component_without_its_section_is_suggested_with_it(gan: Gan, name: str, whole: str) -> None:
     assert f"did you mean '{whole}'" in gan("options", "-p", "toy", name, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "names"),
+    [
+        ("penalties.r1.weight", {"weight"}),
+        ("architecture.style.sampling", {"sampling.truncation"}),
+        ("architecture.mixing", {"style: mixing"}),
+        ("game.top_k", {"gan: top_k"}),
+        ("optimizers.generator.beta2", {"adam: beta2", "adamw: beta2", "rmsprop: beta2"}),
+        ("schedules.optimizers.generator.lr", set(ScheduleOptions.model_fields)),
+        ("schedules.ema.half_life.first", {"first"}),
+    ],
+)
+def test_option_may_be_asked_for_by_the_name_that_it_is_set_by(gan: Gan, setting: str, names: set[str]) -> None:
+    assert set(options(gan, setting, "-p", "image")) == names
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("penalties.r1.wieght", "unknown option of r1 'wieght'; did you mean 'weight'"),
+        ("optimizers.adam.rl", "unknown option of adam 'rl'"),
+        ("schedules.linaer", "unknown schedule 'linaer'; did you mean 'linear'"),
+    ],
+)
+def test_option_that_a_component_has_not_is_refused_with_the_nearest(gan: Gan, setting: str, words: str) -> None:
+    assert words in gan("options", setting, "-p", "image", code=2).stderr
 
 
 def test_component_of_another_plugin_may_be_asked_for(gan: Gan) -> None:
