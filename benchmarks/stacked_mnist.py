@@ -59,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "triples.npy"
         np.save(file, stacked(digits, TRIPLES, 0).numpy())
-        pictures = read(str(file), None, {})
+        pictures = read(str(file), None)
         data = Data(pictures.train, pictures.held_out[:1].expand(args.count, -1, -1, -1), pictures.settings)
         for seed in args.seeds:
             for name in args.recipes:

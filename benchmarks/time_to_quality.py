@@ -1,12 +1,14 @@
 """How soon pictures get good: a preset against the recipes of papers, on the same data, one thread, for equal CPU seconds.
 
     python benchmarks/time_to_quality.py --data mnist.npz --size 32 --seconds 480 --seeds 0 1 2 3 4 --out curves.jsonl
+    python benchmarks/time_to_quality.py --data few/ --against others/ --size 64 --seconds 1800 --recipes small --out few.jsonl
     python benchmarks/time_to_quality.py --draw curves.png --out curves.jsonl
 
 Each recipe trains without labels on nine tenths of the pictures. At fractions of its time as many samples as are held out, but at
 most `--count`, are compared with these: MIND, recall and coverage of `--features`, beside the floor (one half of the held-out
-ones against the other). CPU time of the process is counted, in training alone, so that other work on the machine and the
-comparing itself do not matter. A row of JSON is appended for each point.
+ones against the other). With `--against` all of the pictures are trained on and as many others compared with; then also
+authenticity, beside that of the others. CPU time of the process is counted, in training alone, so that other work on the
+machine and the comparing itself do not matter. A row of JSON is appended for each point.
 
 The textbook recipes are plain PyTorch, with the optimizers, losses and penalties of their papers on DCGAN's networks:
 
@@ -25,6 +27,7 @@ import copy
 import itertools
 import json
 import math
+import re
 import statistics
 import tempfile
 import time
@@ -41,6 +44,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 import gancore
 from gan_image.features import lite
 from gan_image.spec import ImageSpec
+from gan_image.writers import sheet
 from gancore.api import plan
 from gancore.components import DataSource
 from gancore.configuration.layers import parse_assignments
@@ -49,7 +53,7 @@ from gancore.devices import pick_device
 from gancore.engine.parts import build_parts
 from gancore.evaluation.curves import Curve, draw
 from gancore.evaluation.distances import mind
-from gancore.evaluation.neighbours import manifolds
+from gancore.evaluation.neighbours import authenticity, manifolds
 from gancore.random import Draws
 from gancore.sampling.loading import load
 
@@ -298,23 +302,33 @@ def everything(source: DataSource) -> Tensor:
     return source.fetch(places, Draws(0, places))[0]
 
 
-def read(path: str | None, size: int | None, settings: dict[str, Any]) -> Data:
-    """The pictures at `path`, or the demo's, nine tenths of which are trained on."""
-    options = settings | {"data.labels": False, "held_out": 0.1}
+def read(path: str | None, size: int | None, against: str | None = None) -> Data:
+    """The pictures at `path`, or the demo's, nine tenths of which are trained on; all where others to compare `against` are given."""
+    options: dict[str, Any] = {"data.labels": False, "held_out": 0.0 if against else 0.1}
     if size:
         options["data.size"] = size
-    if path:
-        options["data.path"] = path
-    settings = plan(plugin="image", preset="small", options=options)
-    parts = build_parts(settings, pick_device("cpu"), lambda *_: None)
-    train, held_out = both_parts(parts.whole, 0.1)
-    assert held_out is not None
-    return Data(everything(train), everything(held_out), options)
+
+    def source(path: str | None) -> DataSource:
+        here = options | ({"data.path": path} if path else {})
+        return build_parts(
+            plan(plugin="image", preset="small", options=here), pick_device("cpu"), lambda *_: None
+        ).whole
+
+    if against:
+        train, held_out = source(path), source(against)
+    else:
+        train, rest = both_parts(source(path), 0.1)
+        assert rest is not None
+        held_out = rest
+    return Data(everything(train), everything(held_out), options | ({"data.path": path} if path else {}))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="what `gan run --plugin image --data` reads")
+    parser.add_argument(
+        "--against", help="pictures to compare with that are not trained on, instead of a tenth of --data"
+    )
     parser.add_argument("--size", type=int, help="sides of the pictures, a power of two")
     parser.add_argument("--seconds", type=float, default=480.0, help="of CPU time, for each training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
@@ -324,13 +338,14 @@ def main() -> None:
     parser.add_argument("--features", choices=["lite0", "lite2"], default="lite0")
     parser.add_argument("--pixels", type=int, default=64, help="that pictures are brought to for the features")
     parser.add_argument("--out", type=Path, default=Path("time_to_quality.jsonl"))
+    parser.add_argument("--sheets", type=Path, help="folder for 64 samples of each training's end, as PNG")
     parser.add_argument("--draw", type=Path, help="draw what --out holds to this PNG file; nothing is trained")
     args = parser.parse_args()
     if args.draw:
         args.draw.write_bytes(chart(args.out))
         return
     torch.set_num_threads(1)
-    data = read(args.data, args.size, {})
+    data = read(args.data, args.size, args.against)
     some = torch.randperm(len(data.held_out), generator=torch.Generator().manual_seed(1))[: args.count]
     data.held_out = data.held_out[some]
     extractor = getattr(lite, args.features)(lite.Options(size=args.pixels), ImageSpec(shape=data.train.shape[1:]))
@@ -343,6 +358,8 @@ def main() -> None:
     real = features(data.held_out)
     halves = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(0))].chunk(2)
     floor = mind(*halves)
+    trained = features(data.train) if args.against else None
+    copies = {} if trained is None else {"authenticity_real": round(authenticity(real, trained), 4)}
     for seed in args.seeds:
         for name in args.recipes:
             for seconds, samples in train(name, data, args.seconds, seed, args.width):
@@ -357,10 +374,16 @@ def main() -> None:
                     "recall": round(found.recall, 4),
                     "coverage": round(found.coverage, 4),
                     "n": len(real),
-                }
+                } | copies
+                if trained is not None:
+                    row["authenticity"] = round(authenticity(made, trained), 4)
                 with args.out.open("a") as file:
                     print(json.dumps(row), file=file)
                 print(json.dumps(row), flush=True)
+            if args.sheets:
+                args.sheets.mkdir(parents=True, exist_ok=True)
+                pictures = [picture.numpy() for picture in samples[:64].permute(0, 2, 3, 1)]
+                sheet(pictures, 8).save(args.sheets / f"{re.sub('[^a-z0-9]+', '-', name)}-{seed}.png")
 
 
 def medians(path: Path) -> dict[str, dict[int, dict[str, float]]]:
