@@ -22,6 +22,7 @@ from gancore.engine.giving_up import after_bad_steps, after_bad_update, bad_numb
 from gancore.engine.health import spread_ratio
 from gancore.engine.judging import Judging
 from gancore.engine.loop import Outcome, train_steps
+from gancore.engine.memory import keeping_freed
 from gancore.engine.parts import build_parts, loader_of
 from gancore.engine.progress import Announcer, End
 from gancore.engine.restore import Expected, Restored, restore
@@ -125,6 +126,8 @@ class Session:
             self.announcer = Announcer(
                 self.settings, self.registry, self.folder, self.parts, self.sheets, self.judging, before
             )
+            if self.device.type == "cpu":
+                stack.enter_context(keeping_freed())
             return self._train()
 
     def _restored(self) -> Restored:
