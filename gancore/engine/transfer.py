@@ -25,6 +25,7 @@ from gancore.engine.ema import MovingAverage
 from gancore.engine.restore import read_saved
 from gancore.errors import CheckpointError, UsageError
 from gancore.filling import check_fits
+from gancore.nets.conditioning import ClassLinear
 from gancore.run import RunFolder
 from gancore.text import check_path
 
@@ -186,6 +187,11 @@ def fit(network: nn.Module, theirs: Mapping[str, Tensor], classes: Sequence[str]
     pairs = align(own, source)
     by_class = [name for name in own if name in source and _by_class(network, name, own, source, classes, before)]
     pairs |= {name: name for name in by_class}
+    if tuple(classes) != tuple(before):
+        told = {
+            n for n, m in network.named_modules() if isinstance(m, ClassLinear)
+        }  # equal shapes say nothing of classes
+        pairs = {name: other for name, other in pairs.items() if name not in told or name in by_class}
     return Fit(
         layers=pairs,
         by_class=tuple(by_class),
@@ -202,8 +208,8 @@ def _by_class(
         return False
     shapes = [(tuple(mine.shape), tuple(theirs[name][n].shape)) for n, mine in own[name].items()]
     fits = all(a[:1] == (len(classes),) and b[:1] == (len(before),) and a[1:] == b[1:] for a, b in shapes)
-    # Of as many classes, only an embedding is known to be one of classes.
-    return fits and (len(classes) != len(before) or isinstance(network.get_submodule(name), nn.Embedding))
+    # Of as many classes, only an embedding is known to be one of classes, and what tells them.
+    return fits and (len(classes) != len(before) or isinstance(network.get_submodule(name), nn.Embedding | ClassLinear))
 
 
 def filled(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gancore import distributed
 from gancore.errors import UsageError
-from gancore.nets.conditioning import ProjectionHead
+from gancore.nets.conditioning import ClassLinear, ProjectionHead
 
 Kind = Literal["ac", "tac", "adc", "mh", "2c", "d2d-ce"]
 COUPLED = ("2c", "d2d-ce")
@@ -103,7 +103,7 @@ class Classifier:
             if kind != "mh":
                 head.classes = None
             features = head.linear.in_features
-            head.classifier = Embedder(features, class_count) if kind in COUPLED else nn.Linear(features, outputs)
+            head.classifier = Embedder(features, class_count) if kind in COUPLED else ClassLinear(features, outputs)
 
     @contextmanager
     def collected(self) -> Iterator[list[Tensor]]:

@@ -28,6 +28,10 @@ class ClassEmbedding(nn.Embedding):
         return super().forward(required(input, self.num_embeddings))
 
 
+class ClassLinear(nn.Linear):
+    """Outputs that are those of classes, in their order: one for each, or one and more."""
+
+
 class LatentWithClass(nn.Module):
     """What a generator starts from: the latent, followed by the class embedding where there are classes.
 

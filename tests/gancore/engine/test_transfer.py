@@ -16,7 +16,7 @@ from gancore import checkpoint
 from gancore.api import plan, train
 from gancore.engine.transfer import align, filled, fit, layers_of
 from gancore.errors import CheckpointError, RunFolderError, UsageError
-from gancore.nets.conditioning import ClassEmbedding
+from gancore.nets.conditioning import ClassEmbedding, ClassLinear
 
 KINDS = ("generator", "discriminator", "ema")
 
@@ -88,6 +88,17 @@ def test_classes_in_another_order_keep_their_rows():
     state, names = {"weight": torch.tensor([[1.0], [2.0]])}, (("dog", "cat"), ("cat", "dog"))
     own = ClassEmbedding(2, 1)
     assert filled(own, state, fit(own, state, *names), *names)["weight"].tolist() == [[2.0], [1.0]]
+
+
+@pytest.mark.parametrize(("outputs", "taken"), [(2, [2.0, 1.0]), (4, None)])
+def test_what_tells_classes_is_not_taken_for_others(outputs, taken):
+    own = ClassLinear(1, outputs, bias=False)
+    state = {"weight": torch.arange(1.0, outputs + 1)[:, None]}
+    found = fit(own, state, ("cat", "dog"), ("dog", "cat"))
+    assert found.fresh == (() if taken else ("",))
+    if taken:
+        assert filled(own, state, found, ("cat", "dog"), ("dog", "cat"))["weight"].flatten().tolist() == taken
+    assert fit(own, state, ("dog", "cat"), ("dog", "cat")).fresh == ()
 
 
 def test_tensors_of_another_type_do_not_fit():
