@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
 from gancore.components import Augment, DataSource, GameContext, GameRule
 from gancore.configuration.settings import Settings
@@ -146,15 +147,23 @@ def freeze(networks: Mapping[str, nn.Module], settings: Settings) -> None:
             continue
         if name not in networks:
             raise UsageError(f"freeze.{name}={count}: this game has no {name}; leave the option out")
-        layers = [m for m in networks[name].modules() if any(p.requires_grad for p in m.parameters(recurse=False))]
+        layers = [weights for m in networks[name].modules() if (weights := weights_of(m))]
         if count >= len(layers):
             raise UsageError(
                 f"freeze.{name}={count}: the {name} of architecture '{settings.architecture.found.qualified}' has {len(layers)} layers "
                 f"with weights, of which at most {len(layers) - 1} can be frozen"
             )
         for layer in layers[:count]:
-            for parameter in layer.parameters(recurse=False):
+            for parameter in layer:
                 parameter.requires_grad_(False)
+
+
+def weights_of(module: nn.Module) -> list[nn.Parameter]:
+    """Parameters of a layer itself that are trained, with those that a parametrisation (spectral norm) keeps for it."""
+    if isinstance(module, ParametrizationList):
+        return []
+    kept = module.parametrizations.values() if is_parametrized(module) else ()  # type: ignore[operator]
+    return [p for part in (module, *kept) for p in part.parameters(recurse=False) if p.requires_grad]
 
 
 def _takes_given(generator: nn.Module | None) -> bool:

@@ -25,6 +25,7 @@ from gancore.engine.ema import MovingAverage
 from gancore.engine.restore import read_saved
 from gancore.errors import CheckpointError, UsageError
 from gancore.filling import check_fits
+from gancore.losses.spectral import settle
 from gancore.nets.conditioning import ClassLinear
 from gancore.run import RunFolder
 from gancore.text import check_path
@@ -143,12 +144,23 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in name.split(".")]
 
 
+def _place(name: str) -> tuple[str, str, str]:
+    """The layer of a tensor, its name there, and empty text; or what a parametrisation (spectral norm) keeps beside a weight."""
+    layer, _, rest = f".{name}".partition(".parametrizations.")
+    if not rest:
+        layer, _, own = name.rpartition(".")
+        return layer, own, ""
+    own, _, kept = rest.partition(".")
+    return layer[1:], own, "" if kept == "original" else kept
+
+
 def layers_of(tensors: Mapping[str, Tensor]) -> Layers:
-    """The tensors of a network by the modules that hold them."""
+    """The tensors of a network by the modules that hold them; a weight is the same with a parametrisation and without."""
     found: Layers = {}
     for name in sorted(tensors, key=_natural):
-        layer, _, own = name.rpartition(".")
-        found.setdefault(layer, {})[own] = tensors[name]
+        layer, own, kept = _place(name)
+        if not kept:
+            found.setdefault(layer, {})[own] = tensors[name]
     return found
 
 
@@ -221,14 +233,29 @@ def filled(
     """
     result: dict[str, Tensor] = dict(network.state_dict())
     source = layers_of(theirs)
-    for layer, other in found.layers.items():
-        for own, tensor in source.get(other, {}).items():
-            rows = tensor
+    for name in result:
+        layer, own, kept = _place(name)
+        if kept:
+            result[name] = theirs.get(_estimate(found, name), result[name])
+        elif layer in found.layers:
+            result[name] = tensor = source[found.layers[layer]][own]
             if layer in found.by_class:
                 mean = tensor.mean(0, dtype=torch.float64).to(tensor.dtype)
-                rows = torch.stack([tensor[before.index(name)] if name in before else mean for name in classes])
-            result[f"{layer}.{own}" if layer else own] = rows
+                result[name] = torch.stack([tensor[before.index(c)] if c in before else mean for c in classes])
     return result
+
+
+def _estimate(found: Fit, name: str) -> str:
+    """The name there of what a parametrisation keeps here under `name`; empty where it is of another weight."""
+    layer, _, rest = f".{name}".partition(".parametrizations.")
+    other = found.layers.get(layer[1:]) if layer[1:] not in found.by_class else None
+    return "" if other is None else f"{other}.parametrizations.{rest}".lstrip(".")
+
+
+def unsettled(network: nn.Module, theirs: Mapping[str, Tensor], found: Fit) -> list[str]:
+    """Layers of `network` that get another weight, and with it no estimate of its spectral norm."""
+    kept = {_place(name)[0]: name for name in network.state_dict() if _place(name)[2]}
+    return [layer for layer, name in kept.items() if layer in found.layers and _estimate(found, name) not in theirs]
 
 
 # --- taking them ----------------------------------------------------------------------------------------------------------
@@ -262,7 +289,7 @@ def _take(
     names = read_saved(found).spec.get("classes")
     before = [str(name) for name in names] if isinstance(names, list) else []
     fits: dict[str, Fit] = {}
-    contents: list[tuple[nn.Module, dict[str, Tensor]]] = []
+    contents: list[tuple[nn.Module, dict[str, Tensor], list[str]]] = []
     for name in (*networks, "ema"):
         network = "generator" if name == "ema" else name
         # Without weights it is what a penalty remembers, which begins anew as optimizers do.
@@ -273,14 +300,17 @@ def _take(
             fits[name] = fit(module, theirs, spec.classes, before)
         whole = filled(module, theirs, fits[network], spec.classes, before)
         check_fits(module, whole, name, found.path)
-        contents.append((ema.module if name == "ema" else module, whole))
+        layers = unsettled(module, theirs, fits[network])
+        contents.append((ema.module if name == "ema" else module, whole, layers))
     if not any(one.layers for one in fits.values()):
         raise UsageError(
             f"no layer of the networks of '{start.run}' fits those of this run; give the architecture the options that it has there "
             "(architecture.*), or train from random weights, without --from"
         )
-    for module, whole in contents:
+    for module, whole, layers in contents:
         module.load_state_dict(whole)
+        for layer in layers:
+            settle(module.get_submodule(layer))
     told = ", ".join(f"{name} {one.in_words()}" for name, one in fits.items())
     summary = [f"begins with step {found.step:,} of '{start.run}': {told}"]
     record = {"run": start.run, "step": found.step, "summary": summary}

@@ -14,8 +14,10 @@ from toys.runs import begin, go_on, rows
 
 from gancore import checkpoint
 from gancore.api import plan, train
-from gancore.engine.transfer import align, filled, fit, layers_of
+from gancore.engine.build import weights_of
+from gancore.engine.transfer import align, filled, fit, layers_of, unsettled
 from gancore.errors import CheckpointError, RunFolderError, UsageError
+from gancore.losses.spectral import apply_spectral_norm, settle
 from gancore.nets.conditioning import ClassEmbedding, ClassLinear
 
 KINDS = ("generator", "discriminator", "ema")
@@ -99,6 +101,36 @@ def test_what_tells_classes_is_not_taken_for_others(outputs, taken):
     if taken:
         assert filled(own, state, found, ("cat", "dog"), ("dog", "cat"))["weight"].flatten().tolist() == taken
     assert fit(own, state, ("dog", "cat"), ("dog", "cat")).fresh == ()
+
+
+def test_a_weight_is_taken_with_the_estimate_of_its_spectral_norm():
+    torch.manual_seed(0)
+    theirs, own = (apply_spectral_norm(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3))) for _ in range(2))
+    found = fit(own, theirs.state_dict(), (), ())
+    assert (found.layers, found.fresh) == ({"0": "0", "1": "1"}, ())
+    assert same(filled(own, theirs.state_dict(), found, (), ()), theirs.state_dict())
+    assert unsettled(own, theirs.state_dict(), found) == []
+
+
+def test_a_weight_is_taken_into_a_spectral_norm_and_out_of_it():
+    torch.manual_seed(0)
+    plain, normalised = nn.Linear(4, 3), apply_spectral_norm(nn.Linear(4, 3))
+    for own, theirs in ((plain, normalised), (normalised, plain)):
+        state = theirs.state_dict()
+        found = fit(own, state, (), ())
+        assert (found.layers, found.left_out) == ({"": ""}, ())
+        own.load_state_dict(filled(own, state, found, (), ()))
+        assert unsettled(own, state, found) == ([""] if own is normalised else [])
+    settle(normalised)
+    assert torch.linalg.matrix_norm(normalised.eval().weight, 2).item() == pytest.approx(1.0, abs=0.01)
+
+
+def test_rows_of_classes_in_another_order_are_matched_under_a_spectral_norm_too():
+    own, names = apply_spectral_norm(ClassEmbedding(2, 1)), (("dog", "cat"), ("cat", "dog"))
+    state = {"weight": torch.tensor([[1.0], [2.0]])}
+    found = fit(own, state, *names)
+    assert filled(own, state, found, *names)["parametrizations.weight.original"].tolist() == [[2.0], [1.0]]
+    assert unsettled(own, own.state_dict(), found) == [""]
 
 
 def test_tensors_of_another_type_do_not_fit():
@@ -214,6 +246,11 @@ def test_frozen_layers_stay_as_they_were_and_have_no_optimizer_state(source, tmp
     found = checkpoint.verify(run / "checkpoints" / "step-00000002").optimizer("discriminator")
     assert len(found["state"]) == len(changed)
     assert go_on(run, steps=3).step == 3
+
+
+def test_a_layer_with_a_spectral_norm_is_frozen_as_one():
+    network = apply_spectral_norm(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(2, 1, bias=False)))
+    assert [sorted(map(len, found)) for m in network.modules() if (found := weights_of(m))] == [[2, 2], [1]]
 
 
 def test_freezing_all_layers_is_refused(source, tmp_path):
