@@ -82,6 +82,13 @@ def gan_penalties() -> Iterator[Penalty]:
         target="gancore.losses.penalties:R2",
         options="gancore.losses.penalties:R1Options",
     )
+    for name, side, of in (("cr", "", "real"), ("cr-fake", "Fake", "generated")):
+        yield Penalty(
+            name=name,
+            summary=f"Consistency: logits of {of} samples stay as they are where these are augmented (Zhao et al. 2021)",
+            target=f"gancore.losses.consistency:{side}Consistency",
+            options="gancore.losses.consistency:ConsistencyOptions",
+        )
     yield Penalty(
         name="lecam",
         summary="LeCam: logits stay near moving averages of the other side's, for few data (Tseng et al. 2021)",

@@ -156,6 +156,22 @@ class PenaltyOptions(Options):
     )
 
 
+class AugmentingOptions(PenaltyOptions):
+    """Options of penalties that augment samples for themselves (`gancore.powers.Augments`)."""
+
+    augmentations: tuple[str, ...] = Field(
+        (),
+        description="Augmentations of the run that it has to itself, so that the discriminator and its loss see samples without them;"
+        " all of the run if none is named.",
+    )
+
+    @field_validator("augmentations")
+    @classmethod
+    def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        each_once(value, "augmentation")
+        return value
+
+
 SMALLEST = 1.2e-38
 """Numbers below this are zero or lose digits in float32: an `eps` of 1e-50 let optimizers divide by zero."""
 

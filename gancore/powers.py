@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from gancore.components import OtherGenerator, ProgressReport
+    from gancore.components import Augment, OtherGenerator, ProgressReport
     from gancore.evaluation.records import Samples
     from gancore.options import Options
     from gancore.random import Draws
@@ -217,6 +217,14 @@ class RegularisesGenerator(Protocol):
         ...
 
 
+@runtime_checkable
+class Augments(Protocol):
+    """A penalty that augments samples for itself; its options derive from `gancore.options.AugmentingOptions`, which name with what."""
+
+    augment: Augment
+    """What the engine sets before training: augmentations of the run that nothing else applies. Begin with one that does nothing."""
+
+
 # --- games ----------------------------------------------------------------------------------------------------------
 
 
@@ -324,7 +332,7 @@ POWERS: Mapping[str, tuple[type, ...]] = {
     "generator": (DrawsLatent, TakesGiven, SamplesItself, TellsLikelihood, Exports),
     "discriminator": (MixesBatch, HasFeatures),
     "loss": (HasThreshold,),
-    "penalty": (SharesForward, RegularisesLogits, RegularisesGenerator),
+    "penalty": (SharesForward, RegularisesLogits, RegularisesGenerator, Augments),
     "augmentation": (HasStrength, Deceives),
     "dataset": (Grouped, Labelled),
     "game": (KeepsOthers, Judges),

@@ -16,8 +16,8 @@ from gancore.engine.contract import in_words, of_networks
 from gancore.errors import BreachError, PluginError, UsageError
 from gancore.games.breach import form
 from gancore.losses.spectral import apply_spectral_norm
-from gancore.options import ArchitectureOptions, PenaltyOptions
-from gancore.powers import Deceives, Judges, MixesBatch, TakesGiven
+from gancore.options import ArchitectureOptions, AugmentingOptions, PenaltyOptions, StrengthOptions
+from gancore.powers import Augments, Deceives, Judges, MixesBatch, TakesGiven
 from gancore.random import Draws, derive
 
 
@@ -51,6 +51,40 @@ def build_chain(settings: Settings, spec: SampleSpec) -> Chain:
         return Chain({name: chosen.build(spec) for name, chosen in settings.augmentations.items()})
 
 
+def own_augmentations(settings: Settings, chain: Chain) -> dict[str, Chain]:
+    """What of `chain` each penalty has that augments samples for itself, by its name, and under "" what the discriminator sees.
+
+    Raises:
+        UsageError: a penalty names what the run does not have, or what is adaptive; or there is nothing.
+    """
+    own: dict[str, Chain] = {}
+    usable = [n for n, part in chain.parts.items() if not isinstance(part, Deceives)]  # which changes no sample
+    for name, chosen in settings.penalties.items():
+        if not isinstance(chosen.options, AugmentingOptions):
+            continue
+        where, named = f"penalties.{name}.augmentations", chosen.options.augmentations or usable
+        if not named or not set(named) <= set(usable):
+            words = f"names {', '.join(named)}" if named else "there is none"
+            raise UsageError(
+                f"{where}: it compares samples with augmented ones, and {words}; of the run's augmentations, "
+                f"{', '.join(usable) or 'none'} can be had for that: add one, such as augmentations=NAME (gan options augmentations)"
+            )
+        for n in named:
+            options = settings.augmentations[n].options
+            if (
+                isinstance(options, StrengthOptions)
+                and options.adaptive
+                and f"augmentations.{n}.strength" not in settings.schedules
+            ):
+                raise UsageError(
+                    f"{where}: the strength of '{n}' is adapted to how the discriminator takes samples that are augmented by it, which "
+                    f"with this penalty are none; say augmentations.{n}.adaptive=false augmentations.{n}.strength=0.5"
+                )
+        own[name] = Chain({n: chain.parts[n] for n in named})
+    taken = {n for one in own.values() for n in one.parts}
+    return own | {"": Chain({n: part for n, part in chain.parts.items() if n not in taken})}
+
+
 def _found(networks: object) -> str:
     if not isinstance(networks, Mapping):
         return form(networks)
@@ -71,7 +105,7 @@ def build_game(
         PluginError: a component gave something that does not meet its contract.
     """
     run = settings.run
-    chain = chain or build_chain(settings, spec)
+    own = own_augmentations(settings, chain or build_chain(settings, spec))
     # Building must not disturb the caller's random numbers, and must not depend on them.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(run.seed, "init"))
@@ -93,13 +127,20 @@ def build_game(
                 raise PluginError(
                     f"penalty '{chosen.found.qualified}': its options must derive from gancore.options.PenaltyOptions"
                 )
-            penalties[name] = (chosen.build(spec), chosen.options)
+            penalty = chosen.build(spec)
+            if name in own:
+                if not isinstance(penalty, Augments):
+                    raise PluginError(
+                        f"penalty '{chosen.found.qualified}': with options derived from AugmentingOptions it needs an attribute augment"
+                    )
+                penalty.augment = own[name]
+            penalties[name] = (penalty, chosen.options)
         context = GameContext(
             networks=networks,
             spec=spec,
             loss=settings.loss.build(spec),
             penalties=penalties,
-            augment=chain,
+            augment=own.pop(""),
             autocast=torch.bfloat16 if run.precision == "bf16" else None,
             micro_batches=run.micro_batches,
             steps=run.steps,

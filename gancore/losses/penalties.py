@@ -149,15 +149,38 @@ class R1Options(PenaltyOptions):
     )
 
 
-class R1(PenaltyTerm[R1Options]):
+class OfOneSide(PenaltyTerm[Own]):
+    """Base of penalties of how logits change at the samples of one side, by the power `SharesForward` or in a pass of their own."""
+
+    side: Literal["real", "fake"] = "real"
+
+    def beside(self, x: Tensor, draws: Draws) -> Tensor | None:
+        """As `SharesForward` has it."""
+        raise NotImplementedError
+
+    def term(self, changes: Tensor) -> Tensor:
+        """As `SharesForward` has it."""
+        raise NotImplementedError
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
+        """`real` and `fake` are `[batch, ...]`; only those of `side` are used."""
+        x = real if self.side == "real" else fake
+        beside = self.beside(x, draws)
+        if beside is None:
+            return self.term(input_gradients(critic, x))
+        with (
+            parametrize.cached()
+        ):  # or spectral norms would be refined between the two, and be a part of the difference
+            return self.term((at_least_float32(critic(beside)) - at_least_float32(critic(x)))[:, None])
+
+
+class R1(OfOneSide[R1Options]):
     """1/2 E[||grad f(x)||^2] on real samples; its weight is the paper's gamma (Mescheder et al. 2018).
 
     With `method="finite"` it is 1/2 E[((f(x + epsilon n) - f(x)) / epsilon)^2], n standard normal, one for each sample (Lin et al.
     2025, arXiv 2511.22475): where f is linear that is (n grad f)^2 / 2, whose mean is the exact term. No gradient is then
     differentiated twice.
     """
-
-    side: Literal["real", "fake"] = "real"
 
     def beside(self, x: Tensor, draws: Draws) -> Tensor | None:
         """The points x + epsilon n `[batch, ...]` of finite differences; None where the gradient is wanted."""
@@ -170,17 +193,6 @@ class R1(PenaltyTerm[R1Options]):
         if self.options.method == "finite":
             changes = changes / self.options.epsilon
         return 0.5 * changes.square().sum(dim=1).mean()
-
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
-        """`real` and `fake` are `[batch, ...]`; only those of `side` are used."""
-        x = real if self.side == "real" else fake
-        beside = self.beside(x, draws)
-        if beside is None:
-            return self.term(input_gradients(critic, x))
-        with (
-            parametrize.cached()
-        ):  # or spectral norms would be refined between the two, and be a part of the difference
-            return self.term((at_least_float32(critic(beside)) - at_least_float32(critic(x)))[:, None])
 
 
 class R2(R1):

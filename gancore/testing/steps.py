@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 
 from gancore import distributed
-from gancore.components import Architecture, Augmentation, Game, GameRule, Loss, Penalty, Preset
+from gancore.components import Architecture, Augmentation, Component, Game, GameRule, Loss, Penalty, Preset
 from gancore.configuration.settings import Settings
 from gancore.data.batch import Batch
 from gancore.data.loader import Loader
 from gancore.engine.loop import seed_layers, update
 from gancore.engine.optimizers import build_players
 from gancore.games.player import Phase, Player
-from gancore.options import StrengthOptions
+from gancore.options import AugmentingOptions, StrengthOptions
 from gancore.plugins import BUILTIN
 from gancore.random import Draws, derive
 from gancore.targets import options_model
-from gancore.testing.check import Mismatch, check
+from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.kit import BATCH, Kit, Scene, only_cheapest, scenes, tried_on
 
 ENGINE_PENALTIES = ("r1", "r2", "gradient-penalty", "dragan")
@@ -157,12 +157,25 @@ def setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
         if own:
             return kit.cheapest(own[0]), {}
     if kind == "penalty":
-        return kit.stage(), {"penalties": {"*": "none", name: {"every": 1}}}
+        chosen: dict[str, Any] = {"penalties": {"*": "none", name: {"every": 1}}}
+        model = options_model(kit.record(subject))
+        if model is not None and issubclass(model, AugmentingOptions):
+            owner = kit.stage().plugin
+            found = [(n, f.record) for n, f in kit.registry.known(Augmentation, owner).items() if f.plugin != BUILTIN]
+            if not found:
+                raise NotApplicable("it augments samples, and there is no augmentation for those that it is tried on")
+            chosen["augmentations"] = {"*": "none", found[0][0]: _full(found[0][1])}
+        return kit.stage(), chosen
     if kind == "augmentation":
-        model = options_model(kit.record(subject))  # in processes without the other checks too
-        full = {"strength": 1.0} if model is not None and issubclass(model, StrengthOptions) else {}
-        return kit.stage(), {"augmentations": {"*": "none", name: full}}
+        return kit.stage(), {"augmentations": {"*": "none", name: _full(kit.record(subject))}}
     return kit.stage(), {kind: {"name": name}}
+
+
+def _full(record: Component) -> dict[str, Any]:
+    """Options by which an augmentation does all that it can."""
+    model = options_model(record)  # in processes without the other checks too
+    strong = model is not None and issubclass(model, StrengthOptions)
+    return {"strength": 1.0, "adaptive": False} if strong else {}
 
 
 def same(kit: Kit, subject: str) -> tuple[str, str]:

@@ -338,6 +338,8 @@ def test_default_weights_are_those_of_the_papers():
         "r1": 10.0,
         "r2": 10.0,
         "weight-clip": 1.0,
+        "cr": 10.0,
+        "cr-fake": 10.0,
         "lecam": 0.3,
         "path-length": 2.0,
     }
