@@ -151,12 +151,14 @@ class Validator:
         known: Mapping[str, tuple[BaseModel, str]] = {}
         if run is not None:
             known = movable(run, several[OPTIMIZERS], several["penalties"], several["augmentations"], game)
-        faulty = {mistake.path.rpartition(".")[0] or mistake.path for mistake in self.mistakes}
+        told = {mistake.path for mistake in self.mistakes}
+        faulty = told | {path.rpartition(".")[0] for path in told}
         for path, value in given.items():
             if path == REST:
                 continue
             at = f"{SCHEDULES}.{path}" if path else SCHEDULES
-            if run is not None and path not in known and path.rpartition(".")[0] not in faulty:
+            owner, section = path.rpartition(".")[0], path.partition(".")[0]
+            if run is not None and path not in known and owner not in faulty and section not in told:
                 self.mistakes.append(not_movable(path, known))
             elif value != NONE:
                 one = self._named(SCHEDULES, value, "linear", at)

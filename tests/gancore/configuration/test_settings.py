@@ -116,6 +116,12 @@ def test_another_optimizer_keeps_the_learning_rate_and_clipping_of_the_one_befor
     }
 
 
+@pytest.mark.parametrize("optimizers", ["adam", {"generator": "adam"}, {"generator": {"name": "adm"}}])
+def test_schedules_of_an_optimizer_with_a_mistake_are_not_told_of_as_well(toy_settings: Make, optimizers: Any) -> None:
+    falls = {"schedules": {"optimizers.generator.lr": {"factor": 0.5}}}
+    assert len(mistakes(toy_settings, layers=[{"optimizers": optimizers}, falls])) == 1
+
+
 def test_presets_schedule_of_a_beta_goes_with_the_optimizer_that_has_it() -> None:
     [preset] = [
         n for n, p in IMAGE.load("image").of_kind(Preset).items() if "optimizers.generator.beta2" in str(p.config)
