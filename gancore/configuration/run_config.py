@@ -208,7 +208,9 @@ class RunConfig(Options):
         " unless a network normalises over the batch.",
     )
     precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="bf16 runs the networks under autocast; weights and penalties stay fp32."
+        "fp32",
+        description="bf16 runs the networks under autocast; weights and penalties stay fp32. A processor that has no instructions for"
+        " it takes many times as long.",
     )
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto takes cuda, then mps, then cpu."
