@@ -115,6 +115,10 @@ class Validator:
         """The component of a section of options and a `name`, `usual` where none is given."""
         options = section_of(value)
         name = options.pop("name", usual)
+        if isinstance(value, str) and value in self.registry.known(ALL_KINDS[section], self.plugin):
+            hint = f"{path}.name={value}"
+            self.mistakes.append(Mistake(path, f"must be a section of options, not {brief(value)}", hint))
+            return None
         return self._choose(section, str(name), options if isinstance(value, Mapping) else value, path, f"{path}.name")
 
     def _section(self, section: str, value: Any) -> Chosen | None:

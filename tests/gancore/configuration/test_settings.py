@@ -122,6 +122,13 @@ def test_schedules_of_an_optimizer_with_a_mistake_are_not_told_of_as_well(toy_se
     assert len(mistakes(toy_settings, layers=[{"optimizers": optimizers}, falls])) == 1
 
 
+def test_optimizer_that_is_no_section_is_told_of_once_with_how_to_name_it(toy_settings: Make) -> None:
+    falls = {"schedules": {"optimizers.generator.lr": {"factor": 0.5}}}
+    assert mistakes(toy_settings, "optimizers.generator=sgd", layers=[falls]) == {
+        "optimizers.generator": ("must be a section of options, not 'sgd'", "optimizers.generator.name=sgd")
+    }
+
+
 def test_presets_schedule_of_a_beta_goes_with_the_optimizer_that_has_it() -> None:
     [preset] = [
         n for n, p in IMAGE.load("image").of_kind(Preset).items() if "optimizers.generator.beta2" in str(p.config)
