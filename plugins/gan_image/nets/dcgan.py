@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from gan_image.nets.resampling import Downsampling, Upsampling
 from gan_image.nets.sizes import channel_ladder, image_shape, plan
 from gancore.data.spec import SampleSpec
 from gancore.nets.conditioning import LatentWithClass, ProjectionHead
@@ -27,6 +28,11 @@ class Options(ArchitectureOptions):
     max_width: int = Field(512, ge=4, le=4096, description="Most channels of any feature map.")
     refine: int = Field(
         0, ge=0, le=4, description="3x3 convolutions more at each resolution but the image's; the paper has none."
+    )
+    resampling: Literal["strided", "smooth"] = Field(
+        "strided",
+        description="How sizes change: strided as in the paper, whose free 4x4 kernels may leave checkerboards, or at the same cost "
+        "smooth, 3x3 kernels with nearest-neighbour doubling and means of 2x2.",
     )
     norm: Norm = Field("batch", description="Normalisation in the generator.")
     discriminator_norm: Norm = Field(
@@ -62,11 +68,11 @@ class Generator(nn.Module):
         layers: list[nn.Module] = [*_norm(options.norm, ladder[0]), nn.ReLU()]
         for i, wide in enumerate(ladder):
             if i:
-                layers += [nn.ConvTranspose2d(ladder[i - 1], wide, 4, 2, 1, bias=biased), *_norm(options.norm, wide)]
+                layers += [_up(options, ladder[i - 1], wide, bias=biased), *_norm(options.norm, wide)]
                 layers += [nn.ReLU()]
             for _ in range(options.refine):
                 layers += [nn.Conv2d(wide, wide, 3, 1, 1, bias=biased), *_norm(options.norm, wide), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(ladder[-1], channels, 4, 2, 1), nn.Tanh()]
+        layers += [_up(options, ladder[-1], channels), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         _initialise(self)
 
@@ -91,7 +97,7 @@ class Discriminator(nn.Module):
             # The paper leaves the layer next to the image without normalisation.
             here: Norm = norm if i else "none"
             before = ladder[i - 1] if i else channels
-            layers += [nn.Conv2d(before, wide, 4, 2, 1, bias=here == "none"), *_norm(here, wide)]
+            layers += [_down(options, before, wide, bias=here == "none"), *_norm(here, wide)]
             layers += [nn.LeakyReLU(options.leak)]
             for _ in range(options.refine):
                 layers += [nn.Conv2d(wide, wide, 3, 1, 1, bias=norm == "none"), *_norm(norm, wide)]
@@ -109,6 +115,18 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.head(self.features(x, condition), condition)
+
+
+def _up(options: Options, before: int, after: int, *, bias: bool = True) -> nn.Module:
+    if options.resampling == "smooth":
+        return Upsampling(before, after, bias=bias)
+    return nn.ConvTranspose2d(before, after, 4, 2, 1, bias=bias)
+
+
+def _down(options: Options, before: int, after: int, *, bias: bool) -> nn.Module:
+    if options.resampling == "smooth":
+        return Downsampling(before, after, bias=bias)
+    return nn.Conv2d(before, after, 4, 2, 1, bias=bias)
 
 
 def _norm(kind: Norm, channels: int) -> list[nn.Module]:
