@@ -151,7 +151,9 @@ def _place(name: str) -> tuple[str, str, str]:
         layer, _, own = name.rpartition(".")
         return layer, own, ""
     own, _, kept = rest.partition(".")
-    return layer[1:], own, "" if kept == "original" else kept
+    if kept.startswith("original"):  # or original0 and original1, where it is made of several
+        return layer[1:], f"{own}{kept.removeprefix('original')}", ""
+    return layer[1:], own, kept
 
 
 def layers_of(tensors: Mapping[str, Tensor]) -> Layers:

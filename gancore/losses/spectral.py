@@ -46,12 +46,12 @@ def apply_spectral_norm(module: nn.Module) -> nn.Module:
 @torch.no_grad()
 def settle(layer: nn.Module, iterations: int = 15) -> None:
     """Refine the estimate of the spectral norm of a layer whose weight was replaced, as often as torch does at first."""
-    norms = cast("nn.ModuleDict", layer.parametrizations)["weight"]
-    training = norms.training
-    norms.train()
-    for _ in range(iterations):
-        norms()
-    norms.train(training)
+    for norms in cast("nn.ModuleDict", layer.parametrizations).values():
+        training = norms.training
+        norms.train()
+        for _ in range(iterations):
+            norms()
+        norms.train(training)
 
 
 class _FullPrecision(nn.Module):

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 from toys import pictures as toys
 from toys.runs import begin, go_on, rows
 
@@ -103,13 +104,15 @@ def test_what_tells_classes_is_not_taken_for_others(outputs, taken):
     assert fit(own, state, ("dog", "cat"), ("dog", "cat")).fresh == ()
 
 
-def test_a_weight_is_taken_with_the_estimate_of_its_spectral_norm():
+@pytest.mark.parametrize("norm", [apply_spectral_norm, weight_norm])
+def test_a_weight_is_taken_with_what_its_norm_keeps(norm):
     torch.manual_seed(0)
-    theirs, own = (apply_spectral_norm(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3))) for _ in range(2))
+    theirs, own = (nn.Sequential(norm(nn.Linear(4, 4)), norm(nn.Linear(4, 3, bias=False))) for _ in range(2))
     found = fit(own, theirs.state_dict(), (), ())
     assert (found.layers, found.fresh) == ({"0": "0", "1": "1"}, ())
     assert same(filled(own, theirs.state_dict(), found, (), ()), theirs.state_dict())
     assert unsettled(own, theirs.state_dict(), found) == []
+    assert fit(norm(nn.Linear(5, 3)), norm(nn.Linear(4, 3)).state_dict(), (), ()).fresh == ("",)
 
 
 def test_a_weight_is_taken_into_a_spectral_norm_and_out_of_it():
