@@ -260,6 +260,14 @@ def unsettled(network: nn.Module, theirs: Mapping[str, Tensor], found: Fit) -> l
     return [layer for layer, name in kept.items() if layer in found.layers and _estimate(found, name) not in theirs]
 
 
+def unlike(spec: SampleSpec, saved: Mapping[str, Any]) -> list[str]:
+    """In what samples differ from those of another run, beside what shapes of layers and classes tell: tokens, a sample rate."""
+    told = {*SampleSpec.model_fields, *spec.measured}  # what is measured, such as a mean, samples are scaled by
+    return [
+        name for name, value in spec.model_dump(mode="json").items() if name not in told and saved.get(name) != value
+    ]
+
+
 # --- taking them ----------------------------------------------------------------------------------------------------------
 
 
@@ -288,7 +296,8 @@ def _take(
     start: Start, networks: Mapping[str, nn.Module], ema: MovingAverage, spec: SampleSpec, folder: RunFolder
 ) -> list[str]:
     found = _chosen(open_source(start.run), start)
-    names = read_saved(found).spec.get("classes")
+    saved = read_saved(found).spec
+    names = saved.get("classes")
     before = [str(name) for name in names] if isinstance(names, list) else []
     fits: dict[str, Fit] = {}
     contents: list[tuple[nn.Module, dict[str, Tensor], list[str]]] = []
@@ -315,6 +324,10 @@ def _take(
             settle(module.get_submodule(layer))
     told = ", ".join(f"{name} {one.in_words()}" for name, one in fits.items())
     summary = [f"begins with step {found.step:,} of '{start.run}': {told}"]
+    if others := unlike(spec, saved):
+        summary.append(
+            f"samples of that run differ from these in {', '.join(others)}, so what its layers have learnt of that does not hold here"
+        )
     record = {"run": start.run, "step": found.step, "summary": summary}
     folder.write_start(record | {"networks": {name: asdict(one) for name, one in fits.items()}})
     return summary

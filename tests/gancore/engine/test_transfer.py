@@ -15,8 +15,9 @@ from toys.runs import begin, go_on, rows
 
 from gancore import checkpoint
 from gancore.api import plan, train
+from gancore.data.spec import SampleSpec
 from gancore.engine.build import weights_of
-from gancore.engine.transfer import align, filled, fit, layers_of, unsettled
+from gancore.engine.transfer import align, filled, fit, layers_of, unlike, unsettled
 from gancore.errors import CheckpointError, RunFolderError, UsageError
 from gancore.losses.spectral import apply_spectral_norm, settle
 from gancore.nets.conditioning import ClassEmbedding, ClassLinear
@@ -138,6 +139,17 @@ def test_rows_of_classes_in_another_order_are_matched_under_a_spectral_norm_too(
 
 def test_tensors_of_another_type_do_not_fit():
     assert fit(nn.Linear(2, 2), nn.Linear(2, 2).double().state_dict(), (), ()).fresh == ("",)
+
+
+def test_what_shapes_of_layers_do_not_tell_of_samples_is_told():
+    class Sound(SampleSpec):
+        measured = ("mean",)
+        rate: int = 8000
+        mean: float = 0.0
+
+    saved = Sound(shape=(4,), classes=("a", "b"))
+    assert unlike(Sound(shape=(8,), rate=16000, mean=1.0), saved.model_dump(mode="json")) == ["rate"]
+    assert unlike(Sound(shape=(8,)), saved.model_dump(mode="json")) == []
 
 
 # --- whole runs -------------------------------------------------------------------------------------------------------
