@@ -26,6 +26,13 @@ class Options(ArchitectureOptions):
         64, ge=4, le=1024, description="Channels of the feature map next to the image; each halving doubles them."
     )
     max_width: int = Field(512, ge=4, le=4096, description="Most channels of any feature map.")
+    base_width: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="Channels of a 4x4 feature map: a larger one has fewer, in proportion to its sides, but never less than width, so "
+        "that large images cost little more. 0 counts from the image instead.",
+    )
     refine: int = Field(
         0, ge=0, le=4, description="3x3 convolutions more at each resolution but the image's; the paper has none."
     )
@@ -58,7 +65,7 @@ class Generator(nn.Module):
         super().__init__()
         channels, height, width = image_shape(spec)
         halvings, base_height, base_width = plan(height, width)
-        ladder = channel_ladder(options.width, options.max_width, halvings - 1)
+        ladder = _ladder(options, halvings, base_height, base_width)
         self.latent_shape = (options.latent,)
         self.base = (ladder[0], base_height, base_width)
         self.latent = LatentWithClass(options.latent, spec.class_count, options.embedding)
@@ -89,7 +96,7 @@ class Discriminator(nn.Module):
         super().__init__()
         channels, height, width = image_shape(spec)
         halvings, base_height, base_width = plan(height, width)
-        ladder = channel_ladder(options.width, options.max_width, halvings - 1)[::-1]
+        ladder = _ladder(options, halvings, base_height, base_width)[::-1]
         norm = options.discriminator_norm
 
         layers: list[nn.Module] = []
@@ -115,6 +122,14 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.head(self.features(x, condition), condition)
+
+
+def _ladder(options: Options, halvings: int, height: int, width: int) -> list[int]:
+    """Channels from the smallest map, of `height` and `width`, to the one next to the image."""
+    if not options.base_width:
+        return channel_ladder(options.width, options.max_width, halvings - 1)
+    ideal = [4.0 * options.base_width / ((height * width) ** 0.5 * 2**n) for n in range(halvings)]
+    return [min(max(8 * round(channels / 8), options.width), options.max_width) for channels in ideal]
 
 
 def _up(options: Options, before: int, after: int, *, bias: bool = True) -> nn.Module:

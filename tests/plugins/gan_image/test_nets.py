@@ -24,6 +24,7 @@ from gancore.errors import UsageError
 TINY: Mapping[str, tuple[Any, dict[str, Any]]] = {
     "dcgan": (dcgan, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3}),
     "dcgan-refined": (dcgan, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3, "refine": 1, "norm": "none"}),
+    "dcgan-smooth": (dcgan, {"latent": 5, "width": 8, "base_width": 16, "embedding": 3, "resampling": "smooth"}),
     "resnet": (resnet, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3}),
     "resnet-attention": (resnet, {"latent": 5, "width": 8, "max_width": 16, "blocks": 2, "init": "orthogonal"}),
     "r3gan": (r3gan, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3, "blocks": 1, "group_width": 4}),
@@ -214,6 +215,13 @@ def test_dcgan_has_as_many_parameters_as_counted_by_hand() -> None:
     assert count["generator"] == 100 * 512 * 16 + convolutions + norms + 16 * 64 * 3 + 3
     biases = 64 + 128 + 256 + 512
     assert count["discriminator"] == 16 * 3 * 64 + convolutions + biases + (512 * 16 + 1)
+
+
+@pytest.mark.parametrize(("side", "channels"), [(28, [40, 72]), (32, [32, 64, 128]), (128, [8, 16, 32, 64, 128])])
+def test_dcgan_counts_channels_from_a_map_of_four_pixels(side: int, channels: list[int]) -> None:
+    options = dcgan.Options(width=4, base_width=128)
+    network = dcgan.build(options, SampleSpec(shape=(3, side, side)))["discriminator"]
+    assert [m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d)] == channels
 
 
 def test_dcgan_starts_with_the_papers_weights() -> None:
