@@ -326,7 +326,7 @@ def _take(
     summary = [f"begins with step {found.step:,} of '{start.run}': {told}"]
     if others := unlike(spec, saved):
         summary.append(
-            f"samples of that run differ from these in {', '.join(others)}, so what its layers have learnt of that does not hold here"
+            f"samples of that run differ from these in {', '.join(others)}, so what its layers have learnt of that may not hold here"
         )
     record = {"run": start.run, "step": found.step, "summary": summary}
     folder.write_start(record | {"networks": {name: asdict(one) for name, one in fits.items()}})
