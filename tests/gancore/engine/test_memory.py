@@ -27,4 +27,4 @@ def test_memory_is_used_again_in_the_next_step_and_returned_in_the_end():
     with keeping_freed():
         # Where something small has taken a bit of what was freed, the next tensor does not fit, until there is room for both.
         assert min(pages_of_a_step() for _ in range(16)) < PAGES / 10
-    assert min(pages_of_a_step() for _ in range(4)) > PAGES / 2
+    assert pages_of_a_step() > PAGES / 2
