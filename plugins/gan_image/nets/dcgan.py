@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_image.nets.resampling import Downsampling, Upsampling
 from gan_image.nets.sizes import channel_ladder, image_shape, plan
+from gan_image.nets.upsampling import Upsampling
 from gancore.data.spec import SampleSpec
 from gancore.nets.conditioning import LatentWithClass, ProjectionHead
 from gancore.nets.layout import prefers_channels_last
@@ -36,10 +36,10 @@ class Options(ArchitectureOptions):
     refine: int = Field(
         0, ge=0, le=4, description="3x3 convolutions more at each resolution but the image's; the paper has none."
     )
-    resampling: Literal["strided", "smooth"] = Field(
+    upsampling: Literal["strided", "nearest"] = Field(
         "strided",
-        description="How sizes change: strided as in the paper, whose free 4x4 kernels may leave checkerboards, or at the same cost "
-        "smooth, 3x3 kernels with nearest-neighbour doubling and means of 2x2.",
+        description="How the generator doubles maps: strided as in the paper, by free 4x4 kernels that may leave checkerboards, or at "
+        "the same cost nearest, by repeated pixels and 3x3 kernels.",
     )
     norm: Norm = Field("batch", description="Normalisation in the generator.")
     discriminator_norm: Norm = Field(
@@ -104,7 +104,7 @@ class Discriminator(nn.Module):
             # The paper leaves the layer next to the image without normalisation.
             here: Norm = norm if i else "none"
             before = ladder[i - 1] if i else channels
-            layers += [_down(options, before, wide, bias=here == "none"), *_norm(here, wide)]
+            layers += [nn.Conv2d(before, wide, 4, 2, 1, bias=here == "none"), *_norm(here, wide)]
             layers += [nn.LeakyReLU(options.leak)]
             for _ in range(options.refine):
                 layers += [nn.Conv2d(wide, wide, 3, 1, 1, bias=norm == "none"), *_norm(norm, wide)]
@@ -133,15 +133,9 @@ def _ladder(options: Options, halvings: int, height: int, width: int) -> list[in
 
 
 def _up(options: Options, before: int, after: int, *, bias: bool = True) -> nn.Module:
-    if options.resampling == "smooth":
+    if options.upsampling == "nearest":
         return Upsampling(before, after, bias=bias)
     return nn.ConvTranspose2d(before, after, 4, 2, 1, bias=bias)
-
-
-def _down(options: Options, before: int, after: int, *, bias: bool) -> nn.Module:
-    if options.resampling == "smooth":
-        return Downsampling(before, after, bias=bias)
-    return nn.Conv2d(before, after, 4, 2, 1, bias=bias)
 
 
 def _norm(kind: Norm, channels: int) -> list[nn.Module]:

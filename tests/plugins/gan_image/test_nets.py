@@ -24,7 +24,7 @@ from gancore.errors import UsageError
 TINY: Mapping[str, tuple[Any, dict[str, Any]]] = {
     "dcgan": (dcgan, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3}),
     "dcgan-refined": (dcgan, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3, "refine": 1, "norm": "none"}),
-    "dcgan-smooth": (dcgan, {"latent": 5, "width": 8, "base_width": 16, "embedding": 3, "resampling": "smooth"}),
+    "dcgan-nearest": (dcgan, {"latent": 5, "width": 8, "base_width": 16, "embedding": 3, "upsampling": "nearest"}),
     "resnet": (resnet, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3}),
     "resnet-attention": (resnet, {"latent": 5, "width": 8, "max_width": 16, "blocks": 2, "init": "orthogonal"}),
     "r3gan": (r3gan, {"latent": 5, "width": 8, "max_width": 16, "embedding": 3, "blocks": 1, "group_width": 4}),

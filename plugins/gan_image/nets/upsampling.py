@@ -1,4 +1,4 @@
-"""Convolutions that double or halve maps at the price of strided ones, and leave no checkerboards."""
+"""Doubling of maps at the price of a strided convolution, without its checkerboards."""
 
 from __future__ import annotations
 
@@ -19,21 +19,6 @@ class Upsampling(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """`[batch, before, height, width]` to `[batch, after, 2 height, 2 width]`."""
-        return F.conv_transpose2d(x, _boxed(self.weight), self.bias, stride=2, padding=1)
-
-
-class Downsampling(nn.Conv2d):
-    """A 3x3 convolution, then twice the mean of 2x2 pixels, as one convolution of 4x4 weights and stride 2."""
-
-    def __init__(self, before: int, after: int, *, bias: bool = True) -> None:
-        super().__init__(before, after, 3, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[batch, before, height, width]` to `[batch, after, height / 2, width / 2]`."""
-        return F.conv2d(x, _boxed(self.weight), self.bias, stride=2, padding=1)
-
-
-def _boxed(weight: Tensor) -> Tensor:
-    """Half of `weight` `[*, *, 3, 3]` convolved with 2x2 ones: `[*, *, 4, 4]`."""
-    rows = F.pad(weight, (0, 0, 0, 1)) + F.pad(weight, (0, 0, 1, 0))
-    return 0.5 * (F.pad(rows, (0, 1)) + F.pad(rows, (1, 0)))
+        rows = F.pad(self.weight, (0, 0, 0, 1)) + F.pad(self.weight, (0, 0, 1, 0))
+        kernel = 0.5 * (F.pad(rows, (0, 1)) + F.pad(rows, (1, 0)))
+        return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
