@@ -38,7 +38,7 @@ def suited(registry: Registry, plugin: str, data: Mapping[str, Any], device: str
     best = max(scores, key=lambda name: scores[name])
     if not scores[best] > 0:
         return None
-    return best, f"{in_words(facts)}: preset '{best}' was chosen; --preset NAME overrides that"
+    return best, f"at a glance {in_words(facts)}: preset '{best}' was chosen; --preset NAME overrides that"
 
 
 def _glance(registry: Registry, plugin: str, data: Mapping[str, Any]) -> DataFacts | None:

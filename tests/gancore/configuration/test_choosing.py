@@ -101,7 +101,7 @@ def chosen(registry, *layers, **how):
 def test_the_rule_that_suits_best_wins_and_is_told(lines):
     made = chosen(plugin(**FEW_OR_ANY), data=lines)
     assert made.run.preset == "few"
-    assert made.notes == ("2 samples, no GPU: preset 'few' was chosen; --preset NAME overrides that",)
+    assert made.notes == ("at a glance 2 samples, no GPU: preset 'few' was chosen; --preset NAME overrides that",)
     lines.write_text("1\n" * 4)
     assert chosen(plugin(**FEW_OR_ANY), {"data": {"path": str(lines)}}).run.preset == "any"
 
