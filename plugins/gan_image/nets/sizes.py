@@ -31,7 +31,7 @@ def plan(height: int, width: int) -> tuple[int, int, int]:
     raise UsageError(
         f"images of {height}x{width} (height x width) do not fit: both sides must be from {SMALLEST} to {LARGEST} and "
         f"come down, by equally many halvings, to whole numbers from {BASE[0]} to {BASE[-1]}. "
-        f"Resize them, for example to {near}"
+        f"Resize them (data.size does so for a folder or an archive), for example to {near}"
     )
 
 
