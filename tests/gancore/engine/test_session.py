@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from toys.runs import go_on, rows
 import gancore
 import gancore.run
 from gancore import checkpoint
-from gancore.engine import parts, session
+from gancore.engine import optimizers, parts, session
 from gancore.errors import ConfigError, NonFiniteError, PluginError, UsageError
 
 
@@ -282,8 +283,12 @@ def test_giving_up_before_the_first_checkpoint_says_so(tmp_path):
 @pytest.fixture
 def no_denominator(monkeypatch):
     """Optimizers as they are where `eps` is too small for float32: a parameter without a gradient becomes NaN."""
-    build = parts.build_optimizer
-    monkeypatch.setattr(parts, "build_optimizer", lambda o, ps: build(o.model_copy(update={"eps": 1e-50}), ps))
+    build = optimizers.build_optimizer
+
+    def without(chosen, parameters):
+        return build(replace(chosen, options=chosen.options.model_copy(update={"eps": 1e-50})), parameters)
+
+    monkeypatch.setattr(optimizers, "build_optimizer", without)
 
 
 def test_an_update_that_is_not_finite_ends_the_run_before_anything_bad_is_kept(tmp_path, no_denominator, monkeypatch):
