@@ -11,7 +11,6 @@ the classifier's own mistakes count in, too. Recipes, their times and their name
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import tempfile
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from class_accuracy import Classifier, cnn_classifier
-from time_to_quality import RECIPES, Data, read, train
+from time_to_quality import RECIPES, Data, note, read, train
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -71,9 +70,7 @@ def main() -> None:
                         "real_modes": real,
                         "real_divergence": round(divergence, 4),
                     }
-                    with args.out.open("a") as out:
-                        print(json.dumps(row), file=out)
-                    print(json.dumps(row), flush=True)
+                    note(row, args.out)
 
 
 if __name__ == "__main__":

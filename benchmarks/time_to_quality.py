@@ -307,20 +307,27 @@ def read(path: str | None, size: int | None, against: str | None = None) -> Data
     options: dict[str, Any] = {"data.labels": False, "held_out": 0.0 if against else 0.1}
     if size:
         options["data.size"] = size
+    if path:
+        options["data.path"] = path
 
-    def source(path: str | None) -> DataSource:
-        here = options | ({"data.path": path} if path else {})
-        return build_parts(
-            plan(plugin="image", preset="small", options=here), pick_device("cpu"), lambda *_: None
-        ).whole
+    def source(settings: dict[str, Any]) -> DataSource:
+        planned = plan(plugin="image", preset="small", options=settings)
+        return build_parts(planned, pick_device("cpu"), lambda *_: None).whole
 
     if against:
-        train, held_out = source(path), source(against)
+        train, held_out = source(options), source(options | {"data.path": against})
     else:
-        train, rest = both_parts(source(path), 0.1)
+        train, rest = both_parts(source(options), 0.1)
         assert rest is not None
         held_out = rest
-    return Data(everything(train), everything(held_out), options | ({"data.path": path} if path else {}))
+    return Data(everything(train), everything(held_out), options)
+
+
+def note(row: dict[str, Any], path: Path) -> None:
+    """Append `row` to the JSON lines at `path`, and print it."""
+    with path.open("a") as file:
+        print(json.dumps(row), file=file)
+    print(json.dumps(row), flush=True)
 
 
 def main() -> None:
@@ -377,9 +384,7 @@ def main() -> None:
                 } | copies
                 if trained is not None:
                     row["authenticity"] = round(authenticity(made, trained), 4)
-                with args.out.open("a") as file:
-                    print(json.dumps(row), file=file)
-                print(json.dumps(row), flush=True)
+                note(row, args.out)
             if args.sheets:
                 args.sheets.mkdir(parents=True, exist_ok=True)
                 pictures = [picture.numpy() for picture in samples[:64].permute(0, 2, 3, 1)]
