@@ -207,6 +207,23 @@ class Features(Component):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Attribute(Component):
+    """A number that every sample has, such as its brightness, by which generators are steered. Target: `(options, spec) -> Measure`.
+
+    `less` and `more` say what a sample becomes as the number falls and rises, `darker` and `brighter`; `unit` is that of the
+    number, empty for a share or a score. All attributes of a run's plugin are used. A target that raises a `UsageError` is left
+    out, for samples that have no such number: no hue, where pictures are grey.
+    """
+
+    kind: ClassVar[str] = "attribute"
+    returns: ClassVar[tuple[str, ...]] = ("__call__",)
+
+    less: str
+    more: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Writer(Component):
     """Puts samples on disk. Target: `(options, spec) -> SampleWriter` (or `ProgressWriter` for the role `progress`).
 
@@ -247,6 +264,7 @@ KINDS: tuple[type[Component] | type[Preset], ...] = (
     Schedule,
     Metric,
     Features,
+    Attribute,
     Writer,
     Preset,
 )
@@ -422,6 +440,14 @@ class FeatureExtractor(Protocol):
     def __call__(self, x: Tensor) -> Tensor:
         """Features float32 `[n, size]` of hard samples `[n, ...]`, each by itself: of one sample the same in any batch."""
         ...
+
+
+Measure = Callable[["Tensor"], "Tensor"]
+"""Hard samples `[n, ...]` on the CPU to one number each, float32 `[n]`: of one sample the same in any batch.
+
+It is finite, or NaN for a sample that has none: silence has no pitch. Nothing is drawn from torch's global random numbers, and the
+samples are left as they are. What several attributes have in common is best `gancore.evaluation.attributes.remembered`.
+"""
 
 
 class SampleWriter(Protocol):

@@ -20,6 +20,7 @@ import pluggy
 if TYPE_CHECKING:
     from gancore.components import (
         Architecture,
+        Attribute,
         Augmentation,
         Dataset,
         Features,
@@ -186,6 +187,20 @@ def gan_features() -> Iterable[Features]:  # type: ignore[empty-body]
         @hookimpl
         def gan_features():
             yield Features(name="columns", summary="The columns themselves", target="gan_rows.features:Columns")
+    """
+
+
+@hookspec
+def gan_attributes() -> Iterable[Attribute]:  # type: ignore[empty-body]
+    """Numbers that samples have, by which a trained generator is steered: brighter, louder, more notes.
+
+    When: once, when the plugin is first used. Where: every rank.
+
+    Example:
+        @hookimpl
+        def gan_attributes():
+            words = {"less": "calmer", "more": "wilder"}
+            yield Attribute(name="spread", summary="Deviation of a row", target="gan_rows.attributes:spread", **words)
     """
 
 

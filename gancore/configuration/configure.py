@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gancore.components import Component, Dataset, Features, Game, Metric, Preset, Writer
+from gancore.components import Attribute, Component, Dataset, Features, Game, Metric, Preset, Writer
 from gancore.configuration.choosing import suited
-from gancore.configuration.layers import FEATURES, METRICS, merge, section_of
+from gancore.configuration.layers import ATTRIBUTES, FEATURES, METRICS, merge, section_of
 from gancore.configuration.run_config import (
     DEFAULT_CHOICES,
     MAPS,
@@ -19,7 +19,7 @@ from gancore.configuration.run_config import (
     USUAL_OPTIMIZER,
     RunConfig,
 )
-from gancore.configuration.settings import Chosen, Settings, check_samples
+from gancore.configuration.settings import Chosen, Settings, check_samples, usable
 from gancore.configuration.validator import Validator
 from gancore.errors import ConfigError, GanError, Mistake, UsageError
 from gancore.options import LARGEST, OptimizerOptions
@@ -142,13 +142,41 @@ def choose_metrics(
     words = (
         f"no such option of an evaluation; there are those of metrics and features, such as {METRICS}.NAME.option=value"
     )
-    unknown = dict.fromkeys(key for layer in layers for key in layer if key not in (METRICS, FEATURES))
+    _check_sections(validator, {METRICS: metrics, FEATURES: features}, data, layers, words)
+    return metrics, features
+
+
+def choose_attributes(
+    registry: Registry, plugin: str, data: Chosen, layers: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Chosen]:
+    """The attributes of samples like those of the data set `data`: all of `plugin` that are for such.
+
+    `layers` of the section `attributes` come on top: another plugin's (`attributes=brightness,other:glow`), and options.
+
+    Raises:
+        ConfigError: every mistake at once.
+    """
+    validator = Validator(registry, plugin)
+    usual = usable(registry, Attribute, plugin, data)
+    chosen = validator.several(ATTRIBUTES, _section(ATTRIBUTES, usual, layers))
+    words = f"no such option; there are those of attributes, such as {ATTRIBUTES}.NAME.option=value"
+    _check_sections(validator, {ATTRIBUTES: chosen}, data, layers, words)
+    return chosen
+
+
+def _check_sections(
+    validator: Validator,
+    named: Mapping[str, Mapping[str, Chosen]],
+    data: Chosen,
+    layers: Sequence[Mapping[str, Any]],
+    words: str,
+) -> None:
+    """Refuse, all at once, what is wrong in the sections `named`, and with `words` what of `layers` is in none of them."""
+    unknown = dict.fromkeys(key for layer in layers for key in layer if key not in named)
     validator.mistakes += [Mistake(key, words) for key in unknown]
     if validator.mistakes:
         raise ConfigError(validator.mistakes)
-    named = {METRICS: metrics, FEATURES: features}
     check_samples(data, {f"{section}.{name}": one for section, chosen in named.items() for name, one in chosen.items()})
-    return metrics, features
 
 
 def _for(registry: Registry, kind: type[Component], names: Iterable[str], plugin: str, data: Chosen) -> list[str]:

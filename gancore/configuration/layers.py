@@ -14,8 +14,8 @@ from gancore.errors import UsageError
 from gancore.options import OptimizerOptions, Options, ScheduleOptions
 from gancore.text import LONGEST, brief, decoded
 
-METRICS, FEATURES = "metrics", "features"
-"""The sections of an evaluation. No run has them but within `evaluate`, for a run can be evaluated in more than one way."""
+METRICS, FEATURES, ATTRIBUTES = "metrics", "features", "attributes"
+"""Sections of what a trained run is looked at with. No run has them but within `evaluate`: that can be done in more than one way."""
 EVALUATE = "evaluate"
 """The section of what is computed while a run is trained."""
 PATHS = {"data.path": "--data", "start.run": "--from"}
@@ -167,10 +167,10 @@ def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
                 result[key] = dict(new) if renamed else _deep(old, new)
             else:
                 result[key] = new
-        elif key in (*MAPS, METRICS, FEATURES) and isinstance(value, (str, list, tuple)):
+        elif key in (*MAPS, METRICS, FEATURES, ATTRIBUTES) and isinstance(value, (str, list, tuple)):
             names = [n.strip() for n in value.split(",")] if isinstance(value, str) else [str(n) for n in value]
             result[key] = _several(result.get(key), {REST: NONE} | {n: {} for n in names if n and n != NONE})
-        elif key in (*MAPS, METRICS, FEATURES) and isinstance(value, Mapping):
+        elif key in (*MAPS, METRICS, FEATURES, ATTRIBUTES) and isinstance(value, Mapping):
             result[key] = _several(result.get(key), value)
         elif key in BY_PLAYER and isinstance(value, Mapping):
             old = section_of(result.get(key))

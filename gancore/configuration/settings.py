@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from gancore.components import (
     Architecture,
+    Attribute,
     Augmentation,
     Component,
     Dataset,
@@ -23,7 +24,7 @@ from gancore.components import (
     Schedule,
     Writer,
 )
-from gancore.configuration.layers import FEATURES, METRICS
+from gancore.configuration.layers import ATTRIBUTES, FEATURES, METRICS
 from gancore.configuration.mistakes import explain
 from gancore.configuration.run_config import BY_PLAYER, BY_SETTING, MAPS, NONE, SCHEDULES, SECTIONS, RunConfig
 from gancore.data.spec import SampleSpec, misfit, require
@@ -43,8 +44,8 @@ KIND_OF: dict[str, type[Component]] = {
     "schedules": Schedule,
     "writers": Writer,
 }
-ALL_KINDS: dict[str, type[Component]] = KIND_OF | {METRICS: Metric, FEATURES: Features}
-"""The kind of component in each section of a run, and in those of an evaluation."""
+ALL_KINDS: dict[str, type[Component]] = KIND_OF | {METRICS: Metric, FEATURES: Features, ATTRIBUTES: Attribute}
+"""The kind of component in each section of a run, and in those of what it is looked at with."""
 
 
 @dataclass(frozen=True, slots=True)

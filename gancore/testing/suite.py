@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from gancore.components import API_VERSION
 from gancore.errors import PluginError
 from gancore.plugins import Registry
+from gancore.testing import attributes as _attributes  # noqa: F401
 from gancore.testing import augmentations as _augmentations  # noqa: F401
 from gancore.testing import data as _data  # noqa: F401
 from gancore.testing import declarations as _declarations  # noqa: F401 - these modules define the checks
@@ -58,6 +59,7 @@ TOPICS = (
     "optimizer",
     "schedule",
     "features",
+    "attribute",
     "metric",
     "step",
     "networks.bf16",

@@ -29,6 +29,7 @@ NOUNS = {
     "gan_schedules": "staircase",
     "gan_metrics": "mean-gap",
     "gan_features": "columns",
+    "gan_attributes": "spread",
     "gan_writers": "csv",
     "gan_presets": "demo",
 }

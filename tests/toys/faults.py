@@ -32,6 +32,7 @@ CSV_PATH = 'path = folder / f"{stem}.csv"'
 NAMES = 'path.write_text("\\n".join(s.name for s in sheets))\n        return [path]'
 ROWS = "writerows(samples.tolist())"
 PLACES = "return self.spec.relax(x) * 1.0"
+RADIUS = "return x.float().norm(dim=1)"
 METRIC = "def gap(material):"
 FIGURES = (
     'return {"gap": float((fake.mean(0) - real.mean(0)).norm()), "spread": Figure(value=1.0, real=1.0, overlap=1.0)}'
@@ -398,6 +399,21 @@ BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
     },
     "features.apart": {
         "the features depend on the batch": part(PLACES, "return self.spec.relax(x) - self.spec.relax(x).mean(0)"),
+    },
+    "attribute.words": {
+        "a word is empty": declared('less="nearer"', 'less=" "'),
+        "both words are the same": declared('less="nearer"', 'less="farther"'),
+    },
+    "attribute.contract": {
+        "the attribute is one number": part(RADIUS, "return x.float().norm()"),
+        "the attribute is of another type": part(RADIUS, "return x.double().norm(dim=1)"),
+        "the attribute is infinite": part(RADIUS, "return x.float().norm(dim=1) / 0.0"),
+        "the attribute changes the samples": part(RADIUS, "return x.mul_(0.5).norm(dim=1)"),
+        "the attribute draws from torch": part(RADIUS, "return x.norm(dim=1) + torch.rand(1)"),
+        "the attribute draws from elsewhere": part(RADIUS, 'return x.norm(dim=1) * __import__("random").random()'),
+    },
+    "attribute.apart": {
+        "the attribute depends on the batch": part(RADIUS, "return x.norm(dim=1) - x.norm(dim=1).mean()")
     },
     "metric.contract": {
         "the metric is not finite": part('{"gap": float(', '{"gap": float("nan") * float('),

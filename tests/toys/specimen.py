@@ -12,7 +12,7 @@ from gancore.testing import points, points_parts
 DECLARATIONS, PARTS = "fake_specimen", "fake_specimen_parts"
 
 MORE_DECLARATIONS = """
-from gancore.components import Augmentation, Features, Game, Loss, Metric, Optimizer, Penalty, Schedule
+from gancore.components import Attribute, Augmentation, Features, Game, Loss, Metric, Optimizer, Penalty, Schedule
 
 
 @hookimpl
@@ -60,6 +60,13 @@ def gan_metrics():
 @hookimpl
 def gan_features():
     yield Features(name="places", summary="The points themselves", target=f"{_PARTS}:Places")
+
+
+@hookimpl
+def gan_attributes():
+    yield Attribute(
+        name="radius", summary="Distance from the centre", target=f"{_PARTS}:radius_of", less="nearer", more="farther",
+    )
 
 
 @hookimpl
@@ -212,6 +219,13 @@ class Places:
         return self.spec.relax(x) * 1.0
 
 
+def radius_of(spec):
+    def radius(x):
+        return x.float().norm(dim=1)
+
+    return radius
+
+
 def gap_metric(spec):
     def gap(material):
         fake, real = material.generated.x, material.real.x
@@ -274,7 +288,7 @@ def gan_writers()"""
     )
 
 
-from gancore.components import Augmentation"""
+from gancore.components import Attribute"""
     parts = '''from gancore.data.spec import Given
 
 
@@ -326,7 +340,7 @@ class Logistic:'''
     return (
         Change("declarations", "\n\n@hookimpl\ndef gan_architectures()", declared),
         Change("declarations", "\n\n@hookimpl\ndef gan_writers()", chosen),
-        Change("declarations", "\n\nfrom gancore.components import Augmentation", preset),
+        Change("declarations", "\n\nfrom gancore.components import Attribute", preset),
         Change("parts", "class Logistic:", parts),
     )
 
