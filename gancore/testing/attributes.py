@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from gancore.components import Attribute, Measure
+from gancore.data.spec import SampleSpec
 from gancore.errors import MissingPackageError, UsageError
 from gancore.evaluation.attributes import fault
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check
-from gancore.testing.kit import Kit, tried_on
+from gancore.testing.kit import Kit, Scene, tried_on
 
 COUNT = 16
 """Real samples that attributes are measured of."""
 
 
+def _samples(kit: Kit, scene: Scene) -> tuple[SampleSpec, Tensor]:
+    settings, spec, _ = kit.ready(scene)
+    return spec, kit.batch(kit.source(settings), COUNT)[0]
+
+
 def _built(kit: Kit, subject: str) -> tuple[Measure, Tensor]:
     """A new attribute with default options, and hard samples: of the first scene that has such as it can be measured of."""
+    stage = kit.once("scene for attributes", kit.record(subject).spec, make=lambda: kit.stage_for(subject))
     refused = ""
-    for scene in {s.name: s for s in (kit.stage_for(subject), *kit.scenes().values())}.values():
-        settings, spec, _ = kit.ready(scene)
+    for scene in {s.name: s for s in (stage, *kit.scenes().values())}.values():
+        spec, x = kit.once("samples for attributes", scene.name, make=partial(_samples, kit, scene))
         with tried_on(scene):
             try:
                 measure = kit.built(subject, spec)
@@ -29,7 +38,7 @@ def _built(kit: Kit, subject: str) -> tuple[Measure, Tensor]:
             except UsageError as error:
                 refused = refused or str(error)
                 continue
-        return measure, kit.batch(kit.source(settings), COUNT)[0]
+        return measure, x.clone()
     raise NotApplicable(f"no preset of the plugin trains on samples that it can be measured of: {refused}")
 
 

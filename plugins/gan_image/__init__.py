@@ -6,7 +6,17 @@ from collections.abc import Iterable
 
 from gan_image.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Augmentation, Dataset, Features, Metric, PluginInfo, Preset, Writer
+from gancore.components import (
+    Architecture,
+    Attribute,
+    Augmentation,
+    Dataset,
+    Features,
+    Metric,
+    PluginInfo,
+    Preset,
+    Writer,
+)
 
 SPEC = "gan_image.spec:ImageSpec"
 BLOSSOMS = "gan_image.blossoms.spec:BlossomSpec"
@@ -161,6 +171,51 @@ def gan_features() -> Iterable[Features]:
         spec=SPEC,
         default=False,
     )
+
+
+@hookimpl
+def gan_attributes() -> Iterable[Attribute]:
+    own = "gan_image.attributes"
+    for name, summary, less, more in (
+        ("brightness", "Mean of the light", "darker", "brighter"),
+        ("contrast", "Deviation of the light", "fainter", "more contrasting"),
+        ("sharpness", "How far neighbouring pixels differ, whatever the contrast", "softer", "sharper"),
+        ("symmetry", "How far the left half is the mirror image of the right", "more lopsided", "more symmetric"),
+        ("saturation", "Mean strength of the colours", "greyer", "more colourful"),
+        ("redness", "Mean of red less green", "greener", "redder"),
+        ("warmth", "Mean of yellow less blue", "cooler", "warmer"),
+    ):
+        yield Attribute(name=name, summary=summary, target=f"{own}:{name}", spec=SPEC, less=less, more=more)
+    yield Attribute(
+        name="fill",
+        summary="Share of pixels of another colour than the border's",
+        target=f"{own}:fill",
+        options=f"{own}:FillOptions",
+        spec=SPEC,
+        less="emptier",
+        more="fuller",
+    )
+    yield Attribute(
+        name="hue",
+        summary="Angle of the mean colour, from magenta by red, yellow and green to blue",
+        target=f"{own}:hue",
+        options=f"{own}:HueOptions",
+        spec=SPEC,
+        unit="degrees",
+        less="towards magenta",
+        more="towards blue",
+    )
+    own = "gan_image.blossoms.attributes"
+    for name, unit, summary, less, more in (
+        ("petals", "", "How many petals a blossom has", "fewer petals", "more petals"),
+        ("blossom-size", "", "Radius of the blossom, as a share of half the picture", "smaller", "larger"),
+        ("petal-width", "", "Width of the petals, as a share of their room", "slimmer petals", "wider petals"),
+        ("petal-hue", "degrees", "Hue of the petals, from blue by red to yellow", "bluer petals", "yellower petals"),
+        ("ground-hue", "degrees", "Hue of the ground, from green to blue", "greener ground", "bluer ground"),
+        ("eye-size", "", "Radius of the eye, as a share of the blossom's", "smaller eye", "larger eye"),
+    ):
+        target = f"{own}:{name.replace('-', '_')}"
+        yield Attribute(name=name, summary=summary, target=target, spec=BLOSSOMS, unit=unit, less=less, more=more)
 
 
 @hookimpl

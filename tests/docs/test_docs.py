@@ -319,6 +319,13 @@ def test_metrics_pages_explain_every_metric(registry: Registry, hooks: ModuleTyp
             assert f"\n## {name}\n" in text, (owner, name)
 
 
+def test_metrics_pages_explain_every_attribute(registry: Registry, hooks: ModuleType) -> None:
+    for owner in hooks.PLUGINS:
+        text = (ROOT / f"docs/reference/{owner}-metrics.md").read_text(encoding="utf-8")
+        for name in registry.load(owner).of_kind(components.Attribute):
+            assert f"\n| `{name}` |" in text, (owner, name)
+
+
 def test_sounds_and_pictures_of_the_music_pages_are_there_and_small() -> None:
     folder = ROOT / "docs/assets/music"
     named = set()

@@ -20,11 +20,16 @@ def coloured(x: Tensor, who: str) -> Tensor:
         raise UsageError(
             f"{who} looks at grey and colour images, and these have {channels} channels; features.pixels={{}} takes any"
         )
+    return on_white(x).expand(-1, 3, -1, -1)
+
+
+def on_white(x: Tensor) -> Tensor:
+    """Images uint8 `[n, channels, height, width]` as float32 in 0..255; those of four channels become three, and lie on white."""
     x = x.float()
-    if channels == 4:
-        opaque = x[:, 3:] / 255.0
-        x = x[:, :3] * opaque + 255.0 * (1.0 - opaque)
-    return x.expand(-1, 3, -1, -1)
+    if x.shape[1] != 4:
+        return x
+    opaque = x[:, 3:] / 255.0
+    return x[:, :3] * opaque + 255.0 * (1.0 - opaque)
 
 
 def resized(x: Tensor, height: int, width: int) -> Tensor:
