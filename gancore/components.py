@@ -227,14 +227,15 @@ class Attribute(Component):
 class Writer(Component):
     """Puts samples on disk. Target: `(options, spec) -> SampleWriter` (or `ProgressWriter` for the role `progress`).
 
-    Roles: `each`, a file for every sample; `sheet`, one file that shows many, also written during training; `progress`,
-    one file made of all the sheets of a run, in order of steps, when it ends.
+    Roles: `each`, a file for every sample; `sheet`, one file that shows many, also written during training; `walk`, one file in
+    which samples follow one another as frames of a film do, or as phrases; `progress`, one file made of all the sheets of a run,
+    in order of steps, when it ends.
     """
 
     kind: ClassVar[str] = "writer"
     returns: ClassVar[tuple[str, ...]] = ("write",)
 
-    role: Literal["each", "sheet", "progress"]
+    role: Literal["each", "sheet", "walk", "progress"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -451,7 +452,7 @@ samples are left as they are. What several attributes have in common is best `ga
 
 
 class SampleWriter(Protocol):
-    """Writes hard samples."""
+    """Writes hard samples. It may have the powers `WritesCaptions` and `CarriesText` of `gancore.powers`."""
 
     def write(self, samples: Tensor, folder: Path, stem: str, labels: Sequence[int] | None = None) -> list[Path]:
         """Write `samples` `[n, ...]` into `folder` under names that begin with `stem`; returns what was written."""

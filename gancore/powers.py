@@ -328,6 +328,29 @@ class WritesCaptions(Protocol):
         ...
 
 
+@runtime_checkable
+class CarriesText(Protocol):
+    """A writer whose files can carry a text beside what they show or sound, such as how they were made.
+
+    Both methods go by what is in the file, whatever its name. `gancore.text_chunks.TextInFiles` has them for PNG, GIF, WAV and
+    MIDI files.
+    """
+
+    def attach(self, path: Path, text: str) -> None:
+        """Put `text` into a file that this writer wrote, in place of what was put there before.
+
+        The text may be JSON of 100 kB, in any script. The file changes at once or not at all, and what it holds otherwise stays.
+        """
+        ...
+
+    def text_of(self, path: Path) -> str | None:
+        """The text that `attach` put into the file at `path`; None where there is none, or it is a damaged or another kind of file.
+
+        The file may come from anywhere: whatever is in it, no error is raised but that it cannot be read, and little memory is taken.
+        """
+        ...
+
+
 POWERS: Mapping[str, tuple[type, ...]] = {
     "generator": (DrawsLatent, TakesGiven, SamplesItself, TellsLikelihood, Exports),
     "discriminator": (MixesBatch, HasFeatures),
@@ -337,6 +360,6 @@ POWERS: Mapping[str, tuple[type, ...]] = {
     "dataset": (Grouped, Labelled),
     "game": (KeepsOthers, Judges),
     "features": (FitsTraining, TellsProgress, MeasuresDistance, NamesFigures),
-    "writer": (WritesCaptions,),
+    "writer": (WritesCaptions, CarriesText),
 }
 """All powers, by what may have them."""

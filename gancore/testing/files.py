@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from gancore.components import Dataset, DataSource, Writer
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
 from gancore.games.calling import call_generator
-from gancore.powers import WritesCaptions
+from gancore.powers import CarriesText, WritesCaptions
 from gancore.random import Draws
 from gancore.targets import build
 from gancore.testing.check import Blocked, Mismatch, NotApplicable, check, describe
@@ -23,6 +24,10 @@ from gancore.testing.kit import BATCH, Kit, latents, reads, tried_on
 from gancore.testing.places import target
 
 STEM = "sample"
+SHOWS = ("each", "sheet", "walk")
+"""Roles of writers of samples."""
+TEXTS = ("first", json.dumps({"words": ["naïve 猫 🐈 \n"] * 3000}, ensure_ascii=False), "")
+"""What files are given to carry, one after another."""
 
 
 def _samples(kit: Kit) -> tuple[SampleSpec, Tensor, Tensor, list[int] | None]:
@@ -59,15 +64,15 @@ def _write(
     return folder, files
 
 
-def _sheets(kit: Kit, role: str) -> list[str]:
-    return [f"writer {n}" for n, r in kit.records(Writer).items() if (r.role == "progress") == (role == "progress")]
+def _writers(kit: Kit, *roles: str) -> list[str]:
+    return [f"writer {name}" for name, record in kit.records(Writer).items() if record.role in roles]
 
 
 @check(
     "writer.writes",
     "gan_writers",
     "write() puts files into the folder it is given, named after the stem, and returns all of them; a file a sample for `each`",
-    lambda kit: _sheets(kit, "samples"),
+    lambda kit: _writers(kit, *SHOWS),
 )
 def writer_writes(kit: Kit, subject: str) -> None:
     role = kit.record(subject).role
@@ -82,9 +87,9 @@ def writer_writes(kit: Kit, subject: str) -> None:
         _in_place(folder, files, what)
         if role == "each" and len(files) != len(samples):
             raise Mismatch(f"for {len(samples)} samples it wrote {len(files)} files; role `each` is a file a sample")
-        if role == "sheet" and len({f.suffix for f in files}) != len(files):
+        if role != "each" and len({f.suffix for f in files}) != len(files):
             raise Mismatch(
-                f"for {len(samples)} samples it wrote {len(files)} files; role `sheet` is one file that shows many"
+                f"for {len(samples)} samples it wrote {len(files)} files; role `{role}` is one file with all of them"
             )
     before = fake.clone()
     _write(kit, subject, spec, fake, labels)
@@ -100,7 +105,7 @@ def writer_writes(kit: Kit, subject: str) -> None:
     "writer.odd",
     "gan_writers",
     "it also writes samples that nobody would expect: silent, constant, at the ends of their range, and noise, alone and together",
-    lambda kit: _sheets(kit, "samples"),
+    lambda kit: _writers(kit, *SHOWS),
 )
 def writer_odd(kit: Kit, subject: str) -> None:
     kit.passed("writer.writes", subject)
@@ -147,7 +152,7 @@ def _in_place(folder: Path, files: Any, what: str) -> None:
     "writer.reads-back",
     "gan_writers",
     "the plugin's own data set reads back what the writer wrote, as many samples of the same form and nearly the same values",
-    lambda kit: _sheets(kit, "samples"),
+    lambda kit: _writers(kit, "each", "sheet"),
 )
 def writer_reads_back(kit: Kit, subject: str) -> None:
     spec, real, _, _ = _samples(kit)
@@ -230,8 +235,8 @@ def _read(kit: Kit, name: str, place: Path, changes: Mapping[str, Any] | None = 
 
 def _reads_another(kit: Kit, name: str, subject: str, spec: SampleSpec, real: Tensor) -> bool:
     """Whether the data set `name` reads a folder written by another writer than `subject`: pictures of sounds are no sounds."""
-    for other in _sheets(kit, "samples"):
-        if other != subject and kit.record(other).role == "each":
+    for other in _writers(kit, "each"):
+        if other != subject:
             with contextlib.suppress(Mismatch):
                 _read(kit, name, _write(kit, other, spec, real, None)[0])
                 return True
@@ -263,7 +268,7 @@ def _fitted(kit: Kit, name: str, place: Path, read: DataSource, spec: SampleSpec
     "writer.progress",
     "gan_writers",
     "a writer of role `progress` makes files out of the sheets of a run",
-    lambda kit: _sheets(kit, "progress"),
+    lambda kit: _writers(kit, "progress"),
 )
 def writer_progress(kit: Kit, subject: str) -> None:
     spec, real, fake, labels = _samples(kit)
@@ -279,3 +284,57 @@ def writer_progress(kit: Kit, subject: str) -> None:
         _in_place(folder, kit.built(subject, spec).write(sheets, folder, STEM), "two sheets instead of")
         return
     raise NotApplicable("the plugin has no writer of role `sheet` whose sheets it could use")
+
+
+@check(
+    "writer.carries",
+    "gan_writers",
+    "a writer that has attach() gives back by text_of() what was attached last; data sets read the same; damaged files raise nothing",
+    lambda kit: _writers(kit, *SHOWS),
+)
+def writer_carries(kit: Kit, subject: str) -> None:
+    spec, _, fake, labels = _samples(kit)
+    writer = kit.built(subject, spec)
+    if not isinstance(writer, CarriesText):
+        raise NotApplicable("its files carry no texts: it has no attach() and text_of()")
+    kit.passed("writer.writes", subject)
+    folder, files = _write(kit, subject, spec, fake, labels)
+    before = _as_read(kit, folder, files)
+    for file in files:
+        if (found := writer.text_of(file)) is not None:
+            raise Mismatch(
+                f"text_of() of '{file.name}', to which nothing was attached, is {found[:40]!r} instead of None"
+            )
+        for text in TEXTS:
+            writer.attach(file, text)
+            if (found := writer.text_of(file)) != text:
+                told = "None" if found is None else f"{found[:40]!r}, of {len(found):,} letters"
+                raise Mismatch(f"text_of() is {told}, after {text[:40]!r}, of {len(text):,} letters, was attached")
+    _in_place(folder, files, "with a text attached,")
+    for name, samples in before.items():
+        after = _as_read(kit, folder, files).get(name)
+        if after is None or not torch.equal(samples, after):
+            raise Mismatch(f"data set '{name}' reads other samples once a text is attached")
+    for file in files:
+        whole = file.read_bytes()
+        for content in (b"", whole[: len(whole) // 2], bytes(range(256)) * 16):
+            file.write_bytes(content)
+            try:
+                writer.text_of(file)
+            except Exception as error:
+                told = (
+                    f"of the first {len(content):,} bytes of" if whole.startswith(content) else "of noise in place of"
+                )
+                raise Mismatch(f"{told} a file text_of() raised {describe(error)}; return None") from error
+
+
+def _as_read(kit: Kit, folder: Path, files: list[Path]) -> dict[str, Tensor]:
+    """What the plugin's data sets read of `files`, those that do."""
+    found = {}
+    for name, record in kit.records(Dataset).items():
+        place = next((p for p in (folder, *files[:1]) if reads(record, p)), None)
+        if place is not None:
+            with contextlib.suppress(Mismatch):
+                source = _read(kit, name, place)
+                found[name] = source.fetch(torch.arange(len(source)), Draws(1, torch.arange(len(source))))[0]
+    return found

@@ -306,7 +306,7 @@ class Kit(Bench):
             folders: list[Path] = []
             # A file a sample before a sheet: what shows many in one picture is not read back as many.
             for name, writer in sorted(self.records(Writer).items(), key=lambda item: item[1].role):
-                if writer.role == "progress":
+                if writer.role not in ("each", "sheet"):
                     continue
                 try:
                     folder = self.folder("written")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toys.specimen import WITH_GIVEN, Change
+from toys.specimen import WITH_GIVEN, Change, more_data
 
 
 def declared(old: str, new: str) -> tuple[Change, ...]:
@@ -30,6 +30,8 @@ FAKE_SIDE = "return F.softplus(-fake).mean()"
 SLOPE = "return slope.flatten(1).norm(dim=1).pow(self.options.power).mean()"
 CSV_PATH = 'path = folder / f"{stem}.csv"'
 NAMES = 'path.write_text("\\n".join(s.name for s in sheets))\n        return [path]'
+FILM = "in samples.tolist()))\n        return [path]"
+POINT = 'point = path.read_text().partition("\\n")[0]'
 ROWS = "writerows(samples.tolist())"
 PLACES = "return self.spec.relax(x) * 1.0"
 RADIUS = "return x.float().norm(dim=1)"
@@ -81,6 +83,10 @@ ONCE = """class Once(torch.autograd.Function):
 
 
 """
+
+OF_FIRST_LINES = """files = sorted(options.path.glob("*.txt"))
+    rows = [[float(number) for number in file.read_text().partition("\\n")[0].split()] for file in files]
+    return Points(torch.tensor(rows), None, (), ScanReport(source="texts", found=len(rows), used=len(rows)))"""
 
 BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
     "plugin.loads": {
@@ -430,6 +436,7 @@ BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
         "a file is written elsewhere": part(CSV_PATH, 'path = folder.parent / f"{stem}.csv"'),
         "a file is left behind": part(CSV_PATH, f"(folder.parent / 'left.tmp').touch()\n        {CSV_PATH}"),
         "a file is not returned": part("        return paths\n", "        return paths[1:]\n"),
+        "a walk is two files of a kind": part(FILM, FILM.replace("[path]", "[path, path]")),
         "samples are changed": part(CSV_PATH, f"samples.mul_(0.5)\n        {CSV_PATH}"),
     },
     "writer.odd": {
@@ -440,6 +447,13 @@ BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
     "writer.reads-back": {
         "values are lost": part(ROWS, "writerows(samples.round().tolist())"),
         "a row is lost": part(ROWS, "writerows(samples[len(samples) > 1 :].tolist())"),
+    },
+    "writer.carries": {
+        "a text is cut off": part(POINT, f"text = text[:1000]\n        {POINT}"),
+        "a text is added to the last": part(POINT, "point = path.read_text()"),
+        "the point is lost": (*part(POINT, "point = '0 0'"), *more_data("directories=True", OF_FIRST_LINES)),
+        "damaged files raise": part('errors="replace"', 'errors="strict"'),
+        "every file seems to carry a text": part("return text if line else None", "return text"),
     },
     "writer.progress": {"there is no progress": part(NAMES, "return []")},
     "run.seeded": {

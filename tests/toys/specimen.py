@@ -87,6 +87,7 @@ def gan_should_stop(event):
 
 MORE_WRITERS = """
     yield Writer(name="text", summary="A file a point", target=f"{_PARTS}:TextWriter", role="each")
+    yield Writer(name="film", summary="Point after point", target=f"{_PARTS}:FilmWriter", role="walk")
     yield Writer(name="list", summary="Names of the sheets", target=f"{_PARTS}:ListWriter", role="progress")
 """
 
@@ -240,6 +241,21 @@ class TextWriter(CsvWriter):
         for path, (x, y) in zip(paths, samples.tolist(), strict=True):
             path.write_text(f"{x} {y}")
         return paths
+
+    def attach(self, path, text):
+        point = path.read_text().partition("\\n")[0]
+        path.write_text(f"{point}\\n{text}", encoding="utf-8")
+
+    def text_of(self, path):
+        _, line, text = path.read_text(encoding="utf-8", errors="replace").partition("\\n")
+        return text if line else None
+
+
+class FilmWriter(CsvWriter):
+    def write(self, samples, folder, stem, labels=None):
+        path = folder / f"{stem}.film"
+        path.write_text("\\n".join(f"{x} {y}" for x, y in samples.tolist()))
+        return [path]
 
 
 class ListWriter:
