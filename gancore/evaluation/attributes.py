@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
@@ -16,7 +15,7 @@ from gancore.components import Attribute, Measure
 from gancore.configuration.configure import choose_attributes
 from gancore.configuration.settings import Chosen, Settings
 from gancore.data.spec import SampleSpec
-from gancore.errors import GanError, MissingPackageError, PluginError, UsageError
+from gancore.errors import MissingPackageError, PluginError, UsageError
 from gancore.plugins import Registry
 
 _BYTES = 1 << 24
@@ -45,8 +44,11 @@ class Attributes:
         found: dict[str, list[Tensor]] = {name: [torch.empty(0)] for name in self.measures}
         for rows in x.split(size) if len(x) else ():  # all of some samples, so that attributes can share what they read
             for name, measure in self.measures.items():
-                with _told(name), torch.no_grad():
-                    values = measure(rows)
+                try:
+                    with torch.no_grad():
+                        values = measure(rows)
+                except (Exception, SystemExit) as error:
+                    raise PluginError(f"attribute '{name}' raised {describe(error)}") from error
                 if wrong := fault(values, len(rows)):
                     raise PluginError(f"attribute '{name}' {wrong}")
                 found[name].append(values.detach())
@@ -66,7 +68,9 @@ def attributes_of(
 
 
 def build_attributes(chosen: Mapping[str, Chosen], spec: SampleSpec) -> Attributes:
-    """Those of `chosen` that can be measured of samples of `spec`; one that cannot says so by a `UsageError`.
+    """Those of `chosen` that can be measured of samples of `spec`.
+
+    Others say so by a `UsageError`, or that a package is missing, and are left out.
 
     Raises:
         PluginError: an attribute raised something else.
@@ -77,11 +81,14 @@ def build_attributes(chosen: Mapping[str, Chosen], spec: SampleSpec) -> Attribut
     for one in chosen.values():
         name = one.found.qualified
         try:
-            with _told(name):
-                measures[name] = one.build(spec)
+            measures[name] = one.build(spec)
             records[name] = one.found.record
         except (UsageError, MissingPackageError) as error:
             left_out[name] = str(error)
+        except PluginError:
+            raise  # it is named there
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"attribute '{name}' raised {describe(error)}") from error
     return Attributes(records, measures, left_out)
 
 
@@ -98,31 +105,14 @@ def remembered(read: Callable[..., Read]) -> Callable[..., Read]:
 
     The answer is not to be changed. Options are compared by their values.
     """
-    last: tuple[Tensor, tuple[Hashable, ...], Read] | None = None
+    last: tuple[Tensor, tuple[Hashable, ...], torch.dtype, Read] | None = None
 
     @wraps(read)
     def once(samples: Tensor, *options: Hashable) -> Read:
         nonlocal last
         known = last
-        if (
-            known is None
-            or known[1] != options
-            or known[0].dtype != samples.dtype
-            or not torch.equal(known[0], samples)
-        ):
-            known = (samples.clone(), options, read(samples, *options))
-            last = known
-        return known[2]
+        if known is None or known[1:3] != (options, samples.dtype) or not torch.equal(known[0], samples):
+            known = last = (samples.clone(), options, samples.dtype, read(samples, *options))
+        return known[3]
 
     return once
-
-
-@contextmanager
-def _told(name: str) -> Iterator[None]:
-    """Tell of what the attribute `name` raises as a fault of it, unless it is an error in a sentence already."""
-    try:
-        yield
-    except GanError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"attribute '{name}' raised {describe(error)}") from error

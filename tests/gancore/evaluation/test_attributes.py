@@ -130,6 +130,7 @@ def test_what_cannot_be_is_refused_by_name(polar: Polar, names: str, layer: dict
         ("return x[:, 0].double()", r"gave torch\.float64 \[3\]"),
         ("return 1 / x[:, 0]", "gave infinite values"),
         ("return None", "gave NoneType"),
+        ("raise UsageError('none here')", "raised UsageError: none here"),
     ],
 )
 def test_fault_of_an_attribute_is_told_with_its_name(polar: Polar, body: str, told: str) -> None:
