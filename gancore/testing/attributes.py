@@ -11,6 +11,7 @@ from gancore.components import Attribute, Measure
 from gancore.data.spec import SampleSpec
 from gancore.errors import MissingPackageError, UsageError
 from gancore.evaluation.attributes import fault
+from gancore.targets import resolve
 from gancore.testing.bench import seed_all
 from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.kit import Kit, Scene, tried_on
@@ -25,21 +26,21 @@ def _samples(kit: Kit, scene: Scene) -> tuple[SampleSpec, Tensor]:
 
 
 def _built(kit: Kit, subject: str) -> tuple[Measure, Tensor]:
-    """A new attribute with default options, and hard samples: of the first scene that has such as it can be measured of."""
-    stage = kit.once("scene for attributes", kit.record(subject).spec, make=lambda: kit.stage_for(subject))
-    refused = ""
-    for scene in {s.name: s for s in (stage, *kit.scenes().values())}.values():
-        spec, x = kit.once("samples for attributes", scene.name, make=partial(_samples, kit, scene))
-        with tried_on(scene):
-            try:
-                measure = kit.built(subject, spec)
-            except MissingPackageError as error:
-                raise NotApplicable(f"{error}") from error
-            except UsageError as error:
-                refused = refused or str(error)
-                continue
-        return measure, x.clone()
-    raise NotApplicable(f"no preset of the plugin trains on samples that it can be measured of: {refused}")
+    """A new attribute with default options, and hard samples: of the stage, or of another scene where it refuses those."""
+    wanted = kit.record(subject).spec
+    kind = resolve(wanted) if wanted else SampleSpec
+    reason = "no preset of the plugin trains on the samples that it is made for"
+    for scene in {s.name: s for s in (kit.stage(), *kit.scenes().values())}.values():
+        try:
+            spec, x = kit.once("samples for attributes", scene.name, make=partial(_samples, kit, scene))
+            if isinstance(spec, kind) or scene.borrowed:
+                with tried_on(scene):
+                    return kit.built(subject, spec), x.clone()
+        except NotApplicable:
+            continue  # its user brings the data
+        except (MissingPackageError, UsageError) as error:
+            reason = str(error)
+    raise NotApplicable(reason)
 
 
 def _of(measure: Measure, x: Tensor) -> Tensor:

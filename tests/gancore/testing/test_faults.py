@@ -144,6 +144,21 @@ def test_data_set_of_a_preset_is_not_tried_on_a_file_for_another(look: Look, tmp
     assert {r.subject: r.outcome for r in results}["dataset second"] == "skipped"
 
 
+@pytest.mark.parametrize(
+    ("scenes", "outcome", "told"), [(WITH_GIVEN, "passed", ""), ((), "skipped", "of halves alone")]
+)
+def test_attribute_that_refuses_the_samples_of_the_demo_is_tried_on_those_of_another_preset(
+    look: Look, scenes: tuple[Change, ...], outcome: str, told: str
+) -> None:
+    refuses = """def radius_of(spec):
+    if not spec.given_shape:
+        from gancore.errors import UsageError
+
+        raise UsageError("of halves alone")"""
+    results = look(*scenes, Change("parts", "def radius_of(spec):", refuses), only="attribute.[ac]*")
+    assert {(r.outcome, r.found) for r in results} == {(outcome, told)}
+
+
 def test_what_is_blocked_names_the_check_that_blocks_it_and_no_more(look: Look) -> None:
     results = look(*FAULTS["there is no latent_shape"][1], without=SLOW)
     found = {r.found for r in results if r.outcome == "blocked"}
