@@ -144,7 +144,6 @@ def test_option_or_component_without_its_section_is_suggested_with_it(gan: Gan, 
     ("setting", "names"),
     [
         ("penalties.r1.weight", {"weight"}),
-        ("architecture.style.sampling", {"sampling.truncation"}),
         ("architecture.mixing", {"style: mixing"}),
         ("game.top_k", {"gan: top_k"}),
         ("optimizers.generator.beta2", {"adam: beta2", "adamw: beta2", "rmsprop: beta2"}),

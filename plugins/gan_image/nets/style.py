@@ -6,7 +6,6 @@ A mapping network turns the latent into a style, which scales the channels of ev
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -26,29 +25,11 @@ from gan_image.nets.equalised import (
     normalise,
 )
 from gan_image.nets.sizes import channel_ladder, image_shape, plan
-from gancore import distributed
 from gancore.data.spec import SampleSpec
 from gancore.nets.conditioning import ClassEmbedding
 from gancore.nets.layout import prefers_channels_last
 from gancore.options import ArchitectureOptions, on_cpu
-from gancore.options import Options as PlainOptions
 from gancore.random import Draws, mix
-from gancore.sampling.drawing import check_finite
-
-MEMORY = 0.995
-"""What the average style keeps in each step."""
-
-
-class Sampling(PlainOptions):
-    """How samples are drawn from a trained generator."""
-
-    truncation: float = Field(
-        1.0,
-        ge=0.0,
-        le=2.0,
-        description="Distance of styles from the average style, as a share of what it was: below 1 samples are more"
-        " typical and less varied; 0: all the same.",
-    )
 
 
 class Options(ArchitectureOptions):
@@ -85,7 +66,8 @@ class Options(ArchitectureOptions):
     )
     noise: bool = Field(
         False,
-        description="Noise of learnt strength at every convolution of the generator, as in the paper, a function of the latent.",
+        description="Noise of learnt strength at every convolution of the generator, as in the paper: in training each sample has its"
+        " own, afterwards all have the same.",
     )
     mixing: float = Field(
         0.0,
@@ -99,7 +81,6 @@ class Options(ArchitectureOptions):
         le=256,
         description="Samples in the groups whose standard deviation the discriminator sees; 1: it judges each sample by itself.",
     )
-    sampling: Sampling = Field(Sampling(), description="How samples are drawn.")
 
 
 def build(options: Options, spec: SampleSpec) -> dict[str, nn.Module]:
@@ -146,10 +127,8 @@ class Generator(nn.Module):
     """`z` `[batch, latent]` to images `[batch, channels, height, width]`.
 
     As in the paper the last layer is linear: values are meant for [-1, 1] and held there by the discriminator alone.
-    `spec.harden` clamps what is left outside. `average` is the moving average of all styles, which truncation draws towards.
+    `spec.harden` clamps what is left outside. Its codes are the styles of its layers.
     """
-
-    average: Tensor
 
     def __init__(self, options: Options, spec: SampleSpec) -> None:
         super().__init__()
@@ -157,12 +136,9 @@ class Generator(nn.Module):
         halvings, base_height, base_width = plan(height, width)
         ladder = channel_ladder(options.width, options.max_width, halvings)
         self.latent_shape = (options.latent,)
-        self.spec = spec
-        self.sampling = options.sampling
         self.mixing = options.mixing
         self.noise = options.noise
         self.mapping = Mapping(options, options.latent, spec.class_count)
-        self.register_buffer("average", torch.zeros(options.style))
         self.base = (ladder[0], base_height, base_width)
         self.start = EqualLinear(options.style, math.prod(self.base)) if options.start == "style" else None
         self.constant = nn.Parameter(torch.randn(self.base)) if self.start is None else None
@@ -170,46 +146,63 @@ class Generator(nn.Module):
             Block(ladder[i - 1] if i else 0, wide, channels, options) for i, wide in enumerate(ladder)
         )
 
+    @property
+    def layers(self) -> int:
+        """How many styles a sample has: one for each convolution, and one for the last that makes the image."""
+        return 2 * len(self.blocks)
+
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        styles = self.mapping(z, condition)
-        if self.training:
-            with torch.no_grad():
-                mean = distributed.sum_over_ranks(styles.detach().mean(dim=0)) / distributed.world_size()
-                self.average.lerp_(mean.to(self.average.dtype), 1.0 - MEMORY)
-        layers = [styles] * (2 * len(self.blocks))
+        w = self.map(z, condition)
         if self.training and self.mixing:
             others = self.mapping(torch.randn_like(z), condition)
             chance, place = torch.rand(2, len(z), 1, device=z.device)
             # The first layer of another style; the last convolution always has it, where there is one.
-            first = torch.where(chance < self.mixing, 1.0 + place * (len(layers) - 2), float(len(layers)))
-            layers = [torch.where(number < first.floor(), styles, others) for number in range(len(layers))]
-        return self.synthesise(z, layers)
+            first = torch.where(chance < self.mixing, 1.0 + place * (self.layers - 2), float(self.layers)).floor()
+            numbers = torch.arange(self.layers, device=z.device)
+            w = torch.where((numbers < first)[..., None], w, others[:, None])
+        return self._synthesise(w, _positions(z) if self.training else None)
 
-    def sample(self, z: Tensor, condition: Tensor | None = None, sampling: Sampling | None = None) -> Tensor:
-        """Hard samples of latents `z` `[batch, latent]`, their styles truncated as `sampling` says."""
-        styles = torch.lerp(self.average, self.mapping(z, condition), (sampling or self.sampling).truncation)
-        x = self.synthesise(z, [styles] * (2 * len(self.blocks))).float()
-        check_finite(x)
-        return self.spec.harden(x)
+    def map(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Styles `[batch, layers, style]` of latents `[batch, latent]`, at first the same for all layers."""
+        return self.mapping(z, condition)[:, None].expand(-1, self.layers, -1)
 
-    def synthesise(self, z: Tensor, layers: Sequence[Tensor]) -> Tensor:
-        """Images `[batch, channels, height, width]` of a style `[batch, style]` for each convolution and the last one to the image.
+    def synthesise(self, w: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Images `[batch, channels, height, width]` of styles `[batch, layers, style]`, which the class is already in."""
+        del condition
+        return self._synthesise(w, None)
 
-        The noise is a function of `z` `[batch, latent]`: a sample has its own, in training and in evaluation, in any batch.
-        """
-        noise = Draws(0, _positions(z)) if self.noise else None
+    def first_weights(self) -> list[Tensor]:
+        """What turns the style of each layer into the scales of its convolutions, `[outputs, style]`."""
+        made: list[list[Tensor]] = [[] for _ in range(self.layers)]
+        if self.start is not None:
+            made[0].append(self.start.weight)
+        number = 0
+        for block in self.blocks:
+            for conv in block.convs:  # type: ignore[union-attr]
+                made[number].append(conv.conv.style.weight)
+                number += 1
+            made[number].append(block.to_image.style.weight)  # type: ignore[union-attr,arg-type]
+        return [torch.cat(weights) for weights in made]
+
+    def _synthesise(self, w: Tensor, positions: Tensor | None) -> Tensor:
+        """The noise follows from `positions` `[batch]` of latents; without, all samples have the same, which stays on a walk."""
+        noise = None
+        if self.noise:
+            noise = Draws(
+                0, torch.zeros(len(w), dtype=torch.int64, device=w.device) if positions is None else positions
+            )
         layout = torch.channels_last if prefers_channels_last(self) else torch.contiguous_format
-        x = self.constant if self.start is None else self.start(layers[0]).view(-1, *self.base)
+        x = self.constant if self.start is None else self.start(w[:, 0]).view(-1, *self.base)
         assert x is not None
-        x = x.expand(len(z), -1, -1, -1).contiguous(memory_format=layout)
+        x = x.expand(len(w), -1, -1, -1).contiguous(memory_format=layout)
         image: Tensor | None = None
         number = 0
         for block in self.blocks:
             for conv in block.convs:  # type: ignore[union-attr]
-                x = conv(x, layers[number], noise and noise.within(f"layer-{number}"))
+                x = conv(x, w[:, number], noise and noise.within(f"layer-{number}"))
                 number += 1
             # As in the paper, the image takes the style of the layer that comes next.
-            shown = block.to_image(x, layers[number])  # type: ignore[operator]
+            shown = block.to_image(x, w[:, number])  # type: ignore[operator]
             image = shown if image is None else shown + _double(image)
         assert image is not None
         return image

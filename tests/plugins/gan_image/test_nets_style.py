@@ -147,7 +147,7 @@ def test_the_smallest_map_is_a_constant_or_follows_the_style() -> None:
     torch.testing.assert_close(seen[1].flatten(1), generator.mapping(z, None) @ weight.T + bias)
 
 
-def test_every_latent_has_noise_of_its_own_alone_or_among_others() -> None:
+def test_every_latent_has_noise_of_its_own_in_training_and_all_the_same_in_evaluation() -> None:
     generator, _ = build(noise=True)
     z = torch.randn(3, 5)
     z[1] = z[0].flip(0)
@@ -158,38 +158,32 @@ def test_every_latent_has_noise_of_its_own_alone_or_among_others() -> None:
     whole = generator(z, None)
     assert len(strengths) == 5
     assert (whole - without).abs().amax(dim=(1, 2, 3)).min() > 1e-2
-    for network in (generator.train(), generator.eval()):
-        torch.testing.assert_close(network(z[1:2], None), whole[1:2], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(generator(z[1:2], None), whole[1:2], rtol=1e-4, atol=1e-5)
     number = style._positions(z)
     assert len(set(number.tolist())) == 3
     assert torch.equal(style._positions(z.flip(0)), number.flip(0))
-
-
-def test_the_average_style_follows_training_alone() -> None:
-    generator, _ = build()
-    z = torch.randn(4, 5)
-    styles = generator.mapping(z, None)
+    seen: list[Tensor] = []
+    styled = [m for m in generator.modules() if isinstance(m, StyledConv)]
+    for module in styled:
+        module.register_forward_hook(lambda _m, inputs, _y: seen.append(inputs[2].positions))
     generator.eval()(z, None)
-    assert not generator.average.any()
-    generator.train()(z, None)
-    torch.testing.assert_close(generator.average, 0.005 * styles.mean(0))
+    assert all(not positions.any() for positions in seen)
+    assert len(seen) == len(styled)
 
 
-def test_truncated_samples_are_drawn_towards_that_of_the_average_style() -> None:
+def test_a_sample_is_made_of_a_code_for_each_layer() -> None:
     generator = build(classes=3)[0].eval()
-    nn.init.normal_(generator.average)
     z, classes = torch.randn(3, 5), torch.arange(3)
-    with torch.no_grad():
-        whole = generator.sample(z, classes)
-        assert torch.equal(whole, generator.spec.harden(generator(z, classes)))
-        none = generator.sample(z, classes, style.Sampling(truncation=0.0)).int()
-        assert (none[0] - none[1]).abs().max() <= 1  # in another place of the batch sums are rounded otherwise
-        assert (whole[0].int() - whole[1].int()).abs().max() > 20
-        styles = 0.5 * (generator.average + generator.mapping(z, classes))
-        half = generator.synthesise(z, [styles] * 6)
-        wanted = generator.spec.harden(half).int()
-        found = generator.sample(z, classes, style.Sampling(truncation=0.5)).int()
-    assert (found - wanted).abs().max() <= 1
+    w = generator.map(z, classes)
+    assert w.shape == (3, generator.layers, 6) == (3, 6, 6)
+    assert torch.equal(generator.synthesise(w, classes), generator(z, classes))
+    other = w.clone()
+    other[:, -1] += 1.0
+    assert not torch.equal(generator.synthesise(other), generator(z, classes))
+    rows = [len(weights) for weights in generator.first_weights()]
+    scaled = [m.style.out_features for m in generator.modules() if isinstance(m, ModulatedConv2d)]
+    assert sum(rows) == sum(scaled) + (0 if generator.start is None else generator.start.out_features)
+    assert all(weights.shape[1] == 6 for weights in generator.first_weights())
 
 
 @pytest.mark.parametrize("mixing", [0.0, 1.0])
