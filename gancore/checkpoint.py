@@ -72,6 +72,10 @@ class Checkpoint:
                 f"checkpoint '{self.path}': {file.name} cannot be read ({in_one_line(error)})"
             ) from error
 
+    def digest(self, name: str) -> str:
+        """The SHA-256 of `name.safetensors`, in hexadecimal, as the manifest has it."""
+        return str(_read_json(self.path, MANIFEST, "has no readable manifest")["sha256"][f"{name}{TENSORS}"])
+
     def optimizer(self, name: str) -> dict[str, Any]:
         """The optimizer state of player `name`, all its numbers finite.
 

@@ -45,6 +45,20 @@ class DataFacts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Prior:
+    """How a generator's latents are drawn, and which of their numbers can be moved by degrees: by edits, walks and truncation.
+
+    `kind`: `normal`, or `uniform` in any range, of each number by itself; `sphere`, directions of any one length; `none` where nothing
+    can be moved, because a latent is random bits, say; `instead` then names what samples can be steered by, in words.
+    `smooth` is how many of the first numbers of a latent can be moved, all where it is None; the others are noise that stays as it is.
+    """
+
+    kind: Literal["normal", "uniform", "sphere", "none"] = "normal"
+    smooth: int | None = None
+    instead: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PluginInfo:
     """Who a plugin is, from `gan_plugin_info`.
 

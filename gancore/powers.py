@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from gancore.components import Augment, OtherGenerator, ProgressReport
+    from gancore.components import Augment, OtherGenerator, Prior, ProgressReport
     from gancore.evaluation.records import Samples
     from gancore.options import Options
     from gancore.random import Draws
@@ -33,6 +33,53 @@ class DrawsLatent(Protocol):
 
     def draw_latent(self, draws: Draws) -> Tensor:
         """Latents `[batch, ...]`, floats or int64, for the positions of `draws`, and drawn from it alone."""
+        ...
+
+
+@runtime_checkable
+class HasPrior(Protocol):
+    """A generator that says which numbers of its latents can be moved by degrees.
+
+    Without this power all can, as those of a standard normal distribution or, where it draws latents itself, along straight lines;
+    latents that are integers cannot.
+    """
+
+    prior: Prior
+    """How latents are drawn, and which of their numbers are more than noise."""
+
+
+@runtime_checkable
+class MapsLatent(Protocol):
+    """A generator that first maps latents to codes, one for each of its layers, which can be moved and exchanged one by one.
+
+    `synthesise(map(z, condition), condition)` is bit for bit what a call gives in evaluation mode. Without this power the latent is
+    the only code.
+    """
+
+    def map(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        """Codes `[batch, layers, size]` of latents `z` `[batch, *latent_shape]` and classes `[batch]` int64 or None.
+
+        Classes may be mixed: weights `[batch, classes]`, floats that add up to 1, as `gancore.nets.conditioning.ClassEmbedding` takes.
+        """
+        ...
+
+    def synthesise(self, w: Tensor, condition: Tensor | None) -> Tensor:
+        """Relaxed samples `[batch, *spec.shape]` of codes `[batch, layers, size]`, and of classes as above.
+
+        One that also `takes_given` is called `synthesise(w, condition, given)` where a part is given.
+        """
+        ...
+
+
+@runtime_checkable
+class HasFirstWeights(Protocol):
+    """A generator that shows by which weights its codes come in, for directions that change samples most (Shen & Zhou 2021).
+
+    Without this power they are those of the first linear layer that is called.
+    """
+
+    def first_weights(self) -> Sequence[Tensor]:
+        """For each layer of codes a matrix `[outputs, size]`."""
         ...
 
 
@@ -352,7 +399,16 @@ class CarriesText(Protocol):
 
 
 POWERS: Mapping[str, tuple[type, ...]] = {
-    "generator": (DrawsLatent, TakesGiven, SamplesItself, TellsLikelihood, Exports),
+    "generator": (
+        DrawsLatent,
+        HasPrior,
+        MapsLatent,
+        HasFirstWeights,
+        TakesGiven,
+        SamplesItself,
+        TellsLikelihood,
+        Exports,
+    ),
     "discriminator": (MixesBatch, HasFeatures),
     "loss": (HasThreshold,),
     "penalty": (SharesForward, RegularisesLogits, RegularisesGenerator, Augments),

@@ -19,13 +19,17 @@ def required(condition: Tensor | None, class_count: int) -> Tensor:
 
 
 class ClassEmbedding(nn.Embedding):
-    """A learned vector for each class: `[batch]` int64 to `[batch, dim]`, standard normal at first."""
+    """A learned vector for each class: `[batch]` int64 to `[batch, dim]`, standard normal at first.
+
+    Of weights `[batch, classes]`, floats, it gives the weighted mean, as between two classes.
+    """
 
     def __init__(self, class_count: int, dim: int) -> None:
         super().__init__(class_count, dim)
 
     def forward(self, input: Tensor | None) -> Tensor:
-        return super().forward(required(input, self.num_embeddings))
+        classes = required(input, self.num_embeddings)
+        return classes.to(self.weight) @ self.weight if classes.is_floating_point() else super().forward(classes)
 
 
 class ClassLinear(nn.Linear):

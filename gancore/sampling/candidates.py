@@ -34,25 +34,26 @@ class Chooser:
         self.options = options
 
     @torch.no_grad()
-    def __call__(self, make: Make, seed: int, condition: Tensor | None) -> Tensor:
+    def __call__(self, make: Make, seed: int, condition: Tensor | None, positions: Tensor | None = None) -> Tensor:
         """What is chosen of the samples that `make` makes of seeds: of `seed` itself, and of others that follow from it.
 
-        Every candidate for sample i is made, and chosen, independently of all other samples.
+        `positions` `[count]` int64 are the numbers of the samples, counted from 0 without. Every candidate for sample i is made, and
+        chosen, independently of all other samples.
         """
         chosen = make(seed)
-        best = self._score(chosen, condition, seed)
+        best = self._score(chosen, condition, seed, positions)
         for number in range(1, self.options.count):
             other = derive(seed, f"candidate-{number}")
             rival = make(other)
-            score = self._score(rival, condition, other)
+            score = self._score(rival, condition, other, positions)
             better = score > best
             chosen[better], best = rival[better], torch.maximum(score, best)
         return chosen
 
-    def _score(self, hard: Tensor, condition: Tensor | None, seed: int) -> Tensor:
+    def _score(self, hard: Tensor, condition: Tensor | None, seed: int, positions: Tensor | None) -> Tensor:
         """Perturbed scores `[count]`: the highest is a draw from the softmax of the scores (the Gumbel-max trick)."""
-        positions = torch.arange(len(hard))
-        uniform = Draws(derive(seed, "choice"), positions).uniform("gumbel").double()
+        places = torch.arange(len(hard)) if positions is None else positions
+        uniform = Draws(derive(seed, "choice"), places).uniform("gumbel").double()
         noise = -torch.log(-torch.log(uniform.clamp_min(1e-12)))
         return self.options.sharpness * self.logits(hard, condition).double() + noise
 

@@ -44,8 +44,9 @@ def generate(
     seed: int,
     condition: Tensor | None,
     given: GivenParts | None = None,
+    positions: Tensor | None = None,
 ) -> Tensor:
-    """`count` relaxed samples `[count, *shape]` on the generator's device.
+    """`count` relaxed samples `[count, *shape]` on the generator's device; `positions` as in `draw`.
 
     The i-th depends on `seed`, i, its class and what is given of it only. Raises UsageError where something is given and
     `spec` wants nothing, or the other way round.
@@ -60,7 +61,7 @@ def generate(
             )
         return made
 
-    parts = _chunks(generator, spec, count, seed, condition, given, one)
+    parts = _chunks(generator, spec, count, seed, condition, given, one, positions)
     return torch.cat(parts) if parts else torch.empty(0, *spec.shape, device=next(generator.parameters()).device)
 
 
@@ -74,18 +75,25 @@ def draw(
     given: GivenParts | None = None,
     sampling: Options | None = None,
     chooser: Chooser | None = None,
+    positions: Tensor | None = None,
 ) -> Tensor:
     """`count` hard samples on the CPU, as `generate` and `spec.harden` make them, or as the generator's own `sample` does.
 
     `sampling` are options of the latter; its own without. `chooser` takes the place of each by one of several candidates.
+    `positions` `[count]` int64 are the numbers of the samples, counted from 0 without.
 
     Raises:
         NonFiniteError: what the generator makes has numbers that are not finite.
     """
     if chooser is not None and count:
-        return chooser(lambda other: draw(generator, spec, count, other, condition, given, sampling), seed, condition)
+        return chooser(
+            lambda other: draw(generator, spec, count, other, condition, given, sampling, positions=positions),
+            seed,
+            condition,
+            positions,
+        )
     if not isinstance(generator, SamplesItself) or not count:
-        made = generate(generator, spec, count, seed, condition, given)
+        made = generate(generator, spec, count, seed, condition, given, positions)
         check_finite(made)
         return spec.harden(made).cpu()
 
@@ -93,7 +101,7 @@ def draw(
         given = () if part is None else (part,)
         return generator.sample(z, classes, sampling, *given).cpu()
 
-    hard = torch.cat(_chunks(generator, spec, count, seed, condition, given, one))
+    hard = torch.cat(_chunks(generator, spec, count, seed, condition, given, one, positions))
     check_finite(hard)
     return hard
 
@@ -115,6 +123,7 @@ def _chunks(
     condition: Tensor | None,
     given: GivenParts | None,
     make: Callable[[Tensor, Tensor | None, Tensor | None], Tensor],
+    positions: Tensor | None,
 ) -> list[Tensor]:
     """What `make` makes of the latents of all samples, with their classes and what is given of them, chunk by chunk."""
     if spec.given_shape is not None and given is None:
@@ -124,12 +133,13 @@ def _chunks(
     if spec.given_shape is None and given is not None:
         raise UsageError(NOTHING_GIVEN)
     device = next(generator.parameters()).device
+    every = torch.arange(count) if positions is None else positions
     parts = []
     for start in range(0, count, CHUNK):
-        positions = torch.arange(start, min(start + CHUNK, count), device=device)
+        places = every[start : start + CHUNK].to(device)
         classes = None if condition is None else condition[start : start + CHUNK].to(device)
-        z = draw_latent(generator, Draws(seed, positions))
-        parts.append(make(z, classes, None if given is None else given(positions)))
+        z = draw_latent(generator, Draws(seed, places))
+        parts.append(make(z, classes, None if given is None else given(places)))
     return parts
 
 

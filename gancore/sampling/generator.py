@@ -43,7 +43,7 @@ class Generator:
     `spec` says what a sample is; `step` how long it was trained; `settings` how. `sampling` says how samples are drawn (their
     temperature), None where there is nothing to choose; `chooser` chooses between candidates, where the run's `candidates` ask for
     it. `others` are the generators that the game kept beside this one, without candidates. `data` tells the data that it was
-    trained on from others.
+    trained on from others. `run` is the folder that it was loaded from, `weights` the SHA-256 of its weights there.
     """
 
     def __init__(
@@ -57,6 +57,8 @@ class Generator:
         sampling: Mapping[str, Any] | None = None,
         chooser: Chooser | None = None,
         data: SavedData | None = None,
+        run: Path | None = None,
+        weights: str = "",
     ) -> None:
         self.module = module.eval().requires_grad_(False)
         self.spec = spec
@@ -67,6 +69,8 @@ class Generator:
         self.sampling = self._sampling(sampling)
         self.chooser = chooser
         self.data = data
+        self.run = run
+        self.weights = weights
 
     def sample(
         self,
@@ -240,6 +244,9 @@ class Generator:
         *,
         given: Given | None = None,
         overwrite: bool = False,
+        texts: Sequence[str] | None = None,
+        stem: str = "sample",
+        role: str | None = None,
     ) -> list[Path]:
         """Write hard samples with the run's own writers; the files written.
 
@@ -247,6 +254,9 @@ class Generator:
         such files (`out.any` becomes a sheet of every kind that there is); one without a suffix becomes a folder with a file a
         sample. Samples that were made around `given` are written as it says (its tempo), and put together where they are the
         parts of one whole: the sheet then shows wholes, and the folder also has a file of each, `joined-...`.
+
+        `texts` are what the file of each sample carries, where its writer can; `stem` is what the names of these files begin with.
+        `role="walk"` makes one file of samples in their order, an animation say, instead of a sheet.
 
         Raises:
             UsageError: the run has no writer for this, or `path` is among its data.
@@ -258,10 +268,10 @@ class Generator:
             raise RunFolderError(f"'{target}' exists already; choose another path, or say overwrite=True")
         check_apart(target, self.settings.data_path)
         classes = None if labels is None else torch.as_tensor(labels)
-        role = "sheet" if target.suffix else "each"
+        role = role or ("sheet" if target.suffix else "each")
         folder = target.parent if target.suffix else target
         spec = self.spec if given is None or given.spec is None else given.spec
-        lots: list[tuple[str, SampleSpec, Tensor, Tensor | None]] = [("sample", spec, samples, classes)]
+        lots: list[tuple[str, SampleSpec, Tensor, Tensor | None]] = [(stem, spec, samples, classes)]
         reader = None if given is None else self._reader()
         whole = None
         if given is not None and reader is not None:
@@ -274,7 +284,9 @@ class Generator:
             lots = [(target.stem, *lots[-1][1:])]
 
         def put(place: Path) -> list[Path]:
-            written = [f for stem, own, x, y in lots for f in write(self.settings, own, x, y, place, stem, role)]
+            written = []
+            for number, (name, own, x, y) in enumerate(lots):
+                written += write(self.settings, own, x, y, place, name, role, None if number else texts)
             if not written:
                 raise UsageError(f"plugin '{self.settings.run.plugin}' has no writer of role '{role}'")
             return written

@@ -43,9 +43,13 @@ DRAWING = (SAMPLING, "candidates")
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """A checkpoint, all of it checked: the game with its networks as they are built, and the tensors for them by name."""
+    """A checkpoint, all of it checked: the game with its networks as they are built, and the tensors for them by name.
+
+    `weights` is the SHA-256 of the file with those of the averaged generator.
+    """
 
     step: int
+    weights: str
     data: SavedData
     spec: SampleSpec
     game: GameRule
@@ -88,7 +92,7 @@ def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> _Sa
         # Nothing here needs them to be of the kind that the configuration names.
         with contextlib.suppress(MisfitError):
             read_optimizer(found, state, name, build_optimizer(chosen, game.networks[name].parameters()), chosen)
-    return _Saved(found.step, state.data, spec, game, tensors)
+    return _Saved(found.step, found.digest("ema"), state.data, spec, game, tensors)
 
 
 def load(
@@ -171,4 +175,6 @@ def load(
         sampling=sampling,
         chooser=chooser,
         data=saved.data,
+        run=folder.path,
+        weights=saved.weights,
     )

@@ -12,15 +12,24 @@ from gancore.configuration.settings import Chosen, Settings
 from gancore.data.spec import SampleSpec
 from gancore.disk import trouble, write_error
 from gancore.errors import GanError, PluginError
-from gancore.powers import WritesCaptions
+from gancore.powers import CarriesText, WritesCaptions
 from gancore.run import RunFolder
 from gancore.targets import resolve
 
 
 def write(
-    settings: Settings, spec: SampleSpec, samples: Tensor, labels: Tensor | None, folder: Path, stem: str, role: str
+    settings: Settings,
+    spec: SampleSpec,
+    samples: Tensor,
+    labels: Tensor | None,
+    folder: Path,
+    stem: str,
+    role: str,
+    texts: Sequence[str] | None = None,
 ) -> list[Path]:
     """Write hard `samples` with every writer of `role`; the files written.
+
+    `texts` are what the files of each sample are to carry, of writers that make one for each and can.
 
     Raises:
         WriteError: the disk is full, or the folder cannot be written.
@@ -30,7 +39,7 @@ def write(
     written: list[Path] = []
     for chosen in of_role(settings, role):
         try:
-            written += write_with(chosen, spec, samples, labels, folder, stem)
+            written += write_with(chosen, spec, samples, labels, folder, stem, texts)
         except GanError:
             raise
         except (Exception, SystemExit) as error:
@@ -45,10 +54,20 @@ def of_role(settings: Settings, role: str) -> list[Chosen]:
 
 
 def write_with(
-    chosen: Chosen, spec: SampleSpec, samples: Tensor, labels: Tensor | None, folder: Path, stem: str
+    chosen: Chosen,
+    spec: SampleSpec,
+    samples: Tensor,
+    labels: Tensor | None,
+    folder: Path,
+    stem: str,
+    texts: Sequence[str] | None = None,
 ) -> list[Path]:
-    """Write hard `samples` with one writer."""
-    files: list[Path] = chosen.build(spec).write(samples, folder, stem, None if labels is None else labels.tolist())
+    """Write hard `samples` with one writer, each with its text."""
+    writer = chosen.build(spec)
+    files: list[Path] = writer.write(samples, folder, stem, None if labels is None else labels.tolist())
+    if texts is not None and isinstance(writer, CarriesText) and len(files) == len(texts):
+        for file, text in zip(files, texts, strict=True):
+            writer.attach(file, text)
     return files
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
+from gancore.components import Prior
 from gancore.data.spec import SampleSpec, require
 from gancore.nets.conditioning import LatentWithClass, ProjectionHead
 from gancore.nets.norm import BatchNorm
@@ -84,6 +85,7 @@ class Generator(nn.Module):
         self.options = options
         self.where = layout(spec.columns)
         self.latent_shape = (options.latent + sum(self.where.sizes),)
+        self.prior = Prior(smooth=options.latent)
         self.start = LatentWithClass(options.latent, spec.class_count, options.embedding)
         widths = [self.start.dim + i * options.width for i in range(options.depth)]
         self.layers = nn.Sequential(*(Residual(before, options.width) for before in widths))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from gan_audio.spec import AudioSpec
+from gancore.components import Prior
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
 from gancore.options import ArchitectureOptions
@@ -142,6 +143,7 @@ class Generator(nn.Module):
 
     takes_given = True
     latent_shape = (1,)
+    prior = Prior(kind="none", instead="the spectrogram that it is given")
 
     def __init__(self, options: Options, spec: AudioSpec) -> None:
         super().__init__()

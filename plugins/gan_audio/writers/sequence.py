@@ -11,7 +11,6 @@ from torch import Tensor
 
 from gan_audio.spec import AudioSpec
 from gan_audio.writers.common import Voice, WaveOptions, in_turn, save_wave
-from gancore.text_chunks import TextInFiles
 
 
 class SequenceOptions(WaveOptions):
@@ -26,7 +25,7 @@ class SequenceOptions(WaveOptions):
     )
 
 
-class SequenceWriter(TextInFiles):
+class SequenceWriter:
     """The samples of a sheet in its order, row by row, with silence between them: `<stem>.wav`, mono.
 
     Levels, rounding and values that are not finite are treated as in `WavWriter`.

@@ -16,6 +16,7 @@ from gan_music.nets.cells import OCTAVE, Grid, PerTrack, PerTrackColumns, PerTra
 from gan_music.nets.given import Weave, check_given, made_and_given
 from gan_music.nets.notes import NoteNeurons, NoteOptions
 from gan_music.spec import MusicSpec
+from gancore.components import Prior
 from gancore.data.spec import SampleSpec, require
 from gancore.nets.conditioning import LatentWithClass, ProjectionHead
 from gancore.nets.norm import BatchNorm
@@ -129,6 +130,7 @@ class Generator(nn.Module):
         self.grid = grid = Grid(made)
         self.notes = NoteNeurons(options, made)
         self.latent_shape = (options.latent + self.notes.keys,)
+        self.prior = Prior(smooth=options.latent)
         self.latent = LatentWithClass(options.latent, spec.class_count, options.embedding)
         self.given = GivenEncoder(options, given) if given else None
         self.weave = Weave(spec) if given else None

@@ -17,6 +17,7 @@ from gan_music.nets.cells import Grid, PerTrack, chroma, rhythm
 from gan_music.nets.given import Weave, check_given, made_and_given
 from gan_music.nets.notes import NoteNeurons, NoteOptions
 from gan_music.spec import MusicSpec
+from gancore.components import Prior
 from gancore.data.spec import SampleSpec, require
 from gancore.errors import UsageError
 from gancore.nets.conditioning import LatentWithClass, ProjectionHead
@@ -225,6 +226,7 @@ class Generator(nn.Module):
         self.grid = grid = TokenGrid(made, options.steps_per_token)
         self.notes = NoteNeurons(options, made)
         self.latent_shape = (options.latent + self.notes.keys,)
+        self.prior = Prior(smooth=options.latent)
         self.given = Patches(options, given) if given else None
         self.weave = Weave(spec) if given else None
         self.latent = LatentWithClass(options.latent, spec.class_count, options.embedding)

@@ -16,6 +16,7 @@ from gan_text.nets.gradients import linear_cross_entropy
 from gan_text.nets.reading import up_to_end
 from gan_text.nets.relaxing import Choose, Place, Relaxing
 from gan_text.nets.sampling import Sampling, draw, prompt_ids, weights
+from gancore.components import Prior
 from gancore.nets.conditioning import ClassEmbedding
 from gancore.random import Draws, bits, derive
 
@@ -53,6 +54,11 @@ class TextGenerator(nn.Module):
         self.spec = spec
         self.end = spec.end
         self.latent_shape = (spec.length,)
+        self.prior = Prior(
+            kind="none",
+            instead="a prompt, the temperature or candidates (sampling.prompt=, sampling.temperature=, candidates.count=), the class "
+            "where there are classes, and the seed",
+        )
         self.feed = options.feed
         self.sampling = options.sampling
         self.begin = nn.Parameter(torch.randn(dim) * 0.1)

@@ -1,0 +1,81 @@
+"""Samples in files that carry the recipes by which they can be made again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gancore.data.spec import Given, SampleSpec
+from gancore.errors import UsageError
+from gancore.latent.address import Address
+from gancore.latent.recipe import SIDECAR, Recipe, sidecar
+from gancore.latent.resolving import weights_of
+from gancore.sampling.generator import ANY, Generator
+from gancore.storage import replacing
+
+WALK = "walk"
+
+
+def save(
+    generator: Generator,
+    samples: Tensor,
+    recipes: Sequence[Recipe],
+    folder: Path,
+    given: Given | None = None,
+) -> tuple[list[Path], list[Path]]:
+    """Write hard `samples` into `folder`, which is new: a file each and a sheet, as far as the run has writers, and the recipes.
+
+    Returns:
+        The files, and the sheets.
+    """
+    labels = labels_of(generator.spec, [recipe.address for recipe in recipes])
+    roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
+    files: list[Path] = []
+    if "each" in roles:
+        texts = [recipe.text() for recipe in recipes]
+        files = generator.save(samples, folder, labels, given=given, texts=texts)
+    sheets = generator.save(samples, folder / f"sheet{ANY}", labels, given=given) if "sheet" in roles else []
+    write_sidecar(folder, [file.name for file in files], recipes)
+    return files, sheets
+
+
+def save_walk(
+    generator: Generator, samples: Tensor, recipes: Sequence[Recipe], folder: Path, *, each: bool
+) -> list[Path]:
+    """Write the frames of a walk into `folder`, which is new: in one file, or on a sheet where no writer makes one, and the recipes.
+
+    With `each` also a file a frame.
+
+    Raises:
+        UsageError: the run has no writer for this.
+    """
+    roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
+    role = WALK if WALK in roles else "sheet"
+    if role not in roles and not each:
+        raise UsageError(
+            f"plugin '{generator.settings.run.plugin}' has no writer of walks or sheets; take --each for a file a frame"
+        )
+    files = generator.save(samples, folder, texts=[r.text() for r in recipes], stem="frame") if each else []
+    whole = generator.save(samples, folder / f"{WALK}{ANY}", role=role) if role in roles else []
+    write_sidecar(folder, [file.name for file in files], recipes)
+    return [*whole, *files]
+
+
+def write_sidecar(folder: Path, names: Sequence[str], recipes: Sequence[Recipe]) -> Path:
+    """Put `recipes` into `folder`, by the names of their files: as many as there are samples, of each writer; else by number."""
+    count = len(recipes)
+    if not names or len(names) % count:
+        names = [f"{number:05d}" for number in range(count)]
+    repeated = [recipes[number % count] for number in range(len(names))]
+    text = sidecar(names, repeated).encode()
+    return replacing(folder / SIDECAR, lambda path: path.write_bytes(text))
+
+
+def labels_of(spec: SampleSpec, addresses: Sequence[Address]) -> Tensor | None:
+    """The classes `[n]` int64 of samples; None where there are none, or one is of several or of unknown ones."""
+    weights = [weights_of(spec, address) for address in addresses]
+    known = [own for own in weights if own is not None and float(own.max()) == 1.0]
+    return torch.stack(known).argmax(dim=1) if known and len(known) == len(weights) else None

@@ -1,0 +1,158 @@
+"""Samples of addresses, and the same samples again of the recipes that they leave."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from gancore.data.spec import Given
+from gancore.errors import UsageError
+from gancore.latent.address import Address, parts
+from gancore.latent.recipe import GivenFile, Recipe
+from gancore.latent.resolving import Directions, codes_of, weights_of
+from gancore.latent.space import Space
+from gancore.random import derive
+from gancore.sampling.drawing import CHUNK, draw, parts_of
+from gancore.sampling.generator import Generator
+
+
+class Steering:
+    """A trained generator whose samples are asked for by address.
+
+    `directions` are steps by name, for edits. `given` is what all samples are made for, where the data have a conditioning input.
+    """
+
+    def __init__(self, generator: Generator, directions: Directions | None = None, given: Given | None = None) -> None:
+        self.generator, self.spec = generator, generator.spec
+        self.directions: Directions = directions or {}
+        self.device = next(generator.module.parameters()).device
+        self.given = given
+        self._parts = None if given is None else parts_of(self.spec, self.spec.harden(self.spec.relax(given.x)))
+
+    @cached_property
+    def space(self) -> Space:
+        """The codes of the generator; UsageError where it has none."""
+        return Space(self.generator.module, self.spec)
+
+    def sample(self, addresses: Sequence[Address]) -> Tensor:
+        """Hard samples `[n, *shape]` on the CPU.
+
+        Where all addresses are plain and count from 0, they are those of `Generator.sample`.
+
+        Raises:
+            UsageError: the generator cannot do what an address asks for, or something is named that there is not.
+        """
+        rows = [self._batch(addresses[start : start + CHUNK]) for start in range(0, len(addresses), CHUNK)]
+        return torch.cat(rows)
+
+    def recipes(self, addresses: Sequence[Address], given: GivenFile | None = None) -> list[Recipe]:
+        """What `sample(addresses)` follows from, one for each; `given` is the file of what they are made for."""
+        own, how = self.generator, self.generator.sampling
+        chooser = own.chooser
+        common = {
+            "run": "" if own.run is None else own.run.absolute().name,
+            "step": own.step,
+            "weights": own.weights,
+            "device": self.device.type,
+            "sampling": {} if how is None else how.model_dump(mode="json"),
+            "candidates": {} if chooser is None else chooser.options.model_dump(mode="json"),
+            "given": given,
+        }
+        made = []
+        for number, address in enumerate(addresses):
+            start = number // CHUNK * CHUNK
+            digests = {
+                name: digest(self.directions[name]) for name in sorted(_edited(address)) if name in self.directions
+            }
+            place = {"batch": min(CHUNK, len(addresses) - start), "row": number - start}
+            made.append(Recipe(address=address, directions=digests, **common, **place))
+        return made
+
+    def repeat(self, recipes: Sequence[Recipe]) -> Tensor:
+        """The samples `[n, *shape]` that `recipes` were written for, bit for bit.
+
+        Raises:
+            UsageError: they are of other weights, or of directions that have changed.
+        """
+        for recipe in recipes:
+            self._check(recipe)
+        found: dict[int, Tensor] = {}
+        waiting = list(enumerate(recipes))
+        while waiting:
+            size, kind = waiting[0][1].batch, _kind(waiting[0][1].address)
+            places: dict[int, tuple[int, Recipe]] = {}
+            for number, recipe in waiting:
+                if recipe.batch == size and recipe.row not in places and _kind(recipe.address) == kind:
+                    places[recipe.row] = (number, recipe)
+            spare = waiting[0][1].address
+            batch = self._batch([places[row][1].address if row in places else spare for row in range(size)])
+            found |= {number: batch[row] for row, (number, _) in places.items()}
+            waiting = [one for one in waiting if one[0] not in found]
+        return torch.stack([found[number] for number in range(len(recipes))])
+
+    def _batch(self, addresses: Sequence[Address]) -> Tensor:
+        """Samples of one batch, of at most `CHUNK`."""
+        own = self.generator
+        positions = torch.tensor([address.position for address in addresses])
+        if addresses[0].plain and len({_kind(address) for address in addresses}) == 1:
+            weights = [weights_of(self.spec, address) for address in addresses]
+            classes = None if weights[0] is None else torch.stack([w for w in weights if w is not None]).argmax(dim=1)
+            seed = derive(addresses[0].seed or 0, "sample")
+            return draw(
+                own.module, self.spec, len(addresses), seed, classes, self._parts, own.sampling, own.chooser, positions
+            )
+        if own.chooser is not None:
+            raise UsageError(
+                "samples of this run are chosen among random candidates, which cannot be steered; take each as it is made: "
+                "candidates.count=1"
+            )
+        codes = codes_of(self.space, addresses, self.directions)
+        part = None if self._parts is None else self._parts(positions.to(self.device))
+        return self.space.samples(codes, part, own.sampling)
+
+    def _check(self, recipe: Recipe) -> None:
+        own = self.generator
+        if recipe.weights and own.weights and recipe.weights != own.weights:
+            raise UsageError(
+                f"this recipe is of other weights than those of step {own.step:,} here: of step {recipe.step:,} of run "
+                f"'{recipe.run}', or of the same run trained anew"
+            )
+        for name, known in recipe.directions.items():
+            if name in self.directions and digest(self.directions[name]) != known:
+                raise UsageError(
+                    f"direction '{name}' is another one than when this recipe was written; keep a copy of the run's directions "
+                    "before you find new ones"
+                )
+
+
+def digest(direction: Tensor) -> str:
+    """SHA-256 of the numbers of a direction."""
+    return hashlib.sha256(direction.float().cpu().contiguous().numpy().astype("<f4").tobytes()).hexdigest()
+
+
+def _kind(address: Address) -> int | None:
+    """The seed of a plain address: those of one seed are drawn together, and all others."""
+    return address.seed if address.plain else None
+
+
+def _edited(address: Address) -> set[str]:
+    return set(address.edits).union(*map(_edited, parts(address)))
+
+
+def seeds(count: int, seed: int = 0, **common: object) -> list[Address]:
+    """The addresses of samples 0 to `count` - 1 of `seed`, as `gan sample` counts them; `common` are fields of all of them."""
+    first = Address(seed=seed, **common)
+    return [first.model_copy(update={"position": number}) for number in range(count)]
+
+
+def with_classes(addresses: Sequence[Address], classes: Mapping[str, float] | Sequence[str] | None) -> list[Address]:
+    """The same of other classes: weights by name for all of them, or a name for each."""
+    if classes is None:
+        return list(addresses)
+    if isinstance(classes, Mapping):
+        return [address.changed(classes=classes) for address in addresses]
+    return [a.changed(classes={name: 1.0}) for a, name in zip(addresses, classes, strict=True)]
