@@ -13,6 +13,7 @@ from gan_cli.commands import CommandGroup
 from gan_cli.errors import guarded, say, tell
 from gan_cli.evaluate_command import evaluate
 from gan_cli.plugins_commands import plugins_app
+from gan_cli.sampling_commands import mix, sample, walk
 from gan_cli.waiting import loading
 
 app = typer.Typer(
@@ -186,78 +187,9 @@ def resume(
     follow(begin, quiet=quiet, as_json=as_json)
 
 
-@app.command()
-@guarded
-def sample(
-    run: Annotated[Path, typer.Argument(parser=path_of, help="The run's folder.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE",
-            help="Other options of writers and of sampling, such as writers.grid.columns=8 sampling.temperature=0.8.",
-        ),
-    ] = None,
-    number: Annotated[
-        int | None,
-        typer.Option(
-            "--number",
-            "-n",
-            metavar="N",
-            min=1,
-            help="How many samples; 64, or with --given one for each part of the file.",
-        ),
-    ] = None,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            "--class", metavar="CLASS", help="Class of all samples, by name or index (default: classes take turns)."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Another seed gives other samples.")] = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", metavar="DIR", parser=path_of, help="A new folder (default: RUN/generated/001 and so on)."
-        ),
-    ] = None,
-    step: Step = None,
-    best: Best = False,
-    given: Annotated[
-        Path | None,
-        typer.Option(
-            "--given",
-            "-g",
-            metavar="FILE",
-            parser=path_of,
-            help="The conditioning input that samples are generated for, such as a melody to accompany.",
-        ),
-    ] = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option(
-            "--prompt", metavar="TEXT", help="Text that all samples begin with; same as sampling.prompt=TEXT."
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, mps or auto.")] = "auto",
-    as_json: Json = False,
-) -> None:
-    """Generate samples from a trained run: one file each, and a sheet of all of them."""
-    from gan_cli.sampling import draw
-    from gancore.configuration.layers import check_agreement, merge, parse_assignments
-
-    options = parse_assignments(settings or [])
-    check_agreement({"sampling.prompt": prompt}, options)
-    if prompt is not None:
-        options = merge(options, {"sampling": {"prompt": prompt}})
-    folder, files, sheets, number = draw(
-        run, number, label, seed, out, checkpoint_of(step, best), device, given, options
-    )
-    if as_json:
-        print(json.dumps({"folder": str(folder), "files": [str(f) for f in files + sheets]}))
-    else:
-        tell(folder)
-        shown = f", all of them on {sheets[0].name}" if sheets else ""
-        say(f"{number:,} samples in {folder}{shown}")
+app.command()(sample)
+app.command()(walk)
+app.command()(mix)
 
 
 @app.command()

@@ -1,75 +1,248 @@
-"""`gan sample`: files from a trained run."""
+"""What `gan sample`, `gan walk` and `gan mix` do."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gan_cli.waiting import loading, waiting
-from gancore.errors import RunFolderError, UsageError
+from gancore.errors import CheckpointError, RunFolderError, UsageError
 from gancore.storage import occupied, whole_folder
+
+if TYPE_CHECKING:
+    from gancore.latent.address import Address
+    from gancore.latent.recipe import Recipe
+    from gancore.latent.steering import Steering
 
 SAMPLES = 64
 """How many are drawn unless somebody says how many, or gives something for them."""
+Step = int | Literal["best"] | None
 
 
-def draw(
-    run: Path,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What every command that makes samples of a run is told."""
+
+    run: Path
+    out: Path | None = None
+    step: Step = None
+    device: str = "auto"
+    given: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    label: str | None = None
+    truncation: float | None = None
+    edits: Sequence[str] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether samples are to be other than a recipe says."""
+        return self.label is not None or self.truncation is not None or bool(self.edits)
+
+
+class Session:
+    """A loaded generator, and the folder that samples go to."""
+
+    def __init__(self, asked: Asked, into: str) -> None:
+        self.asked, self.into = asked, into
+        if asked.out is not None and occupied(asked.out):
+            raise RunFolderError(f"'{asked.out}' exists already and nothing is overwritten; choose another --out")
+        if asked.out is not None and asked.out.suffix and not asked.out.is_dir():
+            raise UsageError(
+                f"--out '{asked.out}' names a folder to make, for all files; leave '{asked.out.suffix}' out"
+            )
+        check_device(asked.device)
+        self.steering = self._load(asked.step, asked.options)
+        if asked.out is not None:
+            from gancore.data.runs import check_apart
+
+            check_apart(asked.out, self.steering.generator.settings.data_path)
+
+    def _load(self, step: Step, options: Mapping[str, Any]) -> Steering:
+        asked = self.asked
+        with loading():
+            from gancore.engine.build import check_writers
+            from gancore.latent import directions
+            from gancore.latent.steering import Steering
+            from gancore.sampling.loading import load
+
+        generator = load(asked.run, device=asked.device, step=step, options=options)
+        roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
+        if not roles & {"each", "sheet"}:
+            raise UsageError(
+                f"'{asked.run}' was trained without writers; add some to its config.toml, in the section [writers]"
+            )
+        check_writers(generator.settings, generator.spec)
+        known = None if asked.given is None else generator.read_given(asked.given)
+        return Steering(generator, directions.load(asked.run), known)
+
+    # --- addresses ---
+
+    def numbered(self, number: int | None, seed: int) -> list[Address]:
+        """The first samples of a seed, with the classes, truncation and edits that are asked for."""
+        from gancore.latent.steering import seeds, with_classes
+
+        own, known = self.steering.generator, self.steering.given
+        count = number or (SAMPLES if known is None else len(known))
+        made = seeds(count, seed)
+        if self.asked.label is None and (labels := own.labels(count, None, known)) is not None:
+            made = with_classes(made, [own.spec.classes[label] for label in labels.tolist()])
+        return [self.revised(address) for address in made]
+
+    def named(self, text: str) -> Address:
+        """What a text names: a seed, `SEED:NUMBER`, or a file that carries a recipe."""
+        from gancore.latent.asking import seeded
+
+        address = seeded(text)
+        if address is None:
+            recipes = self.recipes(Path(text))
+            if len(recipes) > 1:
+                raise UsageError(f"'{text}' has {len(recipes)} recipes; name the file of one sample")
+            address = recipes[0].address
+        return self.revised(address)
+
+    def revised(self, address: Address) -> Address:
+        from gancore.latent.asking import edits, mixture, revised
+
+        asked = self.asked
+        return revised(
+            address,
+            classes=None if asked.label is None else mixture(self.steering.spec, asked.label),
+            truncation=asked.truncation,
+            edits=edits(asked.edits),
+        )
+
+    def recipes(self, path: Path) -> list[Recipe]:
+        """Those in a file, with the generator that they were written for."""
+        from gancore.latent import recipe
+
+        own = self.steering.generator
+        found = recipe.read(path, own.settings, own.spec)
+        first, asked = found[0], self.asked
+        if any((r.step, r.weights, r.sampling, r.candidates, r.given) != _kind(first) for r in found):
+            raise UsageError(f"'{path}' has recipes of several checkpoints or ways of drawing; take them one by one")
+        how = None if own.sampling is None else own.sampling.model_dump(mode="json")
+        differs = first.sampling != (how or {}) or bool(first.candidates) != (own.chooser is not None)
+        if asked.step is None and (first.step != own.step or differs):
+            drawing = {"sampling": dict(first.sampling)} if first.sampling else {}
+            chosen = {"candidates": dict(first.candidates or {"count": 1})}
+            try:
+                self.steering = self._load(first.step, {**drawing, **chosen, **asked.options})
+            except CheckpointError as error:
+                raise CheckpointError(
+                    f"'{path}' is of step {first.step:,}, and that checkpoint cannot be used any more ({error})"
+                ) from error
+        if first.given is not None and self.asked.given is None:
+            raise UsageError(f"'{path}' was made for '{first.given.path}'; name that file with --given")
+        return found
+
+    # --- files ---
+
+    def write(self, make: Callable[[Path], list[Path]], number: int) -> tuple[Path, list[Path]]:
+        folder = self.asked.out or _next(self.asked.run / self.into)
+        with whole_folder(folder), waiting(f"writing {number:,} samples"):
+            return folder, make(folder)
+
+    def drawn(self, addresses: Sequence[Address]) -> tuple[Any, list[Recipe]]:
+        """Samples of addresses, and their recipes."""
+        from gancore.latent.recipe import given_file
+
+        with waiting(f"generating {len(addresses):,} samples"):
+            samples = self.steering.sample(addresses)
+        known = None if self.asked.given is None else given_file(self.asked.given)
+        return samples, self.steering.recipes(addresses, known)
+
+
+def sample(
+    asked: Asked,
     number: int | None,
-    label: str | None,
     seed: int,
-    out: Path | None,
-    step: int | Literal["best"] | None,
-    device: str,
-    given: Path | None = None,
-    options: Mapping[str, Any] | None = None,
+    recipe: Path | None = None,
+    around: Path | None = None,
+    spread: float = 0.3,
 ) -> tuple[Path, list[Path], list[Path], int]:
-    """Write `number` samples, a file each, and a sheet, as far as the run has writers.
+    """Write samples, a file each, and a sheet, as far as the run has writers.
 
-    With `given`, samples are made around what that file gives: without a `number` one for each part of it, and the parts are
-    also put together where they are those of a whole. `options` are other options of the writers.
+    Those of `recipe` again, or `number` around the one of `around`, or the first `number` of `seed`; with `asked.given` without a
+    `number` one for each part of it.
 
     Returns:
         The new folder, the files, the sheets, and how many samples there are.
     """
-    if out is not None and occupied(out):
-        raise RunFolderError(f"'{out}' exists already and nothing is overwritten; choose another --out")
-    if out is not None and out.suffix and not out.is_dir():
-        raise UsageError(
-            f"--out '{out}' names a folder to make, for a file a sample and the sheet; leave '{out.suffix}' out"
-        )
-    check_device(device)
-    with loading():
-        from gancore.data.runs import check_apart
-        from gancore.engine.build import check_writers
-        from gancore.sampling.generator import ANY
-        from gancore.sampling.loading import load
+    session = Session(asked, "generated")
+    from gancore.latent.asking import neighbours
+    from gancore.latent.saving import save
 
-    generator = load(run, device=device, step=step, options=options)
-    if out is not None:
-        check_apart(out, generator.settings.data_path)
-    roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
-    if not roles & {"each", "sheet"}:
-        raise UsageError(f"'{run}' was trained without writers; add some to its config.toml, in the section [writers]")
-    check_writers(generator.settings, generator.spec)
-    known = None if given is None else generator.read_given(given)
-    number = number or (SAMPLES if known is None else len(known))
-    labels = generator.labels(number, label, known)
-    with waiting(f"generating {number:,} samples"):
-        samples = generator.sample(number, seed=seed, condition=labels, given=known)
-    folder = out or _next(run / "generated")
-    with whole_folder(folder), waiting(f"writing {number:,} samples"):
-        files = generator.save(samples, folder, labels, given=known) if "each" in roles else []
-        sheets = generator.save(samples, folder / f"sheet{ANY}", labels, given=known) if "sheet" in roles else []
-    return folder, files, sheets, number
+    if recipe is not None:
+        recipes = session.recipes(recipe)
+        if asked.changes:
+            samples, recipes = session.drawn([session.revised(one.address) for one in recipes])
+        else:
+            with waiting(f"generating {len(recipes):,} samples"):
+                samples = session.steering.repeat(recipes)
+    elif around is not None:
+        start = session.named(str(around))
+        samples, recipes = session.drawn(neighbours(start, number or SAMPLES, spread, seed))
+    else:
+        samples, recipes = session.drawn(session.numbered(number, seed))
+    own, given = session.steering.generator, session.steering.given
+    sheets: list[Path] = []
+
+    def put(folder: Path) -> list[Path]:
+        files, whole = save(own, samples, recipes, folder, given)
+        sheets.extend(whole)
+        return files
+
+    folder, files = session.write(put, len(recipes))
+    return folder, files, sheets, len(recipes)
+
+
+def walk(asked: Asked, stations: Sequence[str], frames: int, loop: bool, each: bool) -> tuple[Path, list[Path]]:
+    """Write a walk from station to station; the new folder and the files."""
+    session = Session(asked, "walks")
+    from gancore.latent.saving import save_walk
+    from gancore.latent.walk import walk as way
+
+    addresses = way([session.named(text) for text in stations], frames, loop=loop)
+    session.steering.space  # noqa: B018  to tell of a generator without one before anything is drawn
+    samples, recipes = session.drawn(addresses)
+    own = session.steering.generator
+    return session.write(lambda folder: save_walk(own, samples, recipes, folder, each=each), len(recipes))
+
+
+def mix(asked: Asked, one: str, other: str, layers: str) -> tuple[Path, list[Path], list[Path]]:
+    """Write a sample of two, and both beside it; the new folder, the files and the sheets."""
+    session = Session(asked, "mixed")
+    from gancore.latent.address import Address, Mix
+    from gancore.latent.asking import layers as layers_of
+    from gancore.latent.saving import save
+
+    first, last = layers_of(layers)
+    pair = session.named(one), session.named(other)
+    mixed = Address(mix=Mix(one=pair[0], other=pair[1], first=first, last=last))
+    session.steering.space  # noqa: B018
+    samples, recipes = session.drawn([pair[0], pair[1], mixed])
+    sheets: list[Path] = []
+
+    def put(folder: Path) -> list[Path]:
+        files, whole = save(session.steering.generator, samples, recipes, folder, session.steering.given)
+        sheets.extend(whole)
+        return files
+
+    folder, files = session.write(put, len(recipes))
+    return folder, files, sheets
 
 
 def check_device(device: str) -> None:
     """Refuse a device that cannot be, before anything is imported or read."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise UsageError(f"device '{device}' is unknown; choose auto, cpu, mps, cuda or cuda:N")
+
+
+def _kind(recipe: Recipe) -> tuple[object, ...]:
+    return recipe.step, recipe.weights, recipe.sampling, recipe.candidates, recipe.given
 
 
 def _next(root: Path) -> Path:

@@ -28,7 +28,11 @@ def test_samples_go_to_a_new_numbered_folder_of_the_run_each_time(gan: Gan, trai
         result = gan("sample", trained, "-n", 3)
         folder = trained / "generated" / name
         assert result.stdout == f"{folder}\n"
-        assert sorted(p.name for p in folder.iterdir()) == [*(f"sample-{n:05d}.txt" for n in range(3)), "sheet.json"]
+        assert sorted(p.name for p in folder.iterdir()) == [
+            "recipes.json",
+            *(f"sample-{n:05d}.txt" for n in range(3)),
+            "sheet.json",
+        ]
         assert "3 samples in" in result.stderr
 
 
@@ -106,7 +110,8 @@ def test_run_without_labels_has_no_classes_to_choose_from(gan: Gan, refused: Ref
 
 
 @pytest.mark.parametrize(
-    ("removed", "written"), [("text", ["sheet.json"]), ("json", ["sample-00000.txt", "sample-00001.txt"])]
+    ("removed", "written"),
+    [("text", ["recipes.json", "sheet.json"]), ("json", ["recipes.json", "sample-00000.txt", "sample-00001.txt"])],
 )
 def test_run_with_one_kind_of_writer_is_sampled_with_that(
     gan: Gan, tmp_path: Path, removed: str, written: list[str]
@@ -173,9 +178,9 @@ def test_damaged_checkpoint_is_passed_over_with_a_warning(gan: Gan, trained: Pat
 
 def test_writers_can_be_changed_and_taken_out_when_sampling(gan: Gan, trained: Path) -> None:
     gan("sample", trained, "-n", 2, "writers.text=none")
-    assert [p.name for p in (trained / "generated" / "001").iterdir()] == ["sheet.json"]
+    assert {p.name for p in (trained / "generated" / "001").iterdir()} == {"recipes.json", "sheet.json"}
     gan("sample", trained, "writers=text", "-n", 1)
-    assert [p.name for p in (trained / "generated" / "002").iterdir()] == ["sample-00000.txt"]
+    assert {p.name for p in (trained / "generated" / "002").iterdir()} == {"recipes.json", "sample-00000.txt"}
 
 
 @pytest.mark.parametrize(
