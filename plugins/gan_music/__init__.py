@@ -6,7 +6,17 @@ from collections.abc import Iterable
 
 from gan_music.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Augmentation, Dataset, Features, Metric, PluginInfo, Preset, Writer
+from gancore.components import (
+    Architecture,
+    Attribute,
+    Augmentation,
+    Dataset,
+    Features,
+    Metric,
+    PluginInfo,
+    Preset,
+    Writer,
+)
 
 SPEC = "gan_music.spec:MusicSpec"
 GIVEN = "gan_music.data.given:MidiReader"
@@ -71,6 +81,29 @@ def gan_features() -> Iterable[Features]:
         options="gan_music.features.descriptors:Options",
         spec=SPEC,
     )
+
+
+@hookimpl
+def gan_attributes() -> Iterable[Attribute]:
+    for name, unit, summary, less, more in (
+        ("notes-per-bar", "notes", "Notes that begin in a bar", "sparser", "denser"),
+        ("mean-pitch", "semitones", "Mean MIDI pitch of the notes", "lower", "higher"),
+        ("pitch-range", "semitones", "From the lowest to the highest note", "narrower", "wider"),
+        ("duration", "beats", "Mean length of the notes", "shorter notes", "longer notes"),
+        ("polyphony", "notes", "Notes that sound together", "thinner", "fuller"),
+        ("syncopation", "levels", "How strong the places are that notes pass over", "straighter", "more syncopated"),
+        (
+            "groove-consistency",
+            "",
+            "How alike neighbouring bars are in where notes begin",
+            "more varied",
+            "more regular",
+        ),
+        ("drum-share", "", "Share of the notes that are drums", "fewer drums", "more drums"),
+        ("scale-consistency", "", "Share of the notes in one diatonic scale", "more chromatic", "more diatonic"),
+    ):
+        target = f"gan_music.attributes:{name.replace('-', '_')}"
+        yield Attribute(name=name, summary=summary, target=target, spec=SPEC, unit=unit, less=less, more=more)
 
 
 @hookimpl

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from gan_music.metrics.figures import Counted, Quotient
@@ -77,7 +78,11 @@ def tracks(options: Options, table: Table) -> dict[str, Quotient]:
         found[f"qualified-notes/{name}"] = Quotient(long, notes)
         found[f"one-step-notes/{name}"] = Quotient(part.per_phrase(duration == 1), notes, none=1.0)
         found[f"duration/{name}"] = Quotient(part.per_phrase(duration) / spec.steps_per_beat, notes)
-        sounding = (voices[:, at] > 0).sum(axis=1)
-        found[f"polyphony/{name}"] = Quotient(voices[:, at].sum(axis=1), sounding)
-        found[f"polyphony-rate/{name}"] = Quotient((voices[:, at] > 1).sum(axis=1), sounding)
+        found[f"polyphony/{name}"] = together = polyphony(voices[:, at])
+        found[f"polyphony-rate/{name}"] = Quotient((voices[:, at] > 1).sum(axis=1), together.bottom)
     return found
+
+
+def polyphony(voices: npt.NDArray[np.integer]) -> Quotient:
+    """Notes that sound together, from how many do at each step, `[phrases, time]`; silence has none."""
+    return Quotient(voices.sum(axis=1), (voices > 0).sum(axis=1))

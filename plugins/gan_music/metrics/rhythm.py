@@ -39,17 +39,16 @@ def rhythm(options: Options, table: Table) -> dict[str, Quotient]:
     - `drum-pattern/t`, for drums: share of the notes on the finest of quarter and half beats that is coarser than the grid;
       one step beside counts a tenth.
     """
-    spec, notes = table.spec, table.notes
-    begins = np.zeros((table.count, table.tracks, spec.time), bool)
-    begins[table.phrase, notes.track, notes.start] = True
+    spec = table.spec
+    begins = table.begins()
     found: dict[str, Quotient] = {}
     if spec.bars > 1:
-        found["groove-consistency"] = _groove(begins.max(axis=1), spec)
+        found["groove-consistency"] = groove(begins.max(axis=1), spec)
     for at, track in enumerate(spec.tracks):
         name, part = table.names[at], table.part(at)
         start, count = part.notes.start, part.per_phrase()
         if spec.bars > 1:
-            found[f"groove-consistency/{name}"] = _groove(begins[:, at], spec)
+            found[f"groove-consistency/{name}"] = groove(begins[:, at], spec)
         on = part.per_phrase(start % spec.steps_per_beat == 0)
         found[f"on-beat/{name}"] = Quotient(on, count)
         if spec.steps_per_beat > 2 and spec.steps_per_beat % 2 == 0:
@@ -63,8 +62,8 @@ def rhythm(options: Options, table: Table) -> dict[str, Quotient]:
     return found
 
 
-def _groove(begins: np.ndarray, spec: MusicSpec) -> Quotient:
-    """Consistency of phrases `[phrases, time]` in which notes begin; those without any have none."""
+def groove(begins: np.ndarray, spec: MusicSpec) -> Quotient:
+    """Groove consistency of phrases of two bars or more from where notes begin, `[phrases, time]`; those without any have none."""
     bars = begins.reshape(len(begins), spec.bars, spec.steps_per_bar)
     same = (bars[:, 1:] == bars[:, :-1]).mean(axis=(1, 2))
     sounds = begins.max(axis=1)

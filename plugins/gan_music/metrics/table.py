@@ -74,6 +74,12 @@ class Table:
             self.count, self.tracks, self.spec.bars
         )
 
+    def begins(self) -> npt.NDArray[np.bool_]:
+        """At which steps any note begins: `[count, tracks, time]`."""
+        found = np.zeros((self.count, self.tracks, self.spec.time), bool)
+        found[self.phrase, self.notes.track, self.notes.start] = True
+        return found
+
     def voices(self) -> npt.NDArray[np.int32]:
         """Notes that sound: `[count, tracks, time]`."""
         row = self.phrase * self.tracks + self.notes.track
