@@ -130,6 +130,14 @@ def gan_writers() -> Iterable[Writer]:
         role="sheet",
         spec=SPEC,
     )
+    yield Writer(
+        name="walk",
+        summary="One WAV file in which each sample fades into the next",
+        target="gan_audio.writers.walk:WalkWriter",
+        options="gan_audio.writers.walk:WalkOptions",
+        role="walk",
+        spec=SPEC,
+    )
 
 
 @hookimpl

@@ -246,6 +246,13 @@ def gan_writers() -> Iterable[Writer]:
         role="each",
     )
     yield Writer(
+        name="walk",
+        summary="Samples one after another, as an animated GIF and an animated PNG",
+        target="gan_image.walk:WalkWriter",
+        options="gan_image.walk:WalkOptions",
+        role="walk",
+    )
+    yield Writer(
         name="gif",
         summary="An animated GIF of the grids of a run",
         target="gan_image.writers:GifWriter",

@@ -20,6 +20,7 @@ from gancore.errors import UsageError
 from gancore.options import Options
 from gancore.sampling.names import sample_name
 from gancore.storage import replacing
+from gancore.text_chunks import TextInFiles
 
 SHOWN_SIDE = 48
 """Images on a sheet are enlarged until their shorter side has at least this many pixels ..."""
@@ -66,7 +67,7 @@ class GifOptions(Options):
 # --- sheets -----------------------------------------------------------------------------------------------------------
 
 
-class GridWriter:
+class GridWriter(TextInFiles):
     """A sheet of images: `<stem>.png`.
 
     With labels, and as many images of each class as of any other or classes that take turns, each class has rows or a column
@@ -81,26 +82,26 @@ class GridWriter:
 
     def write(self, samples: Tensor, folder: Path, stem: str, labels: Sequence[int] | None = None) -> list[Path]:
         """Write `samples` uint8 `[n, channels, height, width]`, n at least 1, as one picture."""
-        pictures = _displayable(samples)
+        pictures = displayable(samples)
         order, columns = arrange(len(pictures), labels, self.options.columns, self.spec.height / self.spec.width)
         picture = sheet([None if n is None else pictures[n] for n in order], columns)
         if labels is not None and self.spec.classes and self.options.class_names:
             names = ["" if n is None else self._name(int(labels[n])) for n in order]
             picture = labelled(picture, min(columns, len(order)), names, GAP)
-        return [_save_png(picture, folder / f"{stem}.png")]
+        return [save_png(picture, folder / f"{stem}.png")]
 
     def captioned(
         self, samples: Tensor, folder: Path, stem: str, captions: Sequence[str], columns: int, title: str
     ) -> list[Path]:
         """Write `samples` as `write` does, in their order, each below its caption."""
-        tiles = [_image(picture) for picture in _displayable(samples)]
+        tiles = [image_of(picture) for picture in displayable(samples)]
         scale = max(1, math.ceil(CAPTIONED_SIDE / min(tiles[0].size)))
         if max(tiles[0].size) > LARGEST_CAPTIONED:
             tiles = [tile.reduce(math.ceil(max(tile.size) / LARGEST_CAPTIONED)) for tile in tiles]
         elif scale > 1:
             size = tiles[0].width * scale, tiles[0].height * scale
             tiles = [tile.resize(size, Image.Resampling.NEAREST) for tile in tiles]
-        return [_save_png(captioned(tiles, captions, columns, title), folder / f"{stem}.png")]
+        return [save_png(captioned(tiles, captions, columns, title), folder / f"{stem}.png")]
 
     def _name(self, label: int) -> str:
         known = 0 <= label < len(self.spec.classes)
@@ -187,14 +188,14 @@ def sheet(pictures: Sequence[np.ndarray | None], columns: int) -> Image.Image:
         canvas[top : top + height * scale, left : left + width * scale] = picture.repeat(scale, axis=0).repeat(
             scale, axis=1
         )
-    image = _image(canvas)
+    image = image_of(canvas)
     return image.reduce(math.ceil(max(total) / SHEET_SIDE)) if max(total) > SHEET_SIDE else image
 
 
 # --- single images ----------------------------------------------------------------------------------------------------
 
 
-class PngWriter:
+class PngWriter(TextInFiles):
     """Every image in its own size: `<stem>-00012.png`, or `<stem>-00012-cat.png` with labels.
 
     `gancore.sampling.names` says what is kept of a class's name. Channels are treated as on a sheet.
@@ -208,8 +209,8 @@ class PngWriter:
         """Write `samples` uint8 `[n, channels, height, width]`, n at least 1, numbered from 0."""
         shown = labels if self.options.class_names else None
         return [
-            _save_png(_image(picture), folder / sample_name(stem, number, ".png", shown, self.spec.classes))
-            for number, picture in enumerate(_displayable(samples))
+            save_png(image_of(picture), folder / sample_name(stem, number, ".png", shown, self.spec.classes))
+            for number, picture in enumerate(displayable(samples))
         ]
 
 
@@ -281,7 +282,7 @@ def thin(sheets: Sequence[Path], most: int) -> list[Path]:
 # --- shared -----------------------------------------------------------------------------------------------------------
 
 
-def _displayable(samples: Tensor) -> np.ndarray:
+def displayable(samples: Tensor) -> np.ndarray:
     """`samples` as uint8 `[n, height, width, 1 | 3 | 4]`."""
     if samples.ndim != 4 or samples.dtype != torch.uint8 or not len(samples):
         raise UsageError(
@@ -296,11 +297,11 @@ def _displayable(samples: Tensor) -> np.ndarray:
     return samples.permute(0, 2, 3, 1).numpy()
 
 
-def _image(pixels: np.ndarray) -> Image.Image:
+def image_of(pixels: np.ndarray) -> Image.Image:
     """Pixels uint8 `[height, width, 1 | 3 | 4]` as a picture of mode L, RGB or RGBA."""
     return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
 
 
-def _save_png(image: Image.Image, path: Path) -> Path:
+def save_png(image: Image.Image, path: Path) -> Path:
     """Write so that whoever looks at `path` meanwhile sees the old picture or the new one, never half of it."""
     return replacing(path, lambda unfinished: image.save(unfinished, format="PNG", compress_level=6))

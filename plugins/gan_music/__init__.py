@@ -189,6 +189,14 @@ def gan_writers() -> Iterable[Writer]:
         role="sheet",
         spec=SPEC,
     )
+    yield Writer(
+        name="walk",
+        summary="Phrases one after another, as one MIDI file and one WAV",
+        target="gan_music.writers.walk:WalkWriter",
+        options="gan_music.writers.walk:WalkOptions",
+        role="walk",
+        spec=SPEC,
+    )
 
 
 @hookimpl

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan_audio.spec import AudioSpec
 from gan_audio.writers.common import Voice, WaveOptions, in_turn, save_wave
+from gancore.text_chunks import TextInFiles
 
 
 class SequenceOptions(WaveOptions):
@@ -25,7 +26,7 @@ class SequenceOptions(WaveOptions):
     )
 
 
-class SequenceWriter:
+class SequenceWriter(TextInFiles):
     """The samples of a sheet in its order, row by row, with silence between them: `<stem>.wav`, mono.
 
     Levels, rounding and values that are not finite are treated as in `WavWriter`.

@@ -32,6 +32,7 @@ from gan_audio.writers.drawing import (
     wrapped,
 )
 from gancore.drawing import captioned, font, printable
+from gancore.text_chunks import TextInFiles
 
 TEXT = 12
 GAP = 10
@@ -66,7 +67,7 @@ class SheetOptions(PictureOptions):
     height: int = Field(96, ge=24, le=1024, description="Height of a spectrogram, in pixels.")
 
 
-class SheetWriter:
+class SheetWriter(TextInFiles):
     """All samples on one picture: `<stem>.png`, each with its waveform below, and class and length above.
 
     With labels, and as many samples of each class as of any other, classes are columns where they are few enough; otherwise

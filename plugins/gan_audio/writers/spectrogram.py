@@ -33,6 +33,7 @@ from gan_audio.writers.drawing import (
 )
 from gancore.drawing import font, printable
 from gancore.sampling.names import sample_name
+from gancore.text_chunks import TextInFiles
 
 TEXT = 13
 TICK = 5
@@ -56,7 +57,7 @@ class SpectrogramOptions(PictureOptions):
     height: int = Field(256, ge=64, le=4096, description="Height of the spectrogram, in pixels.")
 
 
-class SpectrogramWriter:
+class SpectrogramWriter(TextInFiles):
     """A PNG a sample: `<stem>-00012.png`, or `<stem>-00012-drum.png` with labels.
 
     The log magnitude of a short-time Fourier transform, of the sizes in which the generator works; colours are levels in dB,

@@ -10,13 +10,14 @@ from torch import Tensor
 from gan_audio.spec import AudioSpec
 from gan_audio.writers.common import Voice, WaveOptions, save_wave
 from gancore.sampling.names import sample_name
+from gancore.text_chunks import TextInFiles
 
 
 class WavOptions(WaveOptions):
     """Options of the writer of single sounds."""
 
 
-class WavWriter:
+class WavWriter(TextInFiles):
     """A WAV file a sample, mono: `<stem>-00012.wav`, or `<stem>-00012-drum.wav` with labels, at the spec's sample rate.
 
     Never clipped: a sample above full scale is turned down as a whole. Whole numbers are rounded without dither, so that

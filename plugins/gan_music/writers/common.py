@@ -27,6 +27,11 @@ def rolls_of(samples: Tensor, spec: MusicSpec) -> Rolls:
     return rolls
 
 
+def at_tempo(spec: MusicSpec, tempo: float | None) -> MusicSpec:
+    """The spec with `tempo` quarter notes a minute, or with its own."""
+    return spec if tempo is None else spec.model_copy(update={"tempo": tempo})
+
+
 def quarters_of_step(spec: MusicSpec) -> Fraction:
     """How long a step of the grid is, in quarter notes."""
     return Fraction(4, spec.beat_unit * spec.steps_per_beat)

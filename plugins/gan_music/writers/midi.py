@@ -12,11 +12,12 @@ import symusic
 from pydantic import Field
 from torch import Tensor
 
-from gan_music.roll import to_notes
+from gan_music.roll import to_note_table
 from gan_music.spec import MusicSpec
-from gan_music.writers.common import Rolls, midi_velocity, quarters_of_step, rolls_of
+from gan_music.writers.common import Rolls, at_tempo, midi_velocity, quarters_of_step, rolls_of
 from gancore.options import Options
 from gancore.storage import replacing
+from gancore.text_chunks import TextInFiles
 
 TICKS_PER_QUARTER = 480
 """The usual resolution; a finer one is taken where a step of the grid is no whole number of these."""
@@ -31,7 +32,7 @@ class MidiOptions(Options):
     )
 
 
-class MidiWriter:
+class MidiWriter(TextInFiles):
     """A MIDI file a phrase: `<stem>-00012.mid`, of type 1, with tempo, time signature, and name and program of each track.
 
     Silent tracks are there too. Drums are on channel 10 and last a step; other tracks take the remaining fifteen
@@ -41,13 +42,15 @@ class MidiWriter:
 
     def __init__(self, options: MidiOptions, spec: MusicSpec) -> None:
         self.options = options
-        self.spec = spec
+        self.spec = at_tempo(spec, options.tempo)
 
     def write(self, samples: Tensor, folder: Path, stem: str, labels: Sequence[int] | None = None) -> list[Path]:
         """Write `samples` uint8 `[n, tracks, time, pitch]`, n at least 1, numbered from 0."""
         del labels
         return [
-            replacing(folder / f"{stem}-{number:05d}.mid", score(roll, self.spec, self.options).dump_midi)
+            replacing(
+                folder / f"{stem}-{number:05d}.mid", score(roll[None], self.spec, self.options.velocity).dump_midi
+            )
             for number, roll in enumerate(rolls_of(samples, self.spec))
         ]
 
@@ -59,20 +62,24 @@ def ticks(spec: MusicSpec) -> tuple[int, int]:
     return quarter, int(quarter * step)
 
 
-def score(roll: Rolls, spec: MusicSpec, options: MidiOptions) -> Any:
-    """The phrase `roll` `[tracks, time, pitch]` as a score of symusic's."""
+def score(rolls: Rolls, spec: MusicSpec, single: int) -> Any:
+    """The phrases `rolls` `[n, tracks, time, pitch]`, one after another, as a score of symusic's.
+
+    No note goes on from one phrase into the next. `single` is the velocity where the spec tells none apart.
+    """
     quarter, step = ticks(spec)
-    notes = to_notes(roll, spec)
-    velocity = midi_velocity(notes.velocity, spec, options.velocity)
+    notes, phrase = to_note_table(rolls, spec)
+    start = notes.start + phrase * spec.time
+    velocity = midi_velocity(notes.velocity, spec, single)
     made: Any = symusic.Score(quarter)
-    made.tempos.append(symusic.Tempo(0, qpm=options.tempo or spec.tempo))
+    made.tempos.append(symusic.Tempo(0, qpm=spec.tempo))
     made.time_signatures.append(symusic.TimeSignature(0, spec.beats_per_bar, spec.beat_unit))
-    made.markers.append(symusic.TextMeta(spec.time * step, "end"))
+    made.markers.append(symusic.TextMeta(len(rolls) * spec.time * step, "end"))
     for number, track in enumerate(spec.tracks):
         mine = notes.track == number
         voice: Any = symusic.Track(track.name, 0 if track.drums else track.program, track.drums)
         voice.notes = type(voice.notes).from_numpy(
-            (notes.start[mine] * step).astype(np.int32),
+            (start[mine] * step).astype(np.int32),
             (notes.duration[mine] * step).astype(np.int32),
             notes.pitch[mine].astype(np.int8),
             velocity[mine].astype(np.int8),

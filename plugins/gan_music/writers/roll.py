@@ -18,6 +18,7 @@ from gan_music.writers.common import Rolls, rolls_of
 from gancore.drawing import captioned
 from gancore.options import Options
 from gancore.storage import replacing
+from gancore.text_chunks import TextInFiles
 
 GAP = 6
 """Pixels between phrases, and around them."""
@@ -49,7 +50,7 @@ class RollOptions(Options):
     pitch_pixels: int = Field(4, ge=1, le=32, description="Height of a pitch, in pixels.")
 
 
-class RollWriter:
+class RollWriter(TextInFiles):
     """All phrases on one picture: `<stem>.png`. Time runs to the right and pitch upwards.
 
     Onsets are in the full colour of their track, what is held is paler; where tracks meet in one cell, the earlier track

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from gan_music.roll import to_notes
 from gan_music.spec import MusicSpec, Track
-from gan_music.writers.common import Rolls, midi_velocity, rolls_of, seconds_of_step
+from gan_music.writers.common import Rolls, at_tempo, midi_velocity, rolls_of, seconds_of_step
 from gan_music.writers.sampler import Sampler, Sound
 from gan_music.writers.soundfont import SoundFont
 from gancore.options import Options
 from gancore.storage import replacing
+from gancore.text_chunks import TextInFiles
 
 Voice = Callable[[int, int, int, int], Sound]
 """Pitch, velocity 1 to 127, and for how many samples it is held and may sound at most, to the sound of a note `[samples]`."""
@@ -30,15 +31,14 @@ LOUDNESS = 0.2
 FONT_GAIN = 3.0
 """Fonts leave room for many voices: with this, General MIDI ones are about as loud as the built-in instruments."""
 FADE = 0.05
-"""Seconds at the end of the tail in which what a sound font still plays fades out."""
+"""Seconds at the end of the tail in which what still sounds fades out."""
 PEAK = 0.9
 """What the loudest moment is brought down to, where notes add up to more."""
 
 
-class WavOptions(Options):
-    """Options of the writer of sound."""
+class SoundOptions(Options):
+    """Options of whatever writes sound."""
 
-    phrases: int = Field(4, ge=1, le=1000, description="How many phrases are played, one after the other.")
     seconds: float = Field(120.0, ge=1.0, le=3600.0, description="The sound ends after this long at the latest.")
     rate: Literal[22050, 44100] = Field(22050, description="Sampling rate, in hertz.")
     velocity: int = Field(90, ge=1, le=127, description="Velocity of all notes where the data keep none.")
@@ -56,7 +56,13 @@ class WavOptions(Options):
         return None if value is None or str(value) == "none" else value.expanduser().absolute()
 
 
-class WavWriter:
+class WavOptions(SoundOptions):
+    """Options of the writer of sound."""
+
+    phrases: int = Field(4, ge=1, le=1000, description="How many phrases are played, one after the other.")
+
+
+class WavWriter(TextInFiles):
     """The first phrases in turn, with half a second after each: `<stem>.wav`, mono, 16 bit. A silent phrase is silence.
 
     With a sound font its presets for the tracks' programs play, and its drum kit, as far as it has them: in place of a
@@ -66,8 +72,8 @@ class WavWriter:
 
     def __init__(self, options: WavOptions, spec: MusicSpec) -> None:
         self.options = options
-        self.sampler = None if options.soundfont is None else Sampler(SoundFont(options.soundfont), options.rate)
-        self.spec = spec if options.tempo is None else spec.model_copy(update={"tempo": options.tempo})
+        self.sampler = sampler_of(options)
+        self.spec = at_tempo(spec, options.tempo)
 
     def write(self, samples: Tensor, folder: Path, stem: str, labels: Sequence[int] | None = None) -> list[Path]:
         """Write the first of `samples` uint8 `[n, tracks, time, pitch]`, n at least 1."""
@@ -78,10 +84,19 @@ class WavWriter:
             left = longest - sum(map(len, parts))
             if left > 0:
                 parts.append(play(roll, self.spec, rate, self.options.velocity, left, self.sampler))
-        sound = np.concatenate(parts)
-        sound *= min(1.0, PEAK / max(float(np.abs(sound).max()), 1e-9))
-        whole = (sound * 32767.0).round().astype(np.int16)
-        return [replacing(folder / f"{stem}.wav", lambda path: soundfile.write(path, whole, rate, subtype="PCM_16"))]
+        return [save_sound(folder / f"{stem}.wav", np.concatenate(parts), rate)]
+
+
+def sampler_of(options: SoundOptions) -> Sampler | None:
+    """What plays by the sound font that is asked for; UsageError for a file that is none."""
+    return None if options.soundfont is None else Sampler(SoundFont(options.soundfont), options.rate)
+
+
+def save_sound(path: Path, sound: Sound, rate: int) -> Path:
+    """Write `sound` `[samples]`, brought down as a whole where it is too loud."""
+    sound = sound * min(1.0, PEAK / max(float(np.abs(sound).max()), 1e-9))
+    whole = (sound * 32767.0).round().astype(np.int16)
+    return replacing(path, lambda unfinished: soundfile.write(unfinished, whole, rate, subtype="PCM_16"))
 
 
 def play(roll: Rolls, spec: MusicSpec, rate: int, velocity: int, most: int, sampler: Sampler | None = None) -> Sound:
@@ -107,9 +122,8 @@ def play(roll: Rolls, spec: MusicSpec, rate: int, velocity: int, most: int, samp
             held = min(round((start + duration) * step) - begin, left)
             note = voices[track](pitch, level, held, left)[:left]
             sound[begin : begin + len(note)] += LOUDNESS * note
-    if sampler is not None:
-        edge = min(len(sound), round(FADE * rate))
-        sound[len(sound) - edge :] *= np.linspace(1.0, 0.0, edge)
+    edge = min(len(sound), round(FADE * rate))
+    sound[len(sound) - edge :] *= np.linspace(1.0, 0.0, edge)
     return sound
 
 
