@@ -46,19 +46,19 @@ class TextInFiles:
 
 def with_text(data: bytes, text: str) -> bytes:
     """The content of a file with `text` in it; raises what `TextInFiles.attach` does."""
-    form, content = _form_of(data), text.encode()
-    if form is None:
+    kind, content = _kind_of(data), text.encode()
+    if kind is None:
         raise ValueError("a text can be put into PNG, GIF, WAV and MIDI files, and this is none of them")
     if len(content) > MOST:
         raise ValueError(f"a text of {len(content):,} bytes is too long; a file takes {MOST:,}")
     changed = bytearray(data)
-    for begin, end, ours in reversed(list(form.blocks(data))):
+    for begin, end, ours in reversed(list(kind.blocks(data))):
         if ours is not None:
             del changed[begin:end]
-    place = form.place(bytes(changed))
-    changed[place:place] = form.block(content)
-    if form.size is not None:
-        at, order = form.size(data)
+    place = kind.place(bytes(changed))
+    changed[place:place] = kind.block(content)
+    if kind.size is not None:
+        at, order = kind.size(data)
         size = int.from_bytes(data[at : at + 4], order) + len(changed) - len(data)
         changed[at : at + 4] = size.to_bytes(4, order)
     return bytes(changed)
@@ -66,8 +66,8 @@ def with_text(data: bytes, text: str) -> bytes:
 
 def text_in(data: bytes) -> str | None:
     """The text in the first bytes of a file."""
-    form = _form_of(data)
-    for _, _, ours in () if form is None else form.blocks(data):
+    kind = _kind_of(data)
+    for _, _, ours in () if kind is None else kind.blocks(data):
         if ours is not None:
             try:
                 return ours.decode()
@@ -186,11 +186,11 @@ def _midi_block(text: bytes) -> bytes:
     return b"\x00\xff\x01" + bytes(length) + text
 
 
-# --- all --------------------------------------------------------------------------------------------------------------
+# --- kinds of file ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Form:
+class _Kind:
     blocks: Callable[[bytes], Iterator[Block]]
     """Of what stands before pictures and sounds, so far as it is there."""
     place: Callable[[bytes], int]
@@ -201,14 +201,14 @@ class _Form:
     """Where a number of four bytes stands that grows with the text."""
 
 
-def _form_of(data: bytes) -> _Form | None:
+def _kind_of(data: bytes) -> _Kind | None:
     """What to do with a file that begins with `data`; None for other kinds of file."""
     if data[:16] == b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR":
-        return _Form(_png_blocks, lambda data: 33, _png_block)
+        return _Kind(_png_blocks, lambda data: 33, _png_block)
     if data[:6] in (b"GIF87a", b"GIF89a"):
-        return _Form(_gif_blocks, _gif_place, _gif_block)
+        return _Kind(_gif_blocks, _gif_place, _gif_block)
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        return _Form(_wav_blocks, _wav_place, _wav_block, lambda data: (4, "little"))
+        return _Kind(_wav_blocks, _wav_place, _wav_block, lambda data: (4, "little"))
     if data[:4] == b"MThd" and data[_midi_place(data) - 8 :][:4] == b"MTrk":
-        return _Form(_midi_blocks, _midi_place, _midi_block, lambda data: (_midi_place(data) - 4, "big"))
+        return _Kind(_midi_blocks, _midi_place, _midi_block, lambda data: (_midi_place(data) - 4, "big"))
     return None

@@ -88,7 +88,7 @@ class GridWriter(TextInFiles):
         if labels is not None and self.spec.classes and self.options.class_names:
             names = ["" if n is None else self._name(int(labels[n])) for n in order]
             picture = labelled(picture, min(columns, len(order)), names, GAP)
-        return [save_png(picture, folder / f"{stem}.png")]
+        return [_save_png(picture, folder / f"{stem}.png")]
 
     def captioned(
         self, samples: Tensor, folder: Path, stem: str, captions: Sequence[str], columns: int, title: str
@@ -101,7 +101,7 @@ class GridWriter(TextInFiles):
         elif scale > 1:
             size = tiles[0].width * scale, tiles[0].height * scale
             tiles = [tile.resize(size, Image.Resampling.NEAREST) for tile in tiles]
-        return [save_png(captioned(tiles, captions, columns, title), folder / f"{stem}.png")]
+        return [_save_png(captioned(tiles, captions, columns, title), folder / f"{stem}.png")]
 
     def _name(self, label: int) -> str:
         known = 0 <= label < len(self.spec.classes)
@@ -209,7 +209,7 @@ class PngWriter(TextInFiles):
         """Write `samples` uint8 `[n, channels, height, width]`, n at least 1, numbered from 0."""
         shown = labels if self.options.class_names else None
         return [
-            save_png(image_of(picture), folder / sample_name(stem, number, ".png", shown, self.spec.classes))
+            _save_png(image_of(picture), folder / sample_name(stem, number, ".png", shown, self.spec.classes))
             for number, picture in enumerate(displayable(samples))
         ]
 
@@ -302,6 +302,6 @@ def image_of(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
 
 
-def save_png(image: Image.Image, path: Path) -> Path:
+def _save_png(image: Image.Image, path: Path) -> Path:
     """Write so that whoever looks at `path` meanwhile sees the old picture or the new one, never half of it."""
     return replacing(path, lambda unfinished: image.save(unfinished, format="PNG", compress_level=6))
