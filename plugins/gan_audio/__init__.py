@@ -6,7 +6,18 @@ from collections.abc import Iterable
 
 from gan_audio.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Augmentation, Dataset, Features, Game, Metric, PluginInfo, Preset, Writer
+from gancore.components import (
+    Architecture,
+    Attribute,
+    Augmentation,
+    Dataset,
+    Features,
+    Game,
+    Metric,
+    PluginInfo,
+    Preset,
+    Writer,
+)
 
 SPEC = "gan_audio.spec:AudioSpec"
 GIVEN = "gan_audio.data.given:SoundReader"
@@ -156,6 +167,20 @@ def gan_features() -> Iterable[Features]:
         options="gan_audio.features.judge:Options",
         spec=SPEC,
     )
+
+
+@hookimpl
+def gan_attributes() -> Iterable[Attribute]:
+    for name, unit, summary, less, more in (
+        ("loudness", "dB", "Root mean square, 0 for full scale", "softer", "louder"),
+        ("brightness", "octaves", "Mean frequency, weighted by power, above 1 kHz", "darker", "brighter"),
+        ("noisiness", "dB", "Spectral flatness: -60 for a tone, 0 for white noise", "purer", "noisier"),
+        ("attack", "log10 s", "How long the sound takes to rise", "sharper", "gentler"),
+        ("duration", "s", "How long the sound is heard", "shorter", "longer"),
+        ("pitch", "semitones", "MIDI pitch with its fraction; 60 is middle C", "lower", "higher"),
+    ):
+        target = f"gan_audio.attributes:{name}"
+        yield Attribute(name=name, summary=summary, target=target, spec=SPEC, unit=unit, less=less, more=more)
 
 
 @hookimpl

@@ -26,7 +26,7 @@ _LOWEST, _HIGHEST = 36, 96
 """MIDI pitches that are looked for where classes name none: C2 to C7."""
 _RESOLUTION = 0.2
 """Semitones: four times as fast as librosa's own 0.1, and a tenth of a semitone off at most."""
-_VOICED = 0.05
+VOICED = 0.05
 """Share of the frames of a clip that must have a pitch."""
 
 
@@ -65,9 +65,8 @@ class Pitch:
     def __init__(self, options: Options, spec: AudioSpec) -> None:
         self.options = options
         self.spec = spec
-        named = [pitch_of(name) for name in spec.classes]
-        self.asked = np.array([math.nan if pitch is None else float(pitch) for pitch in named])
-        self.named = any(pitch is not None for pitch in named)
+        self.asked = named_pitches(spec)
+        self.named = not np.isnan(self.asked).all()
 
     def __call__(self, material: Material) -> dict[str, Figure]:
         """The figures by their names."""
@@ -92,15 +91,7 @@ class Pitch:
             asked = np.full(len(rows), np.nan)
         else:
             asked = self.asked[samples.condition[rows].numpy()]
-        return pitches(waves, self.spec.sample_rate, *self._range()), asked
-
-    def _range(self) -> tuple[float, float]:
-        """The lowest and the highest frequency that are looked for, in Hz."""
-        low, high = (_LOWEST, _HIGHEST)
-        if self.named:
-            low, high = math.floor(np.nanmin(self.asked)) - _MARGIN, math.ceil(np.nanmax(self.asked)) + _MARGIN
-        highest = min(float(hertz(high)), 0.45 * self.spec.sample_rate)
-        return min(float(hertz(low)), highest / 2.0), highest
+        return pitches(waves, self.spec.sample_rate, *searched(self.spec)), asked
 
     def _compare(self, heard: Floats, asked: Floats) -> dict[str, float]:
         heard, asked = heard[~np.isnan(asked)], asked[~np.isnan(asked)]
@@ -116,15 +107,30 @@ class Pitch:
         }
 
 
+def named_pitches(spec: AudioSpec) -> Floats:
+    """The MIDI pitch `[classes]` that each class is named after, NaN where it is none."""
+    named = [pitch_of(name) for name in spec.classes]
+    return np.array([math.nan if pitch is None else float(pitch) for pitch in named])
+
+
+def searched(spec: AudioSpec) -> tuple[float, float]:
+    """The lowest and the highest frequency in Hz in which pitches of such sounds are looked for."""
+    low, high, asked = _LOWEST, _HIGHEST, named_pitches(spec)
+    if not np.isnan(asked).all():
+        low, high = math.floor(np.nanmin(asked)) - _MARGIN, math.ceil(np.nanmax(asked)) + _MARGIN
+    highest = min(float(hertz(high)), 0.45 * spec.sample_rate)
+    return min(float(hertz(low)), highest / 2.0), highest
+
+
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """How pYIN looks at sounds: frames of `length` samples, `hop` samples apart."""
+    """How sounds are looked at for their pitch: frames of `length` samples, `hop` samples apart."""
 
     length: int
     hop: int
 
     @classmethod
-    def of(cls, sample_rate: int, lowest: float) -> Frames:
+    def of(cls, sample_rate: float, lowest: float) -> Frames:
         """Frames that hold four periods of the `lowest` frequency, half of that apart."""
         length = 2 ** math.ceil(math.log2(4.0 * sample_rate / lowest))
         return cls(length, length // 2)
@@ -156,7 +162,7 @@ def pitches(waves: npt.NDArray[np.float32], sample_rate: int, lowest: float, hig
             hop_length=frames.hop,
             resolution=_RESOLUTION,
         )
-        if voiced.mean() >= _VOICED:
+        if voiced.mean() >= VOICED:
             found[number] = np.median(midi(frequencies[voiced]))
     return found
 

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_audio.metrics.levels import FLOOR_DB, Bands, Floats, by_parts, decibels, shuffled
+from gan_audio.metrics.levels import FLOOR_DB, Bands, Floats, by_parts, decibels, padded, shuffled
 from gan_audio.spec import AudioSpec
 from gancore.evaluation.distributions import overlap
 from gancore.evaluation.records import Figure, Material
 from gancore.options import Options as BaseOptions
 
 _QUANTILES = 101
-_AUDIBLE_DB = -40.0
+AUDIBLE_DB = -40.0
 """Below the loudest frame of a clip: what is softer is its tail."""
 
 
@@ -63,28 +63,29 @@ class Spectrum:
 
     def features(self, x: Tensor) -> dict[str, Floats]:
         """Loudness, centroid, bandwidth and duration `[n]` of waveforms `[n, 1, length]`; NaN where a silent one has none."""
-        return {name: values.numpy() for name, values in by_parts(x, self._look).items()}
+        found = by_parts(x, lambda part: measured(part, self.bands.magnitudes(part), self.bands))
+        return {name: values.numpy() for name, values in found.items()}
 
-    def _look(self, x: Tensor) -> dict[str, Tensor]:
-        waves = torch.nan_to_num(x[:, 0].float(), nan=0.0, posinf=0.0, neginf=0.0)
-        power = self.bands.magnitudes(x).double().square()
-        frequency = torch.linspace(0.0, self.bands.sample_rate / 2, power.shape[1], dtype=torch.float64)
-        weights = power.sum(dim=2)
-        total = weights.sum(dim=1)
-        sounds = total > 1e-12
-        weights = weights / total.clamp(min=1e-12)[:, None]
-        centroid = weights @ frequency
-        bandwidth = (weights @ frequency.square() - centroid.square()).clamp(min=0.0).sqrt()
-        frames = power.sum(dim=1)
-        audible = frames > frames.amax(dim=1, keepdim=True) * 10.0 ** (_AUDIBLE_DB / 10.0)
-        duration = audible.double().sum(dim=1) * self.bands.hop / self.bands.sample_rate
-        nothing = torch.full_like(total, torch.nan)
-        return {
-            "loudness": decibels(waves.square().mean(dim=1).sqrt()).clamp(min=-100.0),
-            "centroid": torch.where(sounds, centroid, nothing),
-            "bandwidth": torch.where(sounds, bandwidth, nothing),
-            "duration": torch.where(sounds, duration, nothing),
-        }
+
+def measured(x: Tensor, magnitudes: Tensor, bands: Bands) -> dict[str, Tensor]:
+    """Loudness, centroid, bandwidth and duration `[n]` of waveforms `[n, 1, length]` with these `magnitudes` in `bands`."""
+    power = magnitudes.double().square()
+    frequency = torch.linspace(0.0, bands.sample_rate / 2, power.shape[1], dtype=torch.float64)
+    weights = power.sum(dim=2)
+    total = weights.sum(dim=1)
+    sounds = total > 1e-12
+    weights = weights / total.clamp(min=1e-12)[:, None]
+    centroid = weights @ frequency
+    bandwidth = (weights @ frequency.square() - centroid.square()).clamp(min=0.0).sqrt()
+    frames = power.sum(dim=1)
+    audible = frames > frames.amax(dim=1, keepdim=True) * 10.0 ** (AUDIBLE_DB / 10.0)
+    duration = audible.double().sum(dim=1) * bands.hop / bands.sample_rate
+    return {
+        "loudness": decibels(padded(x, 1)[:, 0].square().mean(dim=1).sqrt()).clamp(min=-100.0),
+        "centroid": torch.where(sounds, centroid, torch.nan),
+        "bandwidth": torch.where(sounds, bandwidth, torch.nan),
+        "duration": torch.where(sounds, duration, torch.nan),
+    }
 
 
 def average_distance(first: Tensor, second: Tensor) -> float:
