@@ -6,7 +6,18 @@ from collections.abc import Iterable
 
 from gan_text.presets import PRESETS
 from gancore import hookimpl
-from gancore.components import Architecture, Augmentation, Dataset, Features, Game, Metric, PluginInfo, Preset, Writer
+from gancore.components import (
+    Architecture,
+    Attribute,
+    Augmentation,
+    Dataset,
+    Features,
+    Game,
+    Metric,
+    PluginInfo,
+    Preset,
+    Writer,
+)
 
 SPEC = "gan_text.spec:TextSpec"
 
@@ -95,6 +106,18 @@ def gan_features() -> Iterable[Features]:
         spec=SPEC,
         default=False,
     )
+
+
+@hookimpl
+def gan_attributes() -> Iterable[Attribute]:
+    for name, unit, summary, less, more in (
+        ("length", "tokens", "Tokens before the end", "shorter", "longer"),
+        ("variety", "", "Share of different words", "more repetitive", "more varied"),
+        ("punctuation", "", "Share of the words that are punctuation marks", "less punctuated", "more punctuated"),
+        ("word-length", "characters", "Mean length of the words", "shorter words", "longer words"),
+    ):
+        target = f"gan_text.attributes:{name.replace('-', '_')}"
+        yield Attribute(name=name, summary=summary, target=target, spec=SPEC, unit=unit, less=less, more=more)
 
 
 @hookimpl
