@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, Metric, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Attribute, Dataset, Metric, PluginInfo, Preset, Writer
 
 from gan_tabular.presets import PRESETS
 
@@ -49,6 +49,28 @@ def gan_architectures() -> Iterable[Architecture]:
         target="gan_tabular.nets:build",
         options="gan_tabular.nets:Options",
         spec=SPEC,
+    )
+
+
+@hookimpl
+def gan_attributes() -> Iterable[Attribute]:
+    yield Attribute(
+        name="number",
+        summary="The number in a column",
+        target="gan_tabular.attributes:number",
+        options="gan_tabular.attributes:NumberOptions",
+        spec=SPEC,
+        less="lower",
+        more="higher",
+    )
+    yield Attribute(
+        name="category",
+        summary="Whether a row is of a category",
+        target="gan_tabular.attributes:category",
+        options="gan_tabular.attributes:CategoryOptions",
+        spec=SPEC,
+        less="of another",
+        more="of this one",
     )
 
 
