@@ -14,7 +14,7 @@ _SMALL: dict[str, Any] = {
     **players(lr=1e-3),
     **FALLING,
     # Counted from small maps, for pictures of 64 pixels would else take five times as long as those of 32.
-    "architecture": {"name": "dcgan", "width": 16, "base_width": 128},
+    "architecture": {"name": "dcgan", "width": 16, "base_width": 128, "upsampling": "nearest"},
     "batch_size": 32,
     "steps": 16_000,
     "every": {"evaluate": 1000},

@@ -38,8 +38,8 @@ class Options(ArchitectureOptions):
     )
     upsampling: Literal["strided", "nearest"] = Field(
         "strided",
-        description="How the generator doubles maps: strided as in the paper, by free 4x4 kernels that may leave checkerboards, or at "
-        "the same cost nearest, by repeated pixels and 3x3 kernels.",
+        description="How the generator doubles maps: strided as in the paper, by free 4x4 kernels that may leave checkerboards, or "
+        "nearest, by repeated pixels and 3x3 kernels, with one more 3x3 convolution at the image.",
     )
     norm: Norm = Field("batch", description="Normalisation in the generator.")
     discriminator_norm: Norm = Field(
@@ -79,7 +79,12 @@ class Generator(nn.Module):
                 layers += [nn.ReLU()]
             for _ in range(options.refine):
                 layers += [nn.Conv2d(wide, wide, 3, 1, 1, bias=biased), *_norm(options.norm, wide), nn.ReLU()]
-        layers += [_up(options, ladder[-1], channels), nn.Tanh()]
+        if options.upsampling == "nearest":
+            last = max(8, ladder[-1] // 2)
+            layers += [_up(options, ladder[-1], last, bias=biased), *_norm(options.norm, last), nn.ReLU()]
+            layers += [nn.Conv2d(last, channels, 3, 1, 1), nn.Tanh()]
+        else:
+            layers += [_up(options, ladder[-1], channels), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         _initialise(self)
 
@@ -143,10 +148,10 @@ def _norm(kind: Norm, channels: int) -> list[nn.Module]:
 
 
 def _initialise(network: nn.Module) -> None:
-    """Weights N(0, 0.02), gains of the normalisation N(1, 0.02), biases zero, as in the paper and its code."""
+    """Weights N(0, 0.02) (of `Upsampling` 0.04), gains of the normalisation N(1, 0.02), biases zero, as in the paper and its code."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(module.weight, std=0.02)
+            nn.init.normal_(module.weight, std=0.04 if isinstance(module, Upsampling) else 0.02)
         elif isinstance(module, BatchNorm):
             nn.init.normal_(module.weight, mean=1.0, std=0.02)
         else:

@@ -11,7 +11,8 @@ class Upsampling(nn.ConvTranspose2d):
 
     Neighbouring pixels are made by the same nine weights, where a free 4x4 kernel has to learn that they belong together (Odena et
     al. 2016, "Deconvolution and Checkerboard Artifacts"). In one step that takes 4 multiplications a pixel and pair of channels,
-    in two steps 9. Weights are halved where they are used, so that those of N(0, s) make 4x4 kernels of about the same scale.
+    in two steps 9. Of up to four weights a number of the kernel is a quarter of the sum, so that Adam moves it no faster than a free
+    one; weights of N(0, 2 s) then make kernels of about the scale of free ones of N(0, s).
     """
 
     def __init__(self, before: int, after: int, *, bias: bool = True) -> None:
@@ -20,5 +21,5 @@ class Upsampling(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """`[batch, before, height, width]` to `[batch, after, 2 height, 2 width]`."""
         rows = F.pad(self.weight, (0, 0, 0, 1)) + F.pad(self.weight, (0, 0, 1, 0))
-        kernel = 0.5 * (F.pad(rows, (0, 1)) + F.pad(rows, (1, 0)))
+        kernel = 0.25 * (F.pad(rows, (0, 1)) + F.pad(rows, (1, 0)))
         return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)

@@ -15,7 +15,7 @@ def test_upsampling_is_doubling_by_repeated_pixels_and_a_convolution():
     layer, x = Upsampling(3, 5).double(), torch.randn(2, 3, 4, 6, dtype=torch.float64)
     doubled = F.interpolate(x, scale_factor=2.0, mode="nearest")
     # Transposed convolutions have mirrored kernels, and channels the other way round.
-    expected = F.conv2d(doubled, layer.weight.flip(2, 3).transpose(0, 1) / 2, layer.bias, padding=1)
+    expected = F.conv2d(doubled, layer.weight.flip(2, 3).transpose(0, 1) / 4, layer.bias, padding=1)
     torch.testing.assert_close(layer(x), expected)
 
 
