@@ -79,7 +79,7 @@ def pitch(spec: AudioSpec) -> Measure:
 
 
 @remembered
-def _all(x: Tensor, bands: Bands) -> dict[str, Tensor]:
+def _read(x: Tensor, bands: Bands) -> dict[str, Tensor]:
     """What the levels of waveforms `[n, 1, length]` tell, float64 `[n]`, by name."""
 
     def look(part: Tensor) -> dict[str, Tensor]:
@@ -92,7 +92,7 @@ def _all(x: Tensor, bands: Bands) -> dict[str, Tensor]:
 
 def _heard(spec: AudioSpec, value: Callable[[dict[str, Tensor]], Tensor]) -> Measure:
     bands = Bands.of(spec.sample_rate)
-    return lambda x: value(_all(x, bands)).float()
+    return lambda x: value(_read(x, bands)).float()
 
 
 def _each(value: Callable[[Tensor], Tensor]) -> Measure:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gan_music.metrics import phrases
 from gan_music.metrics.figures import Quotient, notes_of
 from gan_music.metrics.harmony import class_counts, scale_shares
-from gan_music.metrics.phrases import polyphony as together
 from gan_music.metrics.rhythm import groove
 from gan_music.metrics.table import Floats, Table
 from gan_music.roll import Ints
@@ -33,7 +34,7 @@ def mean_pitch(spec: MusicSpec) -> Measure:
     Raises:
         UsageError: all tracks are drums.
     """
-    return _pitched(spec, lambda part: Quotient(part.per_phrase(part.notes.pitch), part.per_phrase()).each)
+    return _pitched(spec, lambda part: _mean(part, part.notes.pitch))
 
 
 def pitch_range(spec: MusicSpec) -> Measure:
@@ -58,9 +59,7 @@ def duration(spec: MusicSpec) -> Measure:
     Raises:
         UsageError: all tracks are drums.
     """
-    return _pitched(
-        spec, lambda part: Quotient(part.per_phrase(part.notes.duration) / spec.steps_per_beat, part.per_phrase()).each
-    )
+    return _pitched(spec, lambda part: _mean(part, part.notes.duration / spec.steps_per_beat))
 
 
 def polyphony(spec: MusicSpec) -> Measure:
@@ -69,7 +68,7 @@ def polyphony(spec: MusicSpec) -> Measure:
     Raises:
         UsageError: all tracks are drums.
     """
-    return _pitched(spec, lambda part: together(part.voices().sum(axis=1)).each)
+    return _pitched(spec, lambda part: phrases.polyphony(part.voices().sum(axis=1)).each)
 
 
 def scale_consistency(spec: MusicSpec) -> Measure:
@@ -90,6 +89,17 @@ def groove_consistency(spec: MusicSpec) -> Measure:
     if spec.bars < 2:
         raise UsageError("groove consistency compares bars, and these phrases have one")
     return _measure(spec, lambda table: groove(table.begins().max(axis=1), spec).each)
+
+
+def drum_share(spec: MusicSpec) -> Measure:
+    """Drum notes / notes, in 0 to 1; NaN without notes.
+
+    Raises:
+        UsageError: no track, or each, is drums.
+    """
+    if len({track.drums for track in spec.tracks}) == 1:
+        raise UsageError("the share of drums needs tracks of drums and others, and these phrases have one kind")
+    return _measure(spec, lambda table: _mean(table, table.drums[table.notes.track]))
 
 
 def syncopation(spec: MusicSpec) -> Measure:
@@ -135,17 +145,9 @@ def levels(spec: MusicSpec) -> Ints:
     return level
 
 
-def drum_share(spec: MusicSpec) -> Measure:
-    """Drum notes / notes, in 0 to 1; NaN without notes.
-
-    Raises:
-        UsageError: no track, or each, is drums.
-    """
-    if len({track.drums for track in spec.tracks}) == 1:
-        raise UsageError("the share of drums needs tracks of drums and others, and these phrases have one kind")
-    return _measure(
-        spec, lambda table: Quotient(table.per_phrase(table.drums[table.notes.track]), table.per_phrase()).each
-    )
+def _mean(table: Table, values: npt.NDArray[np.generic]) -> Floats:
+    """Mean of `values` `[notes]` over the notes of each phrase; NaN without notes."""
+    return Quotient(table.per_phrase(values), table.per_phrase()).each
 
 
 def _pitched(spec: MusicSpec, count: Callable[[Table], Floats]) -> Measure:

@@ -2,7 +2,7 @@
 
 The normalised square difference function of McLeod and Wyvill 2005, "A smarter way to find pitch": of a frame `x` and a lag `t`,
 `2 sum x[j] x[j + t] / sum (x[j]^2 + x[j + t]^2)`, which is 1 where the frame repeats itself after `t`. A thousand sounds of one second
-take a few seconds; pYIN, which the metric `pitch` listens with, takes fifty times as long.
+take a few seconds; pYIN, which the metric `pitch` listens with, takes more than ten times as long.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CLEAR = 0.7
 _AS_HIGH = 0.9
 """Of the peaks that are so high beside the highest the first is taken: twice the period is one too."""
 _RATE, _OVER = 16_000.0, 8.0
-"""Samples a second and samples in a period, from which on peaks are told apart to a few cents."""
+"""Samples a second, and in a period, by which periods are known to a few cents; more than twice as many as there were add nothing."""
 SILENT = 1e-5
 """Root mean square below which nothing is heard."""
 
