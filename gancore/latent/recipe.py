@@ -64,7 +64,7 @@ def given_file(path: Path) -> GivenFile:
 
 
 def parse(text: str | bytes, where: str) -> list[Recipe]:
-    """The recipes of a JSON text: one, a list of some, or by the names of files. `where` names the text in messages.
+    """The recipes of a JSON text: one, a list of some, or those of files by their names. `where` names the text in messages.
 
     Raises:
         UsageError: it is no JSON, or no recipe.
@@ -80,7 +80,8 @@ def parse(text: str | bytes, where: str) -> list[Recipe]:
         and found
         and all(isinstance(v, dict) for v in found.values())
     ):
-        found = list(found.values())
+        # A sample may have several files, a sound and its picture say.
+        found = list({json.dumps(one, sort_keys=True): one for one in found.values()}.values())
     try:
         recipes = [Recipe.model_validate(one) for one in (found if isinstance(found, list) else [found])]
     except ValidationError as error:

@@ -81,7 +81,8 @@ def test_what_is_chosen_among_candidates_is_repeated_and_not_steered(folder):
 def test_recipes_are_read_alone_as_a_list_or_by_name(steering):
     written = steering.recipes(seeds(2, 1))
     listed = json.dumps([json.loads(one.text()) for one in written])
-    for text in (listed, recipes.sidecar(["a", 'b"\n'], written)):
+    several = recipes.sidecar(["a.wav", 'b"\n.wav', "a.png", "b.png"], [*written, *written])
+    for text in (listed, recipes.sidecar(["a", 'b"\n'], written), several):
         assert recipes.parse(text, "it") == written
     assert recipes.parse(written[0].text(), "it") == written[:1]
 
