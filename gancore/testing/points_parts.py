@@ -15,6 +15,7 @@ from gancore.components import ProgressReport
 from gancore.data.report import ScanReport, Skipped
 from gancore.data.spec import SampleSpec
 from gancore.errors import DataError
+from gancore.nets.conditioning import ClassEmbedding
 from gancore.options import ArchitectureOptions, Options
 from gancore.random import Draws
 
@@ -106,7 +107,7 @@ class Generator(nn.Module):
     def __init__(self, options: MlpOptions, spec: SampleSpec) -> None:
         super().__init__()
         self.latent_shape = (options.latent,)
-        self.classes = nn.Embedding(spec.class_count, options.latent) if spec.class_count else None
+        self.classes = ClassEmbedding(spec.class_count, options.latent) if spec.class_count else None
         self.first = nn.Linear(options.latent, options.width)
         self.last = nn.Linear(options.width, spec.shape[0])
 

@@ -132,7 +132,7 @@ def powers_signature(kit: Kit, subject: str) -> None:
                         )
                     continue
                 given = [p for p in signature.parameters if p != "self"]
-                if name == "sample" and getattr(part, "takes_given", False):
+                if name in ("sample", "synthesise") and getattr(part, "takes_given", False):
                     given.append("given")
                 if trouble := _cannot_take(own, len(given)):
                     raise Mismatch(

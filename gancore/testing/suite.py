@@ -27,6 +27,7 @@ from gancore.testing import optimizers as _optimizers  # noqa: F401
 from gancore.testing import powers as _powers  # noqa: F401
 from gancore.testing import schedules as _schedules  # noqa: F401
 from gancore.testing import sharing as _sharing  # noqa: F401
+from gancore.testing import steering as _steering  # noqa: F401
 from gancore.testing import steps as _steps  # noqa: F401
 from gancore.testing import training as _training  # noqa: F401
 from gancore.testing.check import (

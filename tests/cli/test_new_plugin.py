@@ -270,6 +270,28 @@ def test_it_trains_and_what_it_samples_is_data_to_it(package: Written, tmp_path:
     assert (report["used"], report["skipped"]) == (6, [])
 
 
+def test_its_runs_are_steered_by_commands_without_a_line_of_its_own(
+    package: Written, tmp_path: Path, gan: Gan, distribution: Callable[..., None]
+) -> None:
+    distribution(f"gan-{package.name}", {}, "1.0", plugins={package.name: package.module})
+    quick = {"batch_size": 4, "samples": 2}
+    run = gancore.train(
+        plugin=package.name, steps=1, out=tmp_path / "run", options=quick, registry=package.registry
+    ).folder
+
+    def made(*arguments: object) -> list[bytes]:
+        told = json.loads(gan(*arguments, "--device", "cpu", "--json").stdout)
+        return [Path(file).read_bytes() for file in told["files"]]
+
+    assert len(set(made("walk", run, "--between", "0,1", "--frames", 3, "--each"))) == 1 + 3
+    typical = made("sample", run, "-n", 2, "--truncation", 0, "--out", tmp_path / "typical")
+    assert typical[0] == typical[1]
+    assert made("sample", run, "--recipe", tmp_path / "typical") == typical
+    [one, _] = made("sample", run, "-n", 1, "--seed", 3, "--out", tmp_path / "one")
+    assert made("sample", run, "-n", 1, "--around", tmp_path / "one", "--spread", 0)[0] == one
+    assert made("sample", run, "-n", 1, "--around", tmp_path / "one", "--spread", 1)[0] != one
+
+
 @pytest.mark.slow
 def test_the_demo_learns(package: Written, tmp_path: Path) -> None:
     def right(steps: int) -> float:

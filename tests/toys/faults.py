@@ -291,6 +291,17 @@ BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
         )
         + part("self.labels = labels", "self.labels = None if labels is None else labels.tolist()"),
     },
+    "powers.mixes": {
+        "weights of classes are others than their numbers": part(
+            "z = z + self.classes(condition)", "z = z + self.classes(condition) * (1 + condition.is_floating_point())"
+        )
+    },
+    "powers.steered": {
+        "sample draws from torch": method(
+            "sample(self, z, condition, sampling)", "return self(z, condition) * torch.rand(1)"
+        )
+        + part(LATENT, f"{LATENT}\n        self.sampling = Options()"),
+    },
     "step.scene": {
         "a parameter is never used": part(LAST, f"{LAST}\n        self.idle = nn.Linear(2, 2)"),
         "a layer is cut off": part(MAKE, MAKE.replace(".relu()", ".relu().detach()")),
@@ -498,6 +509,20 @@ GIVEN: dict[str, dict[str, tuple[Change, ...]]] = {
     "networks.given": {
         "what is given is changed": part("torch.cat([given, made", "torch.cat([0.9 * given, made"),
         "what is given is not looked at": part("self.see(given)", "self.see(0 * given)"),
+    },
+    "powers.map": {
+        "codes have no layers": part("condition)).relu()[:, None]", "condition)).relu()"),
+        "a call makes something else of codes": part("self.synthesise(self.map(", "self.synthesise(0.9 * self.map("),
+    },
+    "powers.weights": {
+        "first weights are of another layer": part("[self.last.weight]", "[self.first.weight]"),
+        "there are first weights of two layers": part("[self.last.weight]", "2 * [self.last.weight]"),
+    },
+    "powers.prior": {
+        "more of a latent is smooth than it has": part("smooth=options.latent", "smooth=options.latent + 1"),
+        "the prior is a word": part("Prior(smooth=options.latent)", '"normal"'),
+        "a latent is on no sphere": part("Prior(smooth=options.latent)", 'Prior(kind="sphere")'),
+        "nothing is said to steer by": part("Prior(smooth=options.latent)", 'Prior(kind="none")'),
     },
     "networks.build": {"the generator does not say that it takes it": part("    takes_given = True\n", "")},
     "data.relaxes": {"the given part has another shape": part("return (1,)", "return (2,)")},

@@ -305,7 +305,8 @@ def gan_writers()"""
 
 
 from gancore.components import Attribute"""
-    parts = '''from gancore.data.spec import Given
+    parts = '''from gancore.components import Prior
+from gancore.data.spec import Given
 
 
 class HalfSpec(PointSpec):
@@ -341,11 +342,21 @@ class HalfGenerator(Generator):
 
     def __init__(self, options, spec):
         super().__init__(options, spec)
-        self.see = nn.Linear(1, options.latent)
+        self.see = nn.Linear(1, 2)
+        self.prior = Prior(smooth=options.latent)
+
+    def map(self, z, condition):
+        return self.first(z + self.classes(condition)).relu()[:, None]
+
+    def synthesise(self, w, condition, given):
+        made = (self.last(w.flatten(1)) + self.see(given)).tanh()
+        return torch.cat([given, made[:, 1:]], dim=1)
+
+    def first_weights(self):
+        return [self.last.weight]
 
     def forward(self, z, condition, given):
-        made = super().forward(z + self.see(given), condition)
-        return torch.cat([given, made[:, 1:]], dim=1)
+        return self.synthesise(self.map(z, condition), condition, given)
 
 
 def build_half(options, spec):
