@@ -134,8 +134,12 @@ class Session:
                 raise CheckpointError(
                     f"'{path}' is of step {first.step:,}, and that checkpoint cannot be used any more ({error})"
                 ) from error
-        if first.given is not None and self.asked.given is None:
-            raise UsageError(f"'{path}' was made for '{first.given.path}'; name that file with --given")
+        if first.given is not None and (
+            asked.given is None or recipe.given_file(asked.given).sha256 != first.given.sha256
+        ):
+            raise UsageError(
+                f"'{path}' was made for the file '{first.given.path}', as it was then; name that with --given"
+            )
         return found
 
     # --- files ---
