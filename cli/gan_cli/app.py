@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gan_cli.arguments import Best, Json, Minutes, Quiet, Step, Steps, checkpoint_of, path_of, with_best
+from gan_cli.blend_command import blend
 from gan_cli.commands import CommandGroup
 from gan_cli.errors import guarded, say, tell
 from gan_cli.evaluate_command import evaluate
@@ -190,6 +191,7 @@ def resume(
 app.command()(sample)
 app.command()(walk)
 app.command()(mix)
+app.command()(blend)
 
 
 @app.command()

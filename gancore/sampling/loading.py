@@ -42,21 +42,34 @@ DRAWING = (SAMPLING, "candidates")
 
 
 @dataclass(frozen=True, slots=True)
-class _Saved:
+class Saved:
     """A checkpoint, all of it checked: the game with its networks as they are built, and the tensors for them by name.
 
     `weights` is the SHA-256 of the file with those of the averaged generator.
     """
 
-    step: int
+    found: Checkpoint
+    settings: Settings
     weights: str
     data: SavedData
     spec: SampleSpec
     game: GameRule
     tensors: Mapping[str, Mapping[str, Tensor]]
 
+    @property
+    def step(self) -> int:
+        return self.found.step
 
-def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> _Saved:
+    def restored(self, network: str, name: str) -> nn.Module:
+        """The network of the game of that name, on the CPU, filled with the tensors of `name`: its own, or `ema`."""
+        module = self.game.networks[network]
+        module.load_state_dict(dict(self.tensors[name]))
+        # The layout of the run, for another rounds otherwise.
+        layout = pick_memory_format(self.settings.run.memory_format, self.spec)
+        return module.to(memory_format=layout)  # type: ignore[call-overload]
+
+
+def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> Saved:
     """What can be generated with. All is looked at, though not all is needed: a checkpoint is good or it is not.
 
     Raises:
@@ -92,7 +105,38 @@ def _open(found: Checkpoint, settings: Settings, model: type[SampleSpec]) -> _Sa
         # Nothing here needs them to be of the kind that the configuration names.
         with contextlib.suppress(MisfitError):
             read_optimizer(found, state, name, build_optimizer(chosen, game.networks[name].parameters()), chosen)
-    return _Saved(found.step, found.digest("ema"), state.data, spec, game, tensors)
+    return Saved(found, settings, found.digest("ema"), state.data, spec, game, tensors)
+
+
+def open_run(
+    run: str | Path, *, registry: Registry | None = None, step: Step = None, layer: Mapping[str, Any] | None = None
+) -> Saved:
+    """The checkpoint of the run in folder `run` that can be used: the newest, or that of `step`. `layer` is laid over its settings.
+
+    Raises:
+        RunFolderError: it is no run.
+        CheckpointError: nothing usable was saved, or nothing at `step`.
+    """
+    check_path(run, "the run's folder")
+    folder = RunFolder.open(Path(run))
+    if not isinstance(step, str) and step is not None:
+        check_whole(step, "the step", 0)
+    elif step not in (None, BEST):
+        raise UsageError(f"the step must be a whole number or '{BEST}', not {brief(step)}")
+    settings = configure(registry or Registry(), layers=[folder.read_config(), layer or {}])
+    model: type[SampleSpec] = resolve(settings.data.found.record.spec)
+    if isinstance(step, int):
+        return _open(checkpoint.at(folder.checkpoints, step), settings, model)
+    place = folder.checkpoints if step is None else folder.checkpoints / BEST
+    if step is not None and not checkpoint.any_in(place):
+        raise CheckpointError(
+            f"'{run}' keeps no best checkpoint, because no figures were computed while it was trained (every.evaluate=N), or "
+            f"because '{place}' was removed"
+        )
+    saved, problems = checkpoint.newest_usable(place, lambda found: _open(found, settings, model))
+    for problem in problems:
+        warnings.warn(f"{problem}; taking step {saved.step:,}", stacklevel=2)
+    return saved
 
 
 def load(
@@ -116,12 +160,6 @@ def load(
         CheckpointError: nothing usable was saved, or nothing at `step`.
         UsageError: there is no discriminator that could choose between candidates.
     """
-    check_path(run, "the run's folder")
-    folder = RunFolder.open(Path(run))
-    if not isinstance(step, str) and step is not None:
-        check_whole(step, "the step", 0)
-    elif step not in (None, BEST):
-        raise UsageError(f"the step must be a whole number or '{BEST}', not {brief(step)}")
     layer = nest(options or {})
     words = (
         "cannot be changed any more; there are the options of writers, such as writers.NAME.option=value, and of how samples are "
@@ -132,29 +170,13 @@ def load(
     sampling = layer.pop(SAMPLING, None)
     if sampling is not None and not isinstance(sampling, Mapping):
         raise ConfigError([Mistake(SAMPLING, f"must be options, such as sampling.temperature=0.8, not {sampling!r}")])
-    settings = configure(registry or Registry(), layers=[folder.read_config(), layer])
-    model: type[SampleSpec] = resolve(settings.data.found.record.spec)
-    if isinstance(step, int):
-        saved = _open(checkpoint.at(folder.checkpoints, step), settings, model)
-    else:
-        place = folder.checkpoints if step is None else folder.checkpoints / BEST
-        if step is not None and not checkpoint.any_in(place):
-            raise CheckpointError(
-                f"'{run}' keeps no best checkpoint, because no figures were computed while it was trained (every.evaluate=N), or "
-                f"because '{place}' was removed"
-            )
-        saved, problems = checkpoint.newest_usable(place, lambda found: _open(found, settings, model))
-        for problem in problems:
-            warnings.warn(f"{problem}; taking step {saved.step:,}", stacklevel=2)
+    saved = open_run(run, registry=registry, step=step, layer=layer)
+    settings = saved.settings
     game, spec = saved.game, saved.spec
     where = pick_device(device)
 
     def restored(network: str, name: str) -> nn.Module:
-        module = game.networks[network]
-        module.load_state_dict(dict(saved.tensors[name]))
-        # The layout of the run, for another rounds otherwise.
-        module.to(memory_format=pick_memory_format(settings.run.memory_format, spec))  # type: ignore[call-overload]
-        return module.to(where)
+        return saved.restored(network, name).to(where)
 
     kept: Mapping[str, OtherGenerator] = game.others if isinstance(game, KeepsOthers) else {}
     modules = {name: restored(name, name) for name in {other.network for other in kept.values()}}
@@ -175,6 +197,6 @@ def load(
         sampling=sampling,
         chooser=chooser,
         data=saved.data,
-        run=folder.path,
+        run=Path(run),
         weights=saved.weights,
     )
