@@ -124,7 +124,7 @@ def read(path: Path, settings: Settings, spec: Any) -> list[Recipe]:
 
 def carriers(settings: Settings, spec: Any) -> list[CarriesText]:
     """The run's writers whose files can carry a text."""
-    built = [chosen.build(spec) for chosen in settings.writers.values() if chosen.found.record.role == "each"]
+    built = [chosen.build(spec) for chosen in settings.writers.values() if chosen.found.record.role != "progress"]
     return [writer for writer in built if isinstance(writer, CarriesText)]
 
 

@@ -33,11 +33,13 @@ def save(
     """
     labels = labels_of(generator.spec, [recipe.address for recipe in recipes])
     roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
+    texts = [recipe.text() for recipe in recipes]
     files: list[Path] = []
     if "each" in roles:
-        texts = [recipe.text() for recipe in recipes]
         files = generator.save(samples, folder, labels, given=given, texts=texts)
-    sheets = generator.save(samples, folder / f"sheet{ANY}", labels, given=given) if "sheet" in roles else []
+    sheets: list[Path] = []
+    if "sheet" in roles:
+        sheets = generator.save(samples, folder / f"sheet{ANY}", labels, given=given, texts=texts)
     write_sidecar(folder, [file.name for file in files], recipes)
     return files, sheets
 
@@ -58,8 +60,9 @@ def save_walk(
         raise UsageError(
             f"plugin '{generator.settings.run.plugin}' has no writer of walks or sheets; take --each for a file a frame"
         )
-    files = generator.save(samples, folder, texts=[r.text() for r in recipes], stem="frame") if each else []
-    whole = generator.save(samples, folder / f"{WALK}{ANY}", role=role) if role in roles else []
+    texts = [recipe.text() for recipe in recipes]
+    files = generator.save(samples, folder, texts=texts, stem="frame") if each else []
+    whole = generator.save(samples, folder / f"{WALK}{ANY}", role=role, texts=texts) if role in roles else []
     write_sidecar(folder, [file.name for file in files], recipes)
     return [*whole, *files]
 

@@ -255,7 +255,8 @@ class Generator:
         sample. Samples that were made around `given` are written as it says (its tempo), and put together where they are the
         parts of one whole: the sheet then shows wholes, and the folder also has a file of each, `joined-...`.
 
-        `texts` are what the file of each sample carries, where its writer can; `stem` is what the names of these files begin with.
+        `texts`, in JSON, are what the file of each sample carries, where its writer can, a sheet a list of all; `stem` is what the
+        names of files of samples begin with.
         `role="walk"` makes one file of samples in their order, an animation say, instead of a sheet.
 
         Raises:

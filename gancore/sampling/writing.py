@@ -15,6 +15,7 @@ from gancore.errors import GanError, PluginError
 from gancore.powers import CarriesText, WritesCaptions
 from gancore.run import RunFolder
 from gancore.targets import resolve
+from gancore.text_chunks import MOST
 
 
 def write(
@@ -29,7 +30,7 @@ def write(
 ) -> list[Path]:
     """Write hard `samples` with every writer of `role`; the files written.
 
-    `texts` are what the files of each sample are to carry, of writers that make one for each and can.
+    `texts`, in JSON, are what the files of samples are to carry, of writers that can.
 
     Raises:
         WriteError: the disk is full, or the folder cannot be written.
@@ -62,12 +63,15 @@ def write_with(
     stem: str,
     texts: Sequence[str] | None = None,
 ) -> list[Path]:
-    """Write hard `samples` with one writer, each with its text."""
+    """Write hard `samples` with one writer, each with its text, or all in one file with a JSON list of theirs."""
     writer = chosen.build(spec)
     files: list[Path] = writer.write(samples, folder, stem, None if labels is None else labels.tolist())
-    if texts is not None and isinstance(writer, CarriesText) and len(files) == len(texts):
-        for file, text in zip(files, texts, strict=True):
-            writer.attach(file, text)
+    if texts is not None and isinstance(writer, CarriesText):
+        whole = f"[{','.join(texts)}]"
+        carried = texts if len(files) == len(texts) else [whole] if len(files) == 1 else []
+        for file, text in zip(files, carried, strict=False):
+            if len(text.encode()) <= MOST:
+                writer.attach(file, text)
     return files
 
 
