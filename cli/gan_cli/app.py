@@ -13,6 +13,7 @@ from gan_cli.blend_command import blend
 from gan_cli.commands import CommandGroup
 from gan_cli.errors import guarded, say, tell
 from gan_cli.evaluate_command import evaluate
+from gan_cli.explain_command import explain
 from gan_cli.plugins_commands import plugins_app
 from gan_cli.sampling_commands import mix, sample, walk
 from gan_cli.waiting import loading
@@ -225,6 +226,7 @@ def export(
 
 
 app.command()(evaluate)
+app.command()(explain)
 
 
 @app.command()

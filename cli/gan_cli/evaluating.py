@@ -57,7 +57,7 @@ def compare(run: Path, asked: Mapping[str, Any], *, quiet: bool, as_json: bool) 
     with loading(quiet):
         from gancore.evaluation.evaluator import evaluate
 
-    with _told(quiet) as progress:
+    with told(quiet) as progress:
         found = evaluate(run, progress=progress, **asked)
     _tell(found, quiet=quiet, as_json=as_json)
 
@@ -68,7 +68,7 @@ def compare_files(samples: Path, data: Path, asked: Mapping[str, Any], *, quiet:
     with loading(quiet):
         from gancore.evaluation.files import evaluate_files
 
-    with _told(quiet) as progress:
+    with told(quiet) as progress:
         found = evaluate_files(samples, data, progress=progress, **asked)
     _tell(found, quiet=quiet, as_json=as_json)
     if asked["out"] is None and (found.exhibits or found.drawn) and not (quiet or as_json):
@@ -101,7 +101,7 @@ def compare_several(
     for run in dict.fromkeys(runs):
         own: list[Evaluation] = []
         try:
-            with _told(quiet) as progress:
+            with told(quiet) as progress:
                 how = {k: v for k, v in asked.items() if k != "step"} | {"progress": progress}
                 for one in evaluate_steps(run, None if every_step else [asked["step"]], **how):
                     if one.figures:
@@ -131,7 +131,7 @@ def compare_several(
 
 
 @contextmanager
-def _told(quiet: bool) -> Iterator[ProgressReport]:
+def told(quiet: bool) -> Iterator[ProgressReport]:
     if quiet:
         yield silent
     else:

@@ -126,7 +126,7 @@ def evaluate_steps(
         spec = generator.spec
         if comparison is None:
             comparison = Comparison(choice, spec, seed=seed, device=device, progress=progress)
-            source = _training_data(settings, spec, folder, progress)
+            source = training_data(settings, spec, folder, progress)
             notes = _since_training(generator, source, settings)
             reference = reference_of_run(
                 source,
@@ -150,7 +150,7 @@ def _opened(settings: Settings, spec: SampleSpec, name: str, notes: list[str], p
     return source
 
 
-def _training_data(settings: Settings, spec: SampleSpec, folder: RunFolder, progress: ProgressReport) -> DataSource:
+def training_data(settings: Settings, spec: SampleSpec, folder: RunFolder, progress: ProgressReport) -> DataSource:
     """The data that the run was trained on, whole."""
     try:
         source: DataSource = settings.data.build(progress)
