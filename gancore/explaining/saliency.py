@@ -13,8 +13,8 @@ _COLOURS = torch.tensor([[255, 255, 255], [253, 200, 120], [214, 72, 40], [80, 1
 """From nothing to the most."""
 _SIDE = 384
 """Pixels along the longer side of a picture of a map, about."""
-_LEAST = 24
-"""Pixels along its shorter side, at least."""
+_LEAST = 256, 96, 24
+"""Pixels across, at least, and down: of several rows, and of one."""
 
 
 def found_false(judge: nn.Module, spec: SampleSpec, hard: Tensor, condition: Tensor | None) -> tuple[float, Tensor]:
@@ -65,5 +65,6 @@ def heatmap(values: Tensor) -> Image.Image:
     low = share.floor().clamp(max=len(_COLOURS) - 2).long()
     colours = torch.lerp(_COLOURS[low], _COLOURS[low + 1], (share - low)[..., None])
     image = Image.fromarray(colours.round().to(torch.uint8).numpy())
-    factor = max(1, _SIDE // max(image.size))
-    return image.resize((image.width * factor, max(_LEAST, image.height * factor)), Image.Resampling.NEAREST)
+    least = _LEAST[0], _LEAST[1] if image.height > 1 else _LEAST[2]
+    size = [n * max(_SIDE // max(image.size), -(-few // n)) for n, few in zip(image.size, least, strict=True)]
+    return image.resize((size[0], size[1]), Image.Resampling.NEAREST)
