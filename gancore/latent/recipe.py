@@ -15,6 +15,7 @@ from gancore.configuration.settings import Settings
 from gancore.errors import ConfigError, UsageError
 from gancore.latent.address import Address, Value
 from gancore.powers import CarriesText
+from gancore.sampling.drawing import CHUNK
 from gancore.text import brief
 
 SIDECAR = "recipes.json"
@@ -47,8 +48,8 @@ class Recipe(Value):
     sampling: Mapping[str, Any] = Field({}, description="How the generator draws samples, where it can be chosen.")
     candidates: Mapping[str, Any] = Field({}, description="How it was chosen among candidates, where it was.")
     given: GivenFile | None = Field(None, description="What it was made for.")
-    batch: int = Field(ge=1, le=4096, description="How many samples were computed at once ...")
-    row: int = Field(ge=0, lt=4096, description="... and at which place among them, counted from 0.")
+    batch: int = Field(ge=1, le=CHUNK, description="How many samples were computed at once ...")
+    row: int = Field(ge=0, lt=CHUNK, description="... and at which place among them, counted from 0.")
 
     def text(self) -> str:
         """As JSON in one line, without what is as ever."""
