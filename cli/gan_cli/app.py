@@ -11,6 +11,7 @@ import typer
 from gan_cli.arguments import Best, Json, Minutes, Quiet, Step, Steps, checkpoint_of, path_of, with_best
 from gan_cli.blend_command import blend
 from gan_cli.commands import CommandGroup
+from gan_cli.directions_command import directions
 from gan_cli.errors import guarded, say, tell
 from gan_cli.evaluate_command import evaluate
 from gan_cli.explain_command import explain
@@ -193,6 +194,7 @@ app.command()(sample)
 app.command()(walk)
 app.command()(mix)
 app.command()(blend)
+app.command()(directions)
 
 
 @app.command()

@@ -132,6 +132,7 @@ def compare_several(
 
 @contextmanager
 def told(quiet: bool) -> Iterator[ProgressReport]:
+    """What to call while something is read and computed, silent with `quiet`."""
     if quiet:
         yield silent
     else:

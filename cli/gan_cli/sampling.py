@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,10 @@ class Session:
             )
         check_writers(generator.settings, generator.spec)
         known = None if asked.given is None else generator.read_given(asked.given)
-        return Steering(generator, directions.load(asked.run), known)
+        kept = directions.load(asked.run)
+        if asked.edits and (words := kept.warning(generator.step, generator.weights, asked.run)):
+            warnings.warn(words, stacklevel=2)
+        return Steering(generator, kept.steps, known)
 
     # --- addresses ---
 

@@ -1,33 +1,136 @@
-"""Directions of a run's latent space, kept in its folder."""
+"""Directions of a run's latent space, kept in its folder: steps of codes, and what each does to samples."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from gancore.errors import RunFolderError
+from gancore.latent.address import Number, Value
 from gancore.latent.resolving import Directions
+from gancore.storage import new_file_mode
 
 FOLDER = "directions"
 """The folder within that of a run."""
 TENSORS = "directions.safetensors"
-"""In it, steps `[layers, size]` by name."""
+"""In it, steps `[layers, size]` by name ..."""
+RECORD = "directions.json"
+"""... and what is known of them."""
 
 
-def load(run: Path) -> Directions:
+class Effects(Value):
+    """What an edit of 1 does to samples that the direction was not found by; see docs/how-to/steer.md.
+
+    Changes are in standard deviations of each attribute among samples of one class.
+    """
+
+    change: Number = Field(description="Mean change of the direction's attribute.")
+    spearman: Number = Field(description="Mean rank correlation of position and attribute over nine positions.")
+    others: Number = Field(description="Mean absolute change of the other attributes.")
+    random_change: Number = Field(description="Root mean square of the mean changes by random steps as long.")
+    random_spearman: Number = Field(description="Of these, the mean absolute rank correlation.")
+    random_others: Number = Field(description="Of these, what they do to the other attributes.")
+    changes: Mapping[str, Number] = Field({}, description="Mean change of each attribute.")
+
+
+class Direction(Value):
+    """One direction: how it was found, and what samples become along it."""
+
+    kind: Literal["named", "sefa", "pca"] = Field(description="Found by an attribute, by weights, or by components.")
+    attribute: str = Field("", description="The attribute that it changes most, or is named after.")
+    less: str = Field("", description="What samples become with a negative edit ...")
+    more: str = Field("", description="... and with a positive one.")
+    unit: str = Field("", description="Unit of the attribute.")
+    deviation: Number = Field(0.0, description="Its standard deviation among samples of one class, in this unit.")
+    layers: tuple[int, int] = Field((0, 0), description="First and last layer of codes that are moved.")
+    apart: Number = Field(0.0, description="How strongly changes of other attributes were taken out of it.")
+    effects: Effects | None = Field(None, description="None where nothing could be measured.")
+
+
+class Found(Value):
+    """All directions of some weights, and how they were found."""
+
+    gancore: int = Field(1, ge=1, le=1, description="Version of this form.")
+    step: int = Field(ge=0, description="Step of the checkpoint.")
+    weights: str = Field(description="SHA-256 of the generator's weights.")
+    seed: int = Field(description="Decides all codes.")
+    samples: int = Field(description="Samples by which directions were found ...")
+    judged: int = Field(description="... and other samples by which each was judged.")
+    directions: Mapping[str, Direction] = Field(description="By name.")
+    left_out: Mapping[str, str] = Field({}, description="Why others are none.")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Directions as a run's folder has them: `steps` by name, and what is known of them; None where none have been found."""
+
+    steps: Directions = field(default_factory=dict)
+    found: Found | None = None
+
+    def warning(self, step: int, weights: str, run: Path) -> str:
+        """What to know before they are used with the `weights` of `step`; empty where nothing."""
+        if self.found is None or not weights or self.found.weights == weights:
+            return ""
+        return (
+            f"the directions of '{run}' were found at step {self.found.step:,} and this is step {step:,}: they may do less, or "
+            f"other things; find them anew: gan directions {run} --replace"
+        )
+
+
+def load(run: Path) -> Kept:
     """The directions of the run in folder `run`; none where none have been found.
 
     Raises:
-        RunFolderError: the file is damaged.
+        RunFolderError: a file is damaged.
     """
-    path = run / FOLDER / TENSORS
-    if not path.is_file():
-        return {}
+    folder = run / FOLDER
+    if not folder.is_dir():
+        return Kept()
     try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+        found = Found.model_validate_json((folder / RECORD).read_bytes())
+        steps = load_file(folder / TENSORS)
+        if steps.keys() != found.directions.keys():
+            raise ValueError("the files are of different directions")
+    except (SafetensorError, ValidationError, OSError, ValueError) as error:
         raise RunFolderError(
-            f"'{path}' cannot be read, because it is damaged; remove it and find the directions anew: gan directions {run}"
+            f"'{folder}' cannot be read, because it is damaged; remove it and find the directions anew: gan directions {run}"
         ) from error
+    return Kept(steps, found)
+
+
+def save(run: Path, found: Found, steps: Mapping[str, Tensor], draw: Callable[[Path], object]) -> Path:
+    """Keep `found` and `steps` in the run's folder, in place of what is there, with what `draw` puts beside; the folder.
+
+    They are written elsewhere first, so that nobody reads a part of them.
+    """
+    target = run / FOLDER
+    draft = Path(tempfile.mkdtemp(dir=run, prefix=f".{FOLDER}-"))
+    try:
+        draft.chmod(0o777 & ~(0o666 ^ new_file_mode()))
+        draw(draft)
+        save_file({name: step.detach().float().cpu().contiguous() for name, step in steps.items()}, draft / TENSORS)
+        (draft / TENSORS).chmod(new_file_mode())  # safetensors makes files that nobody else can read
+        (draft / RECORD).write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if target.exists():
+            old = draft.with_name(f"{draft.name}-old")
+            os.replace(target, old)
+            os.replace(draft, target)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(draft, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(draft)
+        raise
+    return target

@@ -59,6 +59,10 @@ def codes_of(space: Space, addresses: Sequence[Address], directions: Directions)
         steps = torch.zeros_like(w)
         for row, address in enumerate(addresses):
             for name, amount in address.edits.items():
+                if not directions:
+                    raise UsageError(
+                        f"no directions have been found yet, so nothing can be edited by '{name}'; find them with `gan directions RUN`"
+                    )
                 if name not in directions:
                     raise UnknownNameError("direction", name, tuple(directions))
                 steps[row] += amount * directions[name].to(w)

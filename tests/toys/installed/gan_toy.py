@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gancore import hookimpl
-from gancore.components import Architecture, Dataset, Metric, PluginInfo, Preset, Writer
+from gancore.components import Architecture, Attribute, Dataset, Metric, PluginInfo, Preset, Writer
 
 
 @hookimpl
@@ -52,6 +52,11 @@ def gan_metrics() -> Iterable[Metric]:
         target="gan_toy_parts:reach",
         options="gan_toy_parts:ReachOptions",
     )
+
+
+@hookimpl
+def gan_attributes() -> Iterable[Attribute]:
+    yield Attribute(name="height", summary="Of the point", target="gan_toy_parts:height", less="lower", more="higher")
 
 
 @hookimpl

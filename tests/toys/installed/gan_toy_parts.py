@@ -27,6 +27,10 @@ class ReachOptions(Options):
     radius: float = Field(0.5, ge=0.0, le=2.0, description="Beyond which points are counted.")
 
 
+def height(spec: SampleSpec) -> Callable[[Tensor], Tensor]:
+    return lambda x: x[:, 1].clone()
+
+
 def points(options: PointsOptions, progress: ProgressReport) -> Points:
     try:
         lines = options.path.read_text(encoding="utf-8").splitlines()

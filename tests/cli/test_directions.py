@@ -1,0 +1,50 @@
+"""`gan directions`: found, kept, shown, and edited along."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from typer.testing import Result
+
+Gan = Callable[..., Result]
+Refused = Callable[..., str]
+
+
+def test_directions_are_found_kept_with_sheets_and_edited_along(gan: Gan, trained: Path) -> None:
+    done = gan("directions", trained, "-n", 100)
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["name", "less", "...", "more", "change", "Spearman", "others", "random"]
+    assert lines[1].startswith("height  lower ... higher")
+    assert f"in {trained / 'directions'}" in done.stderr
+    assert {"directions.json", "directions.safetensors", "height.json"} <= {
+        path.name for path in (trained / "directions").iterdir()
+    }
+    heights = []
+    for amount in ("-2", "0", "2"):
+        told = json.loads(gan("sample", trained, "-n", 8, "--edit", f"height={amount}", "--json").stdout)
+        points = json.loads(Path(told["files"][-1]).read_text())["points"]
+        heights.append(sum(point[1] for point in points))
+    assert heights == sorted(heights)
+    assert heights[0] < heights[2]
+
+
+def test_directions_are_not_replaced_unless_asked(gan: Gan, trained: Path, refused: Refused) -> None:
+    gan("directions", trained, "-n", 100)
+    assert "--replace puts others in their place" in refused("directions", trained, "-n", 100, code=1)
+    told = json.loads(gan("directions", trained, "-n", 100, "--replace", "--seed", 1, "--json").stdout)
+    assert told["seed"] == 1
+    assert told["directions"]["height"]["effects"]["change"] > 0.0
+
+
+def test_an_edit_without_directions_says_how_they_are_found(trained: Path, refused: Refused) -> None:
+    assert "find them with `gan directions RUN`" in refused("sample", trained, "--edit", "height=1", code=2)
+
+
+def test_directions_of_an_earlier_checkpoint_are_told(gan: Gan, trained: Path) -> None:
+    gan("directions", trained, "-n", 100, "--step", 2)
+    told = gan("sample", trained, "-n", 4, "--edit", "height=1").stderr
+    assert "were found at step 2 and this is step 4" in told
+    assert f"gan directions {trained} --replace" in told
+    assert "were found at" not in gan("sample", trained, "-n", 4, "--step", 2, "--edit", "height=1").stderr
