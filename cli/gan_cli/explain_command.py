@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from gan_cli.arguments import Best, Json, Step, checkpoint_of
 from gan_cli.errors import guarded, say, tell
 from gan_cli.sampling_commands import STATION, Class, Device, Given, Out, Run
+from gancore.storage import whole_folder
 
 if TYPE_CHECKING:
     from gancore.explaining.explainer import Explanation
@@ -43,20 +43,16 @@ def explain(
     from gancore.explaining.explainer import explain as look
 
     address = session.named(sample)
-    found: list[Explanation] = []
-
-    def put(folder: Path) -> list[Path]:
-        with told(as_json) as progress:
-            found.append(look(session.steering, address, folder, samples=number, progress=progress))
-        return sorted(folder.iterdir())
-
-    folder, files = session.write(put, 1)
+    folder = session.folder
+    with whole_folder(folder), told(as_json) as progress:
+        found = look(session.steering, address, folder, samples=number, progress=progress)
+    files = sorted(folder.iterdir())
     if as_json:
-        print(json.dumps({"folder": str(folder), "files": [str(file) for file in files], **found[0].dump()}))
-    else:
-        for line in lines(found[0]):
-            tell(line)
-        say(f"pictures and explain.json are in {folder}: {', '.join(file.name for file in files)}")
+        print(json.dumps({"folder": str(folder), "files": [str(file) for file in files], **found.dump()}))
+        return
+    for line in lines(found):
+        tell(line)
+    say(f"pictures and explain.json are in {folder}: {', '.join(file.name for file in files)}")
 
 
 def lines(found: Explanation) -> list[str]:

@@ -148,8 +148,13 @@ class Session:
 
     # --- files ---
 
+    @property
+    def folder(self) -> Path:
+        """A new one for what is written."""
+        return self.asked.out or _next(self.asked.run / self.into)
+
     def write(self, make: Callable[[Path], list[Path]], number: int) -> tuple[Path, list[Path]]:
-        folder = self.asked.out or _next(self.asked.run / self.into)
+        folder = self.folder
         with whole_folder(folder), waiting(f"writing {number:,} samples"):
             return folder, make(folder)
 

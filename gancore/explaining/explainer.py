@@ -17,6 +17,7 @@ from gancore.components import ProgressReport
 from gancore.configuration.configure import choose_metrics
 from gancore.data.report import silent
 from gancore.devices import pick_device
+from gancore.disk import cause
 from gancore.drawing import captioned
 from gancore.errors import DataError
 from gancore.evaluation.attributes import Attributes, attributes_of
@@ -29,6 +30,7 @@ from gancore.explaining.carriers import carriers
 from gancore.explaining.saliency import as_sample, found_false, heatmap, plane
 from gancore.games.calling import mixes_batch
 from gancore.latent.address import Address
+from gancore.latent.resolving import codes_of
 from gancore.latent.saving import labels_of
 from gancore.latent.steering import Steering, seeds
 from gancore.plugins import Registry
@@ -87,7 +89,7 @@ def explain(
     registry, own = registry or Registry(), steering.generator
     folder.mkdir(parents=True, exist_ok=True)
     hard, [recipe] = steering.sample([address]), steering.recipes([address])
-    labels = labels_of(own.spec, [address])
+    labels = _class_of(steering, address)
     if of_role(own.settings, "each"):
         own.save(hard, folder, labels, given=steering.given, overwrite=True, texts=[recipe.text()])
     notes: list[str] = []
@@ -107,6 +109,16 @@ def explain(
     text = json.dumps(found.dump(), indent=1, ensure_ascii=False) + "\n"
     fill(folder / "explain.json", lambda file: file.write(text.encode()))
     return found
+
+
+def _class_of(steering: Steering, address: Address) -> Tensor | None:
+    """The class `[1]` of a sample; None without classes, or where it is between several."""
+    labels = labels_of(steering.spec, [address])
+    if labels is None and steering.spec.classes:
+        weights = codes_of(steering.space, [address], steering.directions).classes
+        if weights is not None and float(weights.max()) == 1.0:
+            labels = weights.argmax(dim=1).cpu()
+    return labels
 
 
 def _judged(
@@ -138,7 +150,7 @@ def _judged(
         _save(captioned([heatmap(flat)], [""], 1, title), folder / "false.png")
     else:
         words = title.replace("darkest", "brightest")
-        _sheet(own, torch.cat([hard, shown]), folder, "false", ["sample", "what it minds"], 2, words)
+        _sheet(own, torch.cat([hard, shown]), folder, "false", ["sample", "what it minds"], 2, words, notes)
     return logit, flat
 
 
@@ -171,7 +183,9 @@ def _neighbours(
     distances = tuple(float(distance) for distance in found.distances[0])
     captions = ["generated", *(f"{distance:.3g} away" for distance in distances)]
     title = f"The sample, and the {len(distances)} of {len(train):,} training samples that are nearest to it by {by}"
-    _sheet(own, torch.cat([sample.x, train.x[found.places[0]]]), folder, "nearest", captions, len(captions), title)
+    _sheet(
+        own, torch.cat([sample.x, train.x[found.places[0]]]), folder, "nearest", captions, len(captions), title, notes
+    )
     return by, distances
 
 
@@ -222,10 +236,21 @@ def _number(value: Tensor) -> float | None:
 
 
 def _sheet(
-    own: Generator, samples: Tensor, folder: Path, stem: str, captions: list[str], columns: int, title: str
+    own: Generator,
+    samples: Tensor,
+    folder: Path,
+    stem: str,
+    captions: list[str],
+    columns: int,
+    title: str,
+    notes: list[str],
 ) -> None:
+    """By the run's writers of sheets; they are other people's code, and one that fails is noted."""
     for chosen in captioning(of_role(own.settings, "sheet")):
-        write_captioned(chosen, own.spec, samples, folder, stem, captions, columns, title)
+        try:
+            write_captioned(chosen, own.spec, samples, folder, stem, captions, columns, title)
+        except (Exception, SystemExit) as error:
+            notes.append(f"writer '{chosen.found.qualified}' could not show {stem}: {cause(error, folder)}")
 
 
 def _save(picture: Any, path: Path) -> None:

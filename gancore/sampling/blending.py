@@ -73,12 +73,8 @@ def blend_layers(pair: Pair, first: int, last: int, out: Path | None = None) -> 
         return theirs if first <= stage_of(found, name) <= last else ours
 
     names = "; ".join(stage.name for stage in found[first : last + 1])
-    return _write(
-        pair,
-        merge,
-        f"layers {first}-{last} ({names}) are those of {_named(pair, 1)}, the others of {_named(pair, 0)}",
-        out,
-    )
+    taken = f"layers {first}-{last} ({names}) are those" if last > first else f"layer {first} ({names}) is that"
+    return _write(pair, merge, f"{taken} of {_named(pair, 1)}, the others of {_named(pair, 0)}", out)
 
 
 def blend_weights(pair: Pair, share: float, out: Path | None = None) -> RunFolder:

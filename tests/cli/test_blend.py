@@ -16,7 +16,7 @@ def test_layers_are_listed_and_a_blend_is_sampled_and_walked(gan: Gan, trained: 
     assert len(listed) == len(json.loads(gan("blend", trained, trained, "--list", "--json").stdout)) > 1
     result = gan("blend", trained, trained, "--layers", "0", "--out", tmp_path / "new")
     assert result.stdout == f"{tmp_path / 'new'}\n"
-    assert "layers 0-0 (" in result.stderr
+    assert "a blend: layer 0 (" in result.stderr
     gan("sample", tmp_path / "new", "-n", 2)
     gan("walk", tmp_path / "new", "--frames", 4)
 
