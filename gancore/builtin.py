@@ -203,3 +203,10 @@ def gan_metrics() -> Iterator[Metric]:
         target="gancore.evaluation.metrics.kernel:Kernel",
         options="gancore.evaluation.metrics.kernel:Options",
     )
+    yield Metric(
+        name="control",
+        summary="What each direction of a run does to samples it was not found by, and perceptual path length (Karras et al. 2019)",
+        target="gancore.latent.control:Control",
+        options="gancore.latent.control:Options",
+        default=False,
+    )

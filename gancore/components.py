@@ -199,11 +199,13 @@ class Metric(Component):
 
     `Material` and `Figure` are those of `gancore.evaluation`. Every value is finite and a Python number, every `overlap` in
     [0, 1]; nothing is drawn from torch's global random numbers, and the samples are left as they are: others get the same.
-    `gan evaluate` calls all metrics of a run's plugin.
+    `gan evaluate` calls all metrics of a run's plugin that are `default`; others where they are asked for.
     """
 
     kind: ClassVar[str] = "metric"
     returns: ClassVar[tuple[str, ...]] = ("__call__",)
+
+    default: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

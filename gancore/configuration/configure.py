@@ -126,7 +126,7 @@ def choose_metrics(
 ) -> tuple[dict[str, Chosen], dict[str, Chosen]]:
     """What to evaluate samples like those of the data set `data` with: metrics, and features that they share.
 
-    These are all metrics and all default features of `plugin` that are for such samples and, where there are features, the
+    These are all default metrics and features of `plugin` that are for such samples and, where there are features, the
     engine's metrics; `layers` of the sections `metrics` and `features` come on top.
 
     Raises:
@@ -136,8 +136,9 @@ def choose_metrics(
     own = registry.load(plugin)
     usual = [name for name, record in own.of_kind(Features).items() if record.default]
     features = validator.several(FEATURES, _section(FEATURES, _for(registry, Features, usual, plugin, data), layers))
-    engine = registry.load(BUILTIN).of_kind(Metric) if features else ()
-    usual = _for(registry, Metric, [*engine, *own.of_kind(Metric)], plugin, data)
+    engine = registry.load(BUILTIN).of_kind(Metric) if features else {}
+    usual = [name for name, record in {**engine, **own.of_kind(Metric)}.items() if record.default]
+    usual = _for(registry, Metric, usual, plugin, data)
     metrics = validator.several(METRICS, _section(METRICS, usual, layers))
     words = (
         f"no such option of an evaluation; there are those of metrics and features, such as {METRICS}.NAME.option=value"

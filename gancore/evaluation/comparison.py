@@ -105,6 +105,7 @@ class Made:
     generated: Samples
     run: str
     step: int | None = None
+    generator: Generator | None = None
     others: Mapping[str, Samples] = field(default_factory=dict)
     log_likelihood: LogLikelihood | None = None
     others_log_likelihood: Mapping[str, LogLikelihood] = field(default_factory=dict)
@@ -128,6 +129,7 @@ def made_by(
         generated=sets.pop(""),
         run=run,
         step=generator.step,
+        generator=generator,
         others=sets,
         log_likelihood=log_likelihood(generator),
         others_log_likelihood={n: own for n, g in generator.others.items() if (own := log_likelihood(g)) is not None},
@@ -187,6 +189,7 @@ class Comparison:
             real=reference.real,
             train=reference.train,
             held_out=reference.unseen,
+            generator=made.generator,
             log_likelihood=made.log_likelihood,
             others=made.others,
             others_log_likelihood=made.others_log_likelihood,

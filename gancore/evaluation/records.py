@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gancore.evaluation.exhibits import Exhibit
     from gancore.evaluation.neighbours import Nearest
+    from gancore.sampling.generator import Generator
 
 Part = Literal["held-out part", "other data", "training set"]
 """Where real samples are from."""
@@ -47,7 +48,7 @@ class FeatureSets(Protocol):
     """Features of one kind, of each set of samples computed when it is first asked for."""
 
     def of(self, samples: Samples) -> Tensor:
-        """Those of `samples`, one of the sets of a `Material` as it stands there: float32 `[n, size]`."""
+        """Those of `samples`, a set of a `Material` as it stands there or one of the metric's own: float32 `[n, size]`."""
         ...
 
     def called(self, figure: str) -> str:
@@ -98,6 +99,7 @@ class Material:
     equal to some of them. `others` are samples
     of other generators that the run keeps, such as the one that it began with, as many as `generated`, by the name to show.
     `features` are vectors of the samples, by the name of each kind; metrics share them, so they are computed once.
+    `generator` is what made `generated`, for metrics that steer it; None while it is trained, and for samples in files.
     `log_likelihood` is that of the generator, `others_log_likelihood` those of the others, as far as they can tell.
     """
 
@@ -105,6 +107,7 @@ class Material:
     real: Samples
     train: Samples
     held_out: bool = False
+    generator: Generator | None = None
     log_likelihood: LogLikelihood | None = None
     others: Mapping[str, Samples] = field(default_factory=dict)
     others_log_likelihood: Mapping[str, LogLikelihood] = field(default_factory=dict)

@@ -62,6 +62,15 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What a step does to attribute number `own` and others, and whether that is more than what random steps do that are as long."""
+
+    own: int
+    effects: Effects
+    does: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Directions and their steps `[layers, size]` by name, and why others are none."""
 
@@ -96,7 +105,8 @@ class Search:
 
     def run(self) -> Outcome:
         """All of them, named ones first, in the order of attributes; those that do nothing are left out."""
-        scale, gradients = self._gradients(self.probe.measure(self.codes, "measuring samples"))
+        scale, standard = self.scale(self.probe.measure(self.codes, "measuring samples"))
+        gradients = self._gradients(standard)
         weights = of_weights(self.probe, self.codes, COMPONENTS)
         components = of_components(self.probe, self.codes, self.whitened, COMPONENTS)
         kinds: list[tuple[Literal["sefa", "pca"], list[Tensor]]] = [("sefa", weights), ("pca", components)]
@@ -125,11 +135,11 @@ class Search:
         if scale.names:
             seed = derive(self.seed, "directions", "random", name)
             known = judge(self.probe, self.judged_by, self.whitened, scale, step, own, seed)
-            if known is None:
+            if not known.does:
                 what = "no direction was found that changes it" if own is not None else "it changes no attribute"
                 self.left_out[name] = f"{what} more than random directions do"
                 return
-            own, effects = known
+            own, effects = known.own, known.effects
             if effects.change < 0.0:
                 effects, step = turned(effects), -step
             qualified = list(self.probe.attributes.measures)[scale.columns[own]]
@@ -146,8 +156,8 @@ class Search:
             )
         self.directions[name], self.steps[name] = direction, step
 
-    def _gradients(self, values: Tensor) -> tuple[Scale, Tensor]:
-        """Which attributes vary, and how each depends on whitened codes, in deviations: `[attributes, k]`."""
+    def scale(self, values: Tensor) -> tuple[Scale, Tensor]:
+        """Which attributes vary, and their standardised `values` `[n, attributes]`, both without what follows from the class."""
         labels = labels_of(self.codes)
         own = centred(values, labels)
         columns: list[int] = []
@@ -164,9 +174,12 @@ class Search:
                 columns.append(column)
         deviations = own[:, columns].square().nanmean(dim=0).sqrt()
         scale = Scale(columns, [self.names[column] for column in columns], deviations)
-        standard = own[:, columns] / deviations
+        return scale, own[:, columns] / deviations
+
+    def _gradients(self, standard: Tensor) -> Tensor:
+        """How each of standardised attributes depends on whitened codes: `[attributes, k]`."""
         rows = [gradient(self.whitened.u, y) for y in standard.T]
-        return scale, torch.stack(rows) if rows else torch.zeros(0, self.whitened.u.shape[1], dtype=torch.float64)
+        return torch.stack(rows) if rows else torch.zeros(0, self.whitened.u.shape[1], dtype=torch.float64)
 
     def _tuned(self, scale: Scale, gradients: Tensor, own: int) -> tuple[Tensor, float, tuple[int, int]]:
         """The step of attribute `own` that does least else, how strongly others were taken out, and the layers that it moves."""
@@ -208,11 +221,8 @@ class Search:
 
 def judge(
     probe: Probe, codes: Codes, whitened: Whitened, scale: Scale, step: Tensor, own: int | None, seed: int
-) -> tuple[int, Effects] | None:
-    """What `step` does to attribute `own` of samples of `codes`, or to the one that it changes most.
-
-    None where it changes it no more than random steps do that are as long.
-    """
+) -> Judged:
+    """What `step` does to attribute `own` of samples of `codes`, or to the one that it changes most."""
     everything = torch.full((len(probe.attributes.measures),), torch.nan, dtype=torch.float64)
     everything[scale.columns] = scale.deviations
     steps = step.to(codes.w).expand_as(codes.w)
@@ -226,11 +236,9 @@ def judge(
     does = (found.change.abs() > (times * random_change).clamp_min(LEAST)) & (found.spearman.abs() > STEADY)
     if own is None:
         own = int(torch.where(does, found.change.abs() * found.spearman.abs(), -1.0).argmax())
-        if not bool(does[own]):
-            return None
-    elif not bool(does[own]) or float(found.change[own]) < 0.0:
-        return None
-    return own, Effects(
+    else:
+        does &= found.change > 0.0
+    effects = Effects(
         change=float(found.change[own]),
         spearman=float(found.spearman[own]),
         others=beside(found.effect, own),
@@ -239,6 +247,7 @@ def judge(
         random_others=beside(null.effect, own),
         changes=dict(zip(scale.names, found.change.tolist(), strict=True)),
     )
+    return Judged(own, effects, bool(does[own]))
 
 
 def turned(effects: Effects) -> Effects:

@@ -48,3 +48,14 @@ def test_directions_of_an_earlier_checkpoint_are_told(gan: Gan, trained: Path) -
     assert "were found at step 2 and this is step 4" in told
     assert f"gan directions {trained} --replace" in told
     assert "were found at" not in gan("sample", trained, "-n", 4, "--step", 2, "--edit", "height=1").stderr
+
+
+def test_directions_are_judged_by_the_metric_control_where_it_is_asked_for(gan: Gan, trained: Path) -> None:
+    asked = ("evaluate", trained, "-n", 20, "--metric", "control", "metrics.control.samples=40", "--json")
+    assert "no directions to judge; find some with `gan directions" in gan(*asked, code=1).stderr
+    gan("directions", trained, "-n", 100)
+    figures = json.loads(gan(*asked).stdout)["figures"]["control"]
+    assert {f"height/{name}" for name in ("change", "spearman", "others", "random")} <= figures.keys()
+    assert figures["height/change"]["value"] > figures["height/random"]["value"] > 0.0
+    assert figures["height/spearman"]["value"] > 0.3
+    assert "control" not in json.loads(gan("evaluate", trained, "-n", 20, "--json").stdout)["figures"]
