@@ -16,6 +16,7 @@ from gan_cli.errors import guarded, say, tell
 from gan_cli.evaluate_command import evaluate
 from gan_cli.explain_command import explain
 from gan_cli.plugins_commands import plugins_app
+from gan_cli.project_command import project
 from gan_cli.sampling_commands import mix, sample, walk
 from gan_cli.waiting import loading
 
@@ -195,6 +196,7 @@ app.command()(walk)
 app.command()(mix)
 app.command()(blend)
 app.command()(directions)
+app.command()(project)
 
 
 @app.command()

@@ -44,6 +44,25 @@ def save(
     return files, sheets
 
 
+def save_pairs(
+    generator: Generator, originals: Tensor, samples: Tensor, recipes: Sequence[Recipe], folder: Path
+) -> list[Path]:
+    """Write hard `samples` into `folder`, which is new, and each beside its original `[n, ...]` on a sheet, and the recipes.
+
+    Returns:
+        The files of samples, and then the sheets, as far as the run has writers.
+    """
+    roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
+    labels = labels_of(generator.spec, [recipe.address for recipe in recipes])
+    texts = [recipe.text() for recipe in recipes]
+    files = generator.save(samples, folder, labels, texts=texts) if "each" in roles else []
+    write_sidecar(folder, [file.name for file in files], recipes)
+    if "sheet" not in roles:
+        return files
+    pairs = torch.stack([originals, samples], dim=1).flatten(0, 1)
+    return [*files, *generator.save(pairs, folder / f"sheet{ANY}")]
+
+
 def save_walk(
     generator: Generator, samples: Tensor, recipes: Sequence[Recipe], folder: Path, *, each: bool
 ) -> list[Path]:

@@ -42,8 +42,9 @@ class Generator:
 
     `spec` says what a sample is; `step` how long it was trained; `settings` how. `sampling` says how samples are drawn (their
     temperature), None where there is nothing to choose; `chooser` chooses between candidates, where the run's `candidates` ask for
-    it. `others` are the generators that the game kept beside this one, without candidates. `data` tells the data that it was
-    trained on from others. `run` is the folder that it was loaded from, `weights` the SHA-256 of its weights there.
+    it. `judge` is the network by which the game tells real samples from generated ones, where it has such a one. `others` are the
+    generators that the game kept beside this one, without candidates. `data` tells the data that it was trained on from others.
+    `run` is the folder that it was loaded from, `weights` the SHA-256 of its weights there.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Generator:
         others: Mapping[str, Generator] | None = None,
         sampling: Mapping[str, Any] | None = None,
         chooser: Chooser | None = None,
+        judge: nn.Module | None = None,
         data: SavedData | None = None,
         run: Path | None = None,
         weights: str = "",
@@ -68,6 +70,7 @@ class Generator:
         self.sampling: Options | None = module.sampling if isinstance(module, SamplesItself) else None
         self.sampling = self._sampling(sampling)
         self.chooser = chooser
+        self.judge = None if judge is None else judge.eval().requires_grad_(False)
         self.data = data
         self.run = run
         self.weights = weights

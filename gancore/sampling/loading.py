@@ -26,7 +26,7 @@ from gancore.errors import CheckpointError, ConfigError, GanError, MisfitError, 
 from gancore.filling import check_fits
 from gancore.options import check_whole
 from gancore.plugins import Registry
-from gancore.powers import KeepsOthers
+from gancore.powers import Judges, KeepsOthers
 from gancore.run import RunFolder
 from gancore.sampling.candidates import Chooser
 from gancore.sampling.generator import Generator
@@ -186,8 +186,9 @@ def load(
         )
         for name, other in kept.items()
     }
-    judge = judge_of(game, settings)
-    chooser = None if judge is None else Chooser(restored(judge, judge), spec, settings.run.candidates)
+    chooses = judge_of(game, settings) is not None
+    judge = restored(game.judge, game.judge) if isinstance(game, Judges) and game.judge is not None else None
+    chooser = Chooser(judge, spec, settings.run.candidates) if chooses and judge is not None else None
     return Generator(
         restored("generator", "ema"),
         spec,
@@ -196,6 +197,7 @@ def load(
         others=others,
         sampling=sampling,
         chooser=chooser,
+        judge=judge,
         data=saved.data,
         run=Path(run),
         weights=saved.weights,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -117,6 +118,12 @@ class AudioSpec(SampleSpec):
             if len(kept[name]) != rows or ("representation" in changes and name not in changes):
                 kept[name] = ()
         return AudioSpec.of(**kept)
+
+    @property
+    def reading(self) -> Mapping[str, Any]:
+        """Other sounds are cut, resampled and scaled as these."""
+        names = ("representation", "sample_rate", "length", "n_fft", "hop", "mels", "floor_db", "iterations", "full_scale")
+        return {name: getattr(self, name) for name in names}
 
     # --- sizes ------------------------------------------------------------------------------------------------------
 

@@ -34,8 +34,11 @@ class ImageSpec(SampleSpec):
 
     @property
     def reading(self) -> Mapping[str, Any]:
-        """Other pictures that are not 8-bit are read by the range of these, whatever values they have."""
-        return {} if self.intensities is None else {"range": self.intensities}
+        """Other pictures have the size and channels of these; those that are not 8-bit are read by the range of these."""
+        modes = {1: "grey", 3: "rgb", 4: "rgba"}
+        mode = {"mode": modes[self.channels]} if self.channels in modes else {}
+        ranged = {} if self.intensities is None else {"range": self.intensities}
+        return {"size": (self.height, self.width), **mode, **ranged}
 
     @property
     def channels(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -112,6 +112,20 @@ class MusicSpec(SampleSpec):
             classes=classes,
             given=given,
         )
+
+    @property
+    def reading(self) -> Mapping[str, Any]:
+        """Other tunes are cut into phrases of the same length and grid, for tracks of the same names."""
+        return {
+            "bars": self.bars,
+            "steps_per_beat": self.steps_per_beat,
+            "meter": f"{self.beats_per_bar}/{self.beat_unit}",
+            "lowest": self.lowest,
+            "highest": self.lowest + self.pitches - 1,
+            "velocities": self.velocities,
+            "tracks": "name",
+            "names": tuple(track.name for track in self.tracks),
+        }
 
     def changed(self, **changes: Any) -> MusicSpec:
         """The same with some arguments of `of` changed, and the shape that follows."""
