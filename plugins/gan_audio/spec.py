@@ -122,7 +122,17 @@ class AudioSpec(SampleSpec):
     @property
     def reading(self) -> Mapping[str, Any]:
         """Other sounds are cut, resampled and scaled as these."""
-        names = ("representation", "sample_rate", "length", "n_fft", "hop", "mels", "floor_db", "iterations", "full_scale")
+        names = (
+            "representation",
+            "sample_rate",
+            "length",
+            "n_fft",
+            "hop",
+            "mels",
+            "floor_db",
+            "iterations",
+            "full_scale",
+        )
         return {name: getattr(self, name) for name in names}
 
     # --- sizes ------------------------------------------------------------------------------------------------------
