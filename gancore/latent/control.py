@@ -23,6 +23,9 @@ from gancore.random import Draws, derive
 from gancore.sampling.drawing import CHUNK
 from gancore.sampling.generator import Generator
 
+SCALED_BY = 500
+"""Samples of which standard deviations are taken, at least."""
+
 
 class Options(BaseOptions):
     """Options of the metric `control`."""
@@ -83,7 +86,8 @@ class Control:
         if kept.found is None:
             return {}, (f"control: there are no directions yet; find them with `gan directions {run}`",)
         count = self.options.samples
-        search = Search(probe, samples=count, seed=derive(kept.found.seed, "control"), judged_by=count)
+        seed = derive(kept.found.seed, "control")
+        search = Search(probe, samples=max(count, SCALED_BY), seed=seed, judged_by=count)
         scale, _ = search.scale(probe.measure(search.codes))
         names = [list(probe.attributes.measures)[column] for column in scale.columns]
         figures: dict[str, float] = {}

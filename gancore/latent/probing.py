@@ -136,18 +136,14 @@ def response(values: Tensor, amounts: Sequence[float]) -> Response:
     return Response(torch.where(enough, slopes, torch.nan), torch.where(enough, ranks, torch.nan))
 
 
-def random_response(
-    probe: Probe, codes: Codes, basis: Tensor, step: Tensor, deviations: Tensor, seed: int
-) -> tuple[Response, Tensor]:
-    """The response to random steps as long as `step` `[layers, size]` and in the same layers, and which of them each sample took.
+def random_steps(basis: Tensor, step: Tensor, seed: int) -> Tensor:
+    """Random steps `[RANDOM, layers, size]`, as long as `step` `[layers, size]` and in the same layers.
 
     `basis` `[k, layers, size]` are steps of one standard deviation of codes.
     """
-    which = torch.arange(len(codes)) % RANDOM
     weights = Draws(seed, torch.arange(RANDOM)).normal("direction", len(basis)).to(basis)
     steps = torch.einsum("nk,kls->nls", weights, basis) * step.abs().sum(dim=1, keepdim=True).gt(0.0).to(basis)
-    steps = steps * (step.norm() / steps.flatten(1).norm(dim=1).clamp_min(1e-12)).view(-1, 1, 1)
-    return response(probe.along(codes, steps[which].to(codes.w), POSITIONS) / deviations, POSITIONS), which
+    return steps * (step.norm() / steps.flatten(1).norm(dim=1).clamp_min(1e-12)).view(-1, 1, 1)
 
 
 def thirds(layers: int) -> list[tuple[int, int]]:

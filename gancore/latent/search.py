@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,17 @@ from gancore.errors import UsageError
 from gancore.evaluation.attributes import Attributes
 from gancore.latent.directions import Direction, Effects
 from gancore.latent.methods import Whitened, apart, gradient, of_components, of_weights, whiten
-from gancore.latent.probing import POSITIONS, Probe, Response, centred, labels_of, random_response, response, thirds
+from gancore.latent.probing import (
+    POSITIONS,
+    RANDOM,
+    Probe,
+    Response,
+    centred,
+    labels_of,
+    random_steps,
+    response,
+    thirds,
+)
 from gancore.latent.space import Codes
 from gancore.random import derive
 
@@ -59,6 +69,11 @@ class Scale:
     columns: list[int]
     names: list[str]
     deviations: Tensor
+
+    def response(self, probe: Probe, codes: Codes, steps: Tensor, amounts: Sequence[float]) -> Response:
+        """That of these attributes to `steps` `[n, layers, size]` from `codes`, in their deviations."""
+        values = probe.along(codes, steps.to(codes.w), amounts)
+        return response(values[..., self.columns] / self.deviations, amounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +203,8 @@ class Search:
         tried: list[tuple[Tensor, float, tuple[int, int], float, float]] = []
 
         def attempt(step: Tensor, strength: float, layers: tuple[int, int]) -> None:
-            found = self._response(scale, self.chosen_by, step, (-1.0, 1.0))
+            steps = step.expand(len(self.chosen_by), -1, -1)
+            found = scale.response(self.probe, self.chosen_by, steps, (-1.0, 1.0))
             tried.append((step, strength, layers, float(found.change[own]), beside(found.effect, own)))
 
         def best() -> tuple[Tensor, float, tuple[int, int], float, float]:
@@ -214,21 +230,14 @@ class Search:
         most = max(1.0, reach / max(float(step.norm()), 1e-12))
         return step * (min(1.0 / change, most) if change > 0.0 else 1.0), strength, layers
 
-    def _response(self, scale: Scale, codes: Codes, step: Tensor, amounts: tuple[float, ...]) -> Response:
-        steps = step.to(codes.w).expand_as(codes.w)
-        return response(self.probe.along(codes, steps, amounts)[..., scale.columns] / scale.deviations, amounts)
-
 
 def judge(
     probe: Probe, codes: Codes, whitened: Whitened, scale: Scale, step: Tensor, own: int | None, seed: int
 ) -> Judged:
     """What `step` does to attribute `own` of samples of `codes`, or to the one that it changes most."""
-    everything = torch.full((len(probe.attributes.measures),), torch.nan, dtype=torch.float64)
-    everything[scale.columns] = scale.deviations
-    steps = step.to(codes.w).expand_as(codes.w)
-    found = response(probe.along(codes, steps, POSITIONS)[..., scale.columns] / scale.deviations, POSITIONS)
-    null, which = random_response(probe, codes, whitened.basis, step, everything, seed)
-    null = Response(null.slopes[:, scale.columns], null.ranks[:, scale.columns])
+    which = torch.arange(len(codes)) % RANDOM
+    random = random_steps(whitened.basis, step, seed)[which]
+    found, null = (scale.response(probe, codes, steps, POSITIONS) for steps in (step.expand_as(random), random))
     groups = [Response(null.slopes[which == one], null.ranks[which == one]) for one in which.unique()]
     random_change = torch.stack([group.change for group in groups]).square().mean(dim=0).sqrt()
     random_spearman = torch.stack([group.spearman for group in groups]).abs().mean(dim=0)
