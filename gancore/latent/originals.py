@@ -104,19 +104,23 @@ def _read(path: Path, settings: Settings, spec: SampleSpec, registry: Registry) 
 
 
 def _source(path: Path, spare: Path, settings: Settings, spec: SampleSpec, registry: Registry) -> DataSource:
-    """A data set of one file: as it is, or in a folder of its own, where data sets are folders."""
-    layer = settings.dump()
+    """A data set of one file: in a folder of its own, where data sets are folders, or as it is."""
     takes = [found.record for found in registry.known(Dataset, settings.run.plugin).values()]
-    if any(path.suffix.lower() in record.suffixes for record in takes) or not any(r.directories for r in takes):
-        place = path
-    else:
-        shutil.copyfile(path, spare / path.name)
-        place = spare
+    direct = any(path.suffix.lower() in record.suffixes for record in takes)
+    if path.suffix.lower() == ".zip" or not any(record.directories for record in takes):
+        return _opened(path, settings, spec, registry)
+    shutil.copyfile(path, spare / path.name)
     try:
-        asked = configure(registry, data=place, layers=[layer])
-        source: DataSource = read_as(asked.data, spec, own=asked.data.name == settings.data.name).build(silent)
+        return _opened(spare, settings, spec, registry)
     except DataError as error:
-        raise DataError(str(error).replace(str(place), str(path))) from error
+        if direct:  # a table, say, that is not looked for in folders
+            return _opened(path, settings, spec, registry)
+        raise DataError(str(error).replace(str(spare), str(path.parent))) from error
+
+
+def _opened(place: Path, settings: Settings, spec: SampleSpec, registry: Registry) -> DataSource:
+    asked = configure(registry, data=place, layers=[settings.dump()])
+    source: DataSource = read_as(asked.data, spec, own=asked.data.name == settings.data.name).build(silent)
     return source
 
 
