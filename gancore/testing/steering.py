@@ -25,10 +25,14 @@ def _ready(kit: Kit, subject: str) -> tuple[Generator, Given | None, Tensor | No
     only_cheapest(kit, subject)
     kit.passed("networks.state", subject)
     kit.passed("powers.signature", subject)
-    settings, spec, game = kit.ready(kit.scenes()[subject])
-    x, labels = kit.batch(kit.source(settings))
-    given = None if spec.given_shape is None else Given(x)
-    return Generator(game.networks["generator"], spec, settings, 0), given, labels
+
+    def made() -> tuple[Generator, Given | None, Tensor | None]:
+        settings, spec, game = kit.ready(kit.scenes()[subject])
+        x, labels = kit.batch(kit.source(settings))
+        given = None if spec.given_shape is None else Given(x)
+        return Generator(game.networks["generator"], spec, settings, 0), given, labels
+
+    return kit.once("steering", subject, make=made)
 
 
 def _space(module: nn.Module, spec: SampleSpec) -> Space:
