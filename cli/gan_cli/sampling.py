@@ -87,9 +87,12 @@ class Session:
     def numbered(self, number: int | None, seed: int) -> list[Address]:
         """The first samples of a seed, with the classes, truncation and edits that are asked for."""
         from gancore.latent.steering import seeds, with_classes
+        from gancore.options import check_whole
+        from gancore.sampling.generator import MOST
 
         own, known = self.steering.generator, self.steering.given
         count = number or (SAMPLES if known is None else len(known))
+        check_whole(count, "the number of samples", 1, MOST)
         made = seeds(count, seed)
         if self.asked.label is None and (labels := own.labels(count, None, known)) is not None:
             made = with_classes(made, [own.spec.classes[label] for label in labels.tolist()])
@@ -187,6 +190,8 @@ def sample(
     session = Session(asked, "generated")
     from gancore.latent.asking import neighbours
     from gancore.latent.saving import save
+    from gancore.options import check_whole
+    from gancore.sampling.generator import MOST
 
     if recipe is not None:
         recipes = session.recipes(recipe)
@@ -197,6 +202,7 @@ def sample(
                 samples = session.steering.repeat(recipes)
     elif around is not None:
         start = session.named(str(around))
+        check_whole(number or SAMPLES, "the number of samples", 1, MOST)
         samples, recipes = session.drawn(neighbours(start, number or SAMPLES, spread, seed))
     else:
         samples, recipes = session.drawn(session.numbered(number, seed))

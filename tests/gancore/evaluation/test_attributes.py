@@ -145,7 +145,8 @@ def test_fault_when_an_attribute_is_built_is_no_reason_to_leave_it_out(polar: Po
 
 def test_plugin_without_attributes_has_none(toy: str) -> None:
     registry = Registry()
-    built = attributes_of(registry, configure(registry, plugin=toy), SPEC)
+    settings = configure(registry, plugin=toy)
+    built = attributes_of(registry, settings, SPEC, layers=[{"attributes": "none"}])
     assert (built, built.measure(POINTS)) == (build_attributes({}, SPEC), {})
 
 
