@@ -187,10 +187,12 @@ def sample(
     Returns:
         The new folder, the files, the sheets, and how many samples there are.
     """
+    from gancore.options import check_whole
+
+    check_whole(seed, "the seed", 0)
     session = Session(asked, "generated")
     from gancore.latent.asking import neighbours
     from gancore.latent.saving import save
-    from gancore.options import check_whole
     from gancore.sampling.generator import MOST
 
     if recipe is not None:

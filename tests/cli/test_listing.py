@@ -64,6 +64,7 @@ def test_plugin_is_shown_with_all_it_brings(gan: Gan) -> None:
         ("architecture", "mlp"),
         ("metric", "gap"),
         ("metric", "reach"),
+        ("attribute", "height"),
         ("writer", "json"),
         ("writer", "text"),
         ("preset", "demo"),
