@@ -68,8 +68,8 @@ def test_a_csv_file_is_trained_on_sampled_and_reported(
     assert skipped == [{"path": "line 202", "reason": "has 1 cell instead of 4"}]
 
     environment.gan("sample", "run", "-n", "1000", "--out", "made", cwd=tmp_path)
-    [made] = (tmp_path / "made").iterdir()
-    assert made.name == "sheet.csv"
+    made = tmp_path / "made" / "sheet.csv"
+    assert {path.name for path in made.parent.iterdir()} == {"recipes.json", "sheet.csv"}
     with open(made, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 1000
