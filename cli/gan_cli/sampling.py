@@ -87,12 +87,9 @@ class Session:
     def numbered(self, number: int | None, seed: int) -> list[Address]:
         """The first samples of a seed, with the classes, truncation and edits that are asked for."""
         from gancore.latent.steering import seeds, with_classes
-        from gancore.options import check_whole
-        from gancore.sampling.generator import MOST
 
         own, known = self.steering.generator, self.steering.given
         count = number or (SAMPLES if known is None else len(known))
-        check_whole(count, "the number of samples", 1, MOST)
         made = seeds(count, seed)
         if self.asked.label is None and (labels := own.labels(count, None, known)) is not None:
             made = with_classes(made, [own.spec.classes[label] for label in labels.tolist()])
@@ -128,7 +125,7 @@ class Session:
         own = self.steering.generator
         found = recipe.read(path, own.settings, own.spec)
         first, asked = found[0], self.asked
-        if any((r.step, r.weights, r.sampling, r.candidates, r.given) != _kind(first) for r in found):
+        if any(_kind(one) != _kind(first) for one in found):
             raise UsageError(f"'{path}' has recipes of several checkpoints or ways of drawing; take them one by one")
         how = None if own.sampling is None else own.sampling.model_dump(mode="json")
         differs = first.sampling != (how or {}) or bool(first.candidates) != (own.chooser is not None)
@@ -161,6 +158,20 @@ class Session:
         with whole_folder(folder), waiting(f"writing {number:,} samples"):
             return folder, make(folder)
 
+    def saved(self, samples: Any, recipes: Sequence[Recipe]) -> tuple[Path, list[Path], list[Path]]:
+        """Samples and their recipes in a new folder; that, the files and the sheets."""
+        from gancore.latent.saving import save
+
+        sheets: list[Path] = []
+
+        def put(folder: Path) -> list[Path]:
+            files, whole = save(self.steering.generator, samples, recipes, folder, self.steering.given)
+            sheets.extend(whole)
+            return files
+
+        folder, files = self.write(put, len(recipes))
+        return folder, files, sheets
+
     def drawn(self, addresses: Sequence[Address]) -> tuple[Any, list[Recipe]]:
         """Samples of addresses, and their recipes."""
         from gancore.latent.recipe import given_file
@@ -192,9 +203,9 @@ def sample(
     check_whole(seed, "the seed", 0)
     session = Session(asked, "generated")
     from gancore.latent.asking import neighbours
-    from gancore.latent.saving import save
     from gancore.sampling.generator import MOST
 
+    check_whole(number or SAMPLES, "the number of samples", 1, MOST)  # before addresses of all are made
     if recipe is not None:
         recipes = session.recipes(recipe)
         if asked.changes:
@@ -204,20 +215,10 @@ def sample(
                 samples = session.steering.repeat(recipes)
     elif around is not None:
         start = session.named(str(around))
-        check_whole(number or SAMPLES, "the number of samples", 1, MOST)
         samples, recipes = session.drawn(neighbours(start, number or SAMPLES, spread, seed))
     else:
         samples, recipes = session.drawn(session.numbered(number, seed))
-    own, given = session.steering.generator, session.steering.given
-    sheets: list[Path] = []
-
-    def put(folder: Path) -> list[Path]:
-        files, whole = save(own, samples, recipes, folder, given)
-        sheets.extend(whole)
-        return files
-
-    folder, files = session.write(put, len(recipes))
-    return folder, files, sheets, len(recipes)
+    return *session.saved(samples, recipes), len(recipes)
 
 
 def walk(asked: Asked, stations: Sequence[str], frames: int, loop: bool, each: bool) -> tuple[Path, list[Path]]:
@@ -238,22 +239,13 @@ def mix(asked: Asked, one: str, other: str, layers: str) -> tuple[Path, list[Pat
     session = Session(asked, "mixed")
     from gancore.latent.address import Address, Mix
     from gancore.latent.asking import layers as layers_of
-    from gancore.latent.saving import save
 
     first, last = layers_of(layers)
     pair = session.named(one), session.named(other)
     mixed = Address(mix=Mix(one=pair[0], other=pair[1], first=first, last=last))
     session.steering.space  # noqa: B018
     samples, recipes = session.drawn([pair[0], pair[1], mixed])
-    sheets: list[Path] = []
-
-    def put(folder: Path) -> list[Path]:
-        files, whole = save(session.steering.generator, samples, recipes, folder, session.steering.given)
-        sheets.extend(whole)
-        return files
-
-    folder, files = session.write(put, len(recipes))
-    return folder, files, sheets
+    return session.saved(samples, recipes)
 
 
 def check_device(device: str) -> None:

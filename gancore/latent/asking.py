@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
@@ -110,8 +109,3 @@ def revised(
     if edits:
         changes["edits"] = {**address.edits, **edits}
     return address.changed(**changes) if changes else address
-
-
-def is_file(text: str) -> Path | None:
-    """The path that a text names rather than a seed."""
-    return None if seeded(text) is not None else Path(text)
