@@ -356,6 +356,10 @@ class GeneratorNet(Protocol):
 class DiscriminatorNet(Protocol):
     """Called `discriminator(x, condition)` on relaxed samples; returns logits `[batch]`, or a sequence of them, one per head.
 
+    A head may judge places in samples, such as patches of a picture: its logits are then `[batch, places...]`, of as many dimensions
+    as it likes. The loss is the mean over all of them; where a sample's logit is wanted, by penalties or to choose between candidates,
+    it is their mean.
+
     It may have the powers `MixesBatch`, needed where samples of a batch affect each other, and `HasFeatures` of `gancore.powers`.
     """
 
@@ -363,7 +367,10 @@ class DiscriminatorNet(Protocol):
 
 
 class AdversarialLoss(Protocol):
-    """Both sides of the game, on logits `[batch]` of real and fake samples; each returns a scalar to be minimised."""
+    """Both sides of the game, on logits `[batch]` of real and fake samples; each returns a scalar to be minimised.
+
+    Where the discriminator judges places in samples, it gets the logits of all places of all samples, `[batch * places]`.
+    """
 
     needs_real: bool
     """True where the generator's side also looks at real logits (relativistic losses)."""

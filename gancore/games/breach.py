@@ -28,8 +28,8 @@ def of_logits(output: object, count: int, what: str) -> str:
     if isinstance(output, Sequence) and not output:
         return f"the discriminator gave no logits of {what}"
     for head in (output,) if isinstance(output, Tensor) or not isinstance(output, Sequence) else output:
-        if not isinstance(head, Tensor) or head.shape != (count,):
-            return f"for {count} {what} the discriminator gave logits {form(head)}, not [{count}]"
+        if not isinstance(head, Tensor) or head.shape[:1] != (count,):
+            return f"for {count} {what} the discriminator gave logits {form(head)}, not [{count}] or [{count}, places]"
     return ""
 
 

@@ -12,7 +12,7 @@ from gancore.powers import DrawsLatent, MixesBatch
 from gancore.random import Draws
 
 Heads = tuple[Tensor, ...]
-"""Logits `[batch]` of each head of a discriminator."""
+"""Logits `[batch]` of each head of a discriminator, or `[batch, places...]` of one that judges parts of samples."""
 
 
 def draw_latent(generator: nn.Module, draws: Draws) -> Tensor:
@@ -36,6 +36,16 @@ def heads(output: Tensor | Sequence[Tensor]) -> Heads:
     """A discriminator's output as float32 logits per head, whatever precision it was computed in."""
     parts = (output,) if isinstance(output, Tensor) else tuple(output)
     return tuple(p.float() if p.dtype in (torch.bfloat16, torch.float16) else p for p in parts)
+
+
+def of_samples(head: Tensor) -> Tensor:
+    """The logit `[batch]` of each sample: where a head has logits of places, `[batch, places...]`, their mean."""
+    return head if head.dim() == 1 else head.flatten(1).mean(1)
+
+
+def total(logits: Heads) -> Tensor:
+    """The logit `[batch]` of each sample, heads added up, as penalties look at it."""
+    return torch.stack([of_samples(head) for head in logits]).sum(0)
 
 
 def mixes_batch(discriminator: nn.Module) -> bool:

@@ -15,7 +15,7 @@ from gancore.components import GameContext
 from gancore.data.batch import Batch
 from gancore.errors import BreachError, UsageError
 from gancore.games.breach import a_term
-from gancore.games.calling import Heads
+from gancore.games.calling import Heads, of_samples
 from gancore.games.gan_model import GanModel
 from gancore.games.gradient_caching import GradientCache
 from gancore.games.penalty_phase import PenaltyPhase, SharedForward
@@ -150,7 +150,8 @@ class DiscriminatorPhase(LossPhase):
 
     def objective(self, real: Tensor, fake: Tensor) -> Tensor:
         loss = self.model.loss
-        return a_term(loss.discriminator(real, fake), "loss", loss, "discriminator")
+        # Whatever a loss does with logits, those of places are each one more.
+        return a_term(loss.discriminator(real.flatten(), fake.flatten()), "loss", loss, "discriminator")
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:
         shared, together = None, self.model.joint
@@ -170,7 +171,7 @@ class DiscriminatorPhase(LossPhase):
             told = self.model.classifier.discriminator(features, batch.condition, together)
             terms.append(self.model.classes_weight * told)
         loss = self.backward(batch, real, fake, sum(terms[1:], terms[0]) if terms else None)
-        r, f = real[0].detach(), fake[0].detach()
+        r, f = (of_samples(side[0].detach()) for side in (real, fake))
         return {
             "discriminator/loss": loss,
             "discriminator/real": r.mean(),
@@ -202,8 +203,9 @@ class GeneratorPhase(LossPhase):
     def objective(self, real: Tensor, fake: Tensor) -> Tensor:
         loss = self.model.loss
         if self.top_k < 1.0:
-            best = fake.detach().topk(max(1, round(self.top_k * len(fake)))).indices
+            best = of_samples(fake.detach()).topk(max(1, round(self.top_k * len(fake)))).indices
             real, fake = real[best], fake[best]
+        real, fake = real.flatten(), fake.flatten()
         return a_term(loss.generator(fake, real if loss.needs_real else None), "loss", loss, "generator")
 
     def run(self, batch: Batch, draws: Draws) -> Mapping[str, Tensor]:

@@ -15,7 +15,7 @@ from gancore.data.batch import Batch
 from gancore.random import Draws
 
 Logits = tuple[Tensor, ...]
-"""Logits `[batch]` of each head of a discriminator."""
+"""Logits `[batch, ...]` of each head of a discriminator."""
 
 
 class GradientCache:

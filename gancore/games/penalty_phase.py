@@ -12,6 +12,7 @@ from gancore.components import Critic, Regulariser
 from gancore.data.batch import Batch
 from gancore.errors import BreachError
 from gancore.games.breach import a_term, form
+from gancore.games.calling import total
 from gancore.games.gradient_caching import layer_randomness
 from gancore.games.player import Phase, Player
 from gancore.games.terms import rows_of
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
     from gancore.games.calling import Heads
     from gancore.games.gan import DiscriminatorPhase
     from gancore.games.gan_model import GanModel
-
-
-def total(logits: Heads) -> Tensor:
-    """Logits `[batch]` of all heads together, as penalties look at them."""
-    return torch.stack(logits).sum(0)
 
 
 def draws_itself(network: nn.Module, x: Tensor, condition: Tensor | None) -> bool:

@@ -24,9 +24,10 @@ SIGN = "discriminator/sign"
 def sign(real: Sequence[Tensor], fake: Sequence[Tensor], threshold: float | None) -> Tensor:
     """How often real samples are taken for real: the mean sign of their logits, in [-1, 1]; 0.6 where 80% are above `threshold`.
 
-    `real` and `fake` are logits `[n]` and `[m]` of each head. The figure rises when a discriminator learns its training set by heart
-    (Karras et al. 2020). Where only differences of logits count (relativistic and Wasserstein losses) a logit alone says nothing,
-    for all may be shifted by the same; `threshold` is then None, and the mean logit of the fakes stands for it.
+    `real` and `fake` are logits `[n, ...]` and `[m, ...]` of each head, of samples or of places in them. The figure rises when a
+    discriminator learns its training set by heart (Karras et al. 2020). Where only differences of logits count (relativistic and
+    Wasserstein losses) a logit alone says nothing, for all may be shifted by the same; `threshold` is then None, and the mean logit
+    of the fakes stands for it.
     """
     with torch.no_grad():
         signs = [

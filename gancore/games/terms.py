@@ -13,6 +13,7 @@ from gancore.components import Regulariser
 from gancore.data.batch import Batch
 from gancore.errors import UsageError
 from gancore.games.breach import a_term
+from gancore.games.calling import Heads, total
 from gancore.games.player import Phase
 from gancore.options import PenaltyOptions
 from gancore.powers import RegularisesGenerator, RegularisesLogits
@@ -39,14 +40,10 @@ class LogitPenaltyPhase(Phase):
     def due(self, step: int) -> bool:
         return super().due(step) and self.main.due(step)
 
-    def term(self, real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """What is added to the loss of one part of a batch, of logits `[batch]` of each head; and it without its weight.
-
-        Where a game has logits of places, `[batch, places]`, a sample's is their mean.
-        """
+    def term(self, real: Heads, fake: Heads) -> tuple[Tensor, Tensor]:
+        """What is added to the loss of one part of a batch, of the logits of each head; and it without its weight."""
         rows = rows_of(self.share, len(real[0]), real[0].device)
-        whole = [torch.stack([head.reshape(len(head), -1).mean(1) for head in side]).sum(0) for side in (real, fake)]
-        found = self.regulariser.of_logits(*(side[rows] for side in whole))
+        found = self.regulariser.of_logits(*(total(side)[rows] for side in (real, fake)))
         term = a_term(found, "penalty", self.regulariser, "of_logits", self.name.rpartition("/")[2])
         return term * (self.weight * self.every), term.detach()
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gancore.configuration.run_config import Candidates
 from gancore.data.spec import SampleSpec
-from gancore.games.calling import heads
+from gancore.games.calling import heads, of_samples
 from gancore.random import Draws, derive
 
 CHUNK = 64
@@ -64,5 +64,5 @@ class Chooser:
         for rows in torch.arange(len(hard)).split(CHUNK):
             classes = None if condition is None else condition[rows].to(device)
             logits = heads(self.judge(self.spec.relax(hard[rows].to(device)), classes))
-            found.append(torch.stack(logits).mean(0).float().cpu())
+            found.append(torch.stack([of_samples(head) for head in logits]).mean(0).float().cpu())
         return torch.cat(found) if found else torch.empty(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -53,7 +53,7 @@ def networks_build(kit: Kit, subject: str) -> None:
 @check(
     "networks.shapes",
     "gan_architectures",
-    "the generator makes [batch, *spec.shape], the discriminator logits [batch] (or one such tensor a head), for any batch",
+    "the generator makes [batch, *spec.shape], the discriminator logits [batch] or [batch, places...], or several such, for any batch",
     scenes,
 )
 def networks_shapes(kit: Kit, subject: str) -> None:
@@ -94,7 +94,7 @@ def networks_condition(kit: Kit, subject: str) -> None:
         _reacts(generator, [call_generator(generator, z, c, given) for c in classes], "generator")
         if judge is not None:
             judge.eval()
-            _reacts(judge, [torch.stack(heads(judge(real, c))) for c in classes], "discriminator")
+            _reacts(judge, [_logits(judge(real, c)) for c in classes], "discriminator")
 
 
 def _reacts(network: nn.Module, outputs: list[Tensor], name: str) -> None:
@@ -210,7 +210,7 @@ def networks_state(kit: Kit, subject: str) -> None:
         return call_generator(network, z[rows], classes, part)
 
     def look(network: nn.Module, rows: Tensor) -> Tensor:
-        return torch.stack(heads(network(real[rows], None if labels is None else labels[rows])))
+        return _logits(network(real[rows], None if labels is None else labels[rows]))
 
     calls: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {"generator": make}
     for name, call in calls.items() if judge is None else (calls | {"discriminator": look}).items():
@@ -267,7 +267,7 @@ def networks_apart(kit: Kit, subject: str) -> None:
             sides = []
             for x, y in ((real[:4], None if labels is None else labels[:4]), (mixed, classes)):
                 torch.manual_seed(1)
-                sides.append(torch.stack(heads(judge(x, y)))[:, :4])
+                sides.append(_logits(judge(x, y))[:4])
             excused = training and draws_itself(judge, real, labels)
             if _distance(*sides) > 1e-3 and not excused:
                 raise Mismatch(
@@ -281,7 +281,7 @@ def draws_itself(network: nn.Module, x: Tensor, labels: Tensor | None) -> bool:
     with torch.no_grad():
         for seed in (1, 2):
             torch.manual_seed(seed)
-            outputs.append(torch.stack(heads(network(x, labels))))
+            outputs.append(_logits(network(x, labels)))
     return not torch.equal(*outputs)
 
 
@@ -314,6 +314,11 @@ def networks_device(kit: Kit, subject: str) -> None:
                     call_generator(network, draw_latent(network, Draws(3, positions)), classes, given)
                 else:
                     network(real.to("meta"), classes)
+
+
+def _logits(output: Tensor | Sequence[Tensor]) -> Tensor:
+    """All logits of each sample, of every head and place: `[batch, logits]`."""
+    return torch.cat([head.reshape(len(head), -1) for head in heads(output)], dim=1)
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

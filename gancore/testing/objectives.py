@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gancore.components import Critic, Loss, Metric, Penalty
 from gancore.errors import UsageError
 from gancore.evaluation.records import Material, Measured, Samples, faults
-from gancore.games.calling import call_generator, draw_latent, heads, mixes_batch
+from gancore.games.calling import call_generator, draw_latent, heads, mixes_batch, total
 from gancore.losses.penalties import input_gradients
 from gancore.powers import RegularisesGenerator, RegularisesLogits, SharesForward
 from gancore.random import Draws
@@ -203,7 +203,7 @@ def penalty_contract(kit: Kit, subject: str) -> None:
     if mixes_batch(kit.ready(stage)[2].networks["generator"] if isinstance(penalty, RegularisesGenerator) else judge):
         return
     if isinstance(penalty, SharesForward):
-        _look_at_shared(penalty, float(whole), lambda x: torch.stack(heads(judge(x, labels))).sum(0), real, fake)
+        _look_at_shared(penalty, float(whole), lambda x: total(heads(judge(x, labels))), real, fake)
     parts = [term(slice(0, BATCH // 2), 1), term(slice(BATCH // 2, None), 1)]
     mean = sum(float(p) for p in parts if p is not None) / 2
     if abs(float(whole) - mean) > 1e-3 * max(abs(mean), 1e-6):
@@ -218,7 +218,7 @@ def _term(
     """What a penalty makes of samples of the stage, or of what else it looks at."""
 
     def critic(x: Tensor) -> Tensor:
-        return torch.stack(heads(judge(x, classes))).sum(0)
+        return total(heads(judge(x, classes)))
 
     draws = Draws(5, positions)
     if isinstance(penalty, RegularisesLogits):

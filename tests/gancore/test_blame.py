@@ -66,9 +66,9 @@ TRAINED = "if self.training else"
          r"penalty 'specimen:slope': its penalty gave float32 \[8\], not one number, at {}:\d+ in penalty"),
         ('x + 0.1 * self.strength * draws.normal("shift", *x.shape[1:])', "x[:, :1]",
          r"augmentation 'specimen:shift': it made float32 \[8, 1\] of samples \[8, 2\], at {}:\d+ in __call__"),
-        (JUDGE, f"logits: Tensor = self.last(h.tanh()) {TRAINED} self.last(h.tanh()).squeeze(1)",
-         r"architecture 'specimen:mlp': for 16 samples the discriminator gave logits float32 \[16, 1\], not \[16\], "
-         r"at {}:\d+ in forward"),
+        (JUDGE, f"logits: Tensor = self.last(h.tanh()).t() {TRAINED} self.last(h.tanh()).squeeze(1)",
+         r"architecture 'specimen:mlp': for 16 samples the discriminator gave logits float32 \[1, 16\], not \[16\] or "
+         r"\[16, places\], at {}:\d+ in forward"),
         (JUDGE, f"logits: Tensor = self.last(h.tanh()).squeeze(1).detach() {TRAINED} self.last(h.tanh()).squeeze(1)",
          r"architecture 'specimen:mlp': logits do not depend on the discriminator's weights; .*, at {}:\d+ in forward"),
         (MAKE, f"{MAKE}; points = points[:, :1] {TRAINED} points",

@@ -18,7 +18,7 @@ from gancore.components import GameContext
 from gancore.data.batch import Batch
 from gancore.errors import UsageError
 from gancore.games.calling import Heads, heads
-from gancore.games.gan import DiscriminatorPhase, GanGame, GanOptions, GeneratorPhase
+from gancore.games.gan import GanGame, GanOptions, GeneratorPhase
 from gancore.games.gan_model import GanModel
 from gancore.random import Draws
 
@@ -102,21 +102,11 @@ def places(activations: Activations) -> Heads:
     return heads([head[-1].flatten(1) for head in activations])
 
 
-class VocoderDiscriminator(DiscriminatorPhase):
-    """Tell real from made at every place."""
-
-    def objective(self, real: Tensor, fake: Tensor) -> Tensor:
-        return super().objective(real.flatten(), fake.flatten())
-
-
 class VocoderGenerator(GeneratorPhase):
     """Be taken for real at every place, and be like the clip that was given, to the discriminator's layers and in its mel."""
 
     model: VocoderModel
     _terms: tuple[Tensor, Tensor]
-
-    def objective(self, real: Tensor, fake: Tensor) -> Tensor:
-        return super().objective(real.flatten(), fake.flatten())
 
     def logits(self, batch: Batch, draws: Draws) -> tuple[Heads, Heads]:
         model = self.model
@@ -152,7 +142,6 @@ class Vocoder(GanGame):
     """
 
     model_class = VocoderModel
-    discriminator_phase_class = VocoderDiscriminator
     generator_phase_class = VocoderGenerator
 
     def __init__(self, options: Options, context: GameContext) -> None:

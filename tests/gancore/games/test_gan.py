@@ -42,16 +42,18 @@ def plain_gradients(networks, batch, *, loss, penalty="", augment=False, **optio
 
     fake = generator(draws.normal("z", toys.LATENT).double(), batch.condition)
     real_logits, fake_logits = judge(batch.x, "real"), judge(fake.detach(), "fake")
-    total = sum(objective.discriminator(r, f) for r, f in zip(real_logits, fake_logits, strict=True))
+    sides = zip(real_logits, fake_logits, strict=True)
+    total = sum(objective.discriminator(r.flatten(), f.flatten()) for r, f in sides)
     if penalty:
         ((_, regulariser, _),) = one_step.components("penalty", {penalty: {"weight": 3.0, **options}})
         own = draws.within(f"discriminator/{penalty}")
-        critic = lambda x: sum(judge(x, SIDES.get(penalty, "penalty")))  # noqa: E731
+        critic = lambda x: sum(h.reshape(len(h), -1).mean(1) for h in judge(x, SIDES.get(penalty, "penalty")))  # noqa: E731
         total = total + 3.0 * regulariser.penalty(critic, batch.x, fake.detach(), own)
     parameters = dict(discriminator.named_parameters())
     grads = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
     result = {"discriminator": {n: g for n, g in zip(parameters, grads, strict=True) if g is not None}}
-    again = [objective.generator(f, r) for f, r in zip(judge(fake, "generator"), judge(batch.x, "real"), strict=True)]
+    again = zip(judge(fake, "generator"), judge(batch.x, "real"), strict=True)
+    again = [objective.generator(f.flatten(), r.flatten()) for f, r in again]
     parameters = dict(generator.named_parameters())
     result["generator"] = dict(zip(parameters, torch.autograd.grad(sum(again), list(parameters.values())), strict=True))
     return result, {"discriminator/total": total.detach(), "generator/loss": sum(again).detach()}
@@ -117,6 +119,42 @@ def test_losses_of_several_heads_are_added_up(loss, micro_batches, options):
         networks, batch, loss=loss, penalties={"r1": {"weight": 3.0, **options}}, micro_batches=micro_batches
     )
     assert_same(actual, expected)
+
+
+class Places(nn.Module):
+    """A discriminator whose heads are places: logits `[batch, 2, 2]` of one head, `[batch, 2]` of another."""
+
+    def __init__(self, of):
+        super().__init__()
+        self.of = of
+
+    def forward(self, x, condition):
+        heads = self.of(x, condition)
+        return [torch.stack(heads[:4], dim=1).view(-1, 2, 2), torch.stack(heads[4:], dim=1)]
+
+
+@pytest.mark.parametrize("micro_batches", [1, 3])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("penalty", ["r1", "gradient-penalty"])
+def test_losses_are_means_over_places_and_penalties_see_the_mean_logit_of_a_sample(loss, penalty, micro_batches):
+    networks, batch = one_step.double_networks(heads=6), one_step.double_batch(SIZE)
+    networks["discriminator"] = Places(networks["discriminator"])
+    expected, _ = plain_gradients(networks, batch, loss=loss, penalty=penalty)
+    actual, scalars = one_step.game_gradients(
+        networks, batch, loss=loss, penalties={penalty: {"weight": 3.0}}, micro_batches=micro_batches
+    )
+    assert_same(actual, expected)
+    if micro_batches == 1:
+        real, fake = (
+            networks["discriminator"](x, None)[0].flatten(1).mean(1)
+            for x in (
+                batch.x,
+                networks["generator"](one_step.phase_draws(batch).normal("z", toys.LATENT).double(), None),
+            )
+        )
+        truth = [1] * SIZE + [0] * SIZE
+        area = roc_auc_score(truth, torch.cat([real, fake]).detach())
+        assert scalars["discriminator/auc"].item() == pytest.approx(area)
 
 
 def test_a_discriminator_with_batch_norm_sees_real_and_fake_samples_apart():

@@ -93,6 +93,15 @@ def test_classes_and_heads_are_judged_and_dropout_is_off():
     assert three.logits(coins, None).tolist() == [0.5, 0.5, -0.5]
 
 
+def test_places_in_a_sample_count_by_their_mean():
+    class Places(Scale):
+        def forward(self, x, condition):
+            return super().forward(x, condition)[:, None, None] * torch.tensor([[1.0, 3.0], [5.0, 7.0]])
+
+    chooser = Chooser(Places(0.5), Coin(), Candidates(count=2))
+    assert chooser.logits(torch.tensor([[1], [0]], dtype=torch.uint8), None).tolist() == [2.0, -2.0]
+
+
 # --- of a run -----------------------------------------------------------------------------------------------------------
 
 
