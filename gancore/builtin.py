@@ -205,7 +205,7 @@ def gan_metrics() -> Iterator[Metric]:
     )
     yield Metric(
         name="control",
-        summary="What each direction of a run does to samples it was not found by, and perceptual path length (Karras et al. 2019)",
+        summary="What each direction of a run does to samples it was not found by, perceptual path length, and DCI of its codes",
         target="gancore.latent.control:Control",
         options="gancore.latent.control:Options",
         default=False,

@@ -1,11 +1,12 @@
-"""The metric `control`: what the directions of a run do to its samples, and how evenly samples change between codes."""
+"""The metric `control`: what a run's directions do to samples, what its codes tell of them, and how evenly these change between."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
@@ -13,9 +14,11 @@ from gancore.evaluation.attributes import attributes_of
 from gancore.evaluation.records import FeatureSets, Material, Measured, Samples
 from gancore.games.calling import draw_latent
 from gancore.latent import directions
-from gancore.latent.probing import Probe, codes_at, labels_of
+from gancore.latent.dci import dci, turned
+from gancore.latent.directions import Kept
+from gancore.latent.probing import Probe, centred, codes_at, labels_of
 from gancore.latent.resolving import arc, line
-from gancore.latent.search import Search, judge
+from gancore.latent.search import Scale, Search, judge
 from gancore.latent.space import Space, moved
 from gancore.options import Options as BaseOptions
 from gancore.plugins import Registry
@@ -23,8 +26,8 @@ from gancore.random import Draws, derive
 from gancore.sampling.drawing import CHUNK
 from gancore.sampling.generator import Generator
 
-SCALED_BY = 500
-"""Samples of which standard deviations are taken, at least."""
+PARTLY = 0.1
+"""DCI is without attributes that a smaller share of samples has."""
 
 
 class Options(BaseOptions):
@@ -40,10 +43,19 @@ class Options(BaseOptions):
         description="Part of the way between two codes over which the path length is measured; the paper's 1e-4 is too little for "
         "samples whose values are rounded.",
     )
+    codes: int = Field(
+        2000,
+        ge=400,
+        le=1_000_000,
+        description="Samples of whose codes DCI is, and of which standard deviations are taken.",
+    )
+    factors: tuple[str, ...] = Field(
+        (), description="Attributes that DCI is of, at least two, such as `hue,fill`; when not given, all that vary."
+    )
 
 
 class Control:
-    """What edits do, in standard deviations of attributes among samples of one class, and the perceptual path length.
+    """What edits do, in standard deviations of attributes among samples of one class, path length, and what codes tell.
 
     For each direction `d` of the run's folder, by samples that it was not found by, with edits from -2 to 2 in steps of a half:
 
@@ -57,6 +69,17 @@ class Control:
     - `path-z-f`: perceptual path length (Karras et al. 2019), the mean of |f(G(z(t))) - f(G(z(t + s)))|^2 / s^2 for random t in
       [0, 1 - s], where z leads along an arc from one random latent to another (a line, if they are uniform), and s is `step`.
     - `path-w-f`: the same along the line between two codes, of generators that map latents to codes.
+
+    DCI (Eastwood & Williams 2018) of latents, and `dci-w` of what they are mapped to, with attributes as factors and the effect of the
+    class taken out of both; see `gancore.latent.dci` for the regressions, whose coefficients are the importances R:
+
+    - `dci-z/disentanglement`: mean over the numbers of a code, weighted by their share of all importance, of 1 less the entropy of
+      their importances for factors, to the base of how many factors there are.
+    - `dci-z/completeness`: mean over factors of 1 less the entropy of the importances of numbers for them, to the base of how many
+      numbers a code has.
+    - `dci-z/random-disentanglement`, `dci-z/random-completeness`: those of the same codes turned at random, which tell as much.
+    - `dci-z/error`: informativeness, the mean over factors of the root mean squared error on samples that were not learnt from, in
+      standard deviations of the factor; `dci-z/error/a`: of attribute `a` alone.
     """
 
     def __init__(self, options: Options, spec: SampleSpec) -> None:
@@ -71,24 +94,29 @@ class Control:
             raise UsageError("control does not know what to give to a generator with a conditioning input")
         attributes = attributes_of(Registry(), generator.settings, self.spec)
         probe = Probe(Space(generator.module, self.spec), attributes, sampling=generator.sampling)
-        figures, notes = self._directions(probe, generator, generator.run)
+        kept = directions.load(generator.run)
+        begin = 0 if kept.found is None else kept.found.seed
+        count, most = self.options.samples, self.options.codes
+        search = Search(probe, samples=most, seed=derive(begin, "control"), judged_by=count)
+        scale, standard = search.scale(probe.measure(search.codes))
+        figures, notes = self._directions(search, scale, kept, generator)
+        told, more = self._dci(search, scale, standard)
+        figures, notes = figures | told, [*notes, *more]
         for kind, features in material.features.items():
             figures[f"path-z-{kind}"] = self._path(probe, features, mapped=False)
             if probe.space.maps:
                 figures[f"path-w-{kind}"] = self._path(probe, features, mapped=True)
         if not figures:
-            raise UsageError(f"there are no directions to judge; find some with `gan directions {generator.run}`")
-        return Measured(figures, notes=notes)
+            raise UsageError("; ".join(notes))
+        return Measured(figures, notes=tuple(f"control: {note}" for note in notes))
 
-    def _directions(self, probe: Probe, generator: Generator, run: Path) -> tuple[dict[str, float], tuple[str, ...]]:
-        """Figures of the directions in the run's folder, and what to know of these."""
-        kept = directions.load(run)
-        if kept.found is None:
-            return {}, (f"control: there are no directions yet; find them with `gan directions {run}`",)
-        count = self.options.samples
-        seed = derive(kept.found.seed, "control")
-        search = Search(probe, samples=max(count, SCALED_BY), seed=seed, judged_by=count)
-        scale, _ = search.scale(probe.measure(search.codes))
+    def _directions(
+        self, search: Search, scale: Scale, kept: Kept, generator: Generator
+    ) -> tuple[dict[str, float], list[str]]:
+        """Figures of the directions `kept` in the run's folder, and what to know of these."""
+        run, probe = generator.run, search.probe
+        if kept.found is None or run is None:
+            return {}, [f"there are no directions to judge; find some with `gan directions {run}`"]
         names = [list(probe.attributes.measures)[column] for column in scale.columns]
         figures: dict[str, float] = {}
         for name, direction in kept.found.directions.items():
@@ -101,7 +129,52 @@ class Control:
             figures[f"{name}/others"] = found.others
             figures[f"{name}/random"] = found.random_change
         warning = kept.warning(generator.step, generator.weights, run)
-        return figures, (f"control: {warning}",) if warning else ()
+        return figures, [warning] if warning else []
+
+    def _dci(self, search: Search, scale: Scale, standard: Tensor) -> tuple[dict[str, float], list[str]]:
+        """Scores of the codes of `search`, whose attributes, of `scale`, are `standard`; and why of fewer attributes than asked for."""
+        asked = dict.fromkeys(self.options.factors or search.names)
+        if unknown := [name for name in asked if name not in search.names]:
+            raise UsageError(f"control.factors: there is no attribute '{unknown[0]}' among {', '.join(search.names)}")
+        shares = dict(zip(scale.names, (~standard.isnan()).double().mean(dim=0).tolist(), strict=True))
+        why = {name: search.left_out[name] for name in asked if name in search.left_out}
+        why |= {n: f"only {shares[n]:.1%} of samples have it" for n in asked if shares.get(n, 1.0) < PARTLY}
+        notes = [f"DCI is without {name}: {reason}" for name, reason in why.items()]
+        names = [name for name in asked if name not in why]
+        if len(names) < 2:
+            return {}, [*notes, "there is no DCI of fewer than two attributes that vary"]
+        factors = standard[:, [scale.names.index(name) for name in names]]
+        figures: dict[str, float] = {}
+        for kind, codes in self._codes(search).items():
+            found, other = dci(codes, factors), dci(turned(codes, derive(search.seed, "turned")), factors)
+            scores = {
+                "disentanglement": found.disentanglement,
+                "random-disentanglement": other.disentanglement,
+                "completeness": found.completeness,
+                "random-completeness": other.completeness,
+                "error": float(found.errors.mean()),
+                **{f"error/{name}": error for name, error in zip(names, found.errors.tolist(), strict=True)},
+            }
+            if lacks := [name for name, score in scores.items() if math.isnan(score)]:
+                why_not = "no attribute follows from it by a line, or it is a single number"
+                notes.append(f"DCI of {kind} is without {', '.join(lacks)}: {why_not}")
+            figures |= {f"dci-{kind}/{name}": score for name, score in scores.items() if not math.isnan(score)}
+        return figures, notes
+
+    def _codes(self, search: Search) -> dict[str, Tensor]:
+        """Those of `search` by kind, `z` and where there are such `w`: float64 `[n, k]` of numbers that vary, class taken out."""
+        probe, w = search.probe, search.codes.w
+        same = bool((w == w[:, :1]).all())  # one code for all layers is one code
+        found = {"w" if probe.space.maps else "z": w[:, :1] if same else w}
+        if probe.space.maps:
+            found = {"z": probe.latents(len(w), search.codes_seed), **found}
+        labels, varied = labels_of(search.codes), {}
+        for kind, codes in found.items():
+            if codes.is_floating_point():
+                rows = centred(codes.flatten(1).double().cpu(), labels)
+                deviation = rows.square().mean(dim=0).sqrt()
+                varied[kind] = rows[:, deviation > 1e-6 * deviation.max()]
+        return varied
 
     def _path(self, probe: Probe, features: FeatureSets, *, mapped: bool) -> float:
         """The path length between latents, or between what they are `mapped` to."""

@@ -12,9 +12,10 @@ from torch import Tensor
 from gancore.components import ProgressReport
 from gancore.data.report import silent
 from gancore.evaluation.attributes import Attributes
+from gancore.games.calling import draw_latent
 from gancore.latent.space import Codes, Space, moved
 from gancore.options import Options
-from gancore.random import Draws
+from gancore.random import Draws, derive
 from gancore.sampling.drawing import CHUNK, GivenParts, cycle_classes
 
 POSITIONS = tuple(number / 2 for number in range(-4, 5))
@@ -48,6 +49,12 @@ class Probe:
         if labels is not None:
             classes = torch.nn.functional.one_hot(labels, self.space.spec.class_count).float().to(self.space.device)
         return self.space.drawn([seed] * count, torch.arange(count), classes)
+
+    def latents(self, count: int, seed: int) -> Tensor:
+        """What `codes(count, seed)` are the codes of: `[count, *latent_shape]`."""
+        return draw_latent(
+            self.space.generator, Draws(derive(seed, "sample"), torch.arange(count, device=self.space.device))
+        )
 
     def part(self, numbers: Tensor) -> Tensor | None:
         """What samples `numbers` are made around."""

@@ -111,7 +111,8 @@ class Search:
         self.left_out: dict[str, str] = {}
         self.directions: dict[str, Direction] = {}
         self.steps: dict[str, Tensor] = {}
-        self.codes = probe.codes(samples, derive(seed, "directions", "found by"))
+        self.codes_seed = derive(seed, "directions", "found by")
+        self.codes = probe.codes(samples, self.codes_seed)
         self.whitened = whiten(probe.space, self.codes)
         if not len(self.whitened.basis):
             raise UsageError("all codes of this generator are the same, so there are no directions to find")

@@ -1,17 +1,21 @@
-"""How far samples change between codes, of generators of which it is known."""
+"""How far samples change between codes, and what codes tell of samples, of generators of which it is known."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from toys.latents import SPEC, Mapped, Plain, Uniform
+from torch import Tensor
+from toys.latents import CLASSED, SPEC, Mapped, Plain, Uniform
 
+from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
 from gancore.evaluation.attributes import Attributes
-from gancore.evaluation.records import Material, Samples
+from gancore.evaluation.records import Material, Measured, Samples
 from gancore.latent.control import Control, Options
 from gancore.latent.probing import Probe
 from gancore.latent.space import Space
@@ -56,6 +60,88 @@ def test_normal_latents_are_joined_by_arcs() -> None:
     # Along an arc of radius r the speed is r times the angle, which is a right one in the mean; on a line it would be shorter.
     weight = float(generator.linear.weight.detach().square().sum())
     assert path(generator, mapped=False) > 1.1 * RANGE**2 * weight * 2.0
+
+
+class Straight(Plain):
+    """Latents are samples, and those of a class lie away from others."""
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        return SMALL * (z[:, :3] + (0.0 if condition is None else 10.0 * condition[:, None]))
+
+
+class Doubled(Straight):
+    """Codes are twice the latents in each of two layers, beside a number that never varies."""
+
+    def map(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        return torch.nn.functional.pad(2.0 * z, (0, 1), value=1.0)[:, None].expand(-1, 2, -1)
+
+    def synthesise(self, w: Tensor, condition: Tensor | None) -> Tensor:
+        return super().forward(w[:, 1] / 2.0, condition)
+
+
+def only(limit: float) -> Any:
+    """The second number, of samples where it is above `limit`."""
+    return lambda x: torch.where(x[:, 1] > limit, x[:, 1], torch.nan)
+
+
+MEASURES: dict[str, Any] = {"toy:first": lambda x: x[:, 0], "toy:second": only(-1.0)}
+
+
+def scores(
+    monkeypatch: pytest.MonkeyPatch,
+    module: torch.nn.Module,
+    measures: dict[str, Any],
+    spec: SampleSpec = SPEC,
+    **options: Any,
+) -> Measured:
+    """What `control` says of a generator without directions, whose samples have `measures`."""
+    monkeypatch.setattr("gancore.latent.control.attributes_of", lambda *_: Attributes({}, measures, {}))
+    generator: Any = SimpleNamespace(module=module.eval(), run=Path("none"), settings=None, sampling=None)
+    few = Samples(torch.zeros(2, 3))
+    material = Material(generated=few, real=few, train=few, generator=generator)
+    return Control(Options(samples=20, **options), spec)(material)
+
+
+@pytest.mark.parametrize(("spec", "classes"), [(SPEC, 0), (CLASSED, 3)])
+def test_numbers_of_latents_that_are_factors_are_disentangled_and_others_tell_as_much(
+    monkeypatch: pytest.MonkeyPatch, spec: SampleSpec, classes: int
+) -> None:
+    found = scores(monkeypatch, Straight(classes), MEASURES, spec).figures
+    for name in ("disentanglement", "completeness"):
+        assert found[f"dci-z/{name}"] > 0.9
+        assert found[f"dci-z/random-{name}"] < 0.6
+    assert found["dci-z/error"] == pytest.approx((found["dci-z/error/first"] + found["dci-z/error/second"]) / 2.0)
+    assert found["dci-z/error"] < 0.1
+    assert not [name for name in found if name.startswith("dci-w")]
+
+
+def test_mapped_codes_have_scores_beside_those_of_their_latents(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = scores(monkeypatch, Doubled(), MEASURES).figures
+    # Of four numbers in two equal layers, and one that never varies, there are four.
+    assert found["dci-w/completeness"] == pytest.approx(found["dci-z/completeness"], abs=1e-4)
+    assert found["dci-w/error"] == pytest.approx(found["dci-z/error"], abs=1e-4)
+    assert found["dci-z/error"] < 0.05
+
+
+def test_attributes_that_few_samples_have_or_that_never_vary_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = scores(
+        monkeypatch, Straight(), MEASURES | {"toy:rare": only(1.5), "toy:same": lambda x: torch.ones(len(x))}
+    )
+    assert [name for name in found.figures if "/error/" in name] == ["dci-z/error/first", "dci-z/error/second"]
+    assert any(
+        re.fullmatch(r"control: DCI is without rare: only [5-8]\.\d% of samples have it", n) for n in found.notes
+    )
+    assert "control: DCI is without same: it is the same in all samples" in found.notes
+
+
+def test_factors_are_those_that_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    more = MEASURES | {"toy:third": lambda x: x[:, 2]}
+    found = scores(monkeypatch, Straight(), more, factors="third,first").figures
+    assert [name for name in found if "/error/" in name] == ["dci-z/error/third", "dci-z/error/first"]
+    with pytest.raises(UsageError, match=r"no attribute 'fourth' among first, second, third"):
+        scores(monkeypatch, Straight(), more, factors="first,fourth")
+    with pytest.raises(UsageError, match="no DCI of fewer than two attributes"):
+        scores(monkeypatch, Straight(), more, factors="first")
 
 
 def test_samples_without_a_generator_have_no_control() -> None:
