@@ -104,6 +104,7 @@ class Dataset(Component):
     `spec` names the `SampleSpec` class of its samples, by which a trained run is read back without the data.
     Where generators have a conditioning input (`spec.given_shape`), `given` names what reads it from files: `(spec) -> GivenReader`.
     `suffixes` and `directories` say which `--data PATH` it takes (`(".npz", ".npy")`); its options then need a field `path`.
+    Where classes can be left away, an option `labels` does it: `false` or `none` are without, and its default is with what there is.
     `glance` names what tells of such data without reading them, by listing files say, for presets with rules: `(options) -> DataFacts`.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ def find(
     step: Step,
     device: str,
     given: Path | None,
+    classes: Sequence[str],
     replace: bool,
     options: Mapping[str, Any],
     quiet: bool,
@@ -44,7 +45,15 @@ def find(
         )
     with told(quiet) as progress:
         folder, found = find_directions(
-            run, samples=number, seed=seed, step=step, device=device, given=given, options=options, progress=progress
+            run,
+            samples=number,
+            seed=seed,
+            step=step,
+            device=device,
+            given=given,
+            classes=classes,
+            options=options,
+            progress=progress,
         )
     if as_json:
         print(json.dumps({"folder": str(folder), **found.model_dump(mode="json")}))

@@ -31,6 +31,14 @@ def directions(
     step: Step = None,
     best: Best = False,
     given: Given = None,
+    classes: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Also towards these classes of the training data, such as cat,dog, or all: how clearly a sample is of each is told by "
+            "features, as in an evaluation (features=NAME), which can take minutes.",
+        ),
+    ] = "",
     device: Device = "auto",
     replace: Annotated[
         bool,
@@ -53,6 +61,7 @@ def directions(
         step=checkpoint_of(step, best),
         device=device,
         given=given,
+        classes=[name for text in classes.split(",") if (name := text.strip())],
         replace=replace,
         options=parse_assignments(settings or []),
         quiet=quiet,

@@ -34,6 +34,14 @@ class Attributes:
     left_out: Mapping[str, str]
     """Why others cannot be measured of these samples, by their qualified names."""
 
+    def joined(self, others: Attributes) -> Attributes:
+        """These and `others`."""
+        return Attributes(
+            {**self.records, **others.records},
+            {**self.measures, **others.measures},
+            {**self.left_out, **others.left_out},
+        )
+
     def measure(self, x: Tensor) -> dict[str, Tensor]:
         """Each attribute of hard samples `x` `[n, ...]` on the CPU: float32 `[n]`, NaN for samples that have none.
 

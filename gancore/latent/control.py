@@ -11,6 +11,7 @@ from torch import Tensor
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
 from gancore.evaluation.attributes import attributes_of
+from gancore.evaluation.class_attributes import PREFIX, class_attributes
 from gancore.evaluation.records import FeatureSets, Material, Measured, Samples
 from gancore.games.calling import draw_latent
 from gancore.latent import directions
@@ -92,9 +93,15 @@ class Control:
             raise UsageError("control is a metric of a run's generator, and these samples are without one")
         if self.spec.given_shape is not None:
             raise UsageError("control does not know what to give to a generator with a conditioning input")
-        attributes = attributes_of(Registry(), generator.settings, self.spec)
-        probe = Probe(Space(generator.module, self.spec), attributes, sampling=generator.sampling)
-        kept = directions.load(generator.run)
+        registry, kept = Registry(), directions.load(generator.run)
+        space = Space(generator.module, self.spec)
+        attributes = attributes_of(registry, generator.settings, self.spec)
+        if kept.found is not None and kept.found.classes:
+            names, by = kept.found.classes, kept.found.features
+            attributes = attributes.joined(
+                class_attributes(registry, generator.settings, self.spec, names, features=by, device=space.device)
+            )
+        probe = Probe(space, attributes, sampling=generator.sampling)
         begin = 0 if kept.found is None else kept.found.seed
         count, most = self.options.samples, self.options.codes
         search = Search(probe, samples=most, seed=derive(begin, "control"), judged_by=count)
@@ -118,6 +125,8 @@ class Control:
         if kept.found is None or run is None:
             return {}, [f"there are no directions to judge; find some with `gan directions {run}`"]
         names = [list(probe.attributes.measures)[column] for column in scale.columns]
+        left_out = probe.attributes.left_out
+        notes = [f"without directions towards classes: {left_out['classes']}"] if "classes" in left_out else []
         figures: dict[str, float] = {}
         for name, direction in kept.found.directions.items():
             if direction.attribute not in names:
@@ -129,11 +138,13 @@ class Control:
             figures[f"{name}/others"] = found.others
             figures[f"{name}/random"] = found.random_change
         warning = kept.warning(generator.step, generator.weights, run)
-        return figures, [warning] if warning else []
+        return figures, [*notes, warning] if warning else notes
 
     def _dci(self, search: Search, scale: Scale, standard: Tensor) -> tuple[dict[str, float], list[str]]:
         """Scores of the codes of `search`, whose attributes, of `scale`, are `standard`; and why of fewer attributes than asked for."""
-        asked = dict.fromkeys(self.options.factors or search.names)
+        own = zip(search.names, search.probe.attributes.measures, strict=True)
+        usual = [name for name, qualified in own if not qualified.startswith(PREFIX)]
+        asked = dict.fromkeys(self.options.factors or usual)
         if unknown := [name for name in asked if name not in search.names]:
             raise UsageError(f"control.factors: there is no attribute '{unknown[0]}' among {', '.join(search.names)}")
         shares = dict(zip(scale.names, (~standard.isnan()).double().mean(dim=0).tolist(), strict=True))

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
@@ -67,6 +67,12 @@ class Found(Value):
     seed: int = Field(description="Decides all codes.")
     samples: int = Field(description="Samples by which directions were found ...")
     judged: int = Field(description="... and other samples by which each was judged.")
+    classes: tuple[str, ...] = Field(
+        (), description="Classes that were measured as attributes, as they were asked for ..."
+    )
+    features: Any = Field(
+        None, description="... by other features than the plugin's first, as in an evaluation's options."
+    )
     directions: Mapping[str, Direction] = Field(description="By name.")
     left_out: Mapping[str, str] = Field({}, description="Why others are none.")
 

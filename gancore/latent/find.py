@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from gancore.components import ProgressReport
-from gancore.configuration.layers import nest
+from gancore.configuration.layers import FEATURES, nest
 from gancore.configuration.settings import Settings
 from gancore.data.report import silent
 from gancore.disk import cause
 from gancore.evaluation.attributes import attributes_of
+from gancore.evaluation.class_attributes import class_attributes
 from gancore.latent import directions
 from gancore.latent.directions import Found
 from gancore.latent.probing import Probe
@@ -44,6 +45,7 @@ def find_directions(
     step: Step = None,
     device: str = "auto",
     given: Path | None = None,
+    classes: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     progress: ProgressReport = silent,
     registry: Registry | None = None,
@@ -51,22 +53,36 @@ def find_directions(
     """Find the directions of the run in folder `run`, keep them there in place of others, and draw a sheet of each.
 
     `options` are those of attributes, `{"attributes": "brightness,fill"}`, and of how samples are drawn; `given` is the conditioning
-    input, where the data have one.
+    input, where the data have one. With `classes` of the training data, `("all",)` for each, there are also directions towards these;
+    what classifies samples may be among `options`, `{"features": "pixels"}`: see `class_attributes`.
 
     Raises:
         RunFolderError: it is no run.
         ConfigError: a mistake in `options`.
         CheckpointError: nothing usable was saved.
-        UsageError: the generator has no codes that can be moved.
+        UsageError: the generator has no codes that can be moved, or there is no such class.
     """
     registry = registry or Registry()
     layers = nest(options or {})
     drawing = {key: layers.pop(key) for key in DRAWING if key in layers}
     generator = load(run, device=device, registry=registry, step=step, options=drawing)
+    features = layers.pop(FEATURES, None) if classes else None
     attributes = attributes_of(registry, generator.settings, generator.spec, [layers])
     known = None if given is None else generator.read_given(given)
     space = Steering(generator).space
     parts = None if known is None else parts_of(space.spec, space.spec.harden(space.spec.relax(known.x)))
+    if classes:
+        attributes = attributes.joined(
+            class_attributes(
+                registry,
+                generator.settings,
+                generator.spec,
+                classes,
+                features=features,
+                device=space.device,
+                progress=progress,
+            )
+        )
     probe = Probe(space, attributes, parts=parts, sampling=generator.sampling, progress=progress)
     search = Search(probe, samples=samples, seed=seed, progress=progress)
     outcome = search.run()
@@ -76,6 +92,8 @@ def find_directions(
         seed=seed,
         samples=samples,
         judged=len(search.judged_by),
+        classes=tuple(classes),
+        features=features,
         directions=outcome.directions,
         left_out={**attributes.left_out, **outcome.left_out},
     )

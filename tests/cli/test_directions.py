@@ -59,3 +59,12 @@ def test_directions_are_judged_by_the_metric_control_where_it_is_asked_for(gan: 
     assert figures["height/change"]["value"] > figures["height/random"]["value"] > 0.0
     assert figures["height/spearman"]["value"] > 0.3
     assert "control" not in json.loads(gan("evaluate", trained, "-n", 20, "--json").stdout)["figures"]
+
+
+def test_directions_towards_classes_are_asked_for_by_name(gan: Gan, trained: Path, refused: Refused) -> None:
+    assert "no class 'square'" in refused("directions", trained, "-n", 100, "--classes", "inner,square", code=2)
+    told = gan("directions", trained, "-n", 100, "--classes", "all", "--json")
+    found = json.loads(told.stdout)
+    assert found["classes"] == ["all"]
+    # No line tells a circle from one around it.
+    assert "hardly tells it from others" in found["left_out"]["class-inner"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from gancore.data.spec import SampleSpec
+from gancore.evaluation.classifier import LinearClassifier
 from gancore.evaluation.matched import ClassOptions
 from gancore.evaluation.records import FeatureSets, Figure, Material, Measured
 
@@ -61,7 +59,7 @@ class ClassAccuracy:
         train, train_classes = train[:limit], train_classes[:limit]
         if len(train_classes.unique()) < 2 or len(asked.unique()) < 2 or not len(real):
             return {}
-        on_real = _Linear(train, train_classes, self.options.strength)
+        on_real = LinearClassifier(train, train_classes, self.options.strength)
         right, right_real = on_real(generated) == asked, on_real(real) == real_classes
         others = {
             n: _mean(on_real(features.of(one)) == one.condition)
@@ -80,34 +78,12 @@ class ClassAccuracy:
                 found[f"{name}/{self.spec.classes[number]}"] = Figure(value=value, real=theirs.get(number))
         count = min(len(train), len(generated))
         if len(train_classes[:count].unique()) >= 2 and len(asked[:count].unique()) >= 2:
-            on_generated = _Linear(generated[:count], asked[:count], self.options.strength)
-            on_as_many = _Linear(train[:count], train_classes[:count], self.options.strength)
+            on_generated = LinearClassifier(generated[:count], asked[:count], self.options.strength)
+            on_as_many = LinearClassifier(train[:count], train_classes[:count], self.options.strength)
             found[f"classifier-{kind}"] = Figure(
                 value=_mean(on_generated(real) == real_classes), real=_mean(on_as_many(real) == real_classes)
             )
         return found
-
-
-class _Linear:
-    """Multinomial logistic regression on features `[n, size]` that are brought to mean 0 and deviation 1."""
-
-    def __init__(self, features: Tensor, classes: Tensor, strength: float) -> None:
-        from sklearn.exceptions import ConvergenceWarning  # slow to import
-        from sklearn.linear_model import LogisticRegression
-
-        self.mean, self.deviation = features.mean(dim=0), features.std(dim=0, correction=0)
-        self.model = LogisticRegression(C=strength, max_iter=100)
-        with warnings.catch_warnings():
-            # What matters are classes, which hardly change any more after a hundred steps.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model.fit(self._scaled(features).numpy(), classes.numpy())
-
-    def __call__(self, features: Tensor) -> Tensor:
-        """The most probable class of each of `features` `[n, size]`: int64 `[n]`."""
-        return torch.from_numpy(self.model.predict(self._scaled(features).numpy()))
-
-    def _scaled(self, features: Tensor) -> Tensor:
-        return (features - self.mean) / self.deviation.clamp(min=1e-6)
 
 
 def _mean(chosen: Tensor) -> float:

@@ -17,6 +17,7 @@ from gancore.errors import UsageError
 from gancore.evaluation.attributes import Attributes
 from gancore.evaluation.records import Material, Measured, Samples
 from gancore.latent.control import Control, Options
+from gancore.latent.directions import Direction, Found, Kept
 from gancore.latent.probing import Probe
 from gancore.latent.space import Space
 
@@ -96,7 +97,9 @@ def scores(
 ) -> Measured:
     """What `control` says of a generator without directions, whose samples have `measures`."""
     monkeypatch.setattr("gancore.latent.control.attributes_of", lambda *_: Attributes({}, measures, {}))
-    generator: Any = SimpleNamespace(module=module.eval(), run=Path("none"), settings=None, sampling=None)
+    generator: Any = SimpleNamespace(
+        module=module.eval(), run=Path("none"), settings=None, sampling=None, step=1, weights=""
+    )
     few = Samples(torch.zeros(2, 3))
     material = Material(generated=few, real=few, train=few, generator=generator)
     return Control(Options(samples=20, **options), spec)(material)
@@ -142,6 +145,33 @@ def test_factors_are_those_that_were_asked_for(monkeypatch: pytest.MonkeyPatch) 
         scores(monkeypatch, Straight(), more, factors="first,fourth")
     with pytest.raises(UsageError, match="no DCI of fewer than two attributes"):
         scores(monkeypatch, Straight(), more, factors="first")
+
+
+def test_directions_towards_classes_are_judged_and_their_classes_are_no_factors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def told(*_: Any, **by: Any) -> Attributes:
+        assert by["features"] == "pixels"
+        return Attributes({}, {"class:class-kick": lambda x: x[:, 2]}, {"classes": "some are gone"})
+
+    named = Direction(kind="named", attribute="class:class-kick")
+    found = Found(
+        step=1,
+        weights="",
+        seed=0,
+        samples=100,
+        judged=20,
+        classes=("kick",),
+        features="pixels",
+        directions={"more": named},
+    )
+    step = torch.tensor([[0.0, 0.0, 1.0, 0.0]])
+    monkeypatch.setattr("gancore.latent.control.class_attributes", told)
+    monkeypatch.setattr("gancore.latent.directions.load", lambda run: Kept({"more": step}, found))
+    judged = scores(monkeypatch, Straight(), MEASURES)
+    assert judged.figures["more/spearman"] == pytest.approx(1.0)
+    assert [name for name in judged.figures if "/error/" in name] == ["dci-z/error/first", "dci-z/error/second"]
+    assert judged.notes == ("control: without directions towards classes: some are gone",)
 
 
 def test_samples_without_a_generator_have_no_control() -> None:
