@@ -26,7 +26,7 @@ def directions(
         typer.Option(
             "--number", "-n", metavar="N", min=100, max=1_000_000, help="Samples by which directions are worked out."
         ),
-    ] = 2000,
+    ] = 8000,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Another seed takes other samples.")] = 0,
     step: Step = None,
     best: Best = False,

@@ -18,13 +18,15 @@ from torch import Tensor
 
 from gancore.errors import RunFolderError
 from gancore.latent.address import Number, Value
-from gancore.latent.resolving import Directions
+from gancore.latent.curves import Curve, Directions, Predictor
 from gancore.storage import new_file_mode
 
 FOLDER = "directions"
 """The folder within that of a run."""
 TENSORS = "directions.safetensors"
 """In it, steps `[layers, size]` by name ..."""
+PREDICTOR = "predictor.safetensors"
+"""... weights of what curves go by, where there are any ..."""
 RECORD = "directions.json"
 """... and what is known of them."""
 
@@ -44,6 +46,14 @@ class Effects(Value):
     changes: Mapping[str, Number] = Field({}, description="Mean change of each attribute.")
 
 
+class Course(Value):
+    """What a curve is, beside the predictor; see `gancore.latent.curves.Curve`."""
+
+    own: int = Field(ge=0, description="Number of the prediction that rises.")
+    rate: Number = Field(description="By how much it does with an edit of 1.")
+    longest: Number = Field(description="Length of the way of an edit of 1, in standard deviations of codes, at most.")
+
+
 class Direction(Value):
     """One direction: how it was found, and what samples become along it."""
 
@@ -55,6 +65,7 @@ class Direction(Value):
     deviation: Number = Field(0.0, description="Its standard deviation among samples of one class, in this unit.")
     layers: tuple[int, int] = Field((0, 0), description="First and last layer of codes that are moved.")
     apart: Number = Field(0.0, description="How strongly changes of other attributes were taken out of it.")
+    curve: Course | None = Field(None, description="How it turns from code to code; None where it is straight.")
     effects: Effects | None = Field(None, description="None where nothing could be measured.")
 
 
@@ -105,17 +116,31 @@ def load(run: Path) -> Kept:
         return Kept()
     try:
         found = Found.model_validate_json((folder / RECORD).read_bytes())
-        steps = load_file(folder / TENSORS)
+        steps: dict[str, Tensor | Curve] = dict(load_file(folder / TENSORS))
+        curved = {name: one for name, one in found.directions.items() if one.curve is not None}
+        if curved:
+            steps |= _curves(Predictor(**load_file(folder / PREDICTOR)), curved)
         if steps.keys() != found.directions.keys():
             raise ValueError("the files are of different directions")
-    except (SafetensorError, ValidationError, OSError, ValueError) as error:
+    except (SafetensorError, ValidationError, OSError, ValueError, TypeError) as error:
         raise RunFolderError(
             f"'{folder}' cannot be read, because it is damaged; remove it and find the directions anew: gan directions {run}"
         ) from error
     return Kept(steps, found)
 
 
-def save(run: Path, found: Found, steps: Mapping[str, Tensor], draw: Callable[[Path], object]) -> Path:
+def _curves(predictor: Predictor, directions: Mapping[str, Direction]) -> dict[str, Curve]:
+    made = {}
+    for name, one in directions.items():
+        course = one.curve
+        assert course is not None
+        if course.own >= len(predictor.bias):
+            raise ValueError("the files are of different directions")
+        made[name] = Curve(predictor, course.own, one.apart, course.rate, course.longest)
+    return made
+
+
+def save(run: Path, found: Found, steps: Directions, draw: Callable[[Path], object]) -> Path:
     """Keep `found` and `steps` in the run's folder, in place of what is there, with what `draw` puts beside; the folder.
 
     They are written elsewhere first, so that nobody reads a part of them.
@@ -125,8 +150,15 @@ def save(run: Path, found: Found, steps: Mapping[str, Tensor], draw: Callable[[P
     try:
         draft.chmod(0o777 & ~(0o666 ^ new_file_mode()))
         draw(draft)
-        save_file({name: step.detach().float().cpu().contiguous() for name, step in steps.items()}, draft / TENSORS)
-        (draft / TENSORS).chmod(new_file_mode())  # safetensors makes files that nobody else can read
+        curves = [step for step in steps.values() if isinstance(step, Curve)]
+        files = {TENSORS: {name: step for name, step in steps.items() if isinstance(step, Tensor)}}
+        if curves:
+            files[PREDICTOR] = curves[0].predictor.tensors()
+        for file, tensors in files.items():
+            save_file(
+                {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}, draft / file
+            )
+            (draft / file).chmod(new_file_mode())  # safetensors makes files that nobody else can read
         (draft / RECORD).write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
         if target.exists():
             old = draft.with_name(f"{draft.name}-old")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from gancore.components import ProgressReport
 from gancore.configuration.layers import FEATURES, nest
@@ -19,6 +18,7 @@ from gancore.disk import cause
 from gancore.evaluation.attributes import attributes_of
 from gancore.evaluation.class_attributes import class_attributes
 from gancore.latent import directions
+from gancore.latent.curves import Direction, step_along
 from gancore.latent.directions import Found
 from gancore.latent.probing import Probe
 from gancore.latent.search import SAMPLES, Search
@@ -109,10 +109,14 @@ def find_directions(
     return directions.save(RunFolder.open(Path(run)).path, found, outcome.steps, draw), found
 
 
-def _sheet(probe: Probe, settings: Settings, step: Tensor, folder: Path, name: str, title: str, seed: int) -> bool:
-    """Write what a few samples become along `step`, by the run's writers of sheets; False where one failed, which is told."""
+def _sheet(
+    probe: Probe, settings: Settings, direction: Direction, folder: Path, name: str, title: str, seed: int
+) -> bool:
+    """Write what a few samples become along `direction`, by the run's writers of sheets; False where one failed, which is told."""
     codes = probe.codes(ROWS, derive(seed, "directions", "shown"))
-    moves = [moved(codes, codes.w + amount * step.to(codes.w)) for amount in SHOWN]
+    mean = probe.space.mean(codes.classes)
+    amounts = [torch.full((ROWS,), float(amount), device=codes.w.device) for amount in SHOWN]
+    moves = [moved(codes, codes.w + step_along(direction, codes, mean, amount)) for amount in amounts]
     samples = torch.stack([probe.samples(one) for one in moves], dim=1).flatten(0, 1)
     captions = [f"{amount:+d}" if amount else "0" for amount in SHOWN] * ROWS
     stem = re.sub(r"[^\w-]", "-", name)

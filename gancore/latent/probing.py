@@ -13,6 +13,7 @@ from gancore.components import ProgressReport
 from gancore.data.report import silent
 from gancore.evaluation.attributes import Attributes
 from gancore.games.calling import draw_latent
+from gancore.latent.curves import Curve
 from gancore.latent.space import Codes, Space, moved
 from gancore.options import Options
 from gancore.random import Draws, derive
@@ -64,15 +65,21 @@ class Probe:
         """The attributes of samples of `codes`: float64 `[n, attributes]`, NaN where a sample has none; `words` tell progress."""
         return self.along(codes, torch.zeros_like(codes.w), (0.0,), words)[0]
 
-    def along(self, codes: Codes, steps: Tensor, amounts: Sequence[float], words: str = "") -> Tensor:
-        """The attributes after moves by each of `amounts` of `steps` `[n, layers, size]`: float64 `[amounts, n, attributes]`."""
+    def along(self, codes: Codes, steps: Tensor | Curve, amounts: Sequence[float], words: str = "") -> Tensor:
+        """The attributes after moves by each of `amounts`, float64 `[amounts, n, attributes]`: of `steps` `[n, layers, size]`, or along
+        a curve."""
         count, names = len(codes), list(self.attributes.measures)
         found = torch.full((len(amounts), count, len(names)), torch.nan, dtype=torch.float64)
         for start in range(0, count, CHUNK):
             rows = slice(start, start + CHUNK)
             own = codes_at(codes, rows)
             for number, amount in enumerate(amounts):
-                x = self.samples(moved(own, own.w + amount * steps[rows]), start)
+                if isinstance(steps, Curve):
+                    many = torch.full((len(own),), amount, device=own.w.device)
+                    by = steps.step(own, self.space.mean(own.classes), many)
+                else:
+                    by = amount * steps[rows]
+                x = self.samples(moved(own, own.w + by), start)
                 for column, values in enumerate(self.attributes.measure(x).values()):
                     found[number, rows, column] = values.double()
             if words:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -12,11 +12,10 @@ from torch import Tensor
 from gancore.data.spec import SampleSpec
 from gancore.errors import UnknownNameError, UsageError
 from gancore.latent.address import Address, Around, Code
+from gancore.latent.curves import Directions, step_along
 from gancore.latent.space import Codes, Space, moved
 
 T = TypeVar("T")
-Directions = Mapping[str, Tensor]
-"""Steps `[layers, size]` by the name of a direction, of which one is that of an edit of 1."""
 
 
 def weights_of(spec: SampleSpec, address: Address) -> Tensor | None:
@@ -56,16 +55,16 @@ def codes_of(space: Space, addresses: Sequence[Address], directions: Directions)
     if bool((psi != 1.0).any()):
         w = torch.where(psi == 1.0, w, torch.lerp(space.mean(begun.classes), w, psi))
     if any(address.edits for address in addresses):
-        steps = torch.zeros_like(w)
-        for row, address in enumerate(addresses):
-            for name, amount in address.edits.items():
-                if not directions:
-                    raise UsageError(
-                        f"no directions have been found yet, so nothing can be edited by '{name}'; find them with `gan directions RUN`"
-                    )
-                if name not in directions:
-                    raise UnknownNameError("direction", name, tuple(directions))
-                steps[row] += amount * directions[name].to(w)
+        start, steps = moved(begun, w), torch.zeros_like(w)
+        for name in sorted({name for address in addresses for name in address.edits}):
+            if not directions:
+                raise UsageError(
+                    f"no directions have been found yet, so nothing can be edited by '{name}'; find them with `gan directions RUN`"
+                )
+            if name not in directions:
+                raise UnknownNameError("direction", name, tuple(directions))
+            amounts = torch.tensor([address.edits.get(name, 0.0) for address in addresses], device=space.device)
+            steps += step_along(directions[name], start, space.mean(begun.classes), amounts)
         w = w + steps
     return moved(begun, w)
 

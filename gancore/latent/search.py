@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -14,7 +14,8 @@ from gancore.components import ProgressReport
 from gancore.data.report import silent
 from gancore.errors import UsageError
 from gancore.evaluation.attributes import Attributes
-from gancore.latent.directions import Direction, Effects
+from gancore.latent.curves import Curve, Predictor, fit
+from gancore.latent.directions import Course, Direction, Effects
 from gancore.latent.methods import Whitened, apart, gradient, of_components, of_weights, whiten
 from gancore.latent.probing import (
     POSITIONS,
@@ -30,7 +31,7 @@ from gancore.latent.probing import (
 from gancore.latent.space import Codes
 from gancore.random import derive
 
-SAMPLES = 2000
+SAMPLES = 8000
 """Samples by which directions are worked out, unless somebody says how many."""
 CHOSEN_BY = 48
 """Samples by which the length of a step is set, and the better of several ways is chosen."""
@@ -46,6 +47,14 @@ STRENGTHS = (0.0, 3.0, 30.0, 1e6)
 """How strongly the changes of other attributes are taken out of a direction, from not at all to all."""
 ENOUGH = 0.5
 """Of several ways the one with least side effects is taken that changes its attribute by this share of what the best one does."""
+CURVED = (1.0, 10.0)
+"""How strongly they are taken out of directions that turn from code to code."""
+LOOKED_AT = (-2.0, -1.0, 1.0, 2.0)
+"""Edits by which a curve is held against a straight direction; the one that is steadier, by so much, is taken ..."""
+FASTER = 1.5
+"""A curve rises faster by so much, at most, than it would by what is predicted."""
+STEADIER = 0.02
+"""... else the one with less side effects."""
 LONGEST = 1.5
 """Length of a step, in standard deviations of codes, at most; for codes of k numbers a quarter of the root of k where that is more."""
 ABOVE_RANDOM = 2.0
@@ -70,9 +79,9 @@ class Scale:
     names: list[str]
     deviations: Tensor
 
-    def response(self, probe: Probe, codes: Codes, steps: Tensor, amounts: Sequence[float]) -> Response:
-        """That of these attributes to `steps` `[n, layers, size]` from `codes`, in their deviations."""
-        values = probe.along(codes, steps.to(codes.w), amounts)
+    def response(self, probe: Probe, codes: Codes, steps: Tensor | Curve, amounts: Sequence[float]) -> Response:
+        """That of these attributes to `steps` `[n, layers, size]` from `codes`, or along a curve, in their deviations."""
+        values = probe.along(codes, steps if isinstance(steps, Curve) else steps.to(codes.w), amounts)
         return response(values[..., self.columns] / self.deviations, amounts)
 
 
@@ -87,10 +96,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Directions and their steps `[layers, size]` by name, and why others are none."""
+    """Directions and their steps `[layers, size]`, or curves, by name, and why others are none."""
 
     directions: Mapping[str, Direction]
-    steps: Mapping[str, Tensor]
+    steps: Mapping[str, Tensor | Curve]
     left_out: Mapping[str, str]
 
 
@@ -110,7 +119,7 @@ class Search:
         self.names = short_names(probe.attributes)
         self.left_out: dict[str, str] = {}
         self.directions: dict[str, Direction] = {}
-        self.steps: dict[str, Tensor] = {}
+        self.steps: dict[str, Tensor | Curve] = {}
         self.codes_seed = derive(seed, "directions", "found by")
         self.codes = probe.codes(samples, self.codes_seed)
         self.whitened = whiten(probe.space, self.codes)
@@ -123,6 +132,7 @@ class Search:
         """All of them, named ones first, in the order of attributes; those that do nothing are left out."""
         scale, standard = self.scale(self.probe.measure(self.codes, "measuring samples"))
         gradients = self._gradients(standard)
+        self.predictor = self._predictor(standard, gradients)
         weights = of_weights(self.probe, self.codes, COMPONENTS)
         components = of_components(self.probe, self.codes, self.whitened, COMPONENTS)
         kinds: list[tuple[Literal["sefa", "pca"], list[Tensor]]] = [("sefa", weights), ("pca", components)]
@@ -130,7 +140,8 @@ class Search:
         for own, name in enumerate(scale.names):
             self.progress("trying directions", own + 1, total)
             step, strength, layers = self._tuned(scale, gradients, own)
-            self._keep(name, scale, Direction(kind="named", layers=layers, apart=strength), step, own)
+            straight = Direction(kind="named", layers=layers, apart=strength)
+            self._keep(name, scale, [self._steadier(scale, straight, step, own), (straight, step)], own)
         done, named = len(scale.names), len(self.steps)
         for kind, found in kinds:
             if not found:
@@ -139,24 +150,28 @@ class Search:
                 done += 1
                 self.progress("trying directions", done, total)
                 others = list(self.steps.items())[named:]
-                if same := [name for name, other in others if alike(other, step)]:
+                if same := [name for name, other in others if isinstance(other, Tensor) and alike(other, step)]:
                     self.left_out[f"{kind}-{number}"] = f"it is {same[0]} again"
                 else:
                     direction = Direction(kind=kind, layers=(0, len(step) - 1))
-                    self._keep(f"{kind}-{number}", scale, direction, step, None)
+                    self._keep(f"{kind}-{number}", scale, [(direction, step)], None)
         return Outcome(self.directions, self.steps, self.left_out)
 
-    def _keep(self, name: str, scale: Scale, direction: Direction, step: Tensor, own: int | None) -> None:
-        """Keep `direction` with what it does to attribute `own`, or the one that it changes most, unless that is nothing."""
+    def _keep(self, name: str, scale: Scale, ways: Sequence[tuple[Direction, Tensor | Curve]], own: int | None) -> None:
+        """Keep the first of `ways` that does something to attribute `own`, or the one that it changes most, with what that is."""
+        direction, step = ways[0]
         if scale.names:
             seed = derive(self.seed, "directions", "random", name)
-            known = judge(self.probe, self.judged_by, self.whitened, scale, step, own, seed)
+            for direction, step in ways:  # noqa: B007
+                known = judge(self.probe, self.judged_by, self.whitened, scale, step, own, seed)
+                if known.does:
+                    break
             if not known.does:
                 what = "no direction was found that changes it" if own is not None else "it changes no attribute"
                 self.left_out[name] = f"{what} more than random directions do"
                 return
             own, effects = known.own, known.effects
-            if effects.change < 0.0:
+            if effects.change < 0.0 and isinstance(step, Tensor):
                 effects, step = turned(effects), -step
             qualified = list(self.probe.attributes.measures)[scale.columns[own]]
             record = self.probe.attributes.records[qualified]
@@ -197,6 +212,45 @@ class Search:
         rows = [gradient(self.whitened.u, y) for y in standard.T]
         return torch.stack(rows) if rows else torch.zeros(0, self.whitened.u.shape[1], dtype=torch.float64)
 
+    def _predictor(self, standard: Tensor, gradients: Tensor) -> Predictor | None:
+        if not len(gradients):
+            return None
+        seed, classes = derive(self.seed, "directions", "predictor"), self.codes.classes
+        known = None if classes is None else classes.cpu()
+        u, basis = self.whitened.u, self.whitened.basis
+        return fit(u, known, standard, gradients, basis, seed=seed, progress=self.progress)
+
+    def _steadier(self, scale: Scale, direction: Direction, step: Tensor, own: int) -> tuple[Direction, Tensor | Curve]:
+        """The straight `direction`, or one that turns from code to code if attribute `own` follows it better."""
+        longest = max(LONGEST, len(self.whitened.basis) ** 0.5 / 4.0)
+        assert self.predictor is not None
+        tried: list[tuple[Direction, Tensor | Curve]] = [(direction, step)]
+        for strength in CURVED if len(scale.names) > 1 else CURVED[:1]:
+            curve = Curve(self.predictor, own, strength, 1.0, longest)
+            course = Course(own=own, rate=1.0, longest=longest)
+            tried.append((Direction(kind="named", layers=direction.layers, apart=strength, curve=course), curve))
+        found = []
+        for _, way in tried:
+            steps = way if isinstance(way, Curve) else way.expand(len(self.chosen_by), -1, -1)
+            response = scale.response(self.probe, self.chosen_by, steps, LOOKED_AT)
+            found.append((float(response.change[own]), float(response.spearman[own]), beside(response.effect, own)))
+        most = max(change for change, _, _ in found)
+        steadiest = max(spearman for change, spearman, _ in found if change >= ENOUGH * most) if most > 0.0 else 0.0
+        good = [
+            number
+            for number, (change, spearman, _) in enumerate(found)
+            if change >= max(ENOUGH * most, 1e-12) and spearman >= steadiest - STEADIER
+        ]
+        best = min(good or [0], key=lambda number: found[number][2] / max(found[number][0], 1e-12))
+        chosen, way = tried[best]
+        if not isinstance(way, Curve) or chosen.curve is None:
+            return chosen, way
+        # What was measured rather than predicted makes an edit of 1 a change of one deviation.
+        rate = min(FASTER, 1.0 / found[best][0])
+        return chosen.model_copy(update={"curve": chosen.curve.model_copy(update={"rate": rate})}), replace(
+            way, rate=rate
+        )
+
     def _tuned(self, scale: Scale, gradients: Tensor, own: int) -> tuple[Tensor, float, tuple[int, int]]:
         """The step of attribute `own` that does least else, how strongly others were taken out, and the layers that it moves."""
         longest = max(LONGEST, len(self.whitened.basis) ** 0.5 / 4.0)
@@ -233,12 +287,20 @@ class Search:
 
 
 def judge(
-    probe: Probe, codes: Codes, whitened: Whitened, scale: Scale, step: Tensor, own: int | None, seed: int
+    probe: Probe, codes: Codes, whitened: Whitened, scale: Scale, step: Tensor | Curve, own: int | None, seed: int
 ) -> Judged:
-    """What `step` does to attribute `own` of samples of `codes`, or to the one that it changes most."""
+    """What `step`, or a curve, does to attribute `own` of samples of `codes`, or to the one that it changes most."""
     which = torch.arange(len(codes)) % RANDOM
-    random = random_steps(whitened.basis, step, seed)[which]
-    found, null = (scale.response(probe, codes, steps, POSITIONS) for steps in (step.expand_as(random), random))
+    if isinstance(step, Curve):
+        ones = torch.ones(len(codes), device=codes.w.device)
+        lengths = step.step(codes, probe.space.mean(codes.classes), ones).flatten(1).norm(dim=1)
+        as_long = torch.full_like(whitened.basis[0], 1.0)
+        random = random_steps(whitened.basis, as_long * (float(lengths.mean()) / float(as_long.norm())), seed)[which]
+        steps: Tensor | Curve = step
+    else:
+        random = random_steps(whitened.basis, step, seed)[which]
+        steps = step.expand_as(random)
+    found, null = (scale.response(probe, codes, each, POSITIONS) for each in (steps, random))
     groups = [Response(null.slopes[which == one], null.ranks[which == one]) for one in which.unique()]
     random_change = torch.stack([group.change for group in groups]).square().mean(dim=0).sqrt()
     random_spearman = torch.stack([group.spearman for group in groups]).abs().mean(dim=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -12,8 +11,9 @@ from torch import Tensor
 from gancore.data.spec import Given
 from gancore.errors import UsageError
 from gancore.latent.address import Address, parts
+from gancore.latent.curves import Directions, digest
 from gancore.latent.recipe import GivenFile, Recipe
-from gancore.latent.resolving import Directions, codes_of, weights_of
+from gancore.latent.resolving import codes_of, weights_of
 from gancore.latent.space import Space
 from gancore.random import derive
 from gancore.sampling.drawing import CHUNK, draw, parts_of
@@ -23,7 +23,8 @@ from gancore.sampling.generator import Generator
 class Steering:
     """A trained generator whose samples are asked for by address.
 
-    `directions` are steps by name, for edits. `given` is what all samples are made for, where the data have a conditioning input.
+    `directions` are those that edits go along, by name. `given` is what all samples are made for, where the data have a
+    conditioning input.
     """
 
     def __init__(self, generator: Generator, directions: Directions | None = None, given: Given | None = None) -> None:
@@ -127,11 +128,6 @@ class Steering:
                     f"direction '{name}' is another one than when this recipe was written; keep a copy of the run's directions "
                     "before you find new ones"
                 )
-
-
-def digest(direction: Tensor) -> str:
-    """SHA-256 of the numbers of a direction."""
-    return hashlib.sha256(direction.float().cpu().contiguous().numpy().astype("<f4").tobytes()).hexdigest()
 
 
 def _kind(address: Address) -> int | None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gancore.components import Prior
 from gancore.data.spec import SampleSpec
+from gancore.latent.curves import Predictor
 from gancore.nets.conditioning import ClassEmbedding, LatentWithClass
 from gancore.random import Draws
 
@@ -83,3 +84,18 @@ class Uniform(Plain):
 
     def draw_latent(self, draws: Draws) -> Tensor:
         return draws.uniform("z", 4)
+
+
+def predictor(k: int, classes: int, *, layers: int = 2, size: int = 2, scale: float = 1.0) -> Predictor:
+    """Random weights for two attributes; what the hidden layers of four units add is multiplied by `scale`."""
+    draws = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=draws)
+
+    basis = 0.5 * torch.linalg.qr(random(layers * size, k))[0].T.reshape(k, layers, size)
+    return Predictor(
+        linear=random(2, k + classes), first=random(2, 4, k + classes), first_bias=random(2, 4), second=random(2, 4, 4),
+        second_bias=random(2, 4), last=scale * random(2, 4), bias=random(2), basis=basis,
+        coordinates=torch.linalg.pinv(basis.flatten(1)).T.contiguous(),
+    )  # fmt: skip

@@ -7,11 +7,13 @@ import json
 import pytest
 import torch
 from toys import pictures as toys
+from toys.latents import predictor
 from toys.runs import begin, load
 
 from gancore.errors import ConfigError, UsageError
 from gancore.latent import recipe as recipes
 from gancore.latent.address import Address, Around, Between
+from gancore.latent.curves import Curve
 from gancore.latent.recipe import Recipe
 from gancore.latent.steering import Steering, seeds, with_classes
 
@@ -28,7 +30,8 @@ def folder(tmp_path_factory):
 def steering(folder):
     generator = load(folder)
     size = Steering(generator).space.size
-    return Steering(generator, {"up": torch.linspace(-1, 1, size)[None]})
+    curve = Curve(predictor(2, len(toys.CLASSES), layers=1, size=size), 1, 1.0, 1.0, 3.0)
+    return Steering(generator, {"up": torch.linspace(-1, 1, size)[None], "turning": curve})
 
 
 def various():
@@ -36,7 +39,7 @@ def various():
     return [
         *plain,
         Address(seed=5, truncation=0.5),
-        Address(seed=5, edits={"up": 1.0}),
+        Address(seed=5, edits={"up": 1.0, "turning": -0.7}),
         Address(seed=2, around=Around(spread=0.3, seed=1, position=4)),
         Address(between=Between(one=plain[0], other=Address(seed=8, position=3), at=0.25)),
         Address(seed=6),
