@@ -150,7 +150,10 @@ class Control:
         shares = dict(zip(scale.names, (~standard.isnan()).double().mean(dim=0).tolist(), strict=True))
         why = {name: search.left_out[name] for name in asked if name in search.left_out}
         why |= {n: f"only {shares[n]:.1%} of samples have it" for n in asked if shares.get(n, 1.0) < PARTLY}
-        notes = [f"DCI is without {name}: {reason}" for name, reason in why.items()]
+        alike: dict[str, list[str]] = {}
+        for name, reason in why.items():
+            alike.setdefault(reason, []).append(name)
+        notes = [f"DCI is without {', '.join(few)}: {reason}" for reason, few in alike.items()]
         names = [name for name in asked if name not in why]
         if len(names) < 2:
             return {}, [*notes, "there is no DCI of fewer than two attributes that vary"]

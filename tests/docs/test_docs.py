@@ -138,6 +138,12 @@ def test_every_command_and_flag_exists() -> None:
             command.make_context("gan", rest)  # raises for an unknown flag, a missing argument, an impossible value
 
 
+def test_page_of_commands_has_each_of_them() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    text = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    assert set(commands) == {name.partition(" ")[0] for name in re.findall(r"^## gan (\S.*)$", text, re.MULTILINE)}
+
+
 @pytest.mark.parametrize(("page", "arguments"), RUNS, ids=_named(RUNS))
 def test_settings_of_a_run_validate(page: str, arguments: list[str], with_data: Path, registry: Registry) -> None:
     _settings(arguments, registry)

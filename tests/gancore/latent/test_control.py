@@ -127,14 +127,13 @@ def test_mapped_codes_have_scores_beside_those_of_their_latents(monkeypatch: pyt
 
 
 def test_attributes_that_few_samples_have_or_that_never_vary_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = scores(
-        monkeypatch, Straight(), MEASURES | {"toy:rare": only(1.5), "toy:same": lambda x: torch.ones(len(x))}
-    )
+    same = dict.fromkeys(("toy:same", "toy:alike"), lambda x: torch.ones(len(x)))
+    found = scores(monkeypatch, Straight(), MEASURES | {"toy:rare": only(1.5), **same})
     assert [name for name in found.figures if "/error/" in name] == ["dci-z/error/first", "dci-z/error/second"]
     assert any(
         re.fullmatch(r"control: DCI is without rare: only [5-8]\.\d% of samples have it", n) for n in found.notes
     )
-    assert "control: DCI is without same: it is the same in all samples" in found.notes
+    assert "control: DCI is without same, alike: it is the same in all samples" in found.notes
 
 
 def test_factors_are_those_that_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
