@@ -213,6 +213,19 @@ class Labelled(Protocol):
     """The class of each sample, `[len]` int64; None is as good as none."""
 
 
+@runtime_checkable
+class HasDomains(Protocol):
+    """A data source whose samples are of several domains, the sides of a translation.
+
+    Domains are no classes: each may have samples of all. Every batch, and every part of it, holds equally many samples of each, in
+    turns: what a game makes pairs of comes from the engine, and from the same part of the data. What `held_out` keeps from training
+    is of every domain. `spec.domains` names them.
+    """
+
+    domains: Tensor | None
+    """The domain of each sample, `[len]` int64; None is as good as none."""
+
+
 # --- penalties ------------------------------------------------------------------------------------------------------
 
 
@@ -413,7 +426,7 @@ POWERS: Mapping[str, tuple[type, ...]] = {
     "loss": (HasThreshold,),
     "penalty": (SharesForward, RegularisesLogits, RegularisesGenerator, Augments),
     "augmentation": (HasStrength, Deceives),
-    "dataset": (Grouped, Labelled),
+    "dataset": (Grouped, Labelled, HasDomains),
     "game": (KeepsOthers, Judges),
     "features": (FitsTraining, TellsProgress, MeasuresDistance, NamesFigures),
     "writer": (WritesCaptions, CarriesText),

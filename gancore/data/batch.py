@@ -18,7 +18,8 @@ class Batch:
     for, since a phase that needs no more than token ids should not pay for a vector over the vocabulary at each of them.
     `condition` `[batch]` int64 or None; `positions` `[batch]` int64 number the samples through the whole run; `weight` is this
     part's share of its step's batch. `given` `[batch, *given_shape]` is what the generator is given of each sample, as a phase
-    sees it; None where nothing is.
+    sees it; None where nothing is. Where data have domains, `domain` `[batch]` int64 are the samples', which take turns, and
+    `domains` is how many there are: each part of a batch holds equally many of each.
     """
 
     hard: Tensor
@@ -27,6 +28,8 @@ class Batch:
     step: int
     weight: float = 1.0
     given: Tensor | None = None
+    domain: Tensor | None = None
+    domains: int = 1
     relax: Callable[[Tensor], Tensor] | None = None
     """Makes `x` of `hard`; they are the same without."""
 
@@ -47,6 +50,7 @@ class Batch:
             condition=None if condition is None else condition.to(device, non_blocking=True),
             positions=self.positions.to(device, non_blocking=True),
             given=None if self.given is None else self.given.to(device, non_blocking=True),
+            domain=None if self.domain is None else self.domain.to(device, non_blocking=True),
         )
 
     def giving(self, given: Tensor | None) -> Batch:
@@ -62,8 +66,16 @@ class Batch:
             positions=self.positions[rows],
             weight=self.weight if weight is None else weight,
             given=None if self.given is None else self.given[rows],
+            domain=None if self.domain is None else self.domain[rows],
         )
         return self._keeping(few, rows)
+
+    def of(self, domain: int) -> Batch:
+        """The samples of a domain, by its number, with the weight of all.
+
+        The i-th sample of one domain and the i-th of another are partners: they come together in this step by chance alone.
+        """
+        return replace(self.at(slice(domain, None, self.domains)), domains=1)
 
     def _keeping(self, part: Batch, rows: Tensor | slice) -> Batch:
         """`part`, the samples at `rows` of this batch, relaxed already where these are."""
@@ -72,14 +84,15 @@ class Batch:
         return part
 
     def split(self, parts: int) -> Iterator[Batch]:
-        """Micro-batches of (nearly) equal size; their weights add up to this batch's."""
+        """Micro-batches of (nearly) equal size, none of which parts partners; their weights add up to this batch's."""
         if parts <= 1:
             yield self
             return
-        count = min(parts, len(self))
-        size, longer = divmod(len(self), count)
+        turns = len(self) // self.domains
+        count = min(parts, turns)
+        size, longer = divmod(turns, count)
         start = 0
         for number in range(count):
-            stop = start + size + (number < longer)
+            stop = start + self.domains * (size + (number < longer))
             yield self.at(slice(start, stop), self.weight * (stop - start) / len(self))
             start = stop

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gancore.components import DataSource
+from gancore.data.held_out import domains_of
 from gancore.data.sampler import spread
 from gancore.random import Draws, derive
 
@@ -62,6 +63,8 @@ def fingerprint(source: DataSource) -> Fingerprint:
         for part in (x,) if labels is None else (x, labels):
             digest.update(f"{part.dtype} {list(part.shape[1:])}".encode())
             digest.update(part.contiguous().flatten().view(torch.uint8).numpy().data)
+    if (domains := domains_of(source)) is not None:
+        digest.update(domains.numpy().data)
     return Fingerprint(samples=count, content=digest.hexdigest(), files="" if source.in_memory else source.report.files)
 
 

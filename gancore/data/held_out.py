@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gancore.components import DataSource
 from gancore.errors import DataError, PluginError
-from gancore.powers import Grouped, Labelled
+from gancore.powers import Grouped, HasDomains, Labelled
 from gancore.random import Draws, derive, uniform
 
 
@@ -22,29 +22,39 @@ class Split:
 
 
 def split(source: DataSource, share: float) -> Split:
-    """Hold out about `share` of the groups of `source`, in [0, 1); at least one, and never all. Nothing where it is 0.
+    """Hold out about `share` of the groups of `source`, in [0, 1); of each domain at least one, and never all. Nothing where it is 0.
 
     A group is held out where a hash of its number, as uniform in [0, 1), lies below `share`. No seed of a run takes part: runs
-    with different seeds are compared with the same samples. What a smaller share holds out, a larger one does too.
+    with different seeds are compared with the same samples. What a smaller share holds out, a larger one does too. A group that has
+    samples of several domains is held out in all of them.
 
     Raises:
-        DataError: there are fewer than two groups.
-        PluginError: the groups that the data set states are not int64 `[len(source)]`.
+        DataError: there are fewer than two groups, or of a domain.
+        PluginError: the groups or domains that the data set states are not int64 `[len(source)]`.
     """
     count = len(source)
     if not share:
         return Split(torch.arange(count), torch.arange(0))
     groups, which = torch.unique(groups_of(source), return_inverse=True)
-    if len(groups) < 2:
-        what = "1 sample" if count == 1 else f"{count:,} samples that belong together (parts or copies of one item)"
-        raise DataError(
-            f"{source.report.source}: held_out={share:g} cannot be kept from training, for the data are {what}; "
-            "take more data, or held_out=0"
-        )
+    domains = domains_of(source)
+    sides = [which] if domains is None else [which[domains == n] for n in range(len(source.spec.domains))]
     hashed = uniform(derive(0, "held-out"), groups, 1)[:, 0]
     out = hashed < share
-    out[hashed.argmin()] = True
-    out[hashed.argmax()] = False
+    for number, side in enumerate(sides):
+        own = side.unique()
+        if len(own) < 2:
+            some = len(side)
+            what = "1 sample" if some == 1 else f"{some:,} samples that belong together (parts or copies of one item)"
+            whose = "" if domains is None else f" of domain '{source.spec.domains[number]}'"
+            raise DataError(
+                f"{source.report.source}: held_out={share:g} cannot be kept from training, for the data{whose} are {what}; "
+                "take more data, or held_out=0"
+            )
+        out[own[hashed[own].argmin()]] = True
+    for side in sides:  # rather train on too much than on nothing
+        own = side.unique()
+        if bool(out[own].all()):
+            out[own[hashed[own].argmax()]] = False
     rows = out[which]
     return Split((~rows).nonzero()[:, 0], rows.nonzero()[:, 0])
 
@@ -62,6 +72,33 @@ def groups_of(source: DataSource) -> Tensor:
         form = f"{groups.dtype} {list(groups.shape)}" if isinstance(groups, Tensor) else type(groups).__name__
         raise PluginError(f"{type(source).__name__}.groups must be an int64 tensor [{len(source)}], not {form}")
     return groups
+
+
+def domains_of(source: DataSource) -> Tensor | None:
+    """The domain of every sample, `[len(source)]` int64, where the data set's spec names domains.
+
+    Raises:
+        PluginError: what the data set states is something else, or there is a domain of which it has no sample.
+    """
+    names = source.spec.domains
+    if not names:
+        return None
+    if isinstance(source, Subset):
+        whole = domains_of(source.source)
+        return None if whole is None else whole[source.rows]
+    found = source.domains if isinstance(source, HasDomains) else None
+    if not isinstance(found, Tensor) or found.dtype is not torch.int64 or found.shape != (len(source),):
+        form = f"{found.dtype} {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise PluginError(
+            f"{type(source).__name__}.domains must be an int64 tensor [{len(source)}], for its spec has domains, not {form}"
+        )
+    numbers = found.unique().tolist()
+    if numbers != list(range(len(names))):
+        raise PluginError(
+            f"{type(source).__name__}.domains has the numbers {', '.join(map(str, numbers[:8]))}; of the domains {', '.join(names)}, "
+            f"numbered 0 to {len(names) - 1}, each needs samples, and there are no others"
+        )
+    return found
 
 
 class Subset:

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from gancore.blame import describe
 from gancore.components import DataSource
 from gancore.data.batch import Batch
-from gancore.data.held_out import labels_of
-from gancore.data.sampler import BalancedSampler, Sampler
+from gancore.data.held_out import domains_of, labels_of
+from gancore.data.sampler import BalancedSampler, DomainSampler, Order, Sampler
 from gancore.errors import DataError, GanError, UsageError
 from gancore.random import Draws, derive
 
@@ -43,7 +43,15 @@ class _Steps(Dataset[_Item | _Failure]):
     ) -> None:
         self.name = name
         self.source = source
-        self.sampler = BalancedSampler(_classes(source, name), seed) if balance else Sampler(len(source), seed)
+        classes = _classes(source, name) if balance else None
+        self.sampler = _order(len(source), classes, seed)
+        if (domains := domains_of(source)) is not None:
+            members = [(domains == n).nonzero()[:, 0] for n in range(len(source.spec.domains))]
+            orders = [
+                _order(len(rows), None if classes is None else classes[rows], derive(seed, "domain", number))
+                for number, rows in enumerate(members)
+            ]
+            self.sampler = DomainSampler(members, orders)
         self.seed = derive(seed, "data")
         self.batch_size = batch_size
         self.part = batch_size // world
@@ -65,6 +73,11 @@ class _Steps(Dataset[_Item | _Failure]):
         cause = str(error) if isinstance(error, GanError) else describe(error)
         head = f"dataset '{self.name}': " if self.name else ""
         return f"{head}the batch of step {step} could not be read: {cause}"
+
+
+def _order(length: int, classes: Tensor | None, seed: int) -> Order:
+    """That of `length` samples; of `classes` `[length]`, each equally often, where they are given."""
+    return Sampler(length, seed) if classes is None else BalancedSampler(classes, seed)
 
 
 def _classes(source: DataSource, name: str) -> Tensor:
@@ -96,7 +109,8 @@ class Loader:
 
     Of them rank r of `world` gets the r-th contiguous part. With `workers` > 0 as many processes read ahead, from the
     first step that is asked for (`start`, usually) to `stop`; asking for any other than the next step starts them anew
-    there. `name` is what errors call the data set; with `balance` each class is drawn equally often. Raises UsageError for sizes
+    there. `name` is what errors call the data set; with `balance` each class is drawn equally often, and domains take turns in any
+    case. Raises UsageError for sizes
     that do not fit together, and for classes that are not known, DataError when samples cannot be read.
     """
 
@@ -124,6 +138,14 @@ class Loader:
                 f"a batch of {batch_size} cannot be shared equally by {world} processes; "
                 f"choose a batch size that is a multiple of {world}, such as {-(-batch_size // world) * world}"
             )
+        domains = max(1, len(source.spec.domains))
+        if batch_size % (domains * world):
+            unit = domains * world
+            shared = f" and {world} processes share them" if world > 1 else ""
+            raise UsageError(
+                f"batch_size={batch_size}: batches hold equally many samples of each of {domains} domains "
+                f"({', '.join(source.spec.domains)}){shared}; choose a multiple of {unit}, such as {-(-batch_size // unit) * unit}"
+            )
         self.workers = workers
         self.stop = stop
         self._steps = _Steps(source, batch_size, seed, rank, world, name, balance)
@@ -133,7 +155,11 @@ class Loader:
     def batch(self, step: int) -> Batch:
         """This rank's part of the batch of `step`, on the CPU: always the same for the same step."""
         x, labels, positions = self._read_ahead(step) if self.workers and step < self.stop else self._read(step)
-        return Batch(hard=x, condition=labels, positions=positions, step=step)
+        count = len(self._steps.source.spec.domains)
+        return Batch(
+            hard=x, condition=labels, positions=positions, step=step,
+            domain=positions % count if count else None, domains=max(1, count),
+        )  # fmt: skip
 
     def _read(self, step: int) -> _Item:
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -75,4 +78,31 @@ class BalancedSampler:
         for one in which.unique().tolist():
             rows = which == one
             result[rows] = self.members[one][self.samplers[one].indices(positions[rows] // count)]
+        return result
+
+
+class Order(Protocol):
+    """Which sample comes when."""
+
+    def indices(self, positions: Tensor) -> Tensor:
+        """Indices `[batch]` int64 for `positions` `[batch]` int64."""
+        ...
+
+
+class DomainSampler:
+    """Has domains take turns: of K domains, position p is of domain p % K, and within it place p // K of the order for that domain.
+
+    `members` are the indices `[n]` int64 of each domain's samples, and `orders` say which of them come when.
+    """
+
+    def __init__(self, members: Sequence[Tensor], orders: Sequence[Order]) -> None:
+        self.members, self.orders = members, orders
+
+    def indices(self, positions: Tensor) -> Tensor:
+        """As `Sampler.indices`."""
+        count = len(self.members)
+        result = torch.empty_like(positions)
+        for domain, (members, order) in enumerate(zip(self.members, self.orders, strict=True)):
+            rows = positions % count == domain
+            result[rows] = members[order.indices(positions[rows] // count)]
         return result

@@ -58,8 +58,14 @@ class SampleSpec(BaseModel):
         (), description="Class names, in the order of their indices; empty without labels."
     )
 
+    domains: tuple[str, ...] = Field(
+        (), description="Names of domains, in the order of their numbers; empty where samples are all of one."
+    )
+
     @model_validator(mode="after")
     def _check(self) -> SampleSpec:
+        if len(self.domains) == 1:
+            raise ValueError(f"one domain, '{self.domains[0]}', is as good as none; leave domains empty")
         if any(n < 1 for n in self.shape):
             raise ValueError(f"every dimension of shape must be at least 1, not {self.shape}")
         if not self.value_range[0] < self.value_range[1]:

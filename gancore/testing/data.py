@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gancore.components import Dataset, DataSource, GivenReader
-from gancore.data.held_out import groups_of
+from gancore.data.held_out import domains_of, groups_of
 from gancore.data.report import ScanReport, silent
 from gancore.engine.contract import of_batch
 from gancore.errors import GanError, PluginError
@@ -81,6 +81,7 @@ def data_opens(kit: Kit, subject: str) -> None:
         raise Mismatch(f"its report is {report!r}; give a ScanReport with what was found and used")
     try:
         groups_of(source)
+        domains_of(source)
     except PluginError as error:
         raise Mismatch(str(error)) from error
 

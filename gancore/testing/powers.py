@@ -181,4 +181,4 @@ _VALUES: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
     "others": (_are_others, "a mapping to OtherGenerator, each of one of the game's networks"),
     "judge": (lambda value, game: value is None or value in game.networks, "None or the name of one of its networks"),
 }
-"""What values of powers must be, for the part that has them; `groups` is looked at by data.opens."""
+"""What values of powers must be, for the part that has them; `groups` and `domains` are looked at by data.opens."""

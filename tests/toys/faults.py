@@ -218,7 +218,7 @@ BROKEN: dict[str, dict[str, tuple[Change, ...]]] = {
     },
     "networks.shapes": {
         "samples have another shape": part("nn.Linear(options.width, spec.shape[0])", "nn.Linear(options.width, 3)"),
-        "logits have two dimensions": part(JUDGE, JUDGE.replace(".squeeze(1)", "")),
+        "logits have samples second": part(JUDGE, JUDGE.replace(".squeeze(1)", ".t()")),
         "the discriminator is not finite": part(JUDGE, f"{JUDGE}\n        logits = logits / (x * 0).sum(1)"),
     },
     "networks.condition": {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -76,3 +78,21 @@ def test_a_batch_moves_to_a_device_as_a_whole(labels):
     assert moved.positions.is_meta
     assert moved.condition is None or moved.condition.is_meta
     assert (moved.step, moved.weight, len(moved)) == (9, 1.0, 3)
+
+
+@given(turns=st.integers(1, 12), domains=st.integers(2, 4), parts=st.integers(1, 50))
+def test_no_part_of_a_batch_parts_partners(turns, domains, parts):
+    size = turns * domains
+    whole = replace(batch(size), domain=torch.arange(size) % domains, domains=domains)
+    cut = list(whole.split(parts))
+    assert len(cut) == min(parts, turns)
+    assert torch.equal(torch.cat([p.positions for p in cut]), whole.positions)
+    assert sum(p.weight for p in cut) == pytest.approx(1.0)
+    for part in cut:
+        assert torch.bincount(part.domain, minlength=domains).unique().numel() == 1
+        for number in range(domains):
+            own = part.of(number)
+            assert bool((own.domain == number).all())
+            assert own.weight == part.weight
+            assert torch.equal(own.positions, part.positions[number::domains])
+            assert sum(len(p) for p in own.split(3)) == len(own)

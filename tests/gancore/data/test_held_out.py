@@ -15,7 +15,7 @@ from toys.runs import begin as train
 from gancore import api
 from gancore.checkpoint import newest
 from gancore.data.fingerprint import BEYOND
-from gancore.data.held_out import Subset, both_parts, split
+from gancore.data.held_out import Subset, both_parts, domains_of, split
 from gancore.data.report import ScanReport
 from gancore.data.spec import SampleSpec
 from gancore.errors import DataError, PluginError
@@ -29,9 +29,11 @@ class Numbers:
 
     in_memory = True
 
-    def __init__(self, count, groups=None):
+    def __init__(self, count, groups=None, domains=None):
         self.count = count
-        self.spec = SampleSpec(shape=(1,), dtype="int64", value_range=(0, 10**6))
+        names = () if domains is None else ("day", "night", "dusk")[: int(domains.max()) + 1]
+        self.spec = SampleSpec(shape=(1,), dtype="int64", value_range=(0, 10**6), domains=names)
+        self.domains = domains
         self.report = ScanReport(source="numbers", found=count, used=count)
         if groups is not None:
             self.groups = groups
@@ -41,6 +43,53 @@ class Numbers:
 
     def fetch(self, indices, draws):
         return indices[:, None], indices % 2
+
+
+@given(sizes=st.lists(st.integers(2, 60), min_size=2, max_size=3), share=st.floats(0.001, 0.9))
+def test_of_every_domain_some_samples_are_on_each_side(sizes, share):
+    domains = torch.cat([torch.full((n,), number) for number, n in enumerate(sizes)])
+    domains = domains[torch.randperm(len(domains), generator=torch.Generator().manual_seed(0))]
+    parts = split(Numbers(len(domains), domains=domains), share)
+    for rows in (parts.train, parts.held_out):
+        assert domains[rows].unique().tolist() == list(range(len(sizes)))
+    assert torch.cat([parts.train, parts.held_out]).sort().values.tolist() == list(range(len(domains)))
+
+
+def test_a_group_of_several_domains_is_on_one_side():
+    groups, domains = torch.arange(40) // 2, torch.arange(40) % 2
+    parts = split(Numbers(40, groups, domains), 0.3)
+    assert not set(groups[parts.train].tolist()) & set(groups[parts.held_out].tolist())
+    assert torch.equal(domains_of(Subset(Numbers(40, groups, domains), parts.held_out)), domains[parts.held_out])
+
+
+def test_a_domain_of_one_sample_cannot_be_split():
+    with pytest.raises(DataError, match=r"for the data of domain 'night' are 1 sample; take more data, or held_out=0"):
+        split(Numbers(9, domains=torch.tensor([0] * 8 + [1])), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("domains", "words"),
+    [
+        (
+            torch.tensor([0.0, 1.0, 1.0]),
+            r"must be an int64 tensor \[3\], for its spec has domains, not torch.float32 \[3\]",
+        ),
+        (torch.tensor([0, 1]), r"not torch.int64 \[2\]"),
+        (
+            torch.tensor([0, 2, 2]),
+            r"has the numbers 0, 2; of the domains day, night, dusk, numbered 0 to 2, each needs samples",
+        ),
+    ],
+)
+def test_domains_that_do_not_fit_are_the_data_sets_fault(domains, words):
+    with pytest.raises(PluginError, match=words):
+        domains_of(Numbers(3, domains=domains))
+
+
+def test_a_single_domain_is_refused_and_a_spec_without_names_has_none():
+    with pytest.raises(ValueError, match="one domain, 'day', is as good as none"):
+        SampleSpec(shape=(1,), domains=("day",))
+    assert domains_of(Numbers(3)) is None
 
 
 @given(count=st.integers(2, 300), share=st.floats(0.001, 0.5))

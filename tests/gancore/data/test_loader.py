@@ -198,3 +198,59 @@ def test_balance_without_known_classes_is_refused(source, why):
     source.labels = None
     with pytest.raises(UsageError, match=f"balance=true .* {why}"):
         Loader(source, batch_size=4, seed=1, balance=True)
+
+
+# --- domains ------------------------------------------------------------------------------------------------------------
+
+
+class Sides(Numbers):
+    """The first 8 samples are of one domain, the last 4 of another; classes are odd and even."""
+
+    spec = SampleSpec(
+        shape=(2,), dtype="float32", value_range=(0.0, 1.0), domains=("left", "right"), classes=("even", "odd")
+    )
+    domains = torch.tensor([0] * 8 + [1] * 4)
+
+    def __init__(self):
+        super().__init__(12)
+        self.labels = torch.arange(12) % 2
+
+    def fetch(self, indices, draws):
+        return torch.stack([indices.float(), draws.uniform("jitter")], dim=1), self.labels[indices]
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_every_part_of_a_batch_holds_equally_many_of_each_domain_whoever_reads_it(balance):
+    whole = Loader(Sides(), batch_size=8, seed=3, balance=balance)
+    ranks = [Loader(Sides(), batch_size=8, seed=3, balance=balance, rank=r, world=2) for r in range(2)]
+    met = []
+    for step in range(4):
+        batch = whole.batch(step)
+        halves = [rank.batch(step) for rank in ranks]
+        assert torch.equal(torch.cat([half.x for half in halves]), batch.x)
+        for part in (batch, *halves, *batch.split(3)):
+            assert torch.equal(Sides.domains[part.x[:, 0].long()], part.domain)
+            assert torch.bincount(part.domain).tolist() == [len(part) // 2] * 2
+        if balance:
+            # The smaller domain has two samples of each class, which come in turns.
+            assert batch.of(1).condition.view(-1, 2).sum(1).tolist() == [1, 1]
+        met.append(batch.of(1).x[:, 0].long().tolist())
+    assert [sorted(four) for four in met] == [[8, 9, 10, 11]] * 4
+    assert len({tuple(four) for four in met}) > 1
+
+
+def test_partners_follow_from_the_seed_and_change_from_epoch_to_epoch():
+    loader = Loader(Sides(), batch_size=8, seed=3)
+    pairs = [
+        {(int(a), int(b)) for a, b in zip(batch.of(0).x[:, 0], batch.of(1).x[:, 0], strict=True)}
+        for batch in map(loader.batch, range(120))
+    ]
+    assert len(set.union(*pairs)) == 32  # any sample of one with any of the other
+
+
+def test_batches_that_cannot_hold_equally_many_of_each_domain_are_refused():
+    words = r"batch_size=5: batches hold equally many samples of each of 2 domains \(left, right\); choose a multiple of 2, such as 6"
+    with pytest.raises(UsageError, match=words):
+        Loader(Sides(), batch_size=5, seed=0)
+    with pytest.raises(UsageError, match=r"and 2 processes share them; choose a multiple of 4, such as 8"):
+        Loader(Sides(), batch_size=6, seed=0, world=2)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gancore.data.sampler import BalancedSampler, Sampler, spread
+from gancore.data.sampler import BalancedSampler, DomainSampler, Sampler, spread
 from gancore.errors import DataError
 
 
@@ -98,3 +98,16 @@ def test_a_balanced_index_depends_on_seed_and_position_only():
     used = BalancedSampler(LABELS, seed=4)
     assert together == [int(used.indices(positions[n : n + 1])) for n in (4, 3, 2, 1, 0)][::-1]
     assert together != BalancedSampler(LABELS, seed=5).indices(positions).tolist()
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 20), min_size=2, max_size=4), seed=st.integers(0, 2**63 - 1), turn=st.integers(0, 100)
+)
+def test_domains_take_turns_and_each_draws_all_of_its_samples_before_any_again(sizes, seed, turn):
+    ends = torch.tensor(sizes).cumsum(0).tolist()
+    members = [torch.arange(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    sampler = DomainSampler(members, [Sampler(size, seed + n) for n, size in enumerate(sizes)])
+    for number, own in enumerate(members):
+        places = torch.arange(turn * len(own), (turn + 1) * len(own)) * len(sizes) + number
+        assert sampler.indices(places).sort().values.tolist() == own.tolist()
