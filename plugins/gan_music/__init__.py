@@ -44,12 +44,12 @@ def gan_datasets() -> Iterable[Dataset]:
     )
     yield Dataset(
         name="midi",
-        summary="Phrases from a folder or zip of MIDI files, cut along their bar lines",
+        summary="Phrases from a MIDI file, or a folder or zip of some, cut along their bar lines",
         target="gan_music.data.midi:open_midi",
         options="gan_music.data.midi:Options",
         spec=SPEC,
         given=GIVEN,
-        suffixes=(".mid", ".midi", ".zip"),
+        suffixes=(".mid", ".midi", ".smf", ".kar", ".rmi", ".zip"),
         directories=True,
     )
 

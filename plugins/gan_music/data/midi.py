@@ -1,7 +1,8 @@
-"""Phrases out of a folder or zip archive of MIDI files."""
+"""Phrases out of MIDI files: one, or all of a folder or zip archive."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from gan_music.roll import Ints, to_rolls
 from gan_music.spec import MusicSpec
 from gancore.components import ProgressReport
 from gancore.data.classes import Part
-from gancore.data.files import Entry, scan
+from gancore.data.files import Entry, scan, single
 from gancore.data.reading import FileSet, Skips, read_all
 from gancore.data.report import ScanReport
 from gancore.options import Options as BaseOptions
@@ -41,7 +42,7 @@ _FILES_AT_ONCE = 1024
 class Options(BaseOptions):
     """Options of the data set `midi`."""
 
-    path: Path = Field(description="A folder, with any folders below it, or a .zip archive of MIDI files.")
+    path: Path = Field(description="A MIDI file, or a folder, with any folders below it, or a .zip archive of some.")
     bars: int = Field(4, ge=1, le=64, description="Bars in a phrase.")
     stride: int = Field(0, ge=0, le=64, description="Bars from one phrase to the next; 0: as many as a phrase has.")
     steps_per_beat: int = Field(4, ge=1, le=96, description="Steps of the grid in a beat; onsets are rounded to them.")
@@ -126,7 +127,11 @@ def open_midi(options: Options, progress: ProgressReport) -> PhraseSource:
     Files that hold none are listed in the report with the reason, and so are those that are left out in part because
     their meter changes. Raises UsageError for a path or labels that cannot be, DataError when there is no phrase.
     """
-    tree = scan(options.path, what="MIDI files", max_bytes=MAX_BYTES)
+    place = options.path.expanduser()
+    if place.suffix.lower() in SUFFIXES and os.path.isfile(place):
+        tree = single(place, max_bytes=MAX_BYTES)
+    else:
+        tree = scan(place, what="MIDI files", max_bytes=MAX_BYTES)
     files = FileSet.of(options.path, tree, part=options.part, labels=options.labels == "folder", suffixes=SUFFIXES)
     skips = Skips()
     read = [chunk for chunk in _read(files.entries, options, skips, progress) if chunk.numbers]

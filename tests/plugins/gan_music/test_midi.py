@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from support.fetching import fetch
 from support.midi import midi_file
 
+from gan_music import gan_datasets
 from gan_music.data.midi import Options, open_midi
 from gan_music.roll import to_notes
 from gan_music.spec import Track
@@ -59,6 +60,18 @@ def test_tune_is_cut_into_phrases_at_bar_lines(tunes):
     assert len(source) == 3
     assert source.spec.shape == (2, 16, 84)
     assert notes_of(source, 1) == [(0, 0, 4, 67), (0, 4, 4, 69), (0, 8, 4, 71), (0, 12, 4, 60)]
+
+
+def test_a_file_of_each_suffix_that_is_declared_is_read_by_itself(tunes):
+    declared = next(record for record in gan_datasets() if record.name == "midi").suffixes
+    assert ".mid" in declared
+    for suffix in set(declared) - {".zip"}:
+        (path := tunes / f"a{suffix}").write_bytes(midi_file(quarters(SCALE + SCALE[:5])))
+        source = open_(path)
+        assert (len(source), source.names) == (3, (path.name,))
+    (broken := tunes / "b.mid").write_bytes(b"MThd")
+    with pytest.raises(DataError, match=r"b\.mid"):
+        open_(broken)
 
 
 def test_onsets_and_ends_are_rounded_to_the_nearest_step_and_halves_go_up(tunes):
