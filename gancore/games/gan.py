@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gancore import distributed
-from gancore.components import GameContext
+from gancore.components import AdversarialLoss, GameContext
 from gancore.data.batch import Batch
 from gancore.errors import BreachError, UsageError
 from gancore.games.breach import a_term
@@ -232,6 +232,15 @@ def _unchanged(thing: object, base: type, *names: str) -> bool:
     return all(getattr(type(thing), name) is getattr(base, name) for name in names)
 
 
+def _monotonic(loss: AdversarialLoss) -> bool:
+    """Whether the discriminator's side nowhere rises with a real logit or falls as a fake one rises."""
+    with torch.enable_grad():
+        real = torch.linspace(-200.0, 200.0, 401, requires_grad=True)
+        fake = torch.linspace(200.0, -200.0, 401, requires_grad=True)
+        slopes = torch.autograd.grad(loss.discriminator(real, fake), (real, fake))
+    return bool((slopes[0] <= 0.0).all() and (slopes[1] >= 0.0).all())
+
+
 class GanGame:
     """Discriminator (with its penalties), then generator, on every batch.
 
@@ -259,9 +268,14 @@ class GanGame:
         if self.gradient_norm is not None:
             self.networks["gradient-norm"] = self.gradient_norm
         # Here rather than with the phases, so that a head that cannot be sliced is told of before the run has a folder.
-        self.slices = (
-            Slices(self.networks["discriminator"]) if options.san and "discriminator" in self.networks else None
-        )
+        self.slices: Slices | None = None
+        if options.san and "discriminator" in self.networks:
+            if not _monotonic(context.loss):
+                raise UsageError(
+                    f"game.san=true wants a loss that falls as logits of real samples rise, however far, and rises with those of generated"
+                    f" ones, and {type(context.loss).__name__} turns back; take another, such as loss=hinge, or leave game.san out"
+                )
+            self.slices = Slices(self.networks["discriminator"])
         self.classifier: Classifier | None = None
         if options.classes != "architecture" and "discriminator" in self.networks:
             if options.classes in COUPLED and context.micro_batches > 1:

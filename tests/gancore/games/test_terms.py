@@ -20,7 +20,16 @@ from gancore.errors import UsageError
 from gancore.games.gan import GanGame, GanOptions
 from gancore.games.player import Player
 from gancore.games.terms import GradientNorm, LogitPenaltyPhase
-from gancore.losses.adversarial import Hinge, RelativisticAverage, RelativisticPairing
+from gancore.losses.adversarial import (
+    Hinge,
+    LeastSquares,
+    LeastSquaresOptions,
+    Minimax,
+    NonSaturating,
+    RelativisticAverage,
+    RelativisticPairing,
+    Wasserstein,
+)
 from gancore.losses.penalties import PenaltyTerm
 from gancore.nets.conditioning import ProjectionHead
 from gancore.options import PenaltyOptions
@@ -179,6 +188,14 @@ def test_san_trains_the_direction_by_the_wasserstein_loss_and_leaves_the_generat
     with generator.player.updating():
         generator.run(batch, DRAWS)
     torch.testing.assert_close(networks["generator"].shift.grad, torch.tensor([-3.0, -4.0]))
+
+
+def test_san_refuses_a_loss_that_turns_back_and_takes_all_others():
+    # Of least squares, a real sample with a logit beyond its label has a loss that rises again.
+    with pytest.raises(UsageError, match=r"game\.san=true wants a loss that falls .* and LeastSquares turns back"):
+        playing(loss=lambda: LeastSquares(LeastSquaresOptions()), san=True)
+    for loss in (NonSaturating, Minimax, Hinge, Wasserstein, RelativisticPairing, RelativisticAverage):
+        playing(loss=loss, san=True)
 
 
 @pytest.mark.parametrize("loss", [Hinge, RelativisticAverage], ids=["each for itself", "relativistic"])
