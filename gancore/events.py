@@ -37,7 +37,7 @@ class RunStarted:
     warnings: tuple[str, ...] = ()
     """What makes it doubtful to train on these data; also given to `warnings.warn`, after this."""
     notes: tuple[str, ...] = ()
-    """Sentences on what was chosen for the device."""
+    """Sentences on what was chosen for the device, what was taken from another run, and what is not trained."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -199,12 +199,12 @@ def freeze(networks: Mapping[str, nn.Module], settings: Settings) -> None:
                 parameter.requires_grad_(False)
 
 
-def weights_of(module: nn.Module) -> list[nn.Parameter]:
-    """Parameters of a layer itself that are trained, with those that a parametrisation (spectral norm) keeps for it."""
+def weights_of(module: nn.Module, *, trained: bool = True) -> list[nn.Parameter]:
+    """Parameters of a layer itself that are `trained`, or are not, with those that a parametrisation (spectral norm) keeps for it."""
     if isinstance(module, ParametrizationList):
         return []
     kept = module.parametrizations.values() if is_parametrized(module) else ()  # type: ignore[operator]
-    return [p for part in (module, *kept) for p in part.parameters(recurse=False) if p.requires_grad]
+    return [p for part in (module, *kept) for p in part.parameters(recurse=False) if p.requires_grad == trained]
 
 
 def _takes_given(generator: nn.Module | None) -> bool:

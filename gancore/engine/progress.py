@@ -24,6 +24,7 @@ from gancore.engine.judging import Judging
 from gancore.engine.parts import Parts
 from gancore.engine.restore import Restored
 from gancore.engine.sheets import Sheets
+from gancore.engine.transfer import frozen
 from gancore.events import CheckpointSaved, Progress, RunFinished, RunStarted, Tick
 from gancore.plugins import Registry
 from gancore.random import Draws, derive
@@ -84,7 +85,7 @@ class Announcer:
         self._notify("gan_run_started", RunStarted(
             folder=self.folder.path, config=self.settings.dump(), step=self.state.step, steps=self.config.steps,
             parameters=counts, data="; ".join(words), device=str(self.parts.device), warnings=doubts,
-            notes=(*self.settings.notes, *self.begun),
+            notes=(*self.settings.notes, *self.begun, *frozen(self.parts.game.networks, self.settings)),
         ))  # fmt: skip
         for doubt in doubts:
             warnings.warn(doubt, stacklevel=2)

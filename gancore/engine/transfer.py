@@ -21,6 +21,7 @@ from gancore.configuration.layers import section_of
 from gancore.configuration.run_config import Start
 from gancore.configuration.settings import Settings
 from gancore.data.spec import SampleSpec
+from gancore.engine.build import weights_of
 from gancore.engine.ema import MovingAverage
 from gancore.engine.restore import read_saved
 from gancore.errors import CheckpointError, UsageError
@@ -266,6 +267,17 @@ def unlike(spec: SampleSpec, saved: Mapping[str, Any]) -> list[str]:
     return [
         name for name, value in spec.model_dump(mode="json").items() if name not in told and saved.get(name) != value
     ]
+
+
+def frozen(networks: Mapping[str, nn.Module], settings: Settings) -> list[str]:
+    """A sentence on each network of which the option `freeze` keeps layers from being trained."""
+    told = []
+    for name in (name for name, count in settings.run.freeze if count):
+        modules = dict(networks[name].named_modules())
+        kept = [n for n, m in modules.items() if weights_of(m, trained=False)]
+        total = len(kept) + sum(bool(weights_of(m)) for m in modules.values())
+        told.append(f"frozen, and not trained: {len(kept)} of {total} layers of the {name} ({_listed(kept)})")
+    return told
 
 
 # --- taking them ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from toys import pictures as toys
 from toys.runs import begin, go_on, rows
 
-from gancore import checkpoint
+from gancore import checkpoint, hookimpl
 from gancore.api import plan, train
 from gancore.data.spec import SampleSpec
 from gancore.engine.build import weights_of
@@ -37,6 +37,12 @@ def same(one, other):
 def source(tmp_path_factory):
     """A run of six steps."""
     return begin(tmp_path_factory.mktemp("source") / "run", 6, seed=1).folder
+
+
+class Notes:
+    @hookimpl
+    def gan_run_started(self, event):
+        self.notes = event.notes
 
 
 def go_from(source, folder, steps=4, **options):
@@ -266,6 +272,12 @@ def test_frozen_layers_stay_as_they_were_and_have_no_optimizer_state(source, tmp
 def test_a_layer_with_a_spectral_norm_is_frozen_as_one():
     network = apply_spectral_norm(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(2, 1, bias=False)))
     assert [sorted(map(len, found)) for m in network.modules() if (found := weights_of(m))] == [[2, 2], [1]]
+
+
+def test_the_beginning_of_a_run_says_what_is_frozen(source, tmp_path):
+    told = Notes()
+    begin(tmp_path / "run", 1, [told], **{"start.run": str(source), "freeze.discriminator": 1})
+    assert told.notes[-1] == "frozen, and not trained: 1 of 3 layers of the discriminator (layers.0)"
 
 
 def test_freezing_all_layers_is_refused(source, tmp_path):
