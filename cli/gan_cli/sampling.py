@@ -40,7 +40,8 @@ class Asked:
     @property
     def changes(self) -> bool:
         """Whether samples are to be other than a recipe says."""
-        return self.label is not None or self.truncation is not None or bool(self.edits)
+        drawn = self.options.keys() & {"sampling", "candidates"}
+        return self.label is not None or self.truncation is not None or bool(self.edits or drawn)
 
 
 class Session:
@@ -84,16 +85,22 @@ class Session:
 
     # --- addresses ---
 
-    def numbered(self, number: int | None, seed: int) -> list[Address]:
+    def numbered(self, number: int | None, seed: int) -> Sequence[Address]:
         """The first samples of a seed, with the classes, truncation and edits that are asked for."""
-        from gancore.latent.steering import seeds, with_classes
+        from gancore.latent.on_demand import OnDemand
+        from gancore.latent.steering import seeds
 
         own, known = self.steering.generator, self.steering.given
         count = number or (SAMPLES if known is None else len(known))
-        made = seeds(count, seed)
-        if self.asked.label is None and (labels := own.labels(count, None, known)) is not None:
-            made = with_classes(made, [own.spec.classes[label] for label in labels.tolist()])
-        return [self.revised(address) for address in made]
+        plain, classes = seeds(count, seed), [{name: 1.0} for name in own.spec.classes]
+        labels = None if self.asked.label is not None else own.labels(count, None, known)
+        turns = None if labels is None else labels.tolist()
+
+        def address(place: int) -> Address:
+            one = plain[place]
+            return self.revised(one if turns is None else one.model_copy(update={"classes": classes[turns[place]]}))
+
+        return OnDemand(count, address)
 
     def named(self, text: str) -> Address:
         """What a text names: a seed, `SEED:NUMBER`, or a file that carries a recipe."""
@@ -120,6 +127,7 @@ class Session:
 
     def recipes(self, path: Path) -> list[Recipe]:
         """Those in a file, with the generator that they were written for."""
+        from gancore.configuration.layers import merge
         from gancore.latent import recipe
 
         own = self.steering.generator
@@ -127,13 +135,10 @@ class Session:
         first, asked = found[0], self.asked
         if any(_kind(one) != _kind(first) for one in found):
             raise UsageError(f"'{path}' has recipes of several checkpoints or ways of drawing; take them one by one")
-        how = None if own.sampling is None else own.sampling.model_dump(mode="json")
-        differs = first.sampling != (how or {}) or bool(first.candidates) != (own.chooser is not None)
-        if asked.step is None and (first.step != own.step or differs):
-            drawing = {"sampling": dict(first.sampling)} if first.sampling else {}
-            chosen = {"candidates": dict(first.candidates or {"count": 1})}
+        if (asked.step is None and first.step != own.step) or first.drawing != self.steering.drawing:
+            step = first.step if asked.step is None else asked.step
             try:
-                self.steering = self._load(first.step, {**drawing, **chosen, **asked.options})
+                self.steering = self._load(step, merge(first.options, asked.options))
             except CheckpointError as error:
                 raise CheckpointError(
                     f"'{path}' is of step {first.step:,}, and that checkpoint cannot be used any more ({error})"
@@ -172,7 +177,7 @@ class Session:
         folder, files = self.write(put, len(recipes))
         return folder, files, sheets
 
-    def drawn(self, addresses: Sequence[Address]) -> tuple[Any, list[Recipe]]:
+    def drawn(self, addresses: Sequence[Address]) -> tuple[Any, Sequence[Recipe]]:
         """Samples of addresses, and their recipes."""
         from gancore.latent.recipe import given_file
 
@@ -206,6 +211,7 @@ def sample(
     from gancore.sampling.generator import MOST
 
     check_whole(number or SAMPLES, "the number of samples", 1, MOST)  # before addresses of all are made
+    recipes: Sequence[Recipe]
     if recipe is not None:
         recipes = session.recipes(recipe)
         if asked.changes:
@@ -255,7 +261,7 @@ def check_device(device: str) -> None:
 
 
 def _kind(recipe: Recipe) -> tuple[object, ...]:
-    return recipe.step, recipe.weights, recipe.sampling, recipe.candidates, recipe.given
+    return recipe.step, recipe.weights, recipe.drawing, recipe.given
 
 
 def _next(root: Path) -> Path:

@@ -272,8 +272,8 @@ class GanGame:
         if options.san and "discriminator" in self.networks:
             if not _monotonic(context.loss):
                 raise UsageError(
-                    f"game.san=true wants a loss that falls as logits of real samples rise, however far, and rises with those of generated"
-                    f" ones, and {type(context.loss).__name__} turns back; take another, such as loss=hinge, or leave game.san out"
+                    "game.san=true wants a loss that falls as logits of real samples rise, however far, and rises with those of "
+                    f"generated ones, and {type(context.loss).__name__} turns back; take another, such as hinge, or leave game.san out"
                 )
             self.slices = Slices(self.networks["discriminator"])
         self.classifier: Classifier | None = None

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
 from gancore.latent.address import MOST_SEED, Address, Around, Between
+from gancore.latent.on_demand import OnDemand
 from gancore.sampling.drawing import check_class
 
 _TERM = re.compile(r"\s*(?:(?P<weight>[0-9]*\.?[0-9]+)\s*\*)?\s*(?P<name>.+?)\s*")
@@ -79,7 +80,7 @@ def seeded(text: str) -> Address | None:
     return Address(seed=seed, position=position)
 
 
-def neighbours(address: Address, count: int, spread: float, seed: int) -> list[Address]:
+def neighbours(address: Address, count: int, spread: float, seed: int) -> Sequence[Address]:
     """`count` addresses around one."""
     settled = address
     if address.around is not None:
@@ -87,10 +88,9 @@ def neighbours(address: Address, count: int, spread: float, seed: int) -> list[A
         settled = Address(between=Between(one=address.changed(**bare), other=address.changed(**bare), at=0.0)).changed(
             truncation=address.truncation, edits=address.edits
         )
-    return [
-        settled.changed(around=Around(spread=spread, seed=seed, position=number)) if spread else settled
-        for number in range(count)
-    ]
+    if not spread:
+        return [settled] * count
+    return OnDemand(count, lambda n: settled.changed(around=Around(spread=spread, seed=seed, position=n)))
 
 
 def revised(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,20 @@ class Recipe(Value):
     directions: Mapping[str, str] = Field({}, description="SHA-256 of the directions that its edits go along.")
     sampling: Mapping[str, Any] = Field({}, description="How the generator draws samples, where it can be chosen.")
     candidates: Mapping[str, Any] = Field({}, description="How it was chosen among candidates, where it was.")
+    judge: str = Field("", description="SHA-256 of the weights of the discriminator that chose it.")
     given: GivenFile | None = Field(None, description="What it was made for.")
     batch: int = Field(ge=1, le=CHUNK, description="How many samples were computed at once ...")
     row: int = Field(ge=0, lt=CHUNK, description="... and at which place among them, counted from 0.")
+
+    @property
+    def drawing(self) -> dict[str, Any]:
+        """How it was drawn: what `gancore.latent.steering.Steering.drawing` says of a generator."""
+        return {"sampling": self.sampling, "candidates": self.candidates, "judge": self.judge}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options with which a generator is loaded that draws so."""
+        return {"sampling": dict(self.sampling), "candidates": dict(self.candidates or {"count": 1})}
 
     def text(self) -> str:
         """As JSON in one line, without what is as ever."""
@@ -129,12 +140,12 @@ def carriers(settings: Settings, spec: Any) -> list[CarriesText]:
     return [writer for writer in built if isinstance(writer, CarriesText)]
 
 
-def sidecar(names: Sequence[str], recipes: Sequence[Recipe]) -> str:
-    """The text of a sidecar: `recipes` of files of these names."""
-    rows = (
-        f"{json.dumps(name, ensure_ascii=False)}: {recipe.text()}" for name, recipe in zip(names, recipes, strict=True)
-    )
-    return "{\n" + ",\n".join(rows) + "\n}\n"
+def sidecar(names: Sequence[str], recipes: Sequence[Recipe]) -> Iterator[str]:
+    """The lines of a sidecar: `recipes` of files of these names."""
+    yield "{\n"
+    for number, (name, recipe) in enumerate(zip(names, recipes, strict=True), 1):
+        yield f"{json.dumps(name, ensure_ascii=False)}: {recipe.text()}{',' if number < len(names) else ''}\n"
+    yield "}\n"
 
 
 def _by_name(path: Path) -> dict[str, Any]:

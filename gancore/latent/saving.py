@@ -11,8 +11,8 @@ from torch import Tensor
 from gancore.data.spec import Given, SampleSpec
 from gancore.errors import UsageError
 from gancore.latent.address import Address
+from gancore.latent.on_demand import OnDemand
 from gancore.latent.recipe import SIDECAR, Recipe, sidecar
-from gancore.latent.resolving import weights_of
 from gancore.sampling.generator import ANY, Generator
 from gancore.storage import replacing
 
@@ -33,7 +33,7 @@ def save(
     """
     labels = labels_of(generator.spec, [recipe.address for recipe in recipes])
     roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
-    texts = [recipe.text() for recipe in recipes]
+    texts = OnDemand(len(recipes), lambda number: recipes[number].text())
     files: list[Path] = []
     if "each" in roles:
         files = generator.save(samples, folder, labels, given=given, texts=texts)
@@ -54,7 +54,7 @@ def save_pairs(
     """
     roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
     labels = labels_of(generator.spec, [recipe.address for recipe in recipes])
-    texts = [recipe.text() for recipe in recipes]
+    texts = OnDemand(len(recipes), lambda number: recipes[number].text())
     files = generator.save(samples, folder, labels, texts=texts) if "each" in roles else []
     write_sidecar(folder, [file.name for file in files], recipes)
     if "sheet" not in roles:
@@ -79,7 +79,7 @@ def save_walk(
         raise UsageError(
             f"plugin '{generator.settings.run.plugin}' has no writer of walks or sheets; take --each for a file a frame"
         )
-    texts = [recipe.text() for recipe in recipes]
+    texts = OnDemand(len(recipes), lambda number: recipes[number].text())
     files = generator.save(samples, folder, texts=texts, stem="frame") if each else []
     whole = generator.save(samples, folder / f"{WALK}{ANY}", role=role, texts=texts) if role in roles else []
     write_sidecar(folder, [file.name for file in files], recipes)
@@ -91,13 +91,23 @@ def write_sidecar(folder: Path, names: Sequence[str], recipes: Sequence[Recipe])
     count = len(recipes)
     if not names or len(names) % count:
         names = [f"{number:05d}" for number in range(count)]
-    repeated = [recipes[number % count] for number in range(len(names))]
-    text = sidecar(names, repeated).encode()
-    return replacing(folder / SIDECAR, lambda path: path.write_bytes(text))
+    repeated = OnDemand(len(names), lambda number: recipes[number % count])
+
+    def fill(path: Path) -> None:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(sidecar(names, repeated))
+
+    return replacing(folder / SIDECAR, fill)
 
 
 def labels_of(spec: SampleSpec, addresses: Sequence[Address]) -> Tensor | None:
     """The classes `[n]` int64 of samples; None where there are none, or one is of several or of unknown ones."""
-    weights = [weights_of(spec, address) for address in addresses]
-    known = [own for own in weights if own is not None and float(own.max()) == 1.0]
-    return torch.stack(known).argmax(dim=1) if known and len(known) == len(weights) else None
+    if not spec.classes:
+        return None
+    found: list[int] = []
+    for address in addresses:
+        if address.classes is not None:
+            found += [spec.classes.index(name) for name, weight in address.classes.items() if weight == 1.0]
+        elif address.seed is not None:
+            found.append(address.position % spec.class_count)
+    return torch.tensor(found) if found and len(found) == len(addresses) else None

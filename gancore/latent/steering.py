@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from gancore.data.spec import Given
 from gancore.errors import UsageError
 from gancore.latent.address import Address, parts
 from gancore.latent.curves import Directions, digest
+from gancore.latent.on_demand import OnDemand
 from gancore.latent.recipe import GivenFile, Recipe
 from gancore.latent.resolving import codes_of, weights_of
 from gancore.latent.space import Space
@@ -50,34 +52,42 @@ class Steering:
         rows = [self._batch(addresses[start : start + CHUNK]) for start in range(0, len(addresses), CHUNK)]
         return torch.cat(rows)
 
-    def recipes(self, addresses: Sequence[Address], given: GivenFile | None = None) -> list[Recipe]:
+    @property
+    def drawing(self) -> dict[str, Any]:
+        """How its samples are drawn, as their recipes have it."""
+        how, chooser = self.generator.sampling, self.generator.chooser
+        return {
+            "sampling": {} if how is None else how.model_dump(mode="json"),
+            "candidates": {} if chooser is None else chooser.options.model_dump(mode="json"),
+            "judge": "" if chooser is None else chooser.weights,
+        }
+
+    def recipes(self, addresses: Sequence[Address], given: GivenFile | None = None) -> Sequence[Recipe]:
         """What `sample(addresses)` follows from, one for each; `given` is the file of what they are made for."""
-        own, how = self.generator, self.generator.sampling
-        chooser = own.chooser
+        own, count = self.generator, len(addresses)
         common = {
             "run": "" if own.run is None else own.run.absolute().name,
             "step": own.step,
             "weights": own.weights,
             "device": self.device.type,
-            "sampling": {} if how is None else how.model_dump(mode="json"),
-            "candidates": {} if chooser is None else chooser.options.model_dump(mode="json"),
             "given": given,
+            **self.drawing,
         }
-        made = []
-        for number, address in enumerate(addresses):
-            start = number // CHUNK * CHUNK
-            digests = {
-                name: digest(self.directions[name]) for name in sorted(_edited(address)) if name in self.directions
-            }
-            place = {"batch": min(CHUNK, len(addresses) - start), "row": number - start}
-            made.append(Recipe(address=address, directions=digests, **common, **place))
-        return made
+        digests = {name: digest(step) for name, step in self.directions.items()}
+
+        def recipe(number: int) -> Recipe:
+            address, start = addresses[number], number // CHUNK * CHUNK
+            along = {name: digests[name] for name in sorted(_edited(address)) if name in digests}
+            place = {"batch": min(CHUNK, count - start), "row": number - start}
+            return Recipe(address=address, directions=along, **common, **place)
+
+        return OnDemand(count, recipe)
 
     def repeat(self, recipes: Sequence[Recipe]) -> Tensor:
         """The samples `[n, *shape]` that `recipes` were written for, bit for bit.
 
         Raises:
-            UsageError: they are of other weights, or of directions that have changed.
+            UsageError: they are of other weights, drawn in another way, or of directions that have changed.
         """
         for recipe in recipes:
             self._check(recipe)
@@ -122,6 +132,15 @@ class Steering:
                 f"this recipe is of other weights than those of step {own.step:,} here: of step {recipe.step:,} of run "
                 f"'{recipe.run}', or of the same run trained anew"
             )
+        if recipe.drawing != self.drawing:
+            if {**self.drawing, "judge": recipe.judge} == recipe.drawing:
+                raise UsageError(
+                    "the sample of this recipe was chosen by a discriminator of other weights than the one here"
+                )
+            said = " ".join(f"{name}.{key}={v}" for name, one in recipe.options.items() for key, v in one.items())
+            raise UsageError(
+                f"the sample of this recipe was drawn otherwise than this generator does; load it with {said}"
+            )
         for name, known in recipe.directions.items():
             if name in self.directions and digest(self.directions[name]) != known:
                 raise UsageError(
@@ -139,16 +158,7 @@ def _edited(address: Address) -> set[str]:
     return set(address.edits).union(*map(_edited, parts(address)))
 
 
-def seeds(count: int, seed: int = 0, **common: object) -> list[Address]:
+def seeds(count: int, seed: int = 0, **common: object) -> Sequence[Address]:
     """The addresses of samples 0 to `count` - 1 of `seed`, as `gan sample` counts them; `common` are fields of all of them."""
     first = Address(seed=seed, **common)
-    return [first.model_copy(update={"position": number}) for number in range(count)]
-
-
-def with_classes(addresses: Sequence[Address], classes: Mapping[str, float] | Sequence[str] | None) -> list[Address]:
-    """The same of other classes: weights by name for all of them, or a name for each."""
-    if classes is None:
-        return list(addresses)
-    if isinstance(classes, Mapping):
-        return [address.changed(classes=classes) for address in addresses]
-    return [a.changed(classes={name: 1.0}) for a, name in zip(addresses, classes, strict=True)]
+    return OnDemand(count, lambda number: first.model_copy(update={"position": number}))

@@ -7,9 +7,10 @@ from itertools import pairwise
 
 from gancore.errors import UsageError
 from gancore.latent.address import Address, Between
+from gancore.latent.on_demand import OnDemand
 
 
-def walk(stations: Sequence[Address], frames: int, *, loop: bool = False) -> list[Address]:
+def walk(stations: Sequence[Address], frames: int, *, loop: bool = False) -> Sequence[Address]:
     """Addresses of `frames` samples at equal distances of time on the way from station to station.
 
     The first is at the first station, the last at the last one; in a loop the way leads back to the first, and the last frame is the
@@ -23,12 +24,14 @@ def walk(stations: Sequence[Address], frames: int, *, loop: bool = False) -> lis
     if frames < len(stations):
         raise UsageError(f"{frames} frames are too few for {len(stations)} stations; take at least one for each")
     legs = list(pairwise([*stations, stations[0]] if loop else stations))
-    made = []
-    for frame in range(frames):
+    steps = frames if loop else frames - 1
+
+    def at(frame: int) -> Address:
         # In whole numbers, so that stations are met exactly.
-        place, rest = divmod(frame * len(legs), frames if loop else frames - 1)
+        place, rest = divmod(frame * len(legs), steps)
         if place == len(legs):
-            place, rest = len(legs) - 1, frames - 1
+            place, rest = len(legs) - 1, steps
         one, other = legs[place]
-        made.append(Address(between=Between(one=one, other=other, at=rest / (frames if loop else frames - 1))))
-    return made
+        return Address(between=Between(one=one, other=other, at=rest / steps))
+
+    return OnDemand(frames, at)

@@ -26,12 +26,15 @@ class Chooser:
     more often a sample occurs in the data than in what the generator makes; with a sharpness of 1 and many candidates what is
     chosen then follows the data (sampling-importance-resampling, Rubin 1988; for texts Deng et al. 2020, "Residual energy-based
     models for text generation"; Azadi et al. 2019, "Discriminator rejection sampling", reject instead).
+
+    `weights` tells the discriminator `judge` from others: the SHA-256 of its weights on disk.
     """
 
-    def __init__(self, judge: nn.Module, spec: SampleSpec, options: Candidates) -> None:
+    def __init__(self, judge: nn.Module, spec: SampleSpec, options: Candidates, *, weights: str = "") -> None:
         self.judge = judge.eval().requires_grad_(False)
         self.spec = spec
         self.options = options
+        self.weights = weights
 
     @torch.no_grad()
     def __call__(self, make: Make, seed: int, condition: Tensor | None, positions: Tensor | None = None) -> Tensor:

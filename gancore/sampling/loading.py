@@ -187,8 +187,11 @@ def load(
         for name, other in kept.items()
     }
     chooses = judge_of(game, settings) is not None
-    judge = restored(game.judge, game.judge) if isinstance(game, Judges) and game.judge is not None else None
-    chooser = Chooser(judge, spec, settings.run.candidates) if chooses and judge is not None else None
+    judge, chooser = None, None
+    if isinstance(game, Judges) and game.judge is not None:
+        judge = restored(game.judge, game.judge)
+        if chooses:
+            chooser = Chooser(judge, spec, settings.run.candidates, weights=saved.found.digest(game.judge))
     return Generator(
         restored("generator", "ema"),
         spec,

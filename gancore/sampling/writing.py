@@ -67,12 +67,22 @@ def write_with(
     writer = chosen.build(spec)
     files: list[Path] = writer.write(samples, folder, stem, None if labels is None else labels.tolist())
     if texts is not None and isinstance(writer, CarriesText):
-        whole = f"[{','.join(texts)}]"
-        carried = texts if len(files) == len(texts) else [whole] if len(files) == 1 else []
+        carried = texts if len(files) == len(texts) else [_listed(texts)] if len(files) == 1 else []
         for file, text in zip(files, carried, strict=False):
             if len(text.encode()) <= MOST:
                 writer.attach(file, text)
     return files
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """A JSON list of `texts`; of more than a file takes, the first."""
+    parts, size = [], 0
+    for text in texts:
+        parts.append(text)
+        size += len(text)
+        if size > MOST:
+            break
+    return f"[{','.join(parts)}]"
 
 
 def captioning(writers: Sequence[Chosen]) -> list[Chosen]:

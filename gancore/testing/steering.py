@@ -151,7 +151,7 @@ def powers_steered(kit: Kit, subject: str) -> None:
     moved = Address(seed=0, around=Around(spread=0.3, seed=1), truncation=0.7, edits={"step": 1.0})
     addresses = [first, moved, Address(between=Between(one=moved, other=moved, at=0.5)), second]
     samples, recipes = steering.sample(addresses), steering.recipes(addresses)
-    read = parse(sidecar([str(number) for number in range(len(recipes))], recipes), "the recipes")
+    read = parse("".join(sidecar([str(number) for number in range(len(recipes))], recipes)), "the recipes")
     if not torch.equal(steering.repeat(read[::-1]), samples.flip(0)):
         raise Mismatch(f"samples that are made again of their recipes are others{defined(type(own.module))}")
     edited = [address.changed(edits={"step": 0.0}) for address in (first, second)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 import tomli_w
 from typer.testing import Result
 
+from gan_cli.sampling import Asked, Session
 from gancore.configuration.layers import read_file
 from gancore.errors import UsageError
+from gancore.latent.saving import write_sidecar
 from gancore.sampling.loading import load
 
 Gan = Callable[..., Result]
@@ -219,3 +222,32 @@ def test_samples_that_cannot_be_written_leave_nothing_in_the_way(
     assert not (tmp_path / "new").exists()
     refused("sample", trained, "-n", 3, code=1)
     assert not (trained / "generated").exists()
+
+
+def test_a_recipe_is_made_again_by_as_many_candidates_as_it_was_chosen_from(
+    gan: Gan, trained: Path, tmp_path: Path, refused: Refused
+) -> None:
+    chosen, again, other = (tmp_path / name for name in ("chosen", "again", "other"))
+    gan("sample", trained, "-n", 6, "candidates.count=5", "--out", chosen)
+    config = trained / "config.toml"
+    config.write_text(tomli_w.dumps(read_file(config) | {"candidates": {"count": 2}}))
+    gan("sample", trained, "--recipe", chosen, "--out", again)
+    gan("sample", trained, "--recipe", chosen, "candidates.count=2", "--out", other)
+    assert (again / "sheet.json").read_bytes() == (chosen / "sheet.json").read_bytes()
+    assert (other / "sheet.json").read_bytes() != (chosen / "sheet.json").read_bytes()
+    counts = [json.loads((f / "recipes.json").read_text())["sample-00000.txt"]["candidates"] for f in (again, other)]
+    assert counts == [{"count": 5, "sharpness": 1.0}, {"count": 2, "sharpness": 1.0}]
+
+
+def test_what_samples_follow_from_takes_no_room_of_its_own_for_each(trained: Path, tmp_path: Path) -> None:
+    session = Session(Asked(run=trained), "generated")
+    count = 4000
+    tracemalloc.start()
+    try:
+        recipes = session.steering.recipes(session.numbered(count, 0))
+        write_sidecar(tmp_path, [f"{number}" for number in range(count)], recipes)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 300 * count  # names above take 60 bytes each, and a recipe kept would take 2,000
+    assert list(json.loads((tmp_path / "recipes.json").read_text())) == [f"{number}" for number in range(count)]

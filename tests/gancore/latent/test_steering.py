@@ -15,7 +15,7 @@ from gancore.latent import recipe as recipes
 from gancore.latent.address import Address, Around, Between
 from gancore.latent.curves import Curve
 from gancore.latent.recipe import Recipe
-from gancore.latent.steering import Steering, seeds, with_classes
+from gancore.latent.steering import Steering, seeds
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def steering(folder):
 
 
 def various():
-    plain = with_classes(seeds(3, 5), [toys.CLASSES[0]] * 3)
+    plain = [address.changed(classes={toys.CLASSES[0]: 1.0}) for address in seeds(3, 5)]
     return [
         *plain,
         Address(seed=5, truncation=0.5),
@@ -77,6 +77,13 @@ def test_what_is_chosen_among_candidates_is_repeated_and_not_steered(folder):
     assert not torch.equal(samples, Steering(load(folder)).sample(addresses))
     assert torch.equal(chosen.repeat([written[3]])[0], samples[3])
     assert written[3].candidates["count"] == 3
+    for options, words in (({"candidates.count": 4}, r"candidates\.count=3"), ({}, r"candidates\.count=3")):
+        with pytest.raises(UsageError, match=f"drawn otherwise than this generator does; load it with {words}"):
+            Steering(load(folder, options=options)).repeat([written[3]])
+    with pytest.raises(UsageError, match=r"load it with candidates\.count=1"):
+        chosen.repeat(Steering(load(folder)).recipes(addresses))
+    with pytest.raises(UsageError, match="chosen by a discriminator of other weights"):
+        chosen.repeat([written[3].model_copy(update={"judge": "0" * 64})])
     with pytest.raises(UsageError, match=r"candidates\.count=1"):
         chosen.sample([Address(seed=0, truncation=0.5)])
 
@@ -85,9 +92,9 @@ def test_recipes_are_read_alone_as_a_list_or_by_name(steering):
     written = steering.recipes(seeds(2, 1))
     listed = json.dumps([json.loads(one.text()) for one in written])
     several = recipes.sidecar(["a.wav", 'b"\n.wav', "a.png", "b.png"], [*written, *written])
-    for text in (listed, recipes.sidecar(["a", 'b"\n'], written), several):
-        assert recipes.parse(text, "it") == written
-    assert recipes.parse(written[0].text(), "it") == written[:1]
+    for text in (listed, "".join(recipes.sidecar(["a", 'b"\n'], written)), "".join(several)):
+        assert recipes.parse(text, "it") == list(written)
+    assert recipes.parse(written[0].text(), "it") == [written[0]]
 
 
 @pytest.mark.parametrize("text", ["", "[", "[]", "3", "[" * 100_000, '{"a": 1}', "null"])
