@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -73,11 +73,14 @@ class Steering:
             "given": given,
             **self.drawing,
         }
-        digests = {name: digest(step) for name, step in self.directions.items()}
+
+        @cache
+        def known(name: str) -> str:
+            return digest(self.directions[name])
 
         def recipe(number: int) -> Recipe:
             address, start = addresses[number], number // CHUNK * CHUNK
-            along = {name: digests[name] for name in sorted(_edited(address)) if name in digests}
+            along = {name: known(name) for name in sorted(_edited(address)) if name in self.directions}
             place = {"batch": min(CHUNK, count - start), "row": number - start}
             return Recipe(address=address, directions=along, **common, **place)
 
