@@ -39,7 +39,7 @@ def project(
     """
     session = Session(asked, "projected")
     from gancore.latent import originals
-    from gancore.latent.fidelity import fidelity
+    from gancore.latent.fidelity import features_of, fidelity
     from gancore.latent.projecting import Projector, addresses
     from gancore.latent.saving import save_pairs
     from gancore.sampling.drawing import check_class
@@ -50,16 +50,17 @@ def project(
         raise UsageError(
             "this generator is given a part of each sample, so that no code stands for a whole one; take another run"
         )
-    space = steering.space
+    steering.check()
+    compared = features_of(own, features)
     with told(quiet) as progress:
         found = originals.read(files, own.settings, spec, progress=progress)
         labels = found.labels
         if asked.label is not None:
             labels = labels.new_full(labels.shape, check_class(spec, asked.label))
-        projector = Projector(space, own.judge, seed=seed, steps=steps, progress=progress)
+        projector = Projector(steering.space, own.judge, seed=seed, steps=steps, progress=progress)
         places = addresses(projector.find(spec.relax(found.x), labels).codes, spec)
         samples, recipes = session.drawn(places)
-        near = fidelity(own, found.x, samples, features=features, progress=progress)
+        near = fidelity(own, found.x, samples, compared, progress=progress)
     for words in () if quiet else (*found.skipped, *near.notes):
         say(words)
     told_of: list[Projection] = []

@@ -234,7 +234,7 @@ def walk(asked: Asked, stations: Sequence[str], frames: int, loop: bool, each: b
     from gancore.latent.walk import walk as way
 
     addresses = way([session.named(text) for text in stations], frames, loop=loop)
-    session.steering.space  # noqa: B018  to tell of a generator without one before anything is drawn
+    session.steering.check()
     samples, recipes = session.drawn(addresses)
     own = session.steering.generator
     return session.write(lambda folder: save_walk(own, samples, recipes, folder, each=each), len(recipes))
@@ -249,7 +249,7 @@ def mix(asked: Asked, one: str, other: str, layers: str) -> tuple[Path, list[Pat
     first, last = layers_of(layers)
     pair = session.named(one), session.named(other)
     mixed = Address(mix=Mix(one=pair[0], other=pair[1], first=first, last=last))
-    session.steering.space  # noqa: B018
+    session.steering.check()
     samples, recipes = session.drawn([pair[0], pair[1], mixed])
     return session.saved(samples, recipes)
 

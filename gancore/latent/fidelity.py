@@ -46,17 +46,12 @@ def fidelity(
     generator: Generator,
     originals: Tensor,
     projected: Tensor,
+    features: Mapping[str, Chosen],
     *,
-    features: Any = None,
     progress: ProgressReport = silent,
-    registry: Registry | None = None,
 ) -> Fidelity:
-    """How near hard samples `projected` are to `originals`, `[n, ...]` each.
-
-    They are compared by `features`, the section of an evaluation's options; without, by those of the figures while training, or by
-    the first of the plugin.
-    """
-    registry, settings, spec = registry or Registry(), generator.settings, generator.spec
+    """How near hard samples `projected` are to `originals`, `[n, ...]` each, by themselves and by `features`."""
+    settings, spec = generator.settings, generator.spec
     ours, theirs = (spec.relax(x).flatten(1) for x in (originals, projected))
     unit = ours.shape[1] ** 0.5
     found = {VALUES: (ours - theirs).double().norm(dim=1) / unit}
@@ -76,9 +71,8 @@ def fidelity(
     for some in train.x.split(_ROWS):
         best = torch.minimum(best, nearest(ours, spec.relax(some).flatten(1)).distances[:, 0])
     closest[VALUES] = best / unit
-    chosen = _chosen(registry, generator, features)
     device = next(generator.module.parameters()).device
-    built, failures = build_features(chosen, spec, train=train, keep=[], device=device, seed=0, progress=progress)
+    built, failures = build_features(features, spec, train=train, keep=[], device=device, seed=0, progress=progress)
     notes = [f"without features {name}: {failure.cause}" for name, failure in failures.items()]
     for name, one in built.items():
         try:
@@ -91,8 +85,13 @@ def fidelity(
     return Fidelity(found, closest, tuple(notes))
 
 
-def _chosen(registry: Registry, generator: Generator, features: Any) -> Mapping[str, Chosen]:
-    settings = generator.settings
+def features_of(generator: Generator, features: Any = None, registry: Registry | None = None) -> Mapping[str, Chosen]:
+    """Those of the section `features` of an evaluation's options; without, of the figures while training, or the first of the plugin.
+
+    Raises:
+        ConfigError: a mistake in the options.
+    """
+    registry, settings = registry or Registry(), generator.settings
     plugin = settings.run.plugin
     if features is None:
         choice = check_evaluation(settings, registry)

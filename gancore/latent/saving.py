@@ -60,7 +60,7 @@ def save_pairs(
     if "sheet" not in roles:
         return files
     pairs = torch.stack([originals, samples], dim=1).flatten(0, 1)
-    return [*files, *generator.save(pairs, folder / f"sheet{ANY}")]
+    return [*files, *generator.save(pairs, folder / f"sheet{ANY}", texts=texts)]
 
 
 def save_walk(

@@ -41,6 +41,15 @@ class Steering:
         """The codes of the generator; UsageError where it has none."""
         return Space(self.generator.module, self.spec)
 
+    def check(self) -> None:
+        """Raise UsageError where samples can only be drawn: they are chosen among candidates, or there are no codes."""
+        if self.generator.chooser is not None:
+            raise UsageError(
+                "samples of this run are chosen among random candidates, which cannot be steered; take each as it is made: "
+                "candidates.count=1"
+            )
+        _ = self.space
+
     def sample(self, addresses: Sequence[Address]) -> Tensor:
         """Hard samples `[n, *shape]` on the CPU.
 
@@ -119,11 +128,7 @@ class Steering:
             return draw(
                 own.module, self.spec, len(addresses), seed, classes, self._parts, own.sampling, own.chooser, positions
             )
-        if own.chooser is not None:
-            raise UsageError(
-                "samples of this run are chosen among random candidates, which cannot be steered; take each as it is made: "
-                "candidates.count=1"
-            )
+        self.check()
         codes = codes_of(self.space, addresses, self.directions)
         part = None if self._parts is None else self._parts(positions.to(self.device))
         return self.space.samples(codes, part, own.sampling)

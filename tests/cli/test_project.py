@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import Result
 
 Gan = Callable[..., Result]
@@ -48,3 +49,29 @@ def test_what_cannot_be_projected_is_told_and_nothing_is_written(
     assert "name a file to project" in refused("project", trained, "features=none", code=2)
     assert "unknown class 'a'" in refused("project", trained, points(tmp_path / "m", "1 1"), "--class", "a", code=2)
     assert not (trained / "projected").exists()
+
+
+def test_what_no_projection_can_have_is_refused_before_the_search(
+    trained: Path, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gancore.latent.projecting import Projector
+
+    monkeypatch.delattr(Projector, "find")
+    mine = points(tmp_path / "mine", "0.5 0.5")
+    assert "take each as it is made: candidates.count=1" in refused(
+        "project", trained, mine, "candidates.count=2", code=2
+    )
+    assert "features.nothing" in refused("project", trained, mine, "features=nothing", code=2)
+
+
+def test_the_sheet_of_projections_carries_their_recipes(
+    gan: Gan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gan_toy_parts as parts
+
+    kept: dict[str, str] = {}
+    monkeypatch.setattr(parts.JsonWriter, "attach", lambda _, path, text: kept.update({path.name: text}), raising=False)
+    monkeypatch.setattr(parts.JsonWriter, "text_of", lambda _, path: kept.get(path.name), raising=False)
+    gan("project", trained, points(tmp_path / "mine", "0.5 0.5", "0.1 -0.9"), "--steps", 2)
+    folder = trained / "projected" / "001"
+    assert json.loads(kept["sheet.json"]) == list(json.loads((folder / "recipes.json").read_text()).values())
