@@ -66,7 +66,7 @@ def project(
     told_of: list[Projection] = []
 
     def put(folder: Path) -> list[Path]:
-        written = save_pairs(own, found.x, samples, recipes, folder)
+        written = save_pairs(own, found.x, samples, recipes, folder, [Path(name).name for name in found.names])
         each = [file.name for file in written][: len(found)]
         classes = [None if one.classes is None else next(iter(one.classes)) for one in places]
         told_of.extend(_told_of(near, found.names, each, classes))

@@ -135,8 +135,8 @@ def sample(
         options = merge(options, {"sampling": {"prompt": prompt}})
     asked = _asked(run, label, truncation, edit, out, step, best, device, options, given)
     folder, files, sheets, count = draw(asked, number, seed, recipe, around, 0.3 if spread is None else spread)
-    shown = f", all of them on {sheets[0].name}" if sheets else ""
-    _report(folder, [*files, *sheets], f"{count:,} samples in {folder}{shown}", as_json)
+    shown = f", all of them on {sheets[0].name}" if sheets and count > 1 else ""
+    _report(folder, [*files, *sheets], f"{count:,} sample{'s' * (count > 1)} in {folder}{shown}", as_json)
 
 
 @guarded

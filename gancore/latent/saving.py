@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gancore.latent.address import Address
 from gancore.latent.on_demand import OnDemand
 from gancore.latent.recipe import SIDECAR, Recipe, sidecar
 from gancore.sampling.generator import ANY, Generator
+from gancore.sampling.writing import blamed, of_role, write_captioned
 from gancore.storage import replacing
 
 WALK = "walk"
@@ -45,9 +47,16 @@ def save(
 
 
 def save_pairs(
-    generator: Generator, originals: Tensor, samples: Tensor, recipes: Sequence[Recipe], folder: Path
+    generator: Generator,
+    originals: Tensor,
+    samples: Tensor,
+    recipes: Sequence[Recipe],
+    folder: Path,
+    names: Sequence[str],
 ) -> list[Path]:
-    """Write hard `samples` into `folder`, which is new, and each beside its original `[n, ...]` on a sheet, and the recipes.
+    """Write hard `samples` and their recipes into `folder`, which is new, and each beside its original `[n, ...]` on a sheet.
+
+    `names` are of the originals.
 
     Returns:
         The files of samples, and then the sheets, as far as the run has writers.
@@ -57,10 +66,15 @@ def save_pairs(
     texts = OnDemand(len(recipes), lambda number: recipes[number].text())
     files = generator.save(samples, folder, labels, texts=texts) if "each" in roles else []
     write_sidecar(folder, [file.name for file in files], recipes)
-    if "sheet" not in roles:
-        return files
     pairs = torch.stack([originals, samples], dim=1).flatten(0, 1)
-    return [*files, *generator.save(pairs, folder / f"sheet{ANY}", texts=texts)]
+    captions = [words for name in names for words in (name[-20:], "projection")]
+    columns = 2 * math.isqrt(len(names))  # so that no pair is torn apart
+    for chosen in of_role(generator.settings, "sheet"):
+        with blamed(chosen, folder):
+            files += write_captioned(
+                chosen, generator.spec, pairs, folder, "sheet", captions, columns, "Each and its projection", texts
+            )
+    return files
 
 
 def save_walk(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor
@@ -39,14 +40,21 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for chosen in of_role(settings, role):
-        try:
+        with blamed(chosen, folder):
             written += write_with(chosen, spec, samples, labels, folder, stem, texts)
-        except GanError:
-            raise
-        except (Exception, SystemExit) as error:
-            told = write_error(trouble(folder) or error, f"'{folder}'", folder)
-            raise told or PluginError(f"writer '{chosen.found.qualified}' failed with {describe(error)}") from error
     return written
+
+
+@contextmanager
+def blamed(chosen: Chosen, folder: Path) -> Iterator[None]:
+    """What fails inside becomes a WriteError, where the disk is at fault, or the PluginError of this writer."""
+    try:
+        yield
+    except GanError:
+        raise
+    except (Exception, SystemExit) as error:
+        told = write_error(trouble(folder) or error, f"'{folder}'", folder)
+        raise told or PluginError(f"writer '{chosen.found.qualified}' failed with {describe(error)}") from error
 
 
 def of_role(settings: Settings, role: str) -> list[Chosen]:
@@ -66,12 +74,16 @@ def write_with(
     """Write hard `samples` with one writer, each with its text, or all in one file with a JSON list of theirs."""
     writer = chosen.build(spec)
     files: list[Path] = writer.write(samples, folder, stem, None if labels is None else labels.tolist())
+    _attach(writer, files, texts)
+    return files
+
+
+def _attach(writer: object, files: Sequence[Path], texts: Sequence[str] | None) -> None:
     if texts is not None and isinstance(writer, CarriesText):
         carried = texts if len(files) == len(texts) else [_listed(texts)] if len(files) == 1 else []
         for file, text in zip(files, carried, strict=False):
             if len(text.encode()) <= MOST:
                 writer.attach(file, text)
-    return files
 
 
 def _listed(texts: Sequence[str]) -> str:
@@ -100,12 +112,16 @@ def write_captioned(
     captions: Sequence[str],
     columns: int,
     title: str,
+    texts: Sequence[str] | None = None,
 ) -> list[Path]:
-    """Write hard `samples` with one writer of sheets, in their order, with words where it can write them."""
+    """Write hard `samples` with one writer of sheets, in their order, with words where it can write them, and a list of `texts`."""
     writer = chosen.build(spec)
+    files: list[Path]
     if isinstance(writer, WritesCaptions):
-        return writer.captioned(samples, folder, stem, captions, columns, title)
-    files: list[Path] = writer.write(samples, folder, stem)
+        files = writer.captioned(samples, folder, stem, captions, columns, title)
+    else:
+        files = writer.write(samples, folder, stem)
+    _attach(writer, files, texts)
     return files
 
 

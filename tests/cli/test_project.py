@@ -75,3 +75,22 @@ def test_the_sheet_of_projections_carries_their_recipes(
     gan("project", trained, points(tmp_path / "mine", "0.5 0.5", "0.1 -0.9"), "--steps", 2)
     folder = trained / "projected" / "001"
     assert json.loads(kept["sheet.json"]) == list(json.loads((folder / "recipes.json").read_text()).values())
+
+
+def test_the_sheet_of_projections_keeps_each_beside_its_original(
+    gan: Gan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gan_toy_parts as parts
+
+    shown: list[tuple[list[str], int]] = []
+
+    def captioned(
+        self: object, samples: object, folder: Path, stem: str, captions: list[str], columns: int, _: str
+    ) -> list[Path]:
+        shown.append((captions, columns))
+        return []
+
+    monkeypatch.setattr(parts.JsonWriter, "captioned", captioned, raising=False)
+    mine = points(tmp_path / "mine", "0.5 0.5", "0.1 -0.9", "0.2 0.3")
+    gan("project", trained, mine, "--steps", 2)
+    assert shown == [(["mine.txt#0", "projection", "mine.txt#1", "projection", "mine.txt#2", "projection"], 2)]

@@ -98,7 +98,7 @@ class SheetWriter(TextInFiles):
         strips = self._waveforms(waves, width, max(10, height // 4))
         gaps = np.full((len(waves), 1, width, 3), 255, np.uint8)
         tiles = [Image.fromarray(pixels) for pixels in np.concatenate([spectrograms, gaps, strips], axis=1)]
-        title = f"{title} Each is {self.spec.seconds:.2f} s, {', '.join(notes)}."
+        title = f"{title.removesuffix('.')}. Each is {self.spec.seconds:.2f} s, {', '.join(notes)}."
         return [save_picture(folder / f"{stem}.png", captioned(tiles, captions, columns, title))]
 
     def _name(self, number: int, labels: Sequence[int] | None) -> str:
