@@ -122,12 +122,12 @@ class Mistake:
 
 
 class ConfigError(UsageError):
-    """All the mistakes of a configuration at once, in `mistakes`."""
+    """All the mistakes of a configuration, or of something else that people write, at once, in `mistakes`."""
 
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+    def __init__(self, mistakes: Sequence[Mistake], what: str = "configuration") -> None:
         self.mistakes = tuple(mistakes)
         count = len(self.mistakes)
-        head = "1 mistake in the configuration:" if count == 1 else f"{count} mistakes in the configuration:"
+        head = f"{count} mistake{'' if count == 1 else 's'} in the {what}:"
         super().__init__("\n".join([head, *(f"  {m}" for m in self.mistakes)]))
 
 

@@ -15,7 +15,11 @@ from torch import Tensor
 
 MOST_SEED = 2**63 - 1
 DEEPEST = 16
-"""How many addresses may stand one within another."""
+"""How many addresses may stand one within another ..."""
+MOST_PARTS = 500
+"""... and of how many in all one may be made."""
+FARTHEST = 1000.0
+"""Of an edit, either way: an edit of 1 is about one standard deviation."""
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -104,7 +108,9 @@ class Address(Value):
         le=2.0,
         description="The distance from the mean is multiplied by this: below 1 samples are more typical and less varied.",
     )
-    edits: Mapping[str, Number] = Field({}, description="How far to go along each of some directions.")
+    edits: Mapping[str, Annotated[Number, Field(ge=-FARTHEST, le=FARTHEST)]] = Field(
+        {}, description="How far to go along each of some directions."
+    )
     classes: Mapping[str, Number] | None = Field(None, description="Weights of classes, by name.")
 
     @field_validator("classes")
@@ -125,6 +131,8 @@ class Address(Value):
             raise ValueError(f"an address begins with one of seed, code, between and mix; here are {begins or 'none'}")
         if _depth(self) > DEEPEST:
             raise ValueError(f"more than {DEEPEST} addresses stand one within another")
+        if _count(self) > MOST_PARTS:
+            raise ValueError(f"it is made of more than {MOST_PARTS} addresses")
         return self
 
     @property
@@ -146,6 +154,10 @@ def parts(address: Address) -> tuple[Address, ...]:
 
 def _depth(address: Address) -> int:
     return 1 + max(map(_depth, parts(address)), default=0)
+
+
+def _count(address: Address) -> int:
+    return 1 + sum(map(_count, parts(address)))
 
 
 def _packed(values: Tensor) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
-from gancore.latent.address import MOST_SEED, Address, Around, Between
+from gancore.latent.address import FARTHEST, MOST_SEED, Address, Around, Between
 from gancore.latent.on_demand import OnDemand
 from gancore.sampling.drawing import check_class
 
@@ -51,6 +51,10 @@ def edits(texts: Sequence[str]) -> dict[str, float]:
             value = math.nan
         if not name or not math.isfinite(value):
             raise UsageError(f"'{text}' is no edit; write NAME=AMOUNT, such as brightness=+1.5")
+        if abs(value) > FARTHEST:
+            raise UsageError(
+                f"'{text}' goes too far; edits are from -{FARTHEST:g} to {FARTHEST:g}, and 1 is a change that shows"
+            )
         if name in found:
             raise UsageError(f"'{name}' is edited twice; name each direction once")
         found[name] = value

@@ -97,7 +97,7 @@ def parse(text: str | bytes, where: str) -> list[Recipe]:
     try:
         recipes = [Recipe.model_validate(one) for one in (found if isinstance(found, list) else [found])]
     except ValidationError as error:
-        raise ConfigError(explain(error, Recipe, where)) from error
+        raise ConfigError(explain(error, Recipe, where), "recipe") from error
     except RecursionError as error:
         raise UsageError(f"{where} holds no recipe: it is nested too deeply") from error
     if not recipes:

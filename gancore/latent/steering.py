@@ -103,18 +103,17 @@ class Steering:
         """
         for recipe in recipes:
             self._check(recipe)
+        # Of one kind and size of batch, the numbers of recipes for each row.
+        waiting: dict[tuple[int, int | None], dict[int, list[int]]] = {}
+        for number, recipe in enumerate(recipes):
+            rows = waiting.setdefault((recipe.batch, _kind(recipe.address)), {})
+            rows.setdefault(recipe.row, []).append(number)
         found: dict[int, Tensor] = {}
-        waiting = list(enumerate(recipes))
-        while waiting:
-            size, kind = waiting[0][1].batch, _kind(waiting[0][1].address)
-            places: dict[int, tuple[int, Recipe]] = {}
-            for number, recipe in waiting:
-                if recipe.batch == size and recipe.row not in places and _kind(recipe.address) == kind:
-                    places[recipe.row] = (number, recipe)
-            spare = waiting[0][1].address
-            batch = self._batch([places[row][1].address if row in places else spare for row in range(size)])
-            found |= {number: batch[row] for row, (number, _) in places.items()}
-            waiting = [one for one in waiting if one[0] not in found]
+        for (size, _), rows in waiting.items():
+            while places := {row: numbers.pop() for row, numbers in rows.items() if numbers}:
+                spare = next(iter(places.values()))
+                batch = self._batch([recipes[places.get(row, spare)].address for row in range(size)])
+                found |= {number: batch[row] for row, number in places.items()}
         return torch.stack([found[number] for number in range(len(recipes))])
 
     def _batch(self, addresses: Sequence[Address]) -> Tensor:

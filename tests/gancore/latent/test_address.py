@@ -78,11 +78,19 @@ def test_what_is_no_address_is_refused(fields, words):
 
 
 def test_addresses_stand_only_so_deep_within_another():
-    address = Address(seed=0)
+    address, other = Address(seed=0), Address(seed=1)
     for _ in range(15):
-        address = Address(between=Between(one=address, other=address, at=0.5))
+        address = Address(between=Between(one=address, other=other, at=0.5))
     with pytest.raises(ValidationError, match="more than 16"):
-        Address(between=Between(one=address, other=address, at=0.5))
+        Address(between=Between(one=address, other=other, at=0.5))
+
+
+def test_an_address_is_made_of_only_so_many_others():
+    address = Address(seed=0)
+    for _ in range(7):
+        address = Address(between=Between(one=address, other=address, at=0.5))  # 255 in all
+    with pytest.raises(ValidationError, match="made of more than 500 addresses"):
+        Address(mix=Mix(one=address, other=address, first=0, last=0))
 
 
 def test_plain_addresses_are_samples_as_they_are_drawn():

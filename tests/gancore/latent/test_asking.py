@@ -49,9 +49,11 @@ def test_edits_are_names_and_amounts():
     assert asking.edits(["brightness=+1.5", "fill = -2"]) == {"brightness": 1.5, "fill": -2.0}
 
 
-@pytest.mark.parametrize("texts", [["brightness"], ["=1"], ["x=nan"], ["x=inf"], ["x=1", "x=2"], ["x=1,5"]])
+@pytest.mark.parametrize(
+    "texts", [["brightness"], ["=1"], ["x=nan"], ["x=inf"], ["x=1", "x=2"], ["x=1,5"], ["x=1001"], ["x=-1e308"]]
+)
 def test_what_is_no_edit_is_refused(texts):
-    with pytest.raises(UsageError, match=r"is no edit|is edited twice"):
+    with pytest.raises(UsageError, match=r"is no edit|is edited twice|goes too far"):
         asking.edits(texts)
 
 
