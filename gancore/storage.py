@@ -77,6 +77,25 @@ def whole_folder(path: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def numbered_folder(root: Path) -> Iterator[Path]:
+    """Make the first free of `root/001`, `root/002` ..., which no other process gets; take it back where the body fails."""
+    made = missing_folders(root)
+    number = 1
+    while True:
+        folder = root / f"{number:03d}"
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError:
+            number += 1
+    try:
+        yield folder
+    except BaseException:
+        take_back(folder, [folder, *made])
+        raise
+
+
 def cache_folder(kind: str) -> Path | None:
     """Where things of a kind (`images`) are kept: in $GAN_CACHE_DIR, or else $XDG_CACHE_HOME/gancore, or else ~/.cache/gancore.
 

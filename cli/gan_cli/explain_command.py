@@ -10,7 +10,6 @@ import typer
 from gan_cli.arguments import Best, Json, Step, checkpoint_of
 from gan_cli.errors import guarded, say, tell
 from gan_cli.sampling_commands import STATION, Class, Device, Given, Out, Run
-from gancore.storage import whole_folder
 
 if TYPE_CHECKING:
     from gancore.explaining.explainer import Explanation
@@ -43,8 +42,7 @@ def explain(
     from gancore.explaining.explainer import explain as look
 
     address = session.named(sample)
-    folder = session.folder
-    with whole_folder(folder), told(as_json) as progress:
+    with session.new_folder() as folder, told(as_json) as progress:
         found = look(session.steering, address, folder, samples=number, progress=progress)
     files = sorted(folder.iterdir())
     if as_json:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gan_cli.waiting import loading, waiting
-from gancore.errors import CheckpointError, RunFolderError, UsageError
-from gancore.storage import occupied, whole_folder
+from gancore.errors import CheckpointError, UsageError
+from gancore.storage import numbered_folder, whole_folder
 
 if TYPE_CHECKING:
     from gancore.latent.address import Address
@@ -49,14 +50,17 @@ class Session:
 
     def __init__(self, asked: Asked, into: str) -> None:
         self.asked, self.into = asked, into
-        if asked.out is not None and occupied(asked.out):
-            raise RunFolderError(f"'{asked.out}' exists already and nothing is overwritten; choose another --out")
-        if asked.out is not None and asked.out.suffix and not asked.out.is_dir():
-            raise UsageError(
-                f"--out '{asked.out}' names a folder to make, for all files; leave '{asked.out.suffix}' out"
-            )
+        from gancore.run import check_free, check_place
+
+        if asked.out is not None:
+            check_free(asked.out)
+            if asked.out.suffix and not asked.out.is_dir():
+                raise UsageError(
+                    f"--out '{asked.out}' names a folder to make, for all files; leave '{asked.out.suffix}' out"
+                )
         check_device(asked.device)
         self.steering = self._load(asked.step, asked.options)
+        check_place(asked.out or asked.run / into)
         if asked.out is not None:
             from gancore.data.runs import check_apart
 
@@ -153,14 +157,22 @@ class Session:
 
     # --- files ---
 
-    @property
-    def folder(self) -> Path:
-        """A new one for what is written."""
-        return self.asked.out or _next(self.asked.run / self.into)
+    @contextmanager
+    def new_folder(self) -> Iterator[Path]:
+        """That for what is written, taken back where the body fails."""
+        out = self.asked.out
+        if out is None:
+            with numbered_folder(self.asked.run / self.into) as folder:
+                yield folder
+        else:
+            from gancore.run import check_free
+
+            check_free(out)  # as it was when all this began
+            with whole_folder(out):
+                yield out
 
     def write(self, make: Callable[[Path], list[Path]], number: int) -> tuple[Path, list[Path]]:
-        folder = self.folder
-        with whole_folder(folder), waiting(f"writing {number:,} samples"):
+        with self.new_folder() as folder, waiting(f"writing {number:,} samples"):
             return folder, make(folder)
 
     def saved(self, samples: Any, recipes: Sequence[Recipe]) -> tuple[Path, list[Path], list[Path]]:
@@ -230,13 +242,14 @@ def sample(
 def walk(asked: Asked, stations: Sequence[str], frames: int, loop: bool, each: bool) -> tuple[Path, list[Path]]:
     """Write a walk from station to station; the new folder and the files."""
     session = Session(asked, "walks")
-    from gancore.latent.saving import save_walk
+    from gancore.latent.saving import save_walk, walk_role
     from gancore.latent.walk import walk as way
 
     addresses = way([session.named(text) for text in stations], frames, loop=loop)
-    session.steering.check()
-    samples, recipes = session.drawn(addresses)
     own = session.steering.generator
+    session.steering.check()
+    walk_role(own, each=each)  # to tell of what cannot be written before anything is drawn
+    samples, recipes = session.drawn(addresses)
     return session.write(lambda folder: save_walk(own, samples, recipes, folder, each=each), len(recipes))
 
 
@@ -250,6 +263,10 @@ def mix(asked: Asked, one: str, other: str, layers: str) -> tuple[Path, list[Pat
     pair = session.named(one), session.named(other)
     mixed = Address(mix=Mix(one=pair[0], other=pair[1], first=first, last=last))
     session.steering.check()
+    if 1 + last - first == session.steering.space.layers:
+        raise UsageError(
+            f"layers {first}-{last} are all that codes of this generator have, and give B itself; take fewer"
+        )
     samples, recipes = session.drawn([pair[0], pair[1], mixed])
     return session.saved(samples, recipes)
 
@@ -262,11 +279,3 @@ def check_device(device: str) -> None:
 
 def _kind(recipe: Recipe) -> tuple[object, ...]:
     return recipe.step, recipe.weights, recipe.drawing, recipe.given
-
-
-def _next(root: Path) -> Path:
-    """The first free of `root/001`, `root/002` ..."""
-    number = 1
-    while (root / f"{number:03d}").exists():
-        number += 1
-    return root / f"{number:03d}"

@@ -83,21 +83,28 @@ def save_walk(
     """Write the frames of a walk into `folder`, which is new: in one file, or on a sheet where no writer makes one, and the recipes.
 
     With `each` also a file a frame.
-
-    Raises:
-        UsageError: the run has no writer for this.
     """
-    roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
-    role = WALK if WALK in roles else "sheet"
-    if role not in roles and not each:
-        raise UsageError(
-            f"plugin '{generator.settings.run.plugin}' has no writer of walks or sheets; take --each for a file a frame"
-        )
+    role = walk_role(generator, each=each)
     texts = OnDemand(len(recipes), lambda number: recipes[number].text())
     files = generator.save(samples, folder, texts=texts, stem="frame") if each else []
-    whole = generator.save(samples, folder / f"{WALK}{ANY}", role=role, texts=texts) if role in roles else []
+    whole = generator.save(samples, folder / f"{WALK}{ANY}", role=role, texts=texts) if role else []
     write_sidecar(folder, [file.name for file in files], recipes)
     return [*whole, *files]
+
+
+def walk_role(generator: Generator, *, each: bool) -> str:
+    """The role of the writers that make a walk one file; empty where there are none.
+
+    Raises:
+        UsageError: so it is, and not `each` frame becomes a file either.
+    """
+    roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
+    role = next((role for role in (WALK, "sheet") if role in roles), "")
+    if not role and not (each and "each" in roles):
+        raise UsageError(
+            "no writer of this run makes walks or sheets" + ("" if each else "; take --each for a file a frame")
+        )
+    return role
 
 
 def write_sidecar(folder: Path, names: Sequence[str], recipes: Sequence[Recipe]) -> Path:

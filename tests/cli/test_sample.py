@@ -15,6 +15,7 @@ from gan_cli.sampling import Asked, Session
 from gancore.configuration.layers import read_file
 from gancore.errors import UsageError
 from gancore.latent.saving import write_sidecar
+from gancore.latent.steering import Steering
 from gancore.sampling.loading import load
 
 Gan = Callable[..., Result]
@@ -143,6 +144,18 @@ def test_out_with_a_suffix_is_refused_before_anything_is_drawn(refused: Refused,
     words = refused("sample", trained, "--out", tmp_path / "sheet.png", code=2)
     assert "names a folder to make" in words
     assert not (tmp_path / "sheet.png").exists()
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_drawn(
+    refused: Refused, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Steering, "sample")
+    below = trained / "config.toml" / "x"
+    for command in (("sample",), ("walk",), ("mix", 0, 1, "--layers", 1), ("explain",)):
+        words = refused(command[0], trained, *command[1:], "--out", below, code=1)
+        assert f"folder '{below}' cannot be made" in words
+    assert "take --each for a file a frame" in refused("walk", trained, "writers=text", code=2)
+    assert "are all that codes of this generator have" in refused("mix", trained, 0, 1, "--layers", 0, code=2)
 
 
 def test_out_among_the_data_of_the_run_is_refused_before_anything_is_drawn(

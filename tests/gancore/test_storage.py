@@ -8,7 +8,7 @@ from typing import IO
 
 import pytest
 
-from gancore.storage import cache_folder, cache_key, fill, new_file_mode, occupied, replacing
+from gancore.storage import cache_folder, cache_key, fill, new_file_mode, numbered_folder, occupied, replacing
 
 
 def test_cache_lies_where_the_variables_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -67,3 +67,19 @@ def test_mode_of_a_new_file_is_what_the_umask_leaves(tmp_path: Path, mask: int) 
         assert os.umask(mask) == mask
     finally:
         os.umask(before)
+
+
+def test_a_numbered_folder_is_one_process_own_and_taken_back_after_a_failure(tmp_path: Path) -> None:
+    root = tmp_path / "new" / "generated"
+    with numbered_folder(root) as one, numbered_folder(root) as other:  # which has nothing in it yet
+        assert (one, other) == (root / "001", root / "002")
+    other.rmdir()
+    with pytest.raises(KeyboardInterrupt), numbered_folder(root) as folder, open(folder / "half", "w"):
+        raise KeyboardInterrupt
+    assert list(root.iterdir()) == [one]
+    one.rmdir()
+    root.rmdir()
+    with pytest.raises(ValueError, match="no"), numbered_folder(root):
+        raise ValueError("no")
+    assert (tmp_path / "new").is_dir()
+    assert not root.exists()
