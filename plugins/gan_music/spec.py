@@ -93,6 +93,7 @@ class MusicSpec(SampleSpec):
         tempo: float = 120.0,
         velocities: int = 1,
         classes: tuple[str, ...] = (),
+        domains: tuple[str, ...] = (),
         given: tuple[str, ...] = (),
     ) -> MusicSpec:
         """The spec with the shape and range that follow from the rest."""
@@ -110,6 +111,7 @@ class MusicSpec(SampleSpec):
             tempo=tempo,
             velocities=velocities,
             classes=classes,
+            domains=domains,
             given=given,
         )
 
