@@ -86,6 +86,7 @@ def configure(
     base = _without_absent_players(registry, str(name), base, top)
     base = _without_idle_schedules(base, top)
     merged = merge(base, top) | {"plugin": name, "preset": wanted}
+    merged["writers"] = _fitting_writers(registry, str(name), merged, top)
     if complete:
         merged["complete"] = False  # it was said of what was read; whatever is written from now on is complete
     chosen_path = merged.get("data", {})
@@ -98,6 +99,20 @@ def configure(
         chosen_path["path"] = _whole(str(chosen_path["path"]))
     settings = Validator(registry, str(name)).settings(merged)
     return replace(settings, notes=(*notes, *settings.notes))
+
+
+def _fitting_writers(registry: Registry, plugin: str, merged: Mapping[str, Any], top: Mapping[str, Any]) -> Any:
+    """The section of writers without those of the plugin that are made for other samples, unless somebody named them."""
+    writers, data = merged["writers"], section_of(merged.get("data")).get("name")
+    if not isinstance(writers, Mapping) or data not in registry.known(Dataset, plugin):
+        return writers  # which is told as a mistake
+    named, found = section_of(top.get("writers")), Chosen(data, registry.find(Dataset, data, plugin), None)
+    own = registry.known(Writer, plugin)
+    return {
+        n: v
+        for n, v in writers.items()
+        if v != {} or n in named or n not in own or not Chosen(n, own[n], None).misfit(found)
+    }
 
 
 def _suited(

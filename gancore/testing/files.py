@@ -15,12 +15,13 @@ from torch import Tensor
 from gancore.components import Dataset, DataSource, Writer
 from gancore.data.report import silent
 from gancore.data.spec import SampleSpec
+from gancore.errors import UsageError
 from gancore.games.calling import call_generator
 from gancore.powers import CarriesText, WritesCaptions
 from gancore.random import Draws
-from gancore.targets import build
+from gancore.targets import build, resolve
 from gancore.testing.check import Blocked, Mismatch, NotApplicable, check, describe
-from gancore.testing.kit import BATCH, Kit, latents, reads, tried_on
+from gancore.testing.kit import BATCH, Kit, Scene, latents, reads, tried_on
 from gancore.testing.places import target
 
 STEM = "sample"
@@ -30,14 +31,14 @@ TEXTS = ("first", json.dumps({"words": ["naïve 猫 🐈 \n"] * 3000}, ensure_as
 """What files are given to carry, one after another."""
 
 
-def _samples(kit: Kit) -> tuple[SampleSpec, Tensor, Tensor, list[int] | None]:
-    """Spec, hard samples real and generated, and their labels; made once."""
-    spec, real, fake, labels = kit.once("samples to write", make=lambda: _made(kit))
+def _samples(kit: Kit, subject: str) -> tuple[SampleSpec, Tensor, Tensor, list[int] | None]:
+    """Spec, hard samples real and generated that a writer is for, and their labels; made once."""
+    stage = kit.stage_for(subject)
+    spec, real, fake, labels = kit.once("samples to write", stage.name, make=lambda: _made(kit, stage))
     return spec, real.clone(), fake.clone(), labels
 
 
-def _made(kit: Kit) -> tuple[SampleSpec, Tensor, Tensor, list[int] | None]:
-    stage = kit.stage()
+def _made(kit: Kit, stage: Scene) -> tuple[SampleSpec, Tensor, Tensor, list[int] | None]:
     settings, spec, game = kit.ready(stage)
     if stage.name in kit.scenes():
         kit.passed("networks.shapes", stage.name)
@@ -56,7 +57,7 @@ def _write(
     folder = kit.folder(subject.partition(" ")[2]) / "here"
     folder.mkdir()
     before = set(Path.cwd().iterdir())
-    with tried_on(kit.stage()):
+    with tried_on(kit.stage_for(subject)):
         files = kit.built(subject, spec).write(samples, folder, STEM, labels)
     strays = [*sorted(set(Path.cwd().iterdir()) - before), *(p for p in folder.parent.iterdir() if p != folder)]
     if strays:
@@ -76,7 +77,7 @@ def _writers(kit: Kit, *roles: str) -> list[str]:
 )
 def writer_writes(kit: Kit, subject: str) -> None:
     role = kit.record(subject).role
-    spec, real, fake, labels = _samples(kit)
+    spec, real, fake, labels = _samples(kit, subject)
     tries: list[tuple[str, Tensor, list[int] | None]] = [
         ("real", real, labels),
         ("generated", fake, labels),
@@ -109,7 +110,7 @@ def writer_writes(kit: Kit, subject: str) -> None:
 )
 def writer_odd(kit: Kit, subject: str) -> None:
     kit.passed("writer.writes", subject)
-    spec, real, _, labels = _samples(kit)
+    spec, real, _, labels = _samples(kit, subject)
     relaxed = spec.relax(real[:1])
     low, high = relaxed.min(), relaxed.max()
     noise = torch.rand(relaxed.shape, generator=torch.Generator().manual_seed(1))
@@ -155,13 +156,15 @@ def _in_place(folder: Path, files: Any, what: str) -> None:
     lambda kit: _writers(kit, "each", "sheet"),
 )
 def writer_reads_back(kit: Kit, subject: str) -> None:
-    spec, real, _, _ = _samples(kit)
+    spec, real, _, _ = _samples(kit, subject)
     if kit.stage().plugin != kit.name:
         raise NotApplicable("the plugin brings no data of its own")
     kit.passed("writer.writes", subject)
     folder, files = _write(kit, subject, spec, real, None)
     places = [folder] if kit.record(subject).role == "each" else files
-    readers = [(name, p) for name, record in kit.records(Dataset).items() for p in places if reads(record, p)]
+    kinds = {name: resolve(record.spec) for name, record in kit.records(Dataset).items()}
+    alike = {name for name, kind in kinds.items() if issubclass(type(spec), kind) or issubclass(kind, type(spec))}
+    readers = [(name, p) for name in sorted(alike) for p in places if reads(kit.record(f"dataset {name}"), p)]
     if not readers:
         raise NotApplicable(f"no data set of the plugin takes {', '.join(sorted({f.suffix for f in files}))} files")
     right: list[str] = []
@@ -190,9 +193,11 @@ def _compare(kit: Kit, subject: str, name: str, place: Path, files: list[Path], 
     """Hold what the data set `name` reads at `place` against `real`, which were written there. Raises as a check does."""
     try:
         source = _read(kit, name, place)
-    except _Refused:
+    except _Refused as refused:
         if place.is_dir() and _reads_another(kit, name, subject, spec, real):
             raise NotApplicable(f"data set '{name}' reads a folder of what another writer makes") from None
+        if isinstance(refused.__cause__, UsageError) and _has_choices(kit, name):
+            raise NotApplicable(f"data set '{name}' asks for options: {refused.__cause__}") from None
         raise
     with contextlib.suppress(NotApplicable):
         kit.passed("data.relaxes", f"dataset {name}")
@@ -236,7 +241,7 @@ def _read(kit: Kit, name: str, place: Path, changes: Mapping[str, Any] | None = 
 def _reads_another(kit: Kit, name: str, subject: str, spec: SampleSpec, real: Tensor) -> bool:
     """Whether the data set `name` reads a folder written by another writer than `subject`: pictures of sounds are no sounds."""
     for other in _writers(kit, "each"):
-        if other != subject:
+        if other != subject and kit.stage_for(other) == kit.stage_for(subject):
             with contextlib.suppress(Mismatch):
                 _read(kit, name, _write(kit, other, spec, real, None)[0])
                 return True
@@ -271,9 +276,9 @@ def _fitted(kit: Kit, name: str, place: Path, read: DataSource, spec: SampleSpec
     lambda kit: _writers(kit, "progress"),
 )
 def writer_progress(kit: Kit, subject: str) -> None:
-    spec, real, fake, labels = _samples(kit)
+    spec, real, fake, labels = _samples(kit, subject)
     for name, record in kit.records(Writer).items():
-        if record.role != "sheet":
+        if record.role != "sheet" or kit.stage_for(f"writer {name}") != kit.stage_for(subject):
             continue
         sheets = []
         for samples in (real, fake):
@@ -293,7 +298,7 @@ def writer_progress(kit: Kit, subject: str) -> None:
     lambda kit: _writers(kit, *SHOWS),
 )
 def writer_carries(kit: Kit, subject: str) -> None:
-    spec, _, fake, labels = _samples(kit)
+    spec, _, fake, labels = _samples(kit, subject)
     writer = kit.built(subject, spec)
     if not isinstance(writer, CarriesText):
         raise NotApplicable("its files carry no texts: it has no attach() and text_of()")

@@ -196,14 +196,23 @@ class Kit(Bench):
             return None
         if self.data is None:
             raise NotApplicable("it leaves the data to its user and no data set is at hand; name a file with --data")
+        record = self._dataset_of(scene)
+        if record is not None and not reads(record, self.data):
+            raise NotApplicable(
+                f"its data set '{record.name}' does not read '{self.data.name}'; name a file that it reads with --data"
+            )
         return self.data
 
     def brings_data(self, scene: Scene) -> bool:
         """Whether the scene chooses a data set that needs no file, or names the file as well."""
-        chosen = self.declared(scene, "data")
-        record = self.records(Dataset).get(str(chosen.get("name", "")).removeprefix(f"{self.name}:"))
-        reads = record is not None and bool(record.suffixes or record.directories)
-        return bool(chosen) and (not reads or "path" in chosen)
+        chosen, record = self.declared(scene, "data"), self._dataset_of(scene)
+        files = record is not None and bool(record.suffixes or record.directories)
+        return bool(chosen) and (not files or "path" in chosen)
+
+    def _dataset_of(self, scene: Scene) -> Dataset | None:
+        """The data set that a scene names, where it is one of the plugin that the scene is of."""
+        name = str(self.declared(scene, "data").get("name", "")).removeprefix(f"{scene.plugin}:")
+        return self.registry.load(scene.plugin).of_kind(Dataset).get(name)
 
     def source(self, settings: Settings) -> DataSource:
         """The data set that `settings` chooses; one of each kind is opened."""

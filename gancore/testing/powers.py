@@ -61,7 +61,7 @@ def _parts(kit: Kit, subject: str) -> Iterator[tuple[str, str, object]]:
         _, _, game = kit.ready(kit.scenes()[subject])
         found = [(n, f"the {n}", m) for n, m in game.networks.items() if n in POWERS] + [("game", "the game", game)]
     elif kind == Writer.kind:
-        _, spec, _ = kit.ready(kit.stage())
+        _, spec, _ = kit.ready(kit.stage_for(subject))
         progress = kit.record(subject).role == "progress"
         found = [("progress" if progress else kind, "the writer", kit.built(subject, spec))]
     else:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from gancore import distributed
-from gancore.components import Architecture, Augmentation, Component, Game, GameRule, Loss, Penalty, Preset
+from gancore.components import Architecture, Augmentation, Component, Dataset, Game, GameRule, Loss, Penalty, Preset
+from gancore.configuration.layers import section_of
 from gancore.configuration.settings import Settings
 from gancore.data.batch import Batch
 from gancore.data.loader import Loader
@@ -156,6 +157,8 @@ def setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
         own = [s for s in scenes.values() if kit.declared(s, "game").get("name") in (local, name)]
         if own:
             return kit.cheapest(own[0]), {}
+        if theirs := _of_host(kit, local):
+            return theirs, {}
     if kind == "penalty":
         chosen: dict[str, Any] = {"penalties": {"*": "none", name: {"every": 1}}}
         model = options_model(kit.record(subject))
@@ -169,6 +172,19 @@ def setting(kit: Kit, subject: str) -> tuple[Scene, dict[str, Any]]:
     if kind == "augmentation":
         return kit.stage(), {"augmentations": {"*": "none", name: _full(kit.record(subject))}}
     return kit.stage(), {kind: {"name": name}}
+
+
+def _of_host(kit: Kit, game: str) -> Scene | None:
+    """A preset of the host that chooses an engine's `game`, and data that need no file."""
+    if not kit.host:
+        return None
+    host = kit.registry.load(kit.host)
+    for name, preset in host.of_kind(Preset).items():
+        data = host.of_kind(Dataset).get(str(section_of(preset.config.get("data")).get("name", "")))
+        brought = data is not None and not data.suffixes and not data.directories
+        if brought and section_of(preset.config.get("game")).get("name") == game:
+            return Scene(f"stage {name}", kit.host, name)
+    return None
 
 
 def _full(record: Component) -> dict[str, Any]:
