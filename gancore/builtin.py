@@ -128,6 +128,13 @@ def gan_games() -> Iterator[Game]:
         options="gancore.games.gan:GanOptions",
         players=("discriminator", "generator"),
     )
+    yield Game(
+        name="pix2pix",
+        summary="The standard game, and nearness to the real sample of which a part is given (Isola et al. 2017)",
+        target="gancore.games.pix2pix:Pix2Pix",
+        options="gancore.games.pix2pix:Options",
+        players=("discriminator", "generator"),
+    )
 
 
 @hookimpl
