@@ -20,6 +20,7 @@ from gancore.components import (
 
 SPEC = "gan_image.spec:ImageSpec"
 BLOSSOMS = "gan_image.blossoms.spec:BlossomSpec"
+PAIRS = "gan_image.pairs.spec:PairSpec"
 
 
 @hookimpl
@@ -68,6 +69,24 @@ def gan_datasets() -> Iterable[Dataset]:
         suffixes=(".npz", ".npy"),
         glance="gan_image.data.array:glance",
     )
+    yield Dataset(
+        name="pairs",
+        summary="Pairs of pictures, of which one is given: two folders, two halves, or edges and the like of your own",
+        target="gan_image.pairs.data:open_pairs",
+        options="gan_image.pairs.data:Options",
+        spec=PAIRS,
+        given="gan_image.pairs.data:Reader",
+        suffixes=(".zip",),
+        directories=True,
+    )
+    yield Dataset(
+        name="outlines",
+        summary="Blossoms and their edges, which are given: pairs to try translation on",
+        target="gan_image.pairs.data:open_outlines",
+        options="gan_image.data.blossoms:Options",
+        spec=PAIRS,
+        given="gan_image.pairs.data:Reader",
+    )
 
 
 @hookimpl
@@ -101,6 +120,13 @@ def gan_architectures() -> Iterable[Architecture]:
         summary="FastGAN's generator (Liu et al. 2021), judged by features of ImageNet (Sauer et al. 2021)",
         target="gan_image.nets.fast:build",
         options="gan_image.nets.fast:Options",
+    )
+    yield Architecture(
+        name="unet",
+        summary="A U-Net from image to image, judged in patches (Isola et al. 2017), for pairs",
+        target="gan_image.nets.unet:build",
+        options="gan_image.nets.unet:Options",
+        spec=PAIRS,
     )
 
 
@@ -171,6 +197,21 @@ def gan_features() -> Iterable[Features]:
         spec=SPEC,
         default=False,
     )
+    yield Features(
+        name="made-lite0",
+        summary="EfficientNet-Lite0 of the images that were made, without those that were given",
+        target="gan_image.pairs.judging:MadeLite",
+        options="gan_image.features.lite:Options",
+        spec=PAIRS,
+    )
+    yield Features(
+        name="made-pixels",
+        summary="Principal components of the images that were made, without those that were given",
+        target="gan_image.pairs.judging:MadePixels",
+        options="gan_image.features.pixels:Options",
+        spec=PAIRS,
+        default=False,
+    )
 
 
 @hookimpl
@@ -227,6 +268,12 @@ def gan_metrics() -> Iterable[Metric]:
         options="gan_image.metrics.factors:Options",
         spec=BLOSSOMS,
     )
+    yield Metric(
+        name="nearness",
+        summary="How far what was made is from the real image of its source, beside a constant, a neighbour and a copy",
+        target="gan_image.pairs.judging:Nearness",
+        spec=PAIRS,
+    )
 
 
 @hookimpl
@@ -243,6 +290,22 @@ def gan_writers() -> Iterable[Writer]:
         summary="A PNG a sample",
         target="gan_image.writers:PngWriter",
         options="gan_image.writers:PngOptions",
+        role="each",
+    )
+    yield Writer(
+        name="pair-grid",
+        summary="One PNG with all pairs in a grid, what was given to the left of what was made",
+        target="gan_image.pairs.writers:PairGrid",
+        options="gan_image.writers:GridOptions",
+        spec=PAIRS,
+        role="sheet",
+    )
+    yield Writer(
+        name="pair-png",
+        summary="A PNG of what was made of each",
+        target="gan_image.pairs.writers:PairPng",
+        options="gan_image.writers:PngOptions",
+        spec=PAIRS,
         role="each",
     )
     yield Writer(

@@ -21,6 +21,20 @@ _SMALL: dict[str, Any] = {
     "evaluate": {"features": {"pixels": {}}},
 }
 
+_PAIRS: dict[str, Any] = {
+    **players(lr=1e-3),
+    **FALLING,
+    "game": {"name": "pix2pix"},
+    "loss": {"name": "non-saturating"},
+    "architecture": {"name": "unet"},
+    "batch_size": 16,
+    "held_out": 0.1,
+    "every": {"evaluate": 1000},
+    "evaluate": {"features": {"made-pixels": {}}},
+    # Images of the channels of both are none.
+    "writers": dict.fromkeys(("grid", "png", "walk"), "none"),
+}
+
 PRESETS = [
     Preset(
         name="demo",
@@ -100,6 +114,21 @@ PRESETS = [
             "steps": 8000,
             "every": {"evaluate": 500},
             "evaluate": {"features": {"pixels": {}}},
+        },
+    ),
+    Preset(
+        name="pairs",
+        summary="From image to image without a GPU, by pairs of your own: pix2pix in a small size",
+        config={**_PAIRS, "data": {"name": "pairs"}, "steps": 4000},
+    ),
+    Preset(
+        name="outlines",
+        summary="From outlines to blossoms, 32x32, in some minutes on two cores",
+        config={
+            **_PAIRS,
+            "data": {"name": "outlines"},
+            "steps": 1500,
+            "every": {"sample": 250, "checkpoint": 500, "evaluate": 500},
         },
     ),
     Preset(

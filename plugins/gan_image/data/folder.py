@@ -88,6 +88,13 @@ def open_folder(options: Options, progress: ProgressReport) -> PixelSource | Str
     """
     tree = scan(options.path, what="pictures")
     files = FileSet.of(options.path, tree, part=options.part, labels=options.labels, suffixes=suffixes())
+    return read_pictures(files, options, progress)[0]
+
+
+def read_pictures(
+    files: FileSet, options: Options, progress: ProgressReport
+) -> tuple[PixelSource | StreamedSource, list[Entry]]:
+    """The pictures of `files`, as `open_folder` has them, and the files that they come from, in the same order."""
     item = CacheItem("images", _key(files, options), ".npy") if options.cache else None
     reading = item.load(Reading) if item else None
     pixels: np.ndarray | None = None
@@ -108,8 +115,8 @@ def open_folder(options: Options, progress: ProgressReport) -> PixelSource | Str
     spec = ImageSpec(shape=look.shape, classes=classes, intensities=reading.range)
     report = files.report(len(used), reading.skipped, reading.notes, files=digest(used))
     if pixels is None:
-        return StreamedSource(used, look, spec, report, labels=labels, flip=options.flip)
-    return PixelSource(pixels, spec, report, labels=labels, flip=options.flip, file=mapped)
+        return StreamedSource(used, look, spec, report, labels=labels, flip=options.flip), used
+    return PixelSource(pixels, spec, report, labels=labels, flip=options.flip, file=mapped), used
 
 
 def glance(options: Options) -> DataFacts:
