@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gan_cli.waiting import loading, waiting
-from gancore.errors import CheckpointError, UsageError
+from gancore.errors import CheckpointError, RunFolderError, UsageError
 from gancore.storage import numbered_folder, whole_folder
 
 if TYPE_CHECKING:
@@ -82,7 +82,13 @@ class Session:
             )
         check_writers(generator.settings, generator.spec)
         known = None if asked.given is None else generator.read_given(asked.given)
-        kept = directions.load(asked.run)
+        try:
+            kept = directions.load(asked.run)
+        except RunFolderError as error:
+            if asked.edits:
+                raise
+            kept = directions.Kept()
+            warnings.warn(str(error), stacklevel=2)
         if asked.edits and (words := kept.warning(generator.step, generator.weights, asked.run)):
             warnings.warn(words, stacklevel=2)
         return Steering(generator, kept.steps, known)

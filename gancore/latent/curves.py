@@ -221,6 +221,14 @@ Directions = Mapping[str, Direction]
 """By name."""
 
 
+def fits(direction: Direction, layers: int, size: int, classes: int) -> bool:
+    """Whether it is one of codes `[layers, size]` with so many classes."""
+    if isinstance(direction, Tensor):
+        return tuple(direction.shape) == (layers, size)
+    basis = direction.predictor.basis
+    return tuple(basis.shape[1:]) == (layers, size) and direction.predictor.first.shape[2] == len(basis) + classes
+
+
 def step_along(direction: Direction, codes: Codes, mean: Tensor, amounts: Tensor) -> Tensor:
     """By how much edits of `amounts` `[n]` along `direction` move `codes`: `[n, layers, size]`.
 

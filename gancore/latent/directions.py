@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -116,10 +117,10 @@ def load(run: Path) -> Kept:
         return Kept()
     try:
         found = Found.model_validate_json((folder / RECORD).read_bytes())
-        steps: dict[str, Tensor | Curve] = dict(load_file(folder / TENSORS))
+        steps: dict[str, Tensor | Curve] = dict(_finite(folder / TENSORS))
         curved = {name: one for name, one in found.directions.items() if one.curve is not None}
         if curved:
-            steps |= _curves(Predictor(**load_file(folder / PREDICTOR)), curved)
+            steps |= _curves(Predictor(**_finite(folder / PREDICTOR)), curved)
         if steps.keys() != found.directions.keys():
             raise ValueError("the files are of different directions")
     except (SafetensorError, ValidationError, OSError, ValueError, TypeError) as error:
@@ -127,6 +128,14 @@ def load(run: Path) -> Kept:
             f"'{folder}' cannot be read, because it is damaged; remove it and find the directions anew: gan directions {run}"
         ) from error
     return Kept(steps, found)
+
+
+def _finite(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file; ValueError where they are not finite float32."""
+    tensors: dict[str, Tensor] = load_file(path)
+    if not all(tensor.dtype == torch.float32 and bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise ValueError("numbers that are not finite float32")
+    return tensors
 
 
 def _curves(predictor: Predictor, directions: Mapping[str, Direction]) -> dict[str, Curve]:
@@ -166,7 +175,14 @@ def save(run: Path, found: Found, steps: Directions, draw: Callable[[Path], obje
             os.replace(draft, target)
             shutil.rmtree(old, ignore_errors=True)
         else:
-            os.replace(draft, target)
+            try:
+                os.replace(draft, target)
+            except OSError:
+                if not target.exists():
+                    raise
+                raise RunFolderError(
+                    f"'{target}' was made by another program meanwhile, and is left as it is; --replace puts others in its place"
+                ) from None
     except BaseException:
         with contextlib.suppress(OSError):
             shutil.rmtree(draft)

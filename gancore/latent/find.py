@@ -69,7 +69,7 @@ def find_directions(
     features = layers.pop(FEATURES, None) if classes else None
     attributes = attributes_of(registry, generator.settings, generator.spec, [layers])
     known = None if given is None else generator.read_given(given)
-    space = Steering(generator).space
+    space = Steering(generator, given=known).space
     parts = None if known is None else parts_of(space.spec, space.spec.harden(space.spec.relax(known.x)))
     if classes:
         attributes = attributes.joined(

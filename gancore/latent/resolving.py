@@ -12,7 +12,7 @@ from torch import Tensor
 from gancore.data.spec import SampleSpec
 from gancore.errors import UnknownNameError, UsageError
 from gancore.latent.address import Address, Around, Code
-from gancore.latent.curves import Directions, step_along
+from gancore.latent.curves import Directions, fits, step_along
 from gancore.latent.space import Codes, Space, moved
 
 T = TypeVar("T")
@@ -63,6 +63,10 @@ def codes_of(space: Space, addresses: Sequence[Address], directions: Directions)
                 )
             if name not in directions:
                 raise UnknownNameError("direction", name, tuple(directions))
+            if not fits(directions[name], space.layers, space.size, space.spec.class_count):
+                raise UsageError(
+                    f"direction '{name}' is one of another generator; find those of this one: gan directions RUN --replace"
+                )
             amounts = torch.tensor([address.edits.get(name, 0.0) for address in addresses], device=space.device)
             steps += step_along(directions[name], start, space.mean(begun.classes), amounts)
         w = w + steps

@@ -21,6 +21,10 @@ CHUNK = 64
 """Samples generated at once: a constant, so that memory stays bounded."""
 NOTHING_GIVEN = "this generator makes whole samples and is given nothing; leave --given (from Python, given=) out"
 
+GIVE_SOMETHING = (
+    "this generator needs a conditioning input, a part of each sample; pass --given FILE (from Python, given=...)"
+)
+
 GivenParts = Callable[[Tensor], Tensor]
 """Numbers of samples `[n]` int64 to what the generator is given of them: `[n, *given_shape]`, on the device of the numbers."""
 
@@ -127,9 +131,7 @@ def _chunks(
 ) -> list[Tensor]:
     """What `make` makes of the latents of all samples, with their classes and what is given of them, chunk by chunk."""
     if spec.given_shape is not None and given is None:
-        raise UsageError(
-            "this generator needs a conditioning input, a part of each sample; pass --given FILE (from Python, given=...)"
-        )
+        raise UsageError(GIVE_SOMETHING)
     if spec.given_shape is None and given is not None:
         raise UsageError(NOTHING_GIVEN)
     device = next(generator.parameters()).device

@@ -68,3 +68,10 @@ def test_directions_towards_classes_are_asked_for_by_name(gan: Gan, trained: Pat
     assert found["classes"] == ["all"]
     # No line tells a circle from one around it.
     assert "hardly tells it from others" in found["left_out"]["class-inner"]
+
+
+def test_damaged_directions_stop_edits_and_nothing_else(gan: Gan, trained: Path, refused: Refused) -> None:
+    (trained / "directions").mkdir()
+    assert "cannot be read, because it is damaged" in refused("sample", trained, "--edit", "height=1", code=1)
+    assert "warning: " in (said := gan("sample", trained, "-n", 1).stderr)
+    assert "is damaged; remove it and find the directions anew" in said

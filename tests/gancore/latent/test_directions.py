@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,27 @@ def test_damaged_files_are_told_with_what_to_do(tmp_path: Path, name: str, conte
         path.write_bytes(content)
     with pytest.raises(RunFolderError, match=r"is damaged; remove it and find the directions anew: gan directions"):
         directions.load(tmp_path)
+
+
+def test_directions_that_are_not_finite_are_damaged(tmp_path: Path) -> None:
+    directions.save(tmp_path, FOUND, {name: torch.full((1, 2), torch.nan) for name in STEPS}, write)
+    with pytest.raises(RunFolderError, match="is damaged"):
+        directions.load(tmp_path)
+
+
+def test_directions_that_another_program_has_found_meanwhile_are_left(tmp_path: Path) -> None:
+    replace = os.replace
+
+    def late(source: Path, target: Path) -> None:
+        if not target.exists():
+            (target / "theirs").mkdir(parents=True)
+        replace(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", late)
+        with pytest.raises(RunFolderError, match="was made by another program meanwhile"):
+            directions.save(tmp_path, FOUND, STEPS, write)
+    assert [path.name for path in tmp_path.rglob("*")] == ["directions", "theirs"]
 
 
 def test_directions_of_other_weights_are_told(tmp_path: Path) -> None:

@@ -109,3 +109,9 @@ def test_mistakes_in_a_recipe_are_told_with_their_place(steering):
         recipes.parse(json.dumps(found | {"address": {"seed": 0, "truncation": 5}}), "it")
     with pytest.raises(UsageError, match="at place 9 of a batch of 1"):
         recipes.parse(json.dumps(found | {"row": 9}), "it")
+
+
+def test_directions_of_other_codes_are_refused(folder, steering):
+    for step in (torch.ones(1, steering.space.size + 1), torch.ones(2, steering.space.size)):
+        with pytest.raises(UsageError, match="direction 'up' is one of another generator"):
+            Steering(load(folder), {"up": step}).sample([Address(seed=0, edits={"up": 1.0})])

@@ -29,6 +29,8 @@ from gan_music.data import midi, tunes
 from gan_music.nets import musegan
 from gan_music.spec import MusicSpec, Track
 from gancore.errors import UsageError
+from gancore.latent.find import find_directions
+from gancore.latent.steering import Steering
 from gancore.plugins import Registry
 from gancore.random import Draws
 from gancore.sampling.loading import load
@@ -237,3 +239,7 @@ def test_sheets_of_the_run_keep_the_melodies_beside_them(accompanist: Path) -> N
 def test_a_run_that_needs_a_melody_and_gets_none_says_what_to_add(accompanist: Path) -> None:
     with pytest.raises(UsageError, match="--given FILE"):
         load(accompanist, device="cpu").sample(2)
+    with pytest.raises(UsageError, match="--given FILE"):
+        Steering(load(accompanist, device="cpu")).check()
+    with pytest.raises(UsageError, match="--given FILE"):
+        find_directions(accompanist, device="cpu")
