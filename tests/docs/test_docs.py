@@ -343,6 +343,14 @@ def test_sounds_and_pictures_of_the_music_pages_are_there_and_small() -> None:
     assert sum(file.stat().st_size for file in named) < 600_000
 
 
+def test_pictures_and_sounds_of_the_instrument_tutorial_are_there_and_small() -> None:
+    page = ROOT / "docs/tutorials/instrument.md"
+    links = set(re.findall(r"(?:\]\(|src=\")(\.\./assets/[^)\"]+)", page.read_text(encoding="utf-8")))
+    files = set((ROOT / "docs/assets/instrument").iterdir())
+    assert {(page.parent / link).resolve() for link in links} == {file.resolve() for file in files}
+    assert sum(file.stat().st_size for file in files) < 600_000
+
+
 # --- the pages of the hooks -------------------------------------------------------------------------------------------
 
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("gan_")}

@@ -65,7 +65,8 @@ def assign(tune: Tune, rule: Rule, names: Sequence[str]) -> list[int]:
                 own = tune.parts[part].name.casefold()
                 places[part] = next((n for n in pitched if names[n].casefold() in own), -1)
     if all(place < 0 for place in places):
-        raise DataError(f"none of its tracks is one of {', '.join(names)}")
+        how = f", by its {rule}," if rule in ("name", "program") else ""
+        raise DataError(f"none of its tracks is{how} one of {', '.join(names)}")
     return places
 
 
