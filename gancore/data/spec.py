@@ -22,12 +22,14 @@ class Given:
     """A conditioning input, as read from a file: hard samples `x` `[count, *hard shape]`, of which a part is used.
 
     `condition` `[count]` int64 are their classes, or None where the file does not tell. `spec` is the one to write samples
-    with that were made for it, where that is not the run's own: the file may have another tempo or sample rate.
+    with that were made for it, where that is not the run's own: the file may have another tempo or sample rate. `names` `[count]`
+    are what each is called, such as its file without suffix: files of what is made for them get these names.
     """
 
     x: Tensor
     condition: Tensor | None = None
     spec: SampleSpec | None = None
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)

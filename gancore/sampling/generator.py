@@ -26,6 +26,7 @@ from gancore.powers import Exports, SamplesItself, TellsLikelihood
 from gancore.random import derive
 from gancore.sampling.candidates import Chooser
 from gancore.sampling.drawing import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of
+from gancore.sampling.names import renamed
 from gancore.sampling.writing import write
 from gancore.storage import new_file_mode, occupied, whole_folder
 from gancore.targets import resolve
@@ -255,7 +256,7 @@ class Generator:
 
         A `path` with a suffix (`out.png`) becomes one sheet of all samples, of that kind, or is refused where no writer makes
         such files (`out.any` becomes a sheet of every kind that there is); one without a suffix becomes a folder with a file a
-        sample. Samples that were made around `given` are written as it says (its tempo), and put together where they are the
+        sample. Samples that were made around `given` are written as it says (tempo, names), and put together where they are the
         parts of one whole: the sheet then shows wholes, and the folder also has a file of each, `joined-...`.
 
         `texts`, in JSON, are what the file of each sample carries, where its writer can, a sheet a list of all; `stem` is what the
@@ -290,7 +291,10 @@ class Generator:
         def put(place: Path) -> list[Path]:
             written = []
             for number, (name, own, x, y) in enumerate(lots):
-                written += write(self.settings, own, x, y, place, name, role, None if number else texts)
+                files = write(self.settings, own, x, y, place, name, role, None if number else texts)
+                if not number and role == "each" and given is not None and given.names and len(files) % len(x) == 0:
+                    files = renamed(files, [given.names[n % len(given)] for n in range(len(x))])
+                written += files
             if not written:
                 raise UsageError(f"plugin '{self.settings.run.plugin}' has no writer of role '{role}'")
             return written

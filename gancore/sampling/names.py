@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 LONGEST = 80
 """Bytes of a class's name that are kept: file systems take 255 for a whole name, some of them 143."""
@@ -21,6 +22,26 @@ def sample_name(
     """`<stem>-00012.png`, or `<stem>-00012-cat.png` for sample 12 of samples with `labels`."""
     part = "" if labels is None else f"-{class_part(int(labels[number]), classes)}"
     return f"{stem}-{number:05d}{part}{suffix}"
+
+
+def renamed(files: Sequence[Path], names: Sequence[str]) -> list[Path]:
+    """`files` of samples, after `names` in turn: `cat.png`, and `cat-2.png` for the next sample that is called so."""
+    taken: set[str] = set()
+    met: Counter[str] = Counter()
+    made = []
+    for number, file in enumerate(files):
+        name = names[number % len(names)]
+        key = f"{name}{file.suffix}".casefold()
+        met[key] += 1
+        path = file.with_name(f"{name}{file.suffix}")
+        while met[key] > 1 or path.name.casefold() in taken:
+            path = file.with_name(f"{name}-{max(2, met[key])}{file.suffix}")
+            if path.name.casefold() not in taken:
+                break
+            met[key] += 1
+        taken.add(path.name.casefold())
+        made.append(file.rename(path))
+    return made
 
 
 def class_part(label: int, classes: tuple[str, ...]) -> str:

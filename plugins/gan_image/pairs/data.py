@@ -274,10 +274,11 @@ class Reader:
             read = read_all(
                 files.entries, lambda entry: decode(entry, look), skips, lambda *_: None, "", only=list(facts)
             )
-            pictures = [torch.from_numpy(picture) for _, picture in read]
+            pictures = {number: torch.from_numpy(picture) for number, picture in read}
         if not pictures:
             raise files.nothing("image", SUPPORTED, skips.listed)
-        return Given(self.spec.of_source(torch.stack(pictures)))
+        names = tuple(PurePosixPath(files.entries[number].name).stem for number in pictures)
+        return Given(self.spec.of_source(torch.stack(list(pictures.values()))), names=names)
 
     def join(self, samples: Tensor, given: Given) -> None:
         """None: a pair is whole."""

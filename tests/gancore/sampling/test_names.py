@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gancore.sampling.names import LONGEST, class_part, sample_name
+from gancore.sampling.names import LONGEST, class_part, renamed, sample_name
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,14 @@ def test_no_two_classes_share_a_name() -> None:
 def test_without_labels_files_are_numbered_alone_and_unknown_labels_are_numbers() -> None:
     assert sample_name("sample", 12, ".wav") == "sample-00012.wav"
     assert sample_name("sample", 0, ".wav", [4], ("a",)) == "sample-00000-class4.wav"
+
+
+def test_files_are_renamed_in_turn_and_no_two_get_one_name(tmp_path: Path) -> None:
+    files = [tmp_path / f"sample-{n}{suffix}" for suffix in (".png", ".txt") for n in range(4)]
+    for number, file in enumerate(files):
+        file.write_text(str(number))
+    made = renamed(files, ["a", "A", "a-2", "b"])
+    assert [path.name for path in made] == [
+        "a.png", "A-2.png", "a-2-2.png", "b.png", "a.txt", "A-2.txt", "a-2-2.txt", "b.txt",
+    ]  # fmt: skip
+    assert [path.read_text() for path in made] == [str(n) for n in range(8)]

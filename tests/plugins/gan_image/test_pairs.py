@@ -250,6 +250,9 @@ def test_a_run_is_trained_shown_and_given_pictures(tmp_path: Path) -> None:
     made = generator.sample(given=given)
     assert made.shape == (1, 4, 16, 16)
     assert torch.equal(made[:, :1], Reader(generator.spec).read(given).x[:, :1])
+    files = generator.save(generator.sample(3, given=given), tmp_path / "made", given=generator.read_given(given))
+    assert [file.name for file in files] == ["outline.png", "outline-2.png", "outline-3.png"]
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == sorted(file.name for file in files)
 
 
 def open_outlines_file(folder: Path) -> Path:
