@@ -332,8 +332,10 @@ def check_free(path: Path, hint: str = "") -> None:
         raise RunFolderError(f"'{path}' exists already and nothing is overwritten; choose another --out{hint}")
 
 
-def check_place(path: Path) -> None:
+def check_place(path: Path, todo: str = "choose another --out") -> None:
     """Make sure, before anything long is done, that the folder `path` can be made, as far as it shows without making it.
+
+    `todo` says what to do else.
 
     Raises:
         RunFolderError: a part of it is no folder, may not be written in, or has too long a name.
@@ -341,7 +343,7 @@ def check_place(path: Path) -> None:
     whole = path.expanduser().absolute()
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in whole.parts):
         raise RunFolderError(
-            f"folder '{path}' cannot be made (a name in it is longer than {LONGEST_NAME} bytes); choose another --out"
+            f"folder '{path}' cannot be made (a name in it is longer than {LONGEST_NAME} bytes); {todo}"
         )
     there = next(folder for folder in (whole, *whole.parents) if os.path.lexists(folder))
     fault = ""
@@ -350,7 +352,7 @@ def check_place(path: Path) -> None:
     elif not os.access(there, os.W_OK | os.X_OK):
         fault = f"'{there}' cannot be written"
     if fault:
-        raise RunFolderError(f"folder '{path}' cannot be made ({fault}); choose another --out")
+        raise RunFolderError(f"folder '{path}' cannot be made ({fault}); {todo}")
 
 
 def replace_text(path: Path, text: str) -> None:

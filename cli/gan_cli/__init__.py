@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Entry point of the console script `gan`."""
-    from gan_cli.interrupting import ending_at_once
+    from gan_cli.interrupting import ended, ending_at_once
 
     with ending_at_once():
         from gan_cli import streams
@@ -24,4 +24,6 @@ def main() -> None:
     try:
         app(args=[a for a in sys.argv[1:] if a != "--debug"], prog_name="gan")
     except SystemExit as end:
-        sys.exit(streams.close(end.code if isinstance(end.code, int) else int(end.code is not None)))
+        code = streams.close(end.code if isinstance(end.code, int) else int(end.code is not None))
+        ended()
+        sys.exit(code)

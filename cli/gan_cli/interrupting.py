@@ -18,6 +18,12 @@ def _end(number: int, frame: object) -> None:
     os._exit(EXIT_INTERRUPTED)
 
 
+def ended() -> None:
+    """From now on Ctrl-C does nothing: all is done, and it would only be told as an error of what Python takes down."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
 def ending_at_once() -> Iterator[None]:
     """Let Ctrl-C end the process without a word from what it interrupts: some libraries, torch among them, abort in a C++ exception."""

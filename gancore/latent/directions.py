@@ -30,6 +30,8 @@ PREDICTOR = "predictor.safetensors"
 """... weights of what curves go by, where there are any ..."""
 RECORD = "directions.json"
 """... and what is known of them."""
+MOST_BYTES = 64 * 1024 * 1024
+"""Of this, more than thousands of directions have."""
 
 
 class Effects(Value):
@@ -116,7 +118,8 @@ def load(run: Path) -> Kept:
     if not folder.is_dir():
         return Kept()
     try:
-        found = Found.model_validate_json((folder / RECORD).read_bytes())
+        with (folder / RECORD).open("rb") as file:
+            found = Found.model_validate_json(file.read(MOST_BYTES))
         steps: dict[str, Tensor | Curve] = dict(_finite(folder / TENSORS))
         curved = {name: one for name, one in found.directions.items() if one.curve is not None}
         if curved:

@@ -26,7 +26,7 @@ from gancore.latent.space import moved
 from gancore.latent.steering import Steering
 from gancore.plugins import Registry
 from gancore.random import derive
-from gancore.run import RunFolder
+from gancore.run import RunFolder, check_place
 from gancore.sampling.drawing import parts_of
 from gancore.sampling.loading import DRAWING, Step, load
 from gancore.sampling.writing import captioning, of_role, write_captioned
@@ -65,6 +65,8 @@ def find_directions(
     registry = registry or Registry()
     layers = nest(options or {})
     drawing = {key: layers.pop(key) for key in DRAWING if key in layers}
+    place = RunFolder.open(Path(run)).path
+    check_place(place / directions.FOLDER, "take a copy of the run in a place that you can write to")
     generator = load(run, device=device, registry=registry, step=step, options=drawing)
     features = layers.pop(FEATURES, None) if classes else None
     attributes = attributes_of(registry, generator.settings, generator.spec, [layers])
@@ -106,7 +108,7 @@ def find_directions(
             if not _sheet(probe, generator.settings, its, folder, name, words, seed):
                 break
 
-    return directions.save(RunFolder.open(Path(run)).path, found, outcome.steps, draw), found
+    return directions.save(place, found, outcome.steps, draw), found
 
 
 def _sheet(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import Result
 
 Gan = Callable[..., Result]
@@ -75,3 +77,12 @@ def test_damaged_directions_stop_edits_and_nothing_else(gan: Gan, trained: Path,
     assert "cannot be read, because it is damaged" in refused("sample", trained, "--edit", "height=1", code=1)
     assert "warning: " in (said := gan("sample", trained, "-n", 1).stderr)
     assert "is damaged; remove it and find the directions anew" in said
+
+
+def test_a_run_that_cannot_be_written_is_told_of_before_the_search(
+    trained: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    said = refused("directions", trained, "-n", 100, code=1)
+    assert f"folder '{trained / 'directions'}' cannot be made" in said
+    assert "take a copy of the run in a place that you can write to" in said

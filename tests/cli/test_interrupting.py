@@ -31,6 +31,13 @@ def test_interruption_while_programs_are_loaded_ends_in_one_word() -> None:
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
+def test_interruption_when_all_is_done_does_nothing() -> None:
+    script = "import os, signal\nfrom gan_cli.interrupting import ended\nended()\nos.kill(os.getpid(), signal.SIGINT)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_interruption_afterwards_is_again_what_it_was() -> None:
     before = signal.getsignal(signal.SIGINT)
     with ending_at_once():
