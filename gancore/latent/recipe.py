@@ -28,7 +28,7 @@ class GivenFile(Value):
     """The file of a conditioning input."""
 
     path: str = Field(description="Where it was.")
-    sha256: str = Field(description="What was in it.")
+    sha256: str = Field(description="Digest of what was in it; of a folder, of the names and digests of its files.")
 
 
 class Recipe(Value):
@@ -70,9 +70,18 @@ class Recipe(Value):
 
 
 def given_file(path: Path) -> GivenFile:
-    """What a recipe says of the file at `path`, which has been read before."""
+    """What a recipe says of the file, or the folder of files, at `path`, which has been read before."""
+    if not path.is_dir():
+        return GivenFile(path=str(path), sha256=_sha256(path))
+    whole = hashlib.sha256()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        whole.update(f"{_sha256(file)} {file.relative_to(path).as_posix()}\n".encode())
+    return GivenFile(path=str(path), sha256=whole.hexdigest())
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return GivenFile(path=str(path), sha256=hashlib.file_digest(file, "sha256").hexdigest())
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def parse(text: str | bytes, where: str) -> list[Recipe]:

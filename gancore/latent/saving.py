@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -37,6 +38,9 @@ def save(
     roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
     texts = OnDemand(len(recipes), lambda number: recipes[number].text())
     files: list[Path] = []
+    if given is not None and given.names:
+        # A recipe says of which it was made by its position, wherever it stands among others.
+        given = replace(given, names=tuple(given.names[r.address.position % len(given)] for r in recipes))
     if "each" in roles:
         files = generator.save(samples, folder, labels, given=given, texts=texts)
     sheets: list[Path] = []

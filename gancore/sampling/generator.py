@@ -293,7 +293,7 @@ class Generator:
             for number, (name, own, x, y) in enumerate(lots):
                 files = write(self.settings, own, x, y, place, name, role, None if number else texts)
                 if not number and role == "each" and given is not None and given.names and len(files) % len(x) == 0:
-                    files = renamed(files, [given.names[n % len(given)] for n in range(len(x))])
+                    files = renamed(files, [given.names[n % len(given.names)] for n in range(len(x))])
                 written += files
             if not written:
                 raise UsageError(f"plugin '{self.settings.run.plugin}' has no writer of role '{role}'")

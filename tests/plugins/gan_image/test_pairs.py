@@ -10,8 +10,10 @@ import pytest
 import torch
 from PIL import Image
 from toys.nets import one_thread  # noqa: F401
+from typer.testing import CliRunner, Result
 
 import gancore
+from gan_cli.app import app
 from gan_image.nets import unet
 from gan_image.pairs.data import Options, Reader, open_outlines, open_pairs
 from gan_image.pairs.judging import Nearness
@@ -253,6 +255,38 @@ def test_a_run_is_trained_shown_and_given_pictures(tmp_path: Path) -> None:
     files = generator.save(generator.sample(3, given=given), tmp_path / "made", given=generator.read_given(given))
     assert [file.name for file in files] == ["outline.png", "outline-2.png", "outline-3.png"]
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == sorted(file.name for file in files)
+
+
+def cli(arguments: list[str]) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def test_a_folder_is_given_at_the_terminal_and_each_is_made_again_under_its_name(tmp_path: Path) -> None:
+    options = [
+        "data.samples=24",
+        "data.size=16",
+        "batch_size=4",
+        "schedules=none",
+        "every.evaluate=0",
+        "every.sample=0",
+    ]
+    options += [f"architecture.{name}={value}" for name, value in SMALL.items()]
+    run, given = str(tmp_path / "run"), tmp_path / "given"
+    assert (
+        cli(["run", "--plugin", "image", "--preset", "outlines", "--steps", "1", "--out", run, *options]).exit_code == 0
+    )
+    for name in ("a", "b"):
+        picture(given / f"{name}.png", 10)
+    assert cli(["sample", run, "--given", str(given), "-n", "4", "--out", str(tmp_path / "made")]).exit_code == 0
+    assert {"a.png", "a-2.png", "b.png", "b-2.png"} < {path.name for path in (tmp_path / "made").iterdir()}
+    recipe = ["--recipe", str(tmp_path / "made" / "b-2.png"), "--given", str(given)]
+    assert cli(["sample", run, *recipe, "--out", str(tmp_path / "again")]).exit_code == 0
+    one, other = (np.asarray(Image.open(tmp_path / name)) for name in ("made/b-2.png", "again/b.png"))
+    assert np.array_equal(one, other)
+    picture(given / "c.png", 20)
+    refused = cli(["sample", run, *recipe, "--out", str(tmp_path / "third")])
+    assert refused.exit_code != 0
+    assert "as it was then" in " ".join(refused.output.split())
 
 
 def open_outlines_file(folder: Path) -> Path:
