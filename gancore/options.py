@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from gancore.errors import UsageError
 from gancore.text import brief, fault_of_name
@@ -15,10 +15,18 @@ LARGEST = 2**63 - 1
 """The largest whole number of any option: what a computer counts with."""
 
 
-def each_once(names: Sequence[str], kind: str) -> None:
-    """Raise a `RefusedValueError`, for a validator of options, where one of `names`, which are of a `kind`, stands twice."""
-    if len(set(names)) != len(names):
-        raise RefusedValueError(f"each {kind} may be named once, not {list(names)}")
+def each_once(kind: str) -> AfterValidator:
+    """For the annotation of an option that lists names of a `kind`, of which none may stand twice.
+
+    `policy: Annotated[tuple[str, ...], each_once("transform")] = Field(...)`
+    """
+
+    def check(names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) != len(names):
+            raise RefusedValueError(f"each {kind} may be named once, not {list(names)}")
+        return names
+
+    return AfterValidator(check)
 
 
 class Options(BaseModel):
@@ -159,17 +167,11 @@ class PenaltyOptions(Options):
 class AugmentingOptions(PenaltyOptions):
     """Options of penalties that augment samples for themselves (`gancore.powers.Augments`)."""
 
-    augmentations: tuple[str, ...] = Field(
+    augmentations: Annotated[tuple[str, ...], each_once("augmentation")] = Field(
         (),
         description="Augmentations of the run that it has to itself, so that the discriminator and its loss see samples without them;"
         " all of the run if none is named.",
     )
-
-    @field_validator("augmentations")
-    @classmethod
-    def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        each_once(value, "augmentation")
-        return value
 
 
 SMALLEST = 1.2e-38

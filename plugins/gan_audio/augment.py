@@ -8,10 +8,10 @@ each the Fourier transform of what is drawn is never negative, and with the shar
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 
 from gan_audio.spec import AudioSpec
@@ -30,7 +30,7 @@ _NEPERS = math.log(10.0) / 20.0
 class SoundAdaOptions(StrengthOptions):
     """Options of `ada` for sounds; the strength is the probability of each transform."""
 
-    policy: tuple[Transform, ...] = Field(
+    policy: Annotated[tuple[Transform, ...], each_once("transform")] = Field(
         ("roll", "gain", "bands"), min_length=1, max_length=4, description="What is done, in this order."
     )
     roll: float = Field(0.125, ge=0.0, le=0.5, description="Largest shift in time, as a share of the clip.")
@@ -39,12 +39,6 @@ class SoundAdaOptions(StrengthOptions):
     noise: float = Field(
         0.02, ge=0.0, le=1.0, description="Deviation of the noise's size, in relaxed samples, which reach from -1 to 1."
     )
-
-    @field_validator("policy")
-    @classmethod
-    def _each_once(cls, policy: tuple[Transform, ...]) -> tuple[Transform, ...]:
-        each_once(policy, "transform")
-        return policy
 
 
 class SoundAda:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 
 from gan_image.spec import ImageSpec
@@ -40,15 +40,9 @@ _POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)
 class AdaOptions(StrengthOptions):
     """Options of `ada`; the strength is the probability of each transform."""
 
-    policy: tuple[Group, ...] = Field(
+    policy: Annotated[tuple[Group, ...], each_once("group")] = Field(
         ("blit", "geometric", "colour"), min_length=1, max_length=6, description="Which groups of transforms there are."
     )
-
-    @field_validator("policy")
-    @classmethod
-    def _each_once(cls, policy: tuple[Group, ...]) -> tuple[Group, ...]:
-        each_once(policy, "group")
-        return policy
 
 
 class Ada:

@@ -6,10 +6,10 @@ so the result for a sample does not depend on the rest of its batch.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 
 from gan_image.spec import ImageSpec
@@ -25,17 +25,11 @@ Step = Literal["colour", "translation", "cutout"]
 class DiffAugmentOptions(Options):
     """Options of `diffaugment`; the defaults are the paper's."""
 
-    policy: tuple[Step, ...] = Field(
+    policy: Annotated[tuple[Step, ...], each_once("step")] = Field(
         ("colour", "translation", "cutout"), min_length=1, max_length=3, description="What to do, in this order."
     )
     translation: float = Field(0.125, ge=0.0, le=0.5, description="Largest shift, as a share of height and of width.")
     cutout: float = Field(0.5, ge=0.0, le=1.0, description="Sides of the blank box, as a share of height and of width.")
-
-    @field_validator("policy")
-    @classmethod
-    def _each_once(cls, policy: tuple[Step, ...]) -> tuple[Step, ...]:
-        each_once(policy, "step")
-        return policy
 
 
 class DiffAugment:

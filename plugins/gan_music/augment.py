@@ -7,10 +7,10 @@ numbers, so in each the Fourier transform of what is drawn is never negative, an
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 
 from gan_music.spec import MusicSpec
@@ -25,7 +25,7 @@ Transform = Literal["transpose", "shift", "velocity"]
 class MusicAdaOptions(StrengthOptions):
     """Options of `ada` for music; the strength is the probability of each transform."""
 
-    policy: tuple[Transform, ...] = Field(
+    policy: Annotated[tuple[Transform, ...], each_once("transform")] = Field(
         ("transpose", "shift", "velocity"), min_length=1, max_length=3, description="What is done."
     )
     transpose: int = Field(6, ge=0, le=60, description="Largest transposition, in semitones; drums stay.")
@@ -36,12 +36,6 @@ class MusicAdaOptions(StrengthOptions):
         le=4.0,
         description="Standard deviation of the binary logarithm of what velocities are multiplied by.",
     )
-
-    @field_validator("policy")
-    @classmethod
-    def _each_once(cls, policy: tuple[Transform, ...]) -> tuple[Transform, ...]:
-        each_once(policy, "transform")
-        return policy
 
 
 class MusicAda:

@@ -7,10 +7,10 @@ probability p / 2, which leaves at least 1 - p of every eigenvalue.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 
 from gan_text.nets.reading import up_to_end
@@ -26,18 +26,12 @@ Transform = Literal["dropout", "swap"]
 class TextAdaOptions(StrengthOptions):
     """Options of `ada` for texts; the strength is the probability that a text loses tokens, and twice that of exchanging spans."""
 
-    policy: tuple[Transform, ...] = Field(
+    policy: Annotated[tuple[Transform, ...], each_once("transform")] = Field(
         ("dropout", "swap"), min_length=1, max_length=2, description="What is done, in this order."
     )
     dropout: float = Field(
         0.1, ge=0.0, le=0.9, description="Share of the tokens that become unknown, in a text that loses some."
     )
-
-    @field_validator("policy")
-    @classmethod
-    def _each_once(cls, policy: tuple[Transform, ...]) -> tuple[Transform, ...]:
-        each_once(policy, "transform")
-        return policy
 
 
 class TextAda:

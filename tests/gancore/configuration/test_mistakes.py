@@ -125,12 +125,6 @@ def test_types_and_bounds_are_listed_in_plain_english() -> None:
 
 def test_a_name_that_stands_twice_is_told_of_without_repeating_the_value() -> None:
     class Policy(Options):
-        steps: tuple[str, ...] = Field(("a",), description="Some.")
-
-        @field_validator("steps")
-        @classmethod
-        def _once(cls, steps: tuple[str, ...]) -> tuple[str, ...]:
-            each_once(steps, "step")
-            return steps
+        steps: Annotated[tuple[str, ...], each_once("step")] = Field(("a",), description="Some.")
 
     assert told({"steps": "a,a"}, Policy) == ["data.steps: each step may be named once, not ['a', 'a']"]
