@@ -76,7 +76,7 @@ def save_pairs(
     for chosen in of_role(generator.settings, "sheet"):
         with blamed(chosen, folder):
             files += write_captioned(
-                chosen, generator.spec, pairs, folder, "sheet", captions, columns, "Each and its projection", texts
+                chosen, generator.spec, pairs, folder, "sheet", captions, columns, "Originals and projections", texts
             )
     return files
 
