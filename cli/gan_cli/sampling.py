@@ -50,6 +50,8 @@ class Session:
 
     def __init__(self, asked: Asked, into: str) -> None:
         self.asked, self.into = asked, into
+        self.first: tuple[str, int] | None = None
+        """The first file that named a sample, and the step that it is of."""
         from gancore.run import check_free, check_place
 
         if asked.out is not None:
@@ -121,7 +123,12 @@ class Session:
             recipes = self.recipes(Path(text))
             if len(recipes) > 1:
                 raise UsageError(f"'{text}' has {len(recipes)} recipes; name the file of one sample")
-            address = recipes[0].address
+            address, step = recipes[0].address, recipes[0].step
+            first, first_step = self.first = self.first or (text, step)
+            if self.asked.step is None and step != first_step:
+                raise UsageError(
+                    f"'{first}' is of step {first_step:,} and '{text}' of step {step:,}; say with --step which generator makes both"
+                )
         return self.revised(address)
 
     def revised(self, address: Address) -> Address:

@@ -252,6 +252,18 @@ def test_a_recipe_is_made_again_by_as_many_candidates_as_it_was_chosen_from(
     assert counts == [{"count": 5, "sharpness": 1.0}, {"count": 2, "sharpness": 1.0}]
 
 
+def test_samples_of_two_checkpoints_are_taken_together_only_where_one_is_named(
+    gan: Gan, trained: Path, tmp_path: Path, refused: Refused
+) -> None:
+    for step in (2, 4):
+        gan("sample", trained, "-n", 1, "--step", step, "--out", tmp_path / f"{step}")
+    files = [tmp_path / f"{step}" / "sample-00000.txt" for step in (2, 4)]
+    asked = ("walk", trained, "--frames", 2, "--between", f"{files[0]},{files[1]}")
+    said = refused(*asked, code=2)
+    assert f"'{files[0]}' is of step 2 and '{files[1]}' of step 4; say with --step" in said
+    gan(*asked, "--step", 4)
+
+
 def test_what_samples_follow_from_takes_no_room_of_its_own_for_each(trained: Path, tmp_path: Path) -> None:
     session = Session(Asked(run=trained), "generated")
     count = 4000
