@@ -144,6 +144,18 @@ def matches(name: str, globs: Iterable[str]) -> bool:
     return any(fnmatchcase(name if "/" in glob else name.rpartition("/")[2], glob) for glob in globs)
 
 
+def lone(path: Path) -> FileTree:
+    """The tree of one file that there is, without a look at those beside it."""
+    entry = Entry(
+        _printable(path.name),
+        path.stat().st_size,
+        file_fingerprint(path.stat()),
+        _Folder(os.fspath(path.parent)),
+        path.name,
+    )
+    return _tree(path, False, [entry], [])
+
+
 def digest(entries: Iterable[Entry]) -> str:
     """What changes when files are added, removed, renamed or of another size, or in an archive of other content.
 

@@ -75,7 +75,7 @@ def given_file(path: Path) -> GivenFile:
         return GivenFile(path=str(path), sha256=_sha256(path))
     whole = hashlib.sha256()
     for file in sorted(file for file in path.rglob("*") if file.is_file()):
-        whole.update(f"{_sha256(file)} {file.relative_to(path).as_posix()}\n".encode())
+        whole.update(f"{_sha256(file)} {file.relative_to(path).as_posix()}\n".encode(errors="surrogateescape"))
     return GivenFile(path=str(path), sha256=whole.hexdigest())
 
 

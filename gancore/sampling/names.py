@@ -14,6 +14,8 @@ LONGEST = 80
 _JOINERS = "\u200c\u200d"
 """Parts of words in some scripts, and of emoji, though they are no letters."""
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789")}
+_OTHERS = {"sheet", "recipes"}
+"""Files that stand beside those of samples."""
 
 
 def sample_name(
@@ -25,7 +27,11 @@ def sample_name(
 
 
 def renamed(files: Sequence[Path], names: Sequence[str]) -> list[Path]:
-    """`files` of samples, after `names` in turn: `cat.png`, and `cat-2.png` for the next sample that is called so."""
+    """`files` of samples, after `names` in turn: `cat.png`, and `cat-2.png` for the next sample that is called so.
+
+    What a system, a sheet or the recipes need as a name gets a `_`, and names that are too long lose their end.
+    """
+    names = [_own(name) for name in names]
     taken: set[str] = set()
     met: Counter[str] = Counter()
     made = []
@@ -40,8 +46,15 @@ def renamed(files: Sequence[Path], names: Sequence[str]) -> list[Path]:
                 break
             met[key] += 1
         taken.add(path.name.casefold())
-        made.append(file.rename(path))
-    return made
+        made.append(path)
+    # By way of names that nothing has: one file's new name may be another's old one.
+    drafts = [file.rename(file.with_name(f".{number}.part")) for number, file in enumerate(files)]
+    return [draft.rename(path) for draft, path in zip(drafts, made, strict=True)]
+
+
+def _own(name: str) -> str:
+    kept = name.encode(errors="replace")[:LONGEST].decode(errors="ignore")
+    return f"{kept}_" if kept.casefold() in _RESERVED | _OTHERS else kept
 
 
 def class_part(label: int, classes: tuple[str, ...]) -> str:

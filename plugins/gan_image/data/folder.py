@@ -166,12 +166,16 @@ class StreamedSource:
 
     def fetch(self, indices: Tensor, draws: Draws) -> tuple[Tensor, Tensor | None]:
         """Images uint8 `[batch, channels, height, width]` and class indices int64 `[batch]`, or None without labels."""
-        with quiet_pillow():
-            numbers, pictures = zip(*map(self._picture, indices.tolist()), strict=True)
-        x = torch.from_numpy(np.stack(pictures))
+        numbers, x = self.numbered(indices)
         if self.flip:
             x = flip_half(x, draws)
-        return x, None if self.labels is None else self.labels[list(numbers)]
+        return x, None if self.labels is None else self.labels[numbers]
+
+    def numbered(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """The numbers int64 `[batch]` of the pictures that stand for those at `indices`, and the images, as they are in the files."""
+        with quiet_pillow():
+            numbers, pictures = zip(*map(self._picture, indices.tolist()), strict=True)
+        return torch.tensor(numbers), torch.from_numpy(np.stack(pictures))
 
     def _picture(self, index: int) -> tuple[int, np.ndarray]:
         """The picture at `index` or the next one that can be read, with its number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -12,12 +13,13 @@ from pydantic import Field
 from torch import Tensor
 
 from gan_image.data import blossoms, folder
-from gan_image.data.decode import SUPPORTED, Look, decode, look_at, quiet_pillow, suffixes
+from gan_image.data.decode import SUPPORTED, Look, decode, look_at, measure, quiet_pillow, suffixes
+from gan_image.data.intensities import Extent
 from gan_image.data.pixels import PixelSource, flip_half
 from gan_image.pairs.sources import COMPUTED
 from gan_image.pairs.spec import PairSpec
 from gancore.components import ProgressReport
-from gancore.data.files import Entry, FileTree, scan
+from gancore.data.files import Entry, FileTree, lone, scan
 from gancore.data.reading import FileSet, Skips, read_all
 from gancore.data.report import ScanReport, Skipped
 from gancore.data.spec import Given
@@ -96,13 +98,29 @@ class Together(PairSource):
 
     def __init__(self, sides: Sequence[Images], places: Tensor, report: ScanReport, *, flip: bool) -> None:
         one, other = (side.spec for side in sides)
-        spec = PairSpec(shape=(one.shape[0] + other.shape[0], *one.shape[1:]), source_channels=one.shape[0])
+        spec = PairSpec(
+            shape=(one.shape[0] + other.shape[0], *one.shape[1:]),
+            source_channels=one.shape[0],
+            source_intensities=one.intensities,
+        )
         super().__init__(spec, report, len(places), flip=flip, in_memory=all(side.in_memory for side in sides))
         self.sides, self.places = sides, places
 
     def pairs(self, indices: Tensor, draws: Draws) -> Tensor:
-        rows = self.places[indices].T
-        return torch.cat([side.fetch(own, draws)[0] for side, own in zip(self.sides, rows, strict=True)], dim=1)
+        for _ in range(len(self)):
+            places = self.places[indices]
+            read = [
+                side.numbered(own) if isinstance(side, folder.StreamedSource) else (own, side.fetch(own, draws)[0])
+                for side, own in zip(self.sides, places.T, strict=True)
+            ]
+            whole = (torch.stack([numbers for numbers, _ in read], dim=1) == places).all(dim=1)
+            if whole.all():
+                break
+            # One picture can no longer be read, and another stands for it: the next pair does, of both.
+            indices = torch.where(whole, indices, (indices + 1) % len(self))
+        else:
+            raise DataError(f"data set '{self.report.source}': of no pair both pictures can be read any more")
+        return torch.cat([x for _, x in read], dim=1)
 
 
 class Halves(PairSource):
@@ -110,7 +128,11 @@ class Halves(PairSource):
 
     def __init__(self, images: Images, *, left: bool, flip: bool) -> None:
         channels, height, width = images.spec.shape
-        spec = PairSpec(shape=(2 * channels, height, width // 2), source_channels=channels)
+        spec = PairSpec(
+            shape=(2 * channels, height, width // 2),
+            source_channels=channels,
+            source_intensities=images.spec.intensities,
+        )
         super().__init__(spec, images.report, len(images), flip=flip, in_memory=images.in_memory)
         self.images, self.left = images, left
 
@@ -126,7 +148,11 @@ class Computed(PairSource):
         self.kind = kind
         self.images = images
         first = self.pairs(torch.zeros(1, dtype=torch.int64), Draws(0, torch.zeros(1, dtype=torch.int64)))
-        spec = PairSpec(shape=tuple(first.shape[1:]), source_channels=first.shape[1] - images.spec.shape[0])
+        spec = PairSpec(
+            shape=tuple(first.shape[1:]),
+            source_channels=first.shape[1] - images.spec.shape[0],
+            source_intensities=images.spec.intensities,
+        )
         super().__init__(spec, images.report, len(images), flip=flip, in_memory=images.in_memory)
 
     def pairs(self, indices: Tensor, draws: Draws) -> Tensor:
@@ -170,8 +196,13 @@ def _sides(tree: FileTree) -> Mapping[str, dict[str, Entry]]:
     found: dict[str, dict[str, Entry]] = {}
     for entry, path in paths.items():
         if len(path.parts) > 1:
-            found.setdefault(path.parts[0], {})[str(PurePosixPath(*path.parts[1:]).with_suffix(""))] = entry
+            side = found.setdefault(path.parts[0], {})
+            side.setdefault(str(PurePosixPath(*path.parts[1:]).with_suffix("")), entry)
     return found
+
+
+def _stem(entry: Entry) -> PurePosixPath:
+    return PurePosixPath(entry.name).with_suffix("")
 
 
 def _form(tree: FileTree, options: Options) -> Source:
@@ -220,6 +251,13 @@ def _in_folders(tree: FileTree, options: Options, progress: ProgressReport) -> T
         for key, entry in sides[name].items()
         if key not in both
     ]
+    stems = {_stem(entry) for side in sides.values() for entry in side.values()}
+    beside = {entry for side in sides.values() for entry in side.values()}
+    alone += [
+        Skipped(entry.name, "one of several of this name" if _stem(entry) in stems else "in neither of the two folders")
+        for entry in tree.entries
+        if entry not in beside and PurePosixPath(entry.name).suffix.lower() in suffixes()
+    ]
     if not both:
         raise DataError(
             f"data set '{options.path}': no picture in '{names[0]}' has the name of one in '{names[1]}', so there are no pairs; give "
@@ -239,7 +277,7 @@ def _in_folders(tree: FileTree, options: Options, progress: ProgressReport) -> T
     places = torch.tensor([[own[key] for own in used] for key in keys])
     skipped = [*alone, *(skip for images in read for skip in images.report.skipped)]
     report = replace(
-        read[0].report, found=sum(map(len, sides.values())), used=len(keys), skipped=tuple(skipped), files="",
+        read[0].report, found=len(alone) + 2 * len(both), used=len(keys), skipped=tuple(skipped), files="",
         notes=(f"given: '{names[0]}'; made: '{names[1]}'",),
     )  # fmt: skip
     return Together(read, places, report, flip=options.flip)
@@ -265,18 +303,28 @@ class Reader:
                 f"sources of {channels} channels cannot be read from pictures; pass them as a tensor, from Python"
             )
         single = path.is_file() and path.suffix.lower() != ".zip"
-        tree = scan(path.parent if single else path, what="pictures")
-        chosen = [entry for entry in tree.entries if not single or entry.name == path.name]
-        files, skips = _files(path, tree, chosen), Skips()
-        look = Look((height, width), "crop", modes[channels], None)
+        tree = lone(path) if single else scan(path, what="pictures")
+        files, skips = _files(path, tree, tree.entries), Skips()
         with quiet_pillow():
             facts = dict(read_all(files.entries, look_at, skips, lambda *_: None, ""))
+            limits = self.spec.source_intensities
+            if limits is None and (deep := [number for number, fact in facts.items() if fact.depth]):
+                extents = dict(read_all(files.entries, measure, skips, lambda *_: None, "", only=deep))
+                facts = {number: fact for number, fact in facts.items() if number in extents or not fact.depth}
+                limits = Extent.union(extents.values()).range if extents else None
+            look = Look((height, width), "crop", modes[channels], limits)
             read = read_all(
                 files.entries, lambda entry: decode(entry, look), skips, lambda *_: None, "", only=list(facts)
             )
             pictures = {number: torch.from_numpy(picture) for number, picture in read}
         if not pictures:
             raise files.nothing("image", SUPPORTED, skips.listed)
+        if left_out := [skip for skip in skips.listed if PurePosixPath(skip.path).suffix.lower() in suffixes()]:
+            warnings.warn(
+                f"'{path}': {len(left_out):,} of {len(left_out) + len(pictures):,} pictures cannot be read and are left out; the first "
+                f"is {left_out[0].path}: {left_out[0].reason}",
+                stacklevel=2,
+            )
         names = tuple(PurePosixPath(files.entries[number].name).stem for number in pictures)
         return Given(self.spec.of_source(torch.stack(list(pictures.values()))), names=names)
 

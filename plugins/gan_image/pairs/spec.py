@@ -22,6 +22,10 @@ class PairSpec(SampleSpec):
     dtype: str = Field(default="uint8", description="Always uint8.")
     value_range: tuple[float, float] = Field(default=(0.0, 255.0), description="Always 0 to 255.")
     source_channels: int = Field(ge=1, description="Channels of the source, which come first.")
+    source_intensities: tuple[float, float] | None = Field(
+        default=None,
+        description="Values of sources that are 0 and 255 here, where files are not 8-bit.",
+    )
 
     @model_validator(mode="after")
     def _check_pair(self) -> PairSpec:

@@ -86,3 +86,19 @@ def test_files_are_renamed_in_turn_and_no_two_get_one_name(tmp_path: Path) -> No
         "a.png", "A-2.png", "a-2-2.png", "b.png", "a.txt", "A-2.txt", "a-2-2.txt", "b.txt",
     ]  # fmt: skip
     assert [path.read_text() for path in made] == [str(n) for n in range(8)]
+
+
+def test_a_new_name_may_be_another_files_old_one_and_never_that_of_a_sheet_or_too_long(tmp_path: Path) -> None:
+    files = [tmp_path / f"sample-{n}.png" for n in range(5)]
+    for number, file in enumerate(files):
+        file.write_text(str(number))
+    made = renamed(files, ["sample-1", "sample-0", "Sheet", "con", "\u00e9" * 127])
+    assert [path.name for path in made] == [
+        "sample-1.png",
+        "sample-0.png",
+        "Sheet_.png",
+        "con_.png",
+        "\u00e9" * 40 + ".png",
+    ]
+    assert [path.read_text() for path in made] == [str(n) for n in range(5)]
+    assert len(list(tmp_path.iterdir())) == 5

@@ -107,6 +107,31 @@ def test_pictures_of_one_name_in_two_folders_are_a_pair_and_what_has_no_partner_
     assert [[round(v, -1) for v in pair] for pair in middles(opened(folders, swap=True))] == [[110, 10], [120, 20]]
 
 
+def test_a_picture_that_can_no_longer_be_read_takes_its_partner_with_it(tmp_path: Path) -> None:
+    for number in range(3):
+        picture(tmp_path / "a" / f"{number}.png", 10 * number)
+        picture(tmp_path / "b" / f"{number}.png", 100 + 10 * number)
+    source = opened(tmp_path, memory_limit_mb=0)
+    (tmp_path / "b" / "0.png").write_bytes(b"broken")
+    (tmp_path / "a" / "1.png").unlink()
+    assert middles(source) == [[20, 120]] * 3
+    (tmp_path / "a" / "2.png").unlink()
+    with pytest.raises(DataError, match="can be read any more"):
+        middles(source)
+
+
+def test_of_pictures_that_have_one_name_but_for_the_suffix_the_first_is_used_and_others_are_listed(
+    folders: Path,
+) -> None:
+    picture(folders / "real" / "one.png", 200)
+    picture(folders / "beside.png", 200)
+    source = opened(folders)
+    assert [round(v, -1) for v in middles(source)[0]] == [10, 110]
+    reasons = {skip.path: skip.reason for skip in source.report.skipped}  # type: ignore[attr-defined]
+    assert reasons["real/one.png"] == "one of several of this name"
+    assert reasons["beside.png"] == "in neither of the two folders"
+
+
 def test_an_archive_may_hold_both_folders_in_another(folders: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
         for path in sorted(folders.rglob("*.*")):
@@ -155,10 +180,27 @@ def test_what_is_given_is_read_from_a_picture_or_a_folder_of_them(tmp_path: Path
     assert one.x.shape == (1, 4, 8, 8)
     assert [int(row[0, 4, 4]) for row in both.x] == [90, 60]
     assert torch.equal(one.x[0, 0], both.x[1, 0])
-    with pytest.raises(DataError, match="no image could be read"):
+    with pytest.raises(DataError, match=r"no image could be read \(1 file examined; first problem: notes\.txt"):
         Reader(spec).read(tmp_path / "given" / "notes.txt")
+    (tmp_path / "given" / "c.png").write_bytes(b"broken")
+    with pytest.warns(UserWarning, match=r"1 of 3 pictures cannot be read and are left out; the first is c\.png"):
+        assert Reader(spec).read(tmp_path / "given").names == ("a", "b")
     with pytest.raises(UsageError, match="2 channels cannot be read from pictures"):
         Reader(PairSpec(shape=(3, 8, 8), source_channels=2)).read(tmp_path / "given")
+
+
+def test_what_is_given_in_16_bits_has_the_range_of_the_data_or_where_these_have_none_its_own(tmp_path: Path) -> None:
+    Image.fromarray(np.repeat(np.array([[1000, 2000]], np.uint16), 4, axis=1).repeat(8, axis=0)).save(
+        tmp_path / "x.png"
+    )
+    spec = PairSpec(shape=(2, 8, 8), source_channels=1)
+    for limits, wanted in ((None, [0, 255]), ((0.0, 4000.0), [64, 128])):
+        read = Reader(spec.model_copy(update={"source_intensities": limits})).read(tmp_path / "x.png")
+        assert read.x[0, 0, 4, [0, -1]].tolist() == wanted
+    picture(tmp_path / "pairs" / "b" / "x.png", 5)
+    (tmp_path / "pairs" / "a").mkdir()
+    (tmp_path / "x.png").rename(tmp_path / "pairs" / "a" / "x.png")
+    assert opened(tmp_path / "pairs").spec.source_intensities == (1000.0, 2000.0)  # type: ignore[attr-defined]
 
 
 # --- networks -----------------------------------------------------------------------------------------------------------
