@@ -204,11 +204,12 @@ def test_folder_without_music_is_an_error_that_names_it(tmp_path, content, words
     assert str(tmp_path) in str(error.value)
 
 
-def test_missing_path_and_single_file_are_usage_errors(tmp_path):
+def test_missing_path_is_a_usage_error_and_a_single_file_is_read(tmp_path):
     (tmp_path / "a.mid").write_bytes(TUNE)
-    for path in (tmp_path / "nowhere", tmp_path / "a.mid"):
-        with pytest.raises(UsageError, match=path.name):
-            open_(path)
+    for name in ("nowhere", "nowhere.mid"):
+        with pytest.raises(UsageError, match=name):
+            open_(tmp_path / name)
+    assert len(open_(tmp_path / "a.mid")) == len(open_(tmp_path))
 
 
 def test_file_that_shrinks_or_vanishes_is_listed(tmp_path, monkeypatch):
