@@ -75,7 +75,7 @@ def gan_datasets() -> Iterable[Dataset]:
         target="gan_image.pairs.data:open_pairs",
         options="gan_image.pairs.data:Options",
         spec=PAIRS,
-        given="gan_image.pairs.data:Reader",
+        given="gan_image.pairs.given:Reader",
         suffixes=(".zip",),
         directories=True,
     )
@@ -85,7 +85,7 @@ def gan_datasets() -> Iterable[Dataset]:
         target="gan_image.pairs.data:open_outlines",
         options="gan_image.data.blossoms:Options",
         spec=PAIRS,
-        given="gan_image.pairs.data:Reader",
+        given="gan_image.pairs.given:Reader",
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
@@ -13,16 +12,14 @@ from pydantic import Field
 from torch import Tensor
 
 from gan_image.data import blossoms, folder
-from gan_image.data.decode import SUPPORTED, Look, decode, look_at, measure, quiet_pillow, suffixes
-from gan_image.data.intensities import Extent
+from gan_image.data.decode import SUPPORTED, Fit, quiet_pillow, suffixes
 from gan_image.data.pixels import PixelSource, flip_half
 from gan_image.pairs.sources import COMPUTED
 from gan_image.pairs.spec import PairSpec
 from gancore.components import ProgressReport
-from gancore.data.files import Entry, FileTree, lone, scan
-from gancore.data.reading import FileSet, Skips, read_all
+from gancore.data.files import Entry, FileTree, digest, scan
+from gancore.data.reading import FileSet
 from gancore.data.report import ScanReport, Skipped
-from gancore.data.spec import Given
 from gancore.errors import DataError, UsageError
 from gancore.options import Options as BaseOptions
 from gancore.random import Draws
@@ -30,6 +27,9 @@ from gancore.random import Draws
 Source = Literal["auto", "folders", "left", "right", "edges", "grey", "small", "masked"]
 Images: TypeAlias = PixelSource | folder.StreamedSource
 AT_ONCE = 64
+"""Pictures that are looked at to tell whether they are of two halves."""
+SHOWN = 4
+_TWO = "pairs need two folders, of the pictures that are given and of those to be made, with the same names in both"
 
 
 class Options(BaseOptions):
@@ -47,7 +47,7 @@ class Options(BaseOptions):
         64,
         description="Side of the square pictures in pixels, or [height, width]; of each half, where there are halves.",
     )
-    fit: Literal["crop", "resize", "pad"] = Field(
+    fit: Fit = Field(
         "crop",
         description="How a picture of another shape is fitted: cut to its middle, stretched, or padded.",
     )
@@ -96,14 +96,16 @@ class PairSource:
 class Together(PairSource):
     """Pairs of two sources of images, at `places` `[len, 2]` int64 of these."""
 
-    def __init__(self, sides: Sequence[Images], places: Tensor, report: ScanReport, *, flip: bool) -> None:
+    def __init__(self, sides: Sequence[Images], places: Tensor, report: ScanReport, options: Options) -> None:
         one, other = (side.spec for side in sides)
         spec = PairSpec(
             shape=(one.shape[0] + other.shape[0], *one.shape[1:]),
             source_channels=one.shape[0],
             source_intensities=one.intensities,
+            fit=options.fit,
         )
-        super().__init__(spec, report, len(places), flip=flip, in_memory=all(side.in_memory for side in sides))
+        in_memory = all(side.in_memory for side in sides)
+        super().__init__(spec, report, len(places), flip=options.flip, in_memory=in_memory)
         self.sides, self.places = sides, places
 
     def pairs(self, indices: Tensor, draws: Draws) -> Tensor:
@@ -126,12 +128,13 @@ class Together(PairSource):
 class Halves(PairSource):
     """Pairs of the halves of images, of which the left one or the right one is the source."""
 
-    def __init__(self, images: Images, *, left: bool, flip: bool) -> None:
+    def __init__(self, images: Images, *, left: bool, flip: bool, fit: Fit) -> None:
         channels, height, width = images.spec.shape
         spec = PairSpec(
             shape=(2 * channels, height, width // 2),
             source_channels=channels,
             source_intensities=images.spec.intensities,
+            fit=fit,
         )
         super().__init__(spec, images.report, len(images), flip=flip, in_memory=images.in_memory)
         self.images, self.left = images, left
@@ -144,7 +147,7 @@ class Halves(PairSource):
 class Computed(PairSource):
     """Pairs whose targets are images, and whose sources are what `gan_image.pairs.sources` calls `kind`."""
 
-    def __init__(self, images: Images, kind: str, *, flip: bool = False) -> None:
+    def __init__(self, images: Images, kind: str, *, flip: bool = False, fit: Fit = "crop") -> None:
         self.kind = kind
         self.images = images
         first = self.pairs(torch.zeros(1, dtype=torch.int64), Draws(0, torch.zeros(1, dtype=torch.int64)))
@@ -152,6 +155,7 @@ class Computed(PairSource):
             shape=tuple(first.shape[1:]),
             source_channels=first.shape[1] - images.spec.shape[0],
             source_intensities=images.spec.intensities,
+            fit=fit,
         )
         super().__init__(spec, images.report, len(images), flip=flip, in_memory=images.in_memory)
 
@@ -174,8 +178,8 @@ def open_pairs(options: Options, progress: ProgressReport) -> PairSource:
     files = _files(options.path, tree, tree.entries)
     images, _ = folder.read_pictures(files, options.reading(wide=source in ("left", "right")), progress)
     if source in ("left", "right"):
-        return Halves(images, left=source == "left", flip=options.flip)
-    return Computed(images, source, flip=options.flip)
+        return Halves(images, left=source == "left", flip=options.flip, fit=options.fit)
+    return Computed(images, source, flip=options.flip, fit=options.fit)
 
 
 def open_outlines(options: blossoms.Options, progress: ProgressReport) -> Computed:
@@ -211,17 +215,46 @@ def _form(tree: FileTree, options: Options) -> Source:
         one, other = sides.values()
         if 2 * len(one.keys() & other.keys()) > max(len(one), len(other)):
             return "folders"
-    widths = []
+    named = [entry for entry in tree.entries if _is_named_picture(entry)]
     with quiet_pillow():
-        for entry in [e for e in tree.entries if PurePosixPath(e.name).suffix.lower() in suffixes()][:AT_ONCE]:
-            if (ratio := _ratio(entry)) is not None:
-                widths.append(ratio)
-    if widths and sorted(widths)[len(widths) // 2] >= 1.8:
+        known = (ratio for entry in named or tree.entries if (ratio := _ratio(entry)) is not None)
+        widths = sorted(islice(known, AT_ONCE))
+    # Without any picture, reading says so.
+    if not widths or widths[len(widths) // 2] >= 1.8:
         return "left"
     raise UsageError(
-        f"'{options.path}' holds neither two folders of pictures with the same names nor pictures of two halves side by side; say "
-        "what is given of each picture: data.source=edges, grey, small or masked"
+        f"'{options.path}' holds neither two folders of pictures with the same names nor pictures of two halves side by side "
+        f"(there: {_there(sides)}); {_TWO}, or say what is given of each picture: data.source=edges, grey, small or masked"
     )
+
+
+def _is_named_picture(entry: Entry) -> bool:
+    return PurePosixPath(entry.name).suffix.lower() in suffixes()
+
+
+def _there(sides: Mapping[str, dict[str, Entry]]) -> str:
+    """What pictures by their folders there are."""
+    if len(sides) == 2:
+        (one, first), (other, second) = sorted(sides.items())
+        both = len(first.keys() & second.keys())
+        return (
+            f"two folders with pictures, '{one}' ({len(first):,}) and '{other}' ({len(second):,}), in which {both or 'none'} "
+            f"{'has' if both < 2 else 'have'} the same name{_but_for_capitals(first, second)}"
+        )
+    if not sides:
+        return "no folder with pictures"
+    names = [f"'{name}'" for name in sorted(sides)]
+    shown = ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
+    return f"one folder with pictures, {shown}" if len(names) == 1 else f"{len(names):,} folders with pictures: {shown}"
+
+
+def _but_for_capitals(one: Iterable[str], other: Iterable[str]) -> str:
+    """That names would be the same if capitals made no difference, where one is."""
+    exact, folded = set(other), {name.casefold(): name for name in other}
+    for name in one:
+        if name not in exact and (like := folded.get(name.casefold())):
+            return f" (capitals count: '{name}' is not '{like}')"
+    return ""
 
 
 def _ratio(entry: Entry) -> float | None:
@@ -238,11 +271,7 @@ def _ratio(entry: Entry) -> float | None:
 def _in_folders(tree: FileTree, options: Options, progress: ProgressReport) -> Together:
     sides = dict(sorted(_sides(tree).items()))
     if len(sides) != 2:
-        there = ", ".join(f"'{name}'" for name in list(sides)[:4]) or "none"
-        raise UsageError(
-            f"'{options.path}' needs two folders of pictures, the given ones and those to be made, with the same names in both; "
-            f"folders with pictures there: {there}"
-        )
+        raise UsageError(f"'{options.path}' holds {_there(sides)}; {_TWO}")
     names = list(sides)[::-1] if options.swap else list(sides)
     both = sides[names[0]].keys() & sides[names[1]].keys()
     alone = [
@@ -256,77 +285,51 @@ def _in_folders(tree: FileTree, options: Options, progress: ProgressReport) -> T
     alone += [
         Skipped(entry.name, "one of several of this name" if _stem(entry) in stems else "in neither of the two folders")
         for entry in tree.entries
-        if entry not in beside and PurePosixPath(entry.name).suffix.lower() in suffixes()
+        if entry not in beside and _is_named_picture(entry)
     ]
+    alone += [Skipped(e.name, "not named as a picture") for e in tree.entries if not _is_named_picture(e)]
     if not both:
+        like = _but_for_capitals(sides[names[0]], sides[names[1]])
         raise DataError(
-            f"data set '{options.path}': no picture in '{names[0]}' has the name of one in '{names[1]}', so there are no pairs; give "
-            "both of a pair the same name, such as 001.png"
+            f"data set '{options.path}': no picture in '{names[0]}' has the name of one in '{names[1]}'{like}, so there are no pairs; "
+            "give both of a pair the same name, such as 001.png"
         )
     read: list[Images] = []
     used: list[dict[str, int]] = []
+    reasons: dict[str, Skipped] = {}
+    files: list[list[Entry]] = []
     for name in names:
         entries = [entry for key, entry in sides[name].items() if key in both]
-        images, files = folder.read_pictures(_files(options.path, tree, entries), options.reading(), progress)
+        images, there = folder.read_pictures(_files(options.path, tree, entries), options.reading(), progress)
         read.append(images)
-        places_of = {entry: place for place, entry in enumerate(files)}
+        files.append(there)
+        places_of = {entry: place for place, entry in enumerate(there)}
         used.append({key: places_of[entry] for key, entry in sides[name].items() if entry in places_of})
+        reasons |= {skip.path: skip for skip in images.report.skipped}
     keys = [key for key in used[0] if key in used[1]]
     if not keys:
         raise DataError(f"data set '{options.path}': of no pair both pictures could be read. Supported: {SUPPORTED}")
     places = torch.tensor([[own[key] for own in used] for key in keys])
-    skipped = [*alone, *(skip for images in read for skip in images.report.skipped)]
-    report = replace(
-        read[0].report, found=len(alone) + 2 * len(both), used=len(keys), skipped=tuple(skipped), files="",
-        notes=(f"given: '{names[0]}'; made: '{names[1]}'",),
-    )  # fmt: skip
-    return Together(read, places, report, flip=options.flip)
+    # One for each pair that is lost, as one is found for each that is used.
+    lost = [
+        [reasons[e.name] for e in (sides[name][key] for name in names) if e.name in reasons] for key in sorted(both)
+    ]
+    skipped = [*tree.problems, *alone, *(_of_pair(skips) for skips in lost if skips)]
+    report = ScanReport(
+        source=str(options.path),
+        found=len(keys) + sum(skip.count for skip in skipped),
+        used=len(keys),
+        skipped=tuple(sorted(skipped, key=lambda skip: skip.path)),
+        notes=(
+            f"each sample is a pair: a picture in '{names[0]}' is given, that of the same name in '{names[1]}' is made",
+            *(f"'{name}': {note}" for name, side in zip(names, read, strict=True) for note in side.report.notes),
+        ),
+        files=digest(there[place] for row in places.tolist() for there, place in zip(files, row, strict=True)),
+    )
+    return Together(read, places, report, options)
 
 
-class Reader:
-    """Reads sources for `gan sample --given`: a picture, or a folder or archive of them in the order of their names."""
-
-    def __init__(self, spec: PairSpec) -> None:
-        self.spec = spec
-
-    def read(self, path: Path) -> Given:
-        """The sources at `path`, brought to the size and channels of the run's.
-
-        Raises:
-            UsageError: there is nothing, or sources of so many channels are none that a picture has.
-            DataError: no picture can be read.
-        """
-        channels, height, width = self.spec.given_shape
-        modes: dict[int, Literal["grey", "rgb", "rgba"]] = {1: "grey", 3: "rgb", 4: "rgba"}
-        if channels not in modes:
-            raise UsageError(
-                f"sources of {channels} channels cannot be read from pictures; pass them as a tensor, from Python"
-            )
-        single = path.is_file() and path.suffix.lower() != ".zip"
-        tree = lone(path) if single else scan(path, what="pictures")
-        files, skips = _files(path, tree, tree.entries), Skips()
-        with quiet_pillow():
-            facts = dict(read_all(files.entries, look_at, skips, lambda *_: None, ""))
-            limits = self.spec.source_intensities
-            if limits is None and (deep := [number for number, fact in facts.items() if fact.depth]):
-                extents = dict(read_all(files.entries, measure, skips, lambda *_: None, "", only=deep))
-                facts = {number: fact for number, fact in facts.items() if number in extents or not fact.depth}
-                limits = Extent.union(extents.values()).range if extents else None
-            look = Look((height, width), "crop", modes[channels], limits)
-            read = read_all(
-                files.entries, lambda entry: decode(entry, look), skips, lambda *_: None, "", only=list(facts)
-            )
-            pictures = {number: torch.from_numpy(picture) for number, picture in read}
-        if not pictures:
-            raise files.nothing("image", SUPPORTED, skips.listed)
-        if left_out := [skip for skip in skips.listed if PurePosixPath(skip.path).suffix.lower() in suffixes()]:
-            warnings.warn(
-                f"'{path}': {len(left_out):,} of {len(left_out) + len(pictures):,} pictures cannot be read and are left out; the first "
-                f"is {left_out[0].path}: {left_out[0].reason}",
-                stacklevel=2,
-            )
-        names = tuple(PurePosixPath(files.entries[number].name).stem for number in pictures)
-        return Given(self.spec.of_source(torch.stack(list(pictures.values()))), names=names)
-
-    def join(self, samples: Tensor, given: Given) -> None:
-        """None: a pair is whole."""
+def _of_pair(skips: Sequence[Skipped]) -> Skipped:
+    """Why a pair is left out of which the first file, or both, cannot be used."""
+    more = "".join(f", and '{skip.path}' is {skip.reason}" for skip in skips[1:])
+    return Skipped(skips[0].path, skips[0].reason + more)

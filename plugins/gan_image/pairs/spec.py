@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -26,6 +26,9 @@ class PairSpec(SampleSpec):
         default=None,
         description="Values of sources that are 0 and 255 here, where files are not 8-bit.",
     )
+    fit: Literal["crop", "resize", "pad"] = Field(
+        default="crop", description="How pictures of another shape were fitted, and those that are given are."
+    )
 
     @model_validator(mode="after")
     def _check_pair(self) -> PairSpec:
@@ -35,8 +38,8 @@ class PairSpec(SampleSpec):
 
     @property
     def reading(self) -> Mapping[str, Any]:
-        """Other pairs have the size of these."""
-        return {"size": self.shape[1:]}
+        """Other pairs have the size of these, and are fitted to it in the same way."""
+        return {"size": self.shape[1:], "fit": self.fit}
 
     @property
     def given_shape(self) -> tuple[int, ...]:

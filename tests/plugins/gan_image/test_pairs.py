@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 import gancore
 from gan_cli.app import app
 from gan_image.nets import unet
-from gan_image.pairs.data import Options, Reader, open_outlines, open_pairs
+from gan_image.pairs.data import Options, open_outlines, open_pairs
+from gan_image.pairs.given import Reader
 from gan_image.pairs.judging import Nearness
 from gan_image.pairs.sources import edges, grey, masked, small
 from gan_image.pairs.spec import PairSpec
@@ -103,7 +104,7 @@ def test_pictures_of_one_name_in_two_folders_are_a_pair_and_what_has_no_partner_
     reasons = {skip.path: skip.reason for skip in source.report.skipped}  # type: ignore[attr-defined]
     assert set(reasons) == {"drawn/lonely.png", "real/alone.jpg", "real/broken.jpg"}
     assert reasons["drawn/lonely.png"] == "no picture of this name in 'real'"
-    assert source.report.notes == ("given: 'drawn'; made: 'real'",)  # type: ignore[attr-defined]
+    assert "a picture in 'drawn' is given" in source.report.summary()  # type: ignore[attr-defined]
     assert [[round(v, -1) for v in pair] for pair in middles(opened(folders, swap=True))] == [[110, 10], [120, 20]]
 
 
@@ -162,13 +163,61 @@ def test_sources_are_computed_where_one_asks_for_them_and_both_sides_are_mirrore
         opened(tmp_path)
 
 
+def test_each_lost_pair_is_counted_once_and_with_those_used_they_are_all_that_were_found(folders: Path) -> None:
+    for name in ("drawn", "real"):
+        (folders / name / "both.png").write_bytes(b"no picture")
+    (folders / "notes.txt").write_text("words")
+    (folders / "drawn" / "Thumbs.db").write_text("of Windows")
+    (folders / "gone.png").symlink_to(folders / "nowhere")
+    report = opened(folders).report  # type: ignore[attr-defined]
+    paths = [skip.path for skip in report.skipped]
+    assert paths == ["drawn/both.png", "drawn/lonely.png", "gone.png", "notes.txt", "real/alone.jpg", "real/broken.jpg"]
+    assert "and 'real/both.png' is" in report.skipped[0].reason
+    assert (report.used, report.found) == (2, 2 + len(paths))
+
+
+def test_streamed_pairs_tell_of_the_files_of_both_sides(tmp_path: Path) -> None:
+    for side in ("a", "b"):
+        picture(tmp_path / side / "1.png", 10)
+    before = opened(tmp_path, memory_limit_mb=0).report.files  # type: ignore[attr-defined]
+    picture(tmp_path / "b" / "1.png", 10, width=32)
+    assert before != opened(tmp_path, memory_limit_mb=0).report.files  # type: ignore[attr-defined]
+
+
 def test_folders_that_do_not_pair_are_told(tmp_path: Path) -> None:
     picture(tmp_path / "a" / "1.png", 1)
-    with pytest.raises(UsageError, match=r"needs two folders of pictures.*there: 'a'"):
+    with pytest.raises(UsageError, match=r"holds one folder with pictures, 'a'; pairs need two folders"):
         opened(tmp_path, source="folders")
     picture(tmp_path / "b" / "2.png", 1)
-    with pytest.raises(DataError, match="no picture in 'a' has the name of one in 'b'"):
+    with pytest.raises(DataError, match="no picture in 'a' has the name of one in 'b', so"):
         opened(tmp_path, source="folders")
+    picture(tmp_path / "a" / "x.png", 1)
+    picture(tmp_path / "b" / "X.png", 1)
+    with pytest.raises(DataError, match=r"in 'b' \(capitals count: 'x' is not 'X'\), so"):
+        opened(tmp_path, source="folders")
+    with pytest.raises(
+        UsageError, match=r"two folders with pictures, 'a' \(2\) and 'b' \(2\), in which none has the same"
+    ):
+        opened(tmp_path)
+    picture(tmp_path / "c" / "1.png", 1)
+    for source in ("auto", "folders"):
+        with pytest.raises(UsageError, match=r"3 folders with pictures: 'a', 'b', 'c'\)?; pairs need two folders"):
+            opened(tmp_path, source=source)
+
+
+def test_a_folder_without_a_picture_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no image could be read"):
+        opened(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"no image could be read \(1 file examined; first problem: a\.png"):
+        opened(tmp_path)
+
+
+def test_pictures_without_a_suffix_are_not_cut_in_halves_unless_they_are_wide(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 1)
+    (tmp_path / "a.png").rename(tmp_path / "a")
+    with pytest.raises(UsageError, match="neither two folders"):
+        opened(tmp_path)
 
 
 def test_what_is_given_is_read_from_a_picture_or_a_folder_of_them(tmp_path: Path) -> None:
@@ -183,8 +232,11 @@ def test_what_is_given_is_read_from_a_picture_or_a_folder_of_them(tmp_path: Path
     with pytest.raises(DataError, match=r"no image could be read \(1 file examined; first problem: notes\.txt"):
         Reader(spec).read(tmp_path / "given" / "notes.txt")
     (tmp_path / "given" / "c.png").write_bytes(b"broken")
-    with pytest.warns(UserWarning, match=r"1 of 3 pictures cannot be read and are left out; the first is c\.png"):
+    with pytest.warns(UserWarning, match=r"1 of 3 pictures cannot be read and is left out, c\.png: "):
         assert Reader(spec).read(tmp_path / "given").names == ("a", "b")
+    (tmp_path / "given" / "d.png").write_bytes(b"broken")
+    with pytest.warns(UserWarning, match=r"2 of 4 pictures cannot be read and are left out; the first is c\.png: "):
+        Reader(spec).read(tmp_path / "given")
     with pytest.raises(UsageError, match="2 channels cannot be read from pictures"):
         Reader(PairSpec(shape=(3, 8, 8), source_channels=2)).read(tmp_path / "given")
 
@@ -201,6 +253,18 @@ def test_what_is_given_in_16_bits_has_the_range_of_the_data_or_where_these_have_
     (tmp_path / "pairs" / "a").mkdir()
     (tmp_path / "x.png").rename(tmp_path / "pairs" / "a" / "x.png")
     assert opened(tmp_path / "pairs").spec.source_intensities == (1000.0, 2000.0)  # type: ignore[attr-defined]
+
+
+def test_what_is_given_is_fitted_as_the_pairs_were(tmp_path: Path) -> None:
+    picture(tmp_path / "1.png", 100, width=32)  # the first quarter is of another value
+    seen = set()
+    for fit in ("crop", "resize", "pad"):
+        source = opened(tmp_path, source="grey", fit=fit)
+        read = Reader(source.spec).read(tmp_path / "1.png")  # type: ignore[attr-defined]
+        own, _ = source.fetch(torch.arange(1), Draws(0, torch.arange(1)))  # type: ignore[attr-defined]
+        assert torch.allclose(read.x[:, :1].float(), own[:, :1].float(), atol=1.0)
+        seen.add(int(read.x[0, 0, 0, 1]))
+    assert seen == {100, 155, 255}  # cut off, there, and below a bar
 
 
 # --- networks -----------------------------------------------------------------------------------------------------------
@@ -325,6 +389,15 @@ def test_a_folder_is_given_at_the_terminal_and_each_is_made_again_under_its_name
     assert cli(["sample", run, *recipe, "--out", str(tmp_path / "again")]).exit_code == 0
     one, other = (np.asarray(Image.open(tmp_path / name)) for name in ("made/b-2.png", "again/b.png"))
     assert np.array_equal(one, other)
+    picture(tmp_path / "nearest.png", 10)
+    why = ["--given", str(tmp_path / "nearest.png"), "-n", "8", "--out", str(tmp_path / "why")]
+    assert cli(["explain", run, *why]).exit_code == 0
+    assert {"nearest.png", "false.png", "sample-00000.png"} < {path.name for path in (tmp_path / "why").iterdir()}
+    assert Image.open(tmp_path / "why" / "nearest.png").width > 100
+    assert Image.open(tmp_path / "why" / "sample-00000.png").size == (16, 16)
+    for name in (".DS_Store", "Thumbs.db"):
+        (given / name).write_text("of a system")
+    assert cli(["sample", run, *recipe, "--out", str(tmp_path / "still")]).exit_code == 0
     picture(given / "c.png", 20)
     refused = cli(["sample", run, *recipe, "--out", str(tmp_path / "third")])
     assert refused.exit_code != 0
