@@ -88,7 +88,8 @@ class FileTree:
 
 
 def scan(path: str | Path, *, what: str = "files", max_bytes: int = MAX_ENTRY_BYTES) -> FileTree:
-    """Every file under the folder, or in the zip archive, at `path`, without hidden ones and `__MACOSX`.
+    """Every file under the folder, or in the zip archive, at `path`, without hidden ones and what systems leave
+    behind, such as `__MACOSX` and `Thumbs.db`.
 
     Links are followed, and no folder is read twice, so links in a circle do no harm. A run below `path` is left out and listed
     among the problems, for its samples are no data; what `path` itself names is read, even if it is a run. `what` names in
@@ -198,7 +199,7 @@ def _kind(mode: int) -> str:
 
 
 def _hidden(part: str) -> bool:
-    return part.startswith(".") or part == "__MACOSX"
+    return part.startswith(".") or part == "__MACOSX" or part.casefold() in ("thumbs.db", "desktop.ini")
 
 
 def _printable(name: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from gancore.configuration.mistakes import explain
 from gancore.configuration.settings import Settings
+from gancore.data.files import scan, why_unreadable
 from gancore.errors import ConfigError, UsageError
 from gancore.latent.address import Address, Value
 from gancore.powers import CarriesText
@@ -70,12 +71,19 @@ class Recipe(Value):
 
 
 def given_file(path: Path) -> GivenFile:
-    """What a recipe says of the file, or the folder of files, at `path`, which has been read before."""
+    """What a recipe says of the file, or the folder of files, at `path`, which has been read before.
+
+    In a folder those files count that a data set there would have, and hidden ones do not.
+    """
     if not path.is_dir():
         return GivenFile(path=str(path), sha256=_sha256(path))
     whole = hashlib.sha256()
-    for file in sorted(file for file in path.rglob("*") if file.is_file()):
-        whole.update(f"{_sha256(file)} {file.relative_to(path).as_posix()}\n".encode(errors="surrogateescape"))
+    for entry in scan(path).entries:
+        try:
+            content = _sha256(path / entry.key)
+        except OSError as error:  # left out with a warning, when it was read
+            content = f"({why_unreadable(error)})"
+        whole.update(f"{content} {entry.name}\n".encode())
     return GivenFile(path=str(path), sha256=whole.hexdigest())
 
 

@@ -34,6 +34,7 @@ def names(tree):
 
 def test_files_come_sorted_by_their_path_and_hidden_ones_are_left_out(tmp_path):
     fill(tmp_path, ["b/2.txt", "b/1.txt", "a.txt", "c/d/e.txt", ".hidden", ".git/x", "__MACOSX/a.txt", "b/.DS_Store"])
+    fill(tmp_path, ["b/Thumbs.db", "desktop.ini"])
     tree = scan(tmp_path)
     assert names(tree) == ["a.txt", "b/1.txt", "b/2.txt", "c/d/e.txt"]
     assert [entry.read() for entry in tree.entries] == [name.encode() for name in names(tree)]
