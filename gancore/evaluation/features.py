@@ -57,7 +57,7 @@ class Computed:
         self.failed = False
         """Whether the extractor has raised something: that is no fault of the metric that asked for features."""
         self.asked = False
-        """Whether something was asked for that has to be computed."""
+        """Whether something was asked for of real samples, so that these have been computed; a metric's own sets do not count."""
         self.near: float | None = None
         self.same = -1.0
         if isinstance(extractor, MeasuresDistance):
@@ -78,7 +78,7 @@ class Computed:
         Raises:
             PluginError: the extractor gave something else.
         """
-        self.asked = True
+        self.asked = self.asked or samples.x is self._train.x or id(samples.x) in self._kept
         if samples.x is not self._train.x and samples.x.data_ptr() == self._train.x.data_ptr():
             return self.of(self._train)[: len(samples)]  # the first of the training set, or all of it
         self._fit()

@@ -15,7 +15,10 @@ from gancore.evaluation.reference import reference_of_run
 from gancore.plugins import Registry
 
 COUNTED = """
-from gancore.components import Features
+import torch
+
+from gancore.components import Features, Metric
+from gancore.evaluation.records import Samples
 
 SEEN = []
 
@@ -24,6 +27,20 @@ SEEN = []
 def gan_features():
     yield Features(name="counted", summary="The points themselves", target="fake_counting:Counted")
     yield Features(name="broken", summary="None", target="fake_counting:Broken")
+
+
+@hookimpl
+def gan_metrics():
+    yield Metric(name="own", summary="Of samples of its own", target="fake_counting:Own")
+
+
+class Own:
+    def __init__(self, spec):
+        pass
+
+    def __call__(self, material):
+        (features,) = material.features.values()
+        return {"own": float(features.of(Samples(torch.ones(3, 2))).sum())}
 
 
 class Broken:
@@ -102,7 +119,7 @@ def test_features_that_fail_are_told_once_and_take_no_others_down(toy, fake_dist
     reference = reference_of_run(source, 0.25, usual=1000, count=20, seed=0, progress=silent)
     found = comparison.compare(Made(generated=Samples(torch.randn(20, 2)), run="r"), reference, show=True)
     assert {name: failure.cause for name, failure in found.failures.items()} == {
-        "counting:broken": "SystemExit: out of order, at fake_counting.py:28 in __call__"
+        "counting:broken": "SystemExit: out of order, at fake_counting.py:45 in __call__"
     }
     assert {metric: len(figures) for metric, figures in found.figures.items()} == {"mind": 1, "neighbours": 4}
     assert [one.name for one in found.exhibits] == ["nearest", "best-and-worst"]
@@ -121,6 +138,21 @@ def test_features_that_no_metric_asks_for_choose_no_samples_to_look_at(toy, fake
     found = comparison.compare(Made(generated=Samples(torch.randn(20, 2)), run="r"), reference, show=True)
     assert (found.exhibits, fake_counting.SEEN) == ((), [])
     assert list(found.figures) == ["gap"]
+
+
+def test_features_of_a_metrics_own_samples_are_not_computed_of_all_to_choose_some_to_look_at(toy, fake_dist):
+    fake_dist("counting", COUNTED)
+    import fake_counting
+
+    registry = Registry()
+    settings = configure(registry, plugin="toy")
+    source = settings.data.build(silent)
+    choice = choose(registry, "toy", settings.data, metrics=["counting:own"], options={"features": "counting:counted"})
+    comparison = Comparison(choice, source.spec, device="cpu")
+    reference = reference_of_run(source, 0.25, usual=1000, count=20, seed=0, progress=silent)
+    found = comparison.compare(Made(generated=Samples(torch.randn(20, 2)), run="r"), reference, show=True)
+    assert not found.failures
+    assert (found.exhibits, fake_counting.SEEN) == ((), [3])
 
 
 def test_as_many_samples_are_generated_as_can_be_compared_but_a_hundred_at_least(toy):
