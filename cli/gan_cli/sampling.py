@@ -16,7 +16,7 @@ from gancore.storage import numbered_folder, whole_folder
 
 if TYPE_CHECKING:
     from gancore.latent.address import Address
-    from gancore.latent.recipe import Recipe
+    from gancore.latent.recipe import GivenFile, Recipe
     from gancore.latent.steering import Steering
 
 SAMPLES = 64
@@ -53,13 +53,12 @@ class Session:
         self.first: tuple[str, int] | None = None
         """The first file that named a sample, and the step that it is of."""
         from gancore.run import check_free, check_place
+        from gancore.sampling.names import kind_of
 
         if asked.out is not None:
             check_free(asked.out)
-            if asked.out.suffix and not asked.out.is_dir():
-                raise UsageError(
-                    f"--out '{asked.out}' names a folder to make, for all files; leave '{asked.out.suffix}' out"
-                )
+            if suffix := kind_of(asked.out):
+                raise UsageError(f"--out '{asked.out}' names a folder to make, for all files; leave '{suffix}' out")
         check_device(asked.device)
         self.steering = self._load(asked.step, asked.options)
         check_place(asked.out or asked.run / into)
@@ -204,12 +203,15 @@ class Session:
 
     def drawn(self, addresses: Sequence[Address]) -> tuple[Any, Sequence[Recipe]]:
         """Samples of addresses, and their recipes."""
-        from gancore.latent.recipe import given_file
-
         with waiting(f"generating {len(addresses):,} samples"):
             samples = self.steering.sample(addresses)
-        known = None if self.asked.given is None else given_file(self.asked.given)
-        return samples, self.steering.recipes(addresses, known)
+        return samples, self.steering.recipes(addresses, self.given())
+
+    def given(self) -> GivenFile | None:
+        """What recipes say of the file that is given, where one is."""
+        from gancore.latent.recipe import given_file
+
+        return None if self.asked.given is None else given_file(self.asked.given)
 
 
 def sample(

@@ -26,7 +26,7 @@ from gancore.powers import Exports, SamplesItself, TellsLikelihood
 from gancore.random import derive
 from gancore.sampling.candidates import Chooser
 from gancore.sampling.drawing import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of
-from gancore.sampling.names import renamed
+from gancore.sampling.names import kind_of, renamed
 from gancore.sampling.writing import write
 from gancore.storage import new_file_mode, occupied, whole_folder
 from gancore.targets import resolve
@@ -255,9 +255,10 @@ class Generator:
         """Write hard samples with the run's own writers; the files written.
 
         A `path` with a suffix (`out.png`) becomes one sheet of all samples, of that kind, or is refused where no writer makes
-        such files (`out.any` becomes a sheet of every kind that there is); one without a suffix becomes a folder with a file a
-        sample. Samples that were made around `given` are written as it says (tempo, names), and put together where they are the
-        parts of one whole: the sheet then shows wholes, and the folder also has a file of each, `joined-...`.
+        such files (`out.any` becomes a sheet of every kind that there is); one without a suffix, or with one that begins with a
+        digit (`edit-1.5`), becomes a folder with a file a sample. Samples that were made around `given` are written as it says
+        (tempo, names), and put together where they are the parts of one whole: the sheet then shows wholes, and the folder also
+        has a file of each, `joined-...`.
 
         `texts`, in JSON, are what the file of each sample carries, where its writer can, a sheet a list of all; `stem` is what the
         names of files of samples begin with.
@@ -273,8 +274,9 @@ class Generator:
             raise RunFolderError(f"'{target}' exists already; choose another path, or say overwrite=True")
         check_apart(target, self.settings.data_path)
         classes = None if labels is None else torch.as_tensor(labels)
-        role = role or ("sheet" if target.suffix else "each")
-        folder = target.parent if target.suffix else target
+        suffix = kind_of(target)
+        role = role or ("sheet" if suffix else "each")
+        folder = target.parent if suffix else target
         spec = self.spec if given is None or given.spec is None else given.spec
         lots: list[tuple[str, SampleSpec, Tensor, Tensor | None]] = [(stem, spec, samples, classes)]
         reader = None if given is None else self._reader()
@@ -285,7 +287,7 @@ class Generator:
         if given is not None and whole is not None:
             firsts = None if classes is None else classes[:: len(given)][: len(whole[1])]
             lots.append(("joined", *whole, firsts))
-        if target.suffix:
+        if suffix:
             lots = [(target.stem, *lots[-1][1:])]
 
         def put(place: Path) -> list[Path]:
@@ -299,12 +301,12 @@ class Generator:
                 raise UsageError(f"plugin '{self.settings.run.plugin}' has no writer of role '{role}'")
             return written
 
-        if target.suffix in ("", ANY):
+        if suffix in ("", ANY):
             return put(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix=f".{target.stem}-") as draft:
             written = put(Path(draft))
-            asked = next((f for f in written if f.suffix.lower() == target.suffix.lower()), None)
+            asked = next((f for f in written if f.suffix.lower() == suffix.lower()), None)
             if asked is None:
                 kinds = " or ".join(sorted({f.suffix for f in written}))
                 raise UsageError(

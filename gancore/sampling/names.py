@@ -18,6 +18,14 @@ _OTHERS = {"sheet", "recipes"}
 """Files that stand beside those of samples."""
 
 
+def kind_of(path: Path) -> str:
+    """The suffix of `path`, if it says of which kind a file is to be: `.png` of `out.png`.
+
+    Empty for a folder that there is, and where the suffix begins with a digit, for such belong to numbers: `edit-1.5`.
+    """
+    return "" if path.suffix[1:2].isdigit() or path.is_dir() else path.suffix
+
+
 def sample_name(
     stem: str, number: int, suffix: str, labels: Sequence[int] | None = None, classes: tuple[str, ...] = ()
 ) -> str:

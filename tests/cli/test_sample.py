@@ -144,6 +144,16 @@ def test_out_with_a_suffix_is_refused_before_anything_is_drawn(refused: Refused,
     words = refused("sample", trained, "--out", tmp_path / "sheet.png", code=2)
     assert "names a folder to make" in words
     assert not (tmp_path / "sheet.png").exists()
+    assert "leave '.xyz' out" in refused("sample", trained, "--out", tmp_path / "out.xyz", code=2)
+
+
+def test_number_at_the_end_of_out_is_part_of_the_folders_name(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    for out in (tmp_path / "edit-1.5", tmp_path / "there.v2"):
+        if out.suffix == ".v2":
+            out.mkdir()
+        gan("sample", trained, "-n", 2, "--out", out)
+        assert (out / "recipes.json").is_file()
+        assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
 
 
 def test_what_cannot_be_written_is_refused_before_anything_is_drawn(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 import torch
@@ -120,17 +118,17 @@ def test_a_sheet_has_the_very_name_that_was_asked_for_or_is_refused(generator, t
     (tmp_path / "out.json").write_text("mine")
     assert generator.save(samples, tmp_path / "out.TXT") == [tmp_path / "out.TXT"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.TXT", "out.json"]
-    for name in ("y.jpg", "v1.2"):
-        with pytest.raises(UsageError, match=rf"no sheet can be written as '{re.escape(name)}'.* make .*\.txt"):
-            generator.save(samples, tmp_path / name)
+    with pytest.raises(UsageError, match=r"no sheet can be written as 'y\.jpg'.* make .*\.txt"):
+        generator.save(samples, tmp_path / "y.jpg")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.TXT", "out.json"]
     assert {p.suffix for p in generator.save(samples, tmp_path / "all.any")} >= {".txt"}
 
 
-def test_a_path_without_a_suffix_becomes_a_folder_with_a_file_a_sample(generator, tmp_path):
+@pytest.mark.parametrize("name", ["out", "v1.2"])
+def test_a_path_without_a_suffix_or_with_a_number_becomes_a_folder_with_a_file_a_sample(generator, tmp_path, name):
     samples = generator.sample(3)
-    written = generator.save(samples, tmp_path / "out", labels=[0, 1, 2])
-    assert [p.parent for p in written] == [tmp_path / "out"] * 3
+    written = generator.save(samples, tmp_path / name, labels=[0, 1, 2])
+    assert [p.parent for p in written] == [tmp_path / name] * 3
     torch.testing.assert_close(torch.cat([read(p) for p in written]), samples.flatten(1))
 
 
