@@ -43,7 +43,7 @@ def explain(
 
     address = session.named(sample)
     with session.new_folder() as folder, told(as_json) as progress:
-        found = look(session.steering, address, folder, samples=number, progress=progress)
+        found = look(session.steering, address, folder, samples=number, given=session.given(), progress=progress)
     files = sorted(folder.iterdir())
     if as_json:
         print(json.dumps({"folder": str(folder), "files": [str(file) for file in files], **found.dump()}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from gancore.explaining.carriers import carriers
 from gancore.explaining.saliency import as_sample, found_false, heatmap, plane
 from gancore.games.calling import mixes_batch
 from gancore.latent.address import Address
+from gancore.latent.recipe import GivenFile
 from gancore.latent.resolving import codes_of
 from gancore.latent.saving import labels_of
 from gancore.latent.steering import Steering, seeds
@@ -42,6 +43,8 @@ from gancore.sampling.writing import captioning, of_role, write_captioned
 from gancore.storage import fill
 
 NEIGHBOURS = 7
+LOOKED_THROUGH = 2000
+"""Training samples among which neighbours are looked for, at most: `gan evaluate` looks through more, and takes its time."""
 ABLATED = 256
 """Samples of which layers are looked at."""
 MOST_VALUES = 4096
@@ -78,20 +81,25 @@ def explain(
     folder: Path,
     *,
     samples: int = ABLATED,
+    given: GivenFile | None = None,
     registry: Registry | None = None,
     progress: ProgressReport = silent,
 ) -> Explanation:
     """Explain the sample at `address` of a generator that was loaded from a run, and write `explain.json` and pictures into `folder`.
+
+    `given` is the file of what `steering` makes samples for.
 
     Raises:
         UsageError: the generator cannot make it.
     """
     registry, own = registry or Registry(), steering.generator
     folder.mkdir(parents=True, exist_ok=True)
-    hard, [recipe] = steering.sample([address]), steering.recipes([address])
+    hard, [recipe] = steering.sample([address]), steering.recipes([address], given)
     labels = _class_of(steering, address)
     if of_role(own.settings, "each"):
-        own.save(hard, folder, labels, given=steering.given, overwrite=True, texts=[recipe.text()])
+        # Not by the name of what is given, which may be that of another file here.
+        unnamed = None if steering.given is None else replace(steering.given, names=())
+        own.save(hard, folder, labels, given=unnamed, overwrite=True, texts=[recipe.text()])
     notes: list[str] = []
     logit, values = _judged(own, hard, labels, folder, registry, notes)
     by, distances = _neighbours(own, Samples(hard, labels), folder, registry, progress, notes)
@@ -165,7 +173,10 @@ def _neighbours(
     except DataError as error:
         notes.append(f"left out: the nearest training samples ({error})")
         return "", ()
-    train = reference_of_run(source, settings.run.held_out, usual=1, count=1, seed=0, progress=progress).train
+    reference = reference_of_run(
+        source, settings.run.held_out, usual=1, count=1, shown=LOOKED_THROUGH, seed=0, progress=progress
+    )
+    train = reference.train
     _, chosen = choose_metrics(registry, settings.run.plugin, settings.data)
     device = pick_device("cpu")
     built, failures = build_features(
@@ -182,7 +193,8 @@ def _neighbours(
         found = nearest(one, others, min(NEIGHBOURS, len(train)))
     distances = tuple(float(distance) for distance in found.distances[0])
     captions = ["generated", *(f"{distance:.3g} away" for distance in distances)]
-    title = f"The sample, and the {len(distances)} of {len(train):,} training samples that are nearest to it by {by}"
+    among = f"{len(train):,}" if len(train) == reference.train_size else f"{len(train):,} of {reference.train_size:,}"
+    title = f"The sample, and the {len(distances)} of {among} training samples that are nearest to it by {by}"
     _sheet(
         own, torch.cat([sample.x, train.x[found.places[0]]]), folder, "nearest", captions, len(captions), title, notes
     )

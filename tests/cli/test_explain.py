@@ -6,7 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import Result
+
+from gancore.explaining import explainer
 
 Gan = Callable[..., Result]
 
@@ -30,6 +33,14 @@ def test_a_file_of_gan_sample_is_explained_as_the_sample_in_it(gan: Gan, trained
         {p.name: p.read_bytes() for p in f.glob("sample-*")} for f in (trained / "one", trained / "explained" / "001")
     )
     assert written == shown
+
+
+def test_neighbours_are_looked_for_among_so_many_training_samples_and_no_more(
+    gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explainer, "LOOKED_THROUGH", 3)
+    told = json.loads(gan("explain", trained, "-n", 16, "--json").stdout)
+    assert len(told["distances"]) == 3
 
 
 def test_nothing_stays_of_a_sample_that_cannot_be(refused: Callable[..., str], trained: Path) -> None:
