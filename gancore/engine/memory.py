@@ -10,6 +10,8 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt, in malloc.h
 _KEPT = 2**30
 _USUAL = {_MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**26}
 """What glibc arrives at by itself in programs that free large blocks."""
+_inside = 0
+"""How many are in it: the last to leave gives all back."""
 
 
 @contextmanager
@@ -18,19 +20,25 @@ def keeping_freed() -> Iterator[None]:
 
     Otherwise it gives large tensors back, and the system hands them out anew page by page, each filled with zeros: 34,000 pages or more
     in a step at 3x64x64 (dcgan of width 64, batch 64). Tensors below 32 MiB it keeps by itself once as much has been freed at a time.
+    Inside of another it changes nothing: short trainings one after another then share what is kept.
     """
+    global _inside
     try:
         library = ctypes.CDLL(None)
         mallopt, trim = library.mallopt, library.malloc_trim
     except (AttributeError, OSError, TypeError):
         yield
         return
-    if not mallopt(_MMAP_THRESHOLD, _KEPT):  # more than older versions take
-        mallopt(_MMAP_THRESHOLD, _USUAL[_MMAP_THRESHOLD])
-    mallopt(_TRIM_THRESHOLD, _KEPT)
+    if not _inside:
+        if not mallopt(_MMAP_THRESHOLD, _KEPT):  # more than older versions take
+            mallopt(_MMAP_THRESHOLD, _USUAL[_MMAP_THRESHOLD])
+        mallopt(_TRIM_THRESHOLD, _KEPT)
+    _inside += 1
     try:
         yield
     finally:
-        for name, value in _USUAL.items():
-            mallopt(name, value)
-        trim(0)
+        _inside -= 1
+        if not _inside:
+            for name, value in _USUAL.items():
+                mallopt(name, value)
+            trim(0)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gancore.components import API_VERSION
+from gancore.engine.memory import keeping_freed
 from gancore.errors import PluginError
 from gancore.plugins import Registry
 from gancore.testing import attributes as _attributes  # noqa: F401
@@ -184,7 +185,7 @@ def check_plugin(
     Raises:
         UnknownNameError: there is no plugin of this name.
     """
-    with Kit(name, registry=registry, host=host, data=data) as kit:
+    with Kit(name, registry=registry, host=host, data=data) as kit, keeping_freed():
         results = []
         for case in cases(kit, only):
             result = case.result()

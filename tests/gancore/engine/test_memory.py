@@ -32,6 +32,8 @@ def after_a_step():
 after_a_step()
 found = {{"before": after_a_step()}}
 with keeping_freed():
+    with keeping_freed():
+        pass
     found["within"] = after_a_step()
 found["left"] = resident()
 found["after"] = after_a_step()
@@ -39,7 +41,7 @@ print(json.dumps(found))
 """
 
 
-def test_memory_is_kept_from_step_to_step_and_returned_in_the_end():
+def test_memory_is_kept_from_step_to_step_also_after_another_has_ended_inside_and_returned_in_the_end():
     # In a process of its own: what tests before this one have freed may hold a block of such a size.
     printed = subprocess.run([sys.executable, "-c", RESIDENT], check=True, capture_output=True, text=True).stdout
     found = json.loads(printed)
