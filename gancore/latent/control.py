@@ -24,7 +24,7 @@ from gancore.latent.space import Space, moved
 from gancore.options import Options as BaseOptions
 from gancore.plugins import Registry
 from gancore.random import Draws, derive
-from gancore.sampling.drawing import CHUNK
+from gancore.sampling.drawing import CHUNK, parts_of
 from gancore.sampling.generator import Generator
 
 PARTLY = 0.1
@@ -65,6 +65,9 @@ class Control:
     - `d/others`: mean over the other attributes and samples of the absolute slope.
     - `d/random`: root mean square of the `change` of random directions as long.
 
+    Where something is given, samples are made around what real samples give, in turn. By how these differ no code is told, and it
+    counts in the standard deviations of attributes.
+
     And for features `f`:
 
     - `path-z-f`: perceptual path length (Karras et al. 2019), the mean of |f(G(z(t))) - f(G(z(t + s)))|^2 / s^2 for random t in
@@ -91,8 +94,6 @@ class Control:
         generator = material.generator
         if generator is None or generator.run is None:
             raise UsageError("control is a metric of a run's generator, and these samples are without one")
-        if self.spec.given_shape is not None:
-            raise UsageError("control does not know what to give to a generator with a conditioning input")
         registry, kept = Registry(), directions.load(generator.run)
         space = Space(generator.module, self.spec)
         attributes = attributes_of(registry, generator.settings, self.spec)
@@ -101,7 +102,8 @@ class Control:
             attributes = attributes.joined(
                 class_attributes(registry, generator.settings, self.spec, names, features=by, device=space.device)
             )
-        probe = Probe(space, attributes, sampling=generator.sampling)
+        parts = None if self.spec.given_shape is None else parts_of(self.spec, in_turns(material.real, self.spec))
+        probe = Probe(space, attributes, parts=parts, sampling=generator.sampling)
         begin = 0 if kept.found is None else kept.found.seed
         count, most = self.options.samples, self.options.codes
         search = Search(probe, samples=most, seed=derive(begin, "control"), judged_by=count)
@@ -207,6 +209,15 @@ class Control:
                 z = way(ends[0].flatten(1), ends[1].flatten(1), at).view_as(ends[0])
                 codes = space.start(z, classes)
             rows = [slice(start, start + CHUNK) for start in range(0, count, CHUNK)]
-            x = torch.cat([probe.samples(codes_at(codes, row)) for row in rows])
+            x = torch.cat([probe.samples(codes_at(codes, row), row.start) for row in rows])
             sets.append(features.of(Samples(x, labels_of(codes))))
         return float((sets[1] - sets[0]).double().square().sum(dim=1).mean()) / step**2
+
+
+def in_turns(real: Samples, spec: SampleSpec) -> Tensor:
+    """Samples of `real` `[m, ...]` whose classes take turns, as those of codes do; all as they are where a class is missing."""
+    if real.condition is None or not spec.classes:
+        return real.x
+    rows = [(real.condition == number).nonzero()[:, 0] for number in range(spec.class_count)]
+    fewest = min(map(len, rows))
+    return real.x[torch.stack([own[:fewest] for own in rows], dim=1).flatten()] if fewest else real.x

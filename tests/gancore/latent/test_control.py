@@ -16,7 +16,7 @@ from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
 from gancore.evaluation.attributes import Attributes
 from gancore.evaluation.records import Material, Measured, Samples
-from gancore.latent.control import Control, Options
+from gancore.latent.control import Control, Options, in_turns
 from gancore.latent.directions import Direction, Found, Kept
 from gancore.latent.probing import Probe
 from gancore.latent.space import Space
@@ -93,6 +93,7 @@ def scores(
     module: torch.nn.Module,
     measures: dict[str, Any],
     spec: SampleSpec = SPEC,
+    real: Samples | None = None,
     **options: Any,
 ) -> Measured:
     """What `control` says of a generator without directions, whose samples have `measures`."""
@@ -101,7 +102,8 @@ def scores(
         module=module.eval(), run=Path("none"), settings=None, sampling=None, step=1, weights=""
     )
     few = Samples(torch.zeros(2, 3))
-    material = Material(generated=few, real=few, train=few, generator=generator)
+    features = {} if real is None else {"own": FEATURES}
+    material = Material(generated=few, real=real or few, train=few, generator=generator, features=features)
     return Control(Options(samples=20, **options), spec)(material)
 
 
@@ -116,6 +118,48 @@ def test_numbers_of_latents_that_are_factors_are_disentangled_and_others_tell_as
     assert found["dci-z/error"] == pytest.approx((found["dci-z/error/first"] + found["dci-z/error/second"]) / 2.0)
     assert found["dci-z/error"] < 0.1
     assert not [name for name in found if name.startswith("dci-w")]
+
+
+class Half(SampleSpec):
+    """The first number is given."""
+
+    @property
+    def given_shape(self) -> tuple[int, ...]:
+        return (1,)
+
+    def given_part(self, relaxed: Tensor) -> Tensor:
+        return relaxed[:, :1]
+
+
+class Around(Straight):
+    takes_given = True
+
+    def forward(self, z: Tensor, condition: Tensor | None, given: Tensor) -> Tensor:  # type: ignore[override]
+        return torch.cat([given, super().forward(z, condition)[:, 1:]], dim=1)
+
+
+def test_samples_are_made_around_what_real_ones_give_where_something_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = Half(**SPEC.model_dump())
+    real = Samples(torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]).to(getattr(torch, SPEC.dtype)))
+    seen = []
+
+    def first(x: Tensor) -> Tensor:
+        seen.append(x[:, 0])
+        return x[:, 0]
+
+    measures = {"toy:second": lambda x: x[:, 1], "toy:third": lambda x: x[:, 2], "toy:first": first}
+    options: dict[str, Any] = {"factors": ("second", "third")}
+    found = scores(monkeypatch, Around(), measures, spec, real=real, **options).figures
+    assert found["dci-z/disentanglement"] > 0.9
+    assert found["path-z-own"] > 0.0
+    assert all(torch.equal(x, real.x[torch.arange(len(x)) % 2, 0]) for x in seen)
+
+
+def test_what_is_given_is_of_the_class_that_is_made_of_it() -> None:
+    real = Samples(torch.arange(7)[:, None], torch.tensor([1, 1, 0, 2, 0, 1, 2]))
+    assert in_turns(real, CLASSED)[:, 0].tolist() == [2, 0, 3, 4, 1, 6]
+    lacking = Samples(torch.arange(2)[:, None], torch.tensor([1, 2]))
+    assert in_turns(lacking, CLASSED)[:, 0].tolist() == [0, 1]
 
 
 def test_mapped_codes_have_scores_beside_those_of_their_latents(monkeypatch: pytest.MonkeyPatch) -> None:
