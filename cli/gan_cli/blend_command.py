@@ -80,4 +80,5 @@ def blend(
         print(json.dumps({"folder": str(folder.path), "words": words}))
     else:
         tell(folder.path)
-        say(f"{words}; look at it: gan sample {folder.path}")
+        given = " --given FILE" if pair.one.spec.given_shape is not None else ""
+        say(f"{words}; look at it: gan sample {folder.path}{given}")

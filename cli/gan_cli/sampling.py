@@ -278,6 +278,10 @@ def mix(asked: Asked, one: str, other: str, layers: str) -> tuple[Path, list[Pat
     pair = session.named(one), session.named(other)
     mixed = Address(mix=Mix(one=pair[0], other=pair[1], first=first, last=last))
     session.steering.check()
+    if session.steering.space.layers == 1:
+        raise UsageError(
+            "the codes of this generator have a single layer, so there is nothing to mix; `gan walk` leads from sample to sample"
+        )
     if 1 + last - first == session.steering.space.layers:
         raise UsageError(
             f"layers {first}-{last} are all that codes of this generator have, and give B itself; take fewer"

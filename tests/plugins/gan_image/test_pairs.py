@@ -404,6 +404,32 @@ def test_a_folder_is_given_at_the_terminal_and_each_is_made_again_under_its_name
     assert "as it was then" in " ".join(refused.output.split())
 
 
+def test_a_run_of_pairs_is_steered_around_what_is_given_or_says_why_not(tmp_path: Path) -> None:
+    options = {
+        "data": {"samples": 24, "size": 16}, "architecture": SMALL, "batch_size": 4, "held_out": 0.2,
+        "every": {"evaluate": 0, "sample": 0}, "schedules": "none",
+    }  # fmt: skip
+    run = str(api.train(plugin="image", preset="outlines", steps=1, out=tmp_path / "run", options=options).folder)
+    given = ["--given", str(open_outlines_file(tmp_path))]
+    assert cli(["directions", run, "-n", "100", *given]).exit_code == 0
+    assert cli(["sample", run, *given, "--edit", "sefa-1=2", "--out", str(tmp_path / "edit-1.5")]).exit_code == 0
+    assert cli(["walk", run, *given, "--frames", "3", "--between", "0,1"]).exit_code == 0
+    control = ["evaluate", run, "--metric", "control", "-n", "20", "metrics.control.samples=20", "features=made-pixels"]
+    assert "control/path-z-made-pixels" in cli([*control, "metrics.control.codes=400"]).stdout
+    blended = cli(["blend", run, run, "--layers", "0-0", "--out", str(tmp_path / "blend")])
+    assert " ".join(blended.stderr.split()).endswith("--given FILE")
+    for words, arguments in (
+        ("single layer, so there is nothing to mix", ["mix", run, "0", "1", "--layers", "0-0", *given]),
+        ("pass --given FILE", ["mix", run, "0", "1", "--layers", "0-0"]),
+        ("pass --given FILE", ["walk", run]),
+        ("pass --given FILE", ["directions", str(tmp_path / "blend")]),
+        ("no code stands for a whole one", ["project", run, given[1]]),
+    ):
+        refused = cli(arguments)
+        assert refused.exit_code == 2
+        assert words in " ".join(refused.stderr.split())
+
+
 def open_outlines_file(folder: Path) -> Path:
     from gan_image.data import blossoms
 
