@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 import torch
@@ -48,8 +48,15 @@ class Parts:
     memory_format: torch.memory_format
 
 
-def build_parts(settings: Settings, device: torch.device, progress: ProgressReport) -> Parts:
+def build_parts(
+    settings: Settings,
+    device: torch.device,
+    progress: ProgressReport,
+    fingerprint_of: Callable[[DataSource], Fingerprint] = fingerprint,
+) -> Parts:
     """Read the data and build everything for them; `progress` is called on rank 0 while data are read.
+
+    `fingerprint_of` serves whoever trains many times on data that are open, and need not be looked through each time.
 
     Raises:
         DataError: nothing usable in the data.
@@ -77,7 +84,7 @@ def build_parts(settings: Settings, device: torch.device, progress: ProgressRepo
     ema = MovingAverage(game.networks["generator"], average)
     state = TrainState(players, ema, HealthMonitor(config.health, settings.unused_augmentations), strengths)
     # Rank 0 looks for all: they were given the same data.
-    seen = distributed.on_main(lambda: asdict(fingerprint(whole)))
+    seen = distributed.on_main(lambda: asdict(fingerprint_of(whole)))
     data = SavedData.of(Fingerprint(**seen), config)
     return Parts(source, whole, source.spec, game, chain.parts, state, data, odd, device, memory_format)
 

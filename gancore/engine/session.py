@@ -11,8 +11,9 @@ import torch
 
 from gancore import checkpoint, distributed
 from gancore.blame import explain, explaining, left
-from gancore.components import ProgressReport
+from gancore.components import DataSource, ProgressReport
 from gancore.configuration.settings import Settings
+from gancore.data.fingerprint import Fingerprint, fingerprint
 from gancore.devices import pick_device
 from gancore.engine import contract
 from gancore.engine.clock import Clock
@@ -69,12 +70,14 @@ class Session:
         stopping: Callable[[str], None] = tell_on_stderr,
         changed_data: bool = False,
         going_on: Callable[[], object] = lambda: None,
+        fingerprint_of: Callable[[DataSource], Fingerprint] = fingerprint,
     ) -> None:
         """`open_folder` is called on rank 0 once the data and the networks are known to fit, so a failure leaves nothing behind.
         `sheets_of` makes what draws and writes samples, `evaluations_of` what compares them with real ones.
 
         `minutes` after its first step has begun, this session ends, whatever has been trained before. `stopping` is called by
         a signal's handler with what will happen. `going_on` is called on rank 0 once it is known that the run can go on.
+        `fingerprint_of` is as for `build_parts`.
         """
         self.settings = settings
         self.config = settings.run
@@ -86,6 +89,7 @@ class Session:
         self.minutes = minutes
         self.changed_data = changed_data
         self.going_on = going_on
+        self.fingerprint_of = fingerprint_of
         self.device = pick_device(self.config.device)
         self.signals = StopSignals(stopping)
 
@@ -110,7 +114,7 @@ class Session:
             # Layers that draw for themselves are seeded step by step; the caller's random numbers stay what they were.
             cards = [self.device] if self.device.type == "cuda" else []
             stack.enter_context(torch.random.fork_rng(devices=cards))
-            self.parts = build_parts(self.settings, self.device, self.progress)
+            self.parts = build_parts(self.settings, self.device, self.progress, self.fingerprint_of)
             self.spec, self.game, self.state = self.parts.spec, self.parts.game, self.parts.state
             # Only now: while data are read there is nothing to save, and Ctrl-C should end it at once.
             stack.enter_context(self.signals.listening())

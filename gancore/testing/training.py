@@ -17,6 +17,7 @@ import gancore
 from gancore import checkpoint, hookimpl
 from gancore.components import DataSource
 from gancore.configuration.settings import Chosen, Settings
+from gancore.data.fingerprint import Fingerprint, fingerprint
 from gancore.data.report import silent
 from gancore.engine.session import Session
 from gancore.evaluation.live import LiveEvaluations
@@ -122,7 +123,14 @@ def _session(kit: Kit, settings: Settings, path: Path, listener: object | None) 
     def open_folder() -> RunFolder:
         return RunFolder(path) if path.exists() else _folder(path, settings)
 
-    return Session(settings, quiet, open_folder, silent, SheetMaker, partial(LiveEvaluations, kit.registry))
+    def fingerprint_of(source: DataSource) -> Fingerprint:
+        if not isinstance(settings.data, _Opened):
+            return fingerprint(source)
+        # The kit keeps what it has opened, so that no other source has this id.
+        return kit.once("fingerprint", id(source), make=lambda: fingerprint(source))
+
+    evaluations_of = partial(LiveEvaluations, kit.registry)
+    return Session(settings, quiet, open_folder, silent, SheetMaker, evaluations_of, fingerprint_of=fingerprint_of)
 
 
 def _train(kit: Kit, subject: str, noise: int, stop: int | None = None) -> Trained:
