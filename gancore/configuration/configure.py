@@ -245,12 +245,14 @@ def _without_idle_schedules(base: dict[str, Any], top: Mapping[str, Any]) -> dic
 
 
 def _data_layer(registry: Registry, plugin: str, text: str, usual: str) -> dict[str, Any]:
-    """The data set of `plugin` that reads the file or folder `text`: `usual` if that does, else the first."""
+    """The data set of `plugin` that reads the file or folder `text`: `usual` if that does, else the first of the same conditioning
+    input, pairs say, else the first."""
     path = Path(_whole(text))
     if not path.exists():
         raise UsageError(f"data '{text}': there is no such file or folder")
     takes = {n: f.record for n, f in registry.known(Dataset, plugin).items()}
-    for name, record in sorted(takes.items(), key=lambda item: item[0] != usual):
+    given = takes[usual].given if usual in takes else None
+    for name, record in sorted(takes.items(), key=lambda item: (item[0] != usual, item[1].given != given)):
         if record.directories if path.is_dir() else path.suffix.lower() in record.suffixes:
             return {"name": name, "path": str(path)}
     forms = {n: (["a folder"] if r.directories else []) + list(r.suffixes) for n, r in takes.items()}

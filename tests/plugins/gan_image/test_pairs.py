@@ -23,9 +23,11 @@ from gan_image.pairs.spec import PairSpec
 from gan_image.pairs.writers import PairGrid, PairPng
 from gan_image.writers import GridOptions, PngOptions
 from gancore import api
+from gancore.configuration.configure import configure
 from gancore.data.report import silent
 from gancore.errors import DataError, UsageError
 from gancore.evaluation.records import Material, Samples
+from gancore.plugins import Registry
 from gancore.random import Draws
 
 ALL = Draws(0, torch.arange(2))
@@ -182,6 +184,11 @@ def test_streamed_pairs_tell_of_the_files_of_both_sides(tmp_path: Path) -> None:
     before = opened(tmp_path, memory_limit_mb=0).report.files  # type: ignore[attr-defined]
     picture(tmp_path / "b" / "1.png", 10, width=32)
     assert before != opened(tmp_path, memory_limit_mb=0).report.files  # type: ignore[attr-defined]
+
+
+def test_files_take_the_place_of_a_demo_of_pairs_as_pairs(folders: Path) -> None:
+    assert configure(Registry(), plugin="image", preset="outlines", data=folders).data.name == "pairs"
+    assert configure(Registry(), plugin="image", data=folders).data.name == "folder"
 
 
 def test_folders_that_do_not_pair_are_told(tmp_path: Path) -> None:
