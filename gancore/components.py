@@ -159,13 +159,15 @@ class Augmentation(Component):
 class Game(Component):
     """The rule that turns networks, losses and penalties into phases. Target: `(options, GameContext) -> GameRule`.
 
-    `players` names the networks that it trains, in the order of their updates.
+    `players` names the networks that it trains, in the order of their updates. One that `translates` makes samples of one class of
+    data of those of another: classes are then domains, see `gancore.powers.HasDomains`.
     """
 
     kind: ClassVar[str] = "game"
     returns: ClassVar[tuple[str, ...]] = ("networks", "phases")
 
     players: tuple[str, ...]
+    translates: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

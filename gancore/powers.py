@@ -97,6 +97,27 @@ class TakesGiven(Protocol):
 
 
 @runtime_checkable
+class EncodesGiven(Protocol):
+    """A generator that shows what it sees in samples that it is given, as the game `cut` needs."""
+
+    def encode(self, given: Tensor, condition: Tensor | None) -> Sequence[Tensor]:
+        """Maps `[batch, features, places...]` of `given` `[batch, *given_shape]`, on the way to domains `condition` `[batch]` int64.
+
+        As many maps, of the same features and places, whatever is given, all with a gradient to it. The samples themselves may be one.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsStyle(Protocol):
+    """A generator that `maps_latent` and finds the code of a sample as well, as the game `stargan` needs."""
+
+    def read(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """Codes `[batch, layers, size]`, as `map` makes them, of relaxed samples `[batch, *shape]` of domains `condition` `[batch]`."""
+        ...
+
+
+@runtime_checkable
 class SamplesItself(Protocol):
     """A generator whose final samples are not just `spec.harden` of what a call returns.
 
@@ -217,7 +238,8 @@ class Labelled(Protocol):
 class HasDomains(Protocol):
     """A data source whose samples are of several domains, the sides of a translation.
 
-    Domains are no classes: each may have samples of all. Every batch, and every part of it, holds equally many samples of each, in
+    Without this power, games that translate take classes for domains. Domains are no classes: each may have samples of all, and then
+    networks are told of domains alone. Every batch, and every part of it, holds equally many samples of each, in
     turns: what a game makes pairs of comes from the engine, and from the same part of the data. What `held_out` keeps from training
     is of every domain. `spec.domains` names them.
     """
@@ -418,6 +440,8 @@ POWERS: Mapping[str, tuple[type, ...]] = {
         MapsLatent,
         HasFirstWeights,
         TakesGiven,
+        EncodesGiven,
+        ReadsStyle,
         SamplesItself,
         TellsLikelihood,
         Exports,

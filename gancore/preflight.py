@@ -38,7 +38,7 @@ def check_run(settings: Settings, registry: Registry, out: str | Path | None = N
         if not path.exists():
             raise UsageError(f"data '{path}': there is no such file or folder")
         return
-    train, held_out = both_parts(settings.data.build(silent), settings.run.held_out)
+    train, held_out = both_parts(settings.open_data(silent), settings.run.held_out)
     check_writers(settings, train.spec)
     try_game(settings, build_game(settings, train.spec, train, held_out), train)
 

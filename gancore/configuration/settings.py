@@ -15,12 +15,14 @@ from gancore.components import (
     Augmentation,
     Component,
     Dataset,
+    DataSource,
     Features,
     Game,
     Loss,
     Metric,
     Optimizer,
     Penalty,
+    ProgressReport,
     Schedule,
     Writer,
 )
@@ -121,6 +123,21 @@ class Settings:
         """Where the data lie; None for a data set that is made rather than read."""
         path = getattr(self.data.options, "path", None)
         return None if path is None else Path(path)
+
+    def open_data(self, progress: ProgressReport, *, like: SampleSpec | None = None) -> DataSource:
+        """The run's data, by their domains where it translates between them; `like` is the spec of a run for which these are other
+        data.
+
+        Raises:
+            DataError: nothing usable in the data.
+            UsageError: the game translates, and there are no two domains.
+        """
+        from gancore.data.domains import in_domains  # which imports torch
+
+        chosen = self.data if like is None else self.data.with_unset(like.reading)
+        game = self.game.found
+        translates = getattr(game.record, "translates", False)
+        return in_domains(chosen.build(progress), translating=game.qualified if translates else "", like=like)
 
     @property
     def training_features(self) -> Mapping[str, Sequence[str]]:

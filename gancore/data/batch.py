@@ -19,7 +19,8 @@ class Batch:
     `condition` `[batch]` int64 or None; `positions` `[batch]` int64 number the samples through the whole run; `weight` is this
     part's share of its step's batch. `given` `[batch, *given_shape]` is what the generator is given of each sample, as a phase
     sees it; None where nothing is. Where data have domains, `domain` `[batch]` int64 are the samples', which take turns, and
-    `domains` is how many there are: each part of a batch holds equally many of each.
+    `domains` is how many there are: each part of a batch holds equally many of each. What is given is then a sample of another
+    domain, the partner, whose domain is `source` `[batch]` int64.
     """
 
     hard: Tensor
@@ -30,6 +31,7 @@ class Batch:
     given: Tensor | None = None
     domain: Tensor | None = None
     domains: int = 1
+    source: Tensor | None = None
     relax: Callable[[Tensor], Tensor] | None = None
     """Makes `x` of `hard`; they are the same without."""
 
@@ -51,11 +53,12 @@ class Batch:
             positions=self.positions.to(device, non_blocking=True),
             given=None if self.given is None else self.given.to(device, non_blocking=True),
             domain=None if self.domain is None else self.domain.to(device, non_blocking=True),
+            source=None if self.source is None else self.source.to(device, non_blocking=True),
         )
 
-    def giving(self, given: Tensor | None) -> Batch:
-        """The same batch with what the generator is `given` of it."""
-        return self._keeping(replace(self, given=given), slice(None))
+    def giving(self, given: Tensor | None, source: Tensor | None = None) -> Batch:
+        """The same batch with what the generator is `given` of it, of the domains `source`."""
+        return self._keeping(replace(self, given=given, source=source), slice(None))
 
     def at(self, rows: Tensor | slice, weight: float | None = None) -> Batch:
         """The samples at `rows`, int64 `[n]` or a slice, relaxed already where these are; with the weight of all unless told."""
@@ -67,6 +70,7 @@ class Batch:
             weight=self.weight if weight is None else weight,
             given=None if self.given is None else self.given[rows],
             domain=None if self.domain is None else self.domain[rows],
+            source=None if self.source is None else self.source[rows],
         )
         return self._keeping(few, rows)
 

@@ -61,7 +61,9 @@ class SampleSpec(BaseModel):
     )
 
     domains: tuple[str, ...] = Field(
-        (), description="Names of domains, in the order of their numbers; empty where samples are all of one."
+        (),
+        description="Names of domains, in the order of their numbers; empty where samples are all of one. Generators then make samples"
+        " of one domain of those of another.",
     )
 
     @model_validator(mode="after")
@@ -108,6 +110,13 @@ class SampleSpec(BaseModel):
         target: torch.dtype = getattr(torch, self.dtype)
         return values.to(target) if target.is_floating_point else values.round().to(target)
 
+    def distance(self, one: Tensor, other: Tensor) -> Tensor:
+        """How unlike relaxed samples `[batch, *shape]` are to `other` ones, `[batch]`, differentiable: what games keep small that
+        want a
+        sample back. Here the mean absolute difference of their values.
+        """
+        return (one - other).abs().flatten(1).mean(dim=1)
+
     # Other data than a run was trained on may have another form, which follows from them: a vocabulary, say.
 
     @property
@@ -133,20 +142,23 @@ class SampleSpec(BaseModel):
     @property
     def given_shape(self) -> tuple[int, ...] | None:
         """Shape of what `given_part` returns, without the batch; None where nothing is given."""
-        return None
+        return self.shape if self.domains else None
 
     @property
     def given_kept(self) -> bool:
         """Whether samples that are made around what is given have it in them unchanged.
 
-        Not where it only says how the sample is to be: a waveform that is made of a spectrogram has one that is near.
+        Not where it only says how the sample is to be: a waveform that is made of a spectrogram has one that is near. Nor where a
+        sample of one domain is made of one of another.
         """
-        return True
+        return not self.domains
 
     def given_part(self, relaxed: Tensor) -> Tensor | None:
-        """What the generator is given of relaxed samples `[batch, *shape]`: `[batch, *given_shape]`, or None."""
-        del relaxed
-        return None
+        """What the generator is given of relaxed samples `[batch, *shape]`: `[batch, *given_shape]`, or None.
+
+        Where there are domains, it is the whole sample, which is translated to another one.
+        """
+        return relaxed if self.domains else None
 
 
 Kind = TypeVar("Kind", bound=SampleSpec)

@@ -40,7 +40,8 @@ def of_networks(networks: Mapping[str, nn.Module], players: Sequence[str]) -> tu
             return name, f"the {name} has no trainable parameter; keep layers in nn.ModuleList, not in a list"
     shape = getattr(networks["generator"], "latent_shape", None)
     shaped = isinstance(shape, tuple) and shape and all(isinstance(n, int) and n > 0 for n in shape)
-    if not shaped and not isinstance(networks["generator"], DrawsLatent):
+    drawn_nothing = shape == (0,) and getattr(networks["generator"], "takes_given", False) is True
+    if not (shaped or drawn_nothing) and not isinstance(networks["generator"], DrawsLatent):
         words = "give a tuple of positive numbers, or a method draw_latent(draws)"
         return "generator", f"generator.latent_shape is {shape!r}; {words}"
     return None

@@ -14,6 +14,7 @@ from gancore import distributed
 from gancore.components import BatchSource
 from gancore.configuration.run_config import RunConfig
 from gancore.data.batch import Batch
+from gancore.data.domains import with_given
 from gancore.data.spec import SampleSpec
 from gancore.engine.buffers import Buffers
 from gancore.engine.ema import MovingAverage
@@ -180,8 +181,7 @@ def train_steps(
         schedules.apply(step)
         batch = data.batch(step).to(device)
         batch = replace(batch, relax=relax)
-        if spec.given_shape is not None:
-            batch = batch.giving(spec.given_part(batch.x))
+        batch = with_given(batch, spec, seed)
         parts = list(batch.split(min(config.micro_batches, share)))
         draws = [Draws(seed, part.positions) for part in parts]
         state.whole = False

@@ -63,7 +63,7 @@ def build_parts(
         UsageError: something that was asked for cannot be; PluginError where a component does not keep its contract.
     """
     config = settings.run
-    whole: DataSource = settings.data.build(progress if distributed.is_main() else silent)
+    whole: DataSource = settings.open_data(progress if distributed.is_main() else silent)
     source, held_out = both_parts(whole, config.held_out)
     check_writers(settings, source.spec)
     chain = build_chain(settings, source.spec)

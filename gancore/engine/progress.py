@@ -16,6 +16,7 @@ from gancore import distributed
 from gancore.configuration.settings import Settings
 from gancore.data.batch import Batch
 from gancore.data.classes import classes_in_words
+from gancore.data.domains import with_given
 from gancore.data.first_look import look_at
 from gancore.data.sampler import spread
 from gancore.engine.cheaper import MANY, Trial, at_first_sight, with_cheaper
@@ -99,7 +100,7 @@ class Announcer:
         hard, condition = source.fetch(positions, Draws(derive(self.config.seed, "real"), positions))
         batch = Batch(hard=hard, condition=condition, positions=torch.arange(len(hard)), step=0, relax=spec.relax)
         try:
-            guess = at_first_sight(self.settings, self._trial(batch.giving(spec.given_part(batch.x))), self.state.step)
+            guess = at_first_sight(self.settings, self._trial(with_given(batch, spec, 0)), self.state.step)
         except Exception:
             # Networks that take whole batches only, or are out of memory beside the training, can be trained all the same; what
             # is wrong with them otherwise is told by the first step, which calls them as they are meant to be.

@@ -22,7 +22,7 @@ from gancore.evaluation.matched import size_of_sets
 from gancore.evaluation.measuring import TRAINED_ON, build_features, build_metrics, failed, measure, without
 from gancore.evaluation.records import Evaluation, EvaluationProtocol, Failure, LogLikelihood, Material, Samples
 from gancore.evaluation.reference import Reference
-from gancore.evaluation.sets import generate, log_likelihood
+from gancore.evaluation.sets import generate, given_for, log_likelihood
 from gancore.evaluation.summary import Basis, summary
 from gancore.plugins import Registry
 from gancore.run import versions
@@ -106,6 +106,7 @@ class Made:
     run: str
     step: int | None = None
     generator: Generator | None = None
+    given: Samples | None = None
     others: Mapping[str, Samples] = field(default_factory=dict)
     log_likelihood: LogLikelihood | None = None
     others_log_likelihood: Mapping[str, LogLikelihood] = field(default_factory=dict)
@@ -127,6 +128,7 @@ def made_by(
     words = f"generated: each was chosen among {candidates.count} samples by the discriminator; no other column is"
     return Made(
         generated=sets.pop(""),
+        given=given_for(generator.spec, reference.real, reference.train, reference.count),
         run=run,
         step=generator.step,
         generator=generator,
@@ -189,6 +191,7 @@ class Comparison:
             real=reference.real,
             train=reference.train,
             held_out=reference.unseen,
+            given=made.given,
             generator=made.generator,
             log_likelihood=made.log_likelihood,
             others=made.others,
@@ -199,7 +202,7 @@ class Comparison:
         measured = measure(self._metrics, material, self.seed, self.progress)
         shown, trouble = self._shown(material, reference) if show else ((), ())
         for one in features.values():
-            one.forget([made.generated, *made.others.values()])
+            one.forget([made.generated, *([] if made.given is None else [made.given]), *made.others.values()])
         failures = {**self._unbuilt, **self._without, **measured.failures}
         failures = {n: failures[n] for n in (*self.choice.features, *self.choice.metrics) if n in failures}
         notes = [*self.choice.notes, *reference.notes, *made.notes, *measured.notes, *trouble]

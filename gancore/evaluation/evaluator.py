@@ -145,7 +145,7 @@ def evaluate_steps(
 
 def _opened(settings: Settings, spec: SampleSpec, name: str, notes: list[str], progress: ProgressReport) -> DataSource:
     """Other data than the run's, whose samples are those of `spec`; what is to be known of them is added to `notes`."""
-    source: DataSource = settings.data.with_unset(spec.reading).build(progress)
+    source = settings.open_data(progress, like=spec)
     notes += compare(spec, source.spec, name)
     return source
 
@@ -153,7 +153,7 @@ def _opened(settings: Settings, spec: SampleSpec, name: str, notes: list[str], p
 def training_data(settings: Settings, spec: SampleSpec, folder: RunFolder, progress: ProgressReport) -> DataSource:
     """The data that the run was trained on, whole."""
     try:
-        source: DataSource = settings.data.build(progress)
+        source = settings.open_data(progress)
     except GanError as error:
         raise DataError(
             f"the training data of '{folder.path}', which metrics compare with, cannot be opened: {error}. Put them back, or "

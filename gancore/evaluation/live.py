@@ -18,7 +18,7 @@ from gancore.errors import ConfigError, Mistake
 from gancore.evaluation.comparison import Choice, Comparison, Made, choose
 from gancore.evaluation.records import called
 from gancore.evaluation.reference import Reference, reference_of_run
-from gancore.evaluation.sets import generate, log_likelihood
+from gancore.evaluation.sets import generate, given_for, log_likelihood
 from gancore.plugins import BUILTIN, Registry
 from gancore.random import derive
 from gancore.sampling.generator import Generator
@@ -133,6 +133,7 @@ class LiveEvaluations:
             drawn = Generator(generator, self.source.spec, self.settings, 0)
             made = Made(
                 generated=generate(drawn, reference.real, reference.train, len(reference.real), seed),
+                given=given_for(drawn.spec, reference.real, reference.train, len(reference.real)),
                 run="",
                 log_likelihood=log_likelihood(drawn),
             )

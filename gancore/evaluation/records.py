@@ -92,9 +92,14 @@ class Material:
     """What a metric looks at: generated samples, real ones to hold them against, and those that the generator learnt from.
 
     Where there are classes, generated sample i has the class of real sample i % len(real), and where a part is given, it was made
-    around that of the same one; otherwise their orders have nothing to do with each other. Samples of `others` are in the order of
+    around that of the same one; otherwise their orders have nothing to do with each other. Where samples are translated from domain to
+    domain, classes are domains, and generated sample i was made of sample i of `given`, which is of another one. Samples of `others`
+    are in the order of
     `generated`, made of the same latents. Real samples come in random order.
 
+    `given` is what generated samples were made around, as many: whole samples, of which the generator sees what the spec says; None
+    where
+    nothing is given.
     `held_out` says whether none of `real` was trained on; where it is false, the first of `train` are `real`, or are
     equal to some of them. `others` are samples
     of other generators that the run keeps, such as the one that it began with, as many as `generated`, by the name to show.
@@ -109,6 +114,7 @@ class Material:
     held_out: bool = False
     generator: Generator | None = None
     log_likelihood: LogLikelihood | None = None
+    given: Samples | None = None
     others: Mapping[str, Samples] = field(default_factory=dict)
     others_log_likelihood: Mapping[str, LogLikelihood] = field(default_factory=dict)
     features: Mapping[str, FeatureSets] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gancore.components import DataSource, ProgressReport
+from gancore.data.domains import sources_of
 from gancore.data.sampler import Sampler
 from gancore.data.spec import SampleSpec
 from gancore.errors import DataError
@@ -38,7 +39,7 @@ def compare(spec: SampleSpec, other: SampleSpec, name: str, whose: str = "the ru
         advice = f"leave them out, or name them as the run does: {', '.join(spec.classes)}"
         raise DataError(f"data '{name}' have classes that the run does not know ({', '.join(strange)}); {advice}")
     before, now = spec.model_dump(mode="json"), other.model_dump(mode="json")
-    known = {*fields, "classes", *spec.measured}
+    known = {*fields, "classes", "domains", *spec.measured}
     rest = [k for k in before | now if k not in known and before.get(k) != now.get(k)]
     return [f"real: {name} differs from the training data in {', '.join(rest)}"] if rest else []
 
@@ -69,12 +70,39 @@ def draw(source: DataSource, rows: Tensor, count: int, seed: int, progress: Prog
     return Samples(torch.cat(x), torch.cat(labels) if labels else None)
 
 
-def generate(generator: Generator, real: Samples, train: Samples, count: int, seed: int) -> Samples:
-    """`count` samples of the classes of the real ones, and around what they give: those of the first again where more are made."""
+def classes_for(real: Samples, train: Samples, count: int) -> Tensor | None:
+    """The classes `[count]` int64 of samples to generate, those of the real ones; None without classes."""
     like = real if real.condition is not None else train
-    labels = None if like.condition is None else like.condition[torch.arange(count) % len(like)]
-    given = None if generator.spec.given_shape is None else real.x
-    return Samples(generator.sample(count, seed=seed, condition=labels, given=given), labels)
+    return None if like.condition is None else like.condition[torch.arange(count) % len(like)]
+
+
+def given_for(spec: SampleSpec, real: Samples, train: Samples, count: int) -> Samples | None:
+    """What `count` samples are generated around: the real ones, or where there are domains samples of another domain than theirs.
+
+    Those of the first again where more are made; None where nothing is given.
+
+    Raises:
+        UsageError: there are no samples of another domain.
+    """
+    if spec.given_shape is None:
+        return None
+    if not spec.domains:
+        return real.part(torch.arange(count) % len(real))
+    wanted = classes_for(real, train, count)
+    assert wanted is not None
+    # Other data may all be of one domain; then what was trained on is translated to it.
+    pool = real if real.condition is not None and len(real.condition.unique()) > 1 else train
+    assert pool.condition is not None
+    return pool.part(sources_of(wanted, pool.condition))
+
+
+def generate(generator: Generator, real: Samples, train: Samples, count: int, seed: int) -> Samples:
+    """`count` samples of the classes of the real ones, and around what these give, or samples of other domains: see `given_for`."""
+    labels = classes_for(real, train, count)
+    given = given_for(generator.spec, real, train, count)
+    return Samples(
+        generator.sample(count, seed=seed, condition=labels, given=None if given is None else given.x), labels
+    )
 
 
 def log_likelihood(generator: Generator) -> LogLikelihood | None:

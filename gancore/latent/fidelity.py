@@ -57,7 +57,7 @@ def fidelity(
     found = {VALUES: (ours - theirs).double().norm(dim=1) / unit}
     closest: dict[str, Tensor] = {}
     try:
-        source = settings.data.build(progress)
+        source = settings.open_data(progress)
         rows = split(source, settings.run.held_out).train
         count = min(len(rows), affordable(source))
         # As an evaluation draws them, so that features that are kept serve both.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +22,7 @@ from gancore.errors import GanError, NonFiniteError
 from gancore.random import Draws, derive
 from gancore.run import RunFolder
 from gancore.sampling.drawing import GivenParts, cycle_classes, draw, generate, parts_of
-from gancore.sampling.writing import animations, of_role, sheets_of, write_animation, write_with
+from gancore.sampling.writing import animations, of_role, sheets_of, write_animation, write_captioned, write_with
 
 
 class SheetMaker:
@@ -51,7 +52,8 @@ class SheetMaker:
         if 0 < classes < count:
             count -= count % classes  # as many of each class
         try:
-            samples, labels = self._drawn(generator, count)
+            sources = self._sources(count) if self.spec.domains else None
+            samples, labels = self._drawn(generator, count) if sources is None else self._translated(generator, sources)
         except NonFiniteError as error:
             self._tell("samples", f"the sheet of step {step:,} could not be drawn", error)
             return []
@@ -63,7 +65,15 @@ class SheetMaker:
         if not self._real_done:
             self._real_done = self._real(count)
         stem = f"step-{step:08d}"
-        files = self._write_all(samples, labels, self.folder.samples, stem, f"the sheet of step {step:,}")
+        what = f"the sheet of step {step:,}"
+        if sources is None or labels is None:
+            files = self._write_all(samples, labels, self.folder.samples, stem, what)
+        else:
+            beside = torch.stack([sources[0], samples], dim=1).flatten(0, 1)
+            names = self.spec.domains
+            both = zip(sources[1].tolist(), labels.tolist(), strict=True)
+            captions = [words for one, other in both for words in (names[one], f"to {names[other]}")]
+            files = self._write_pairs(beside, captions, stem, what)
         written = [file for group in files if group is not None for file in group]
         self.last = written[0] if written else self.last
         return written
@@ -77,6 +87,33 @@ class SheetMaker:
             given = parts_of(self.spec, x)
             labels = None if labels is None else labels[torch.arange(count) % len(x)]
         return draw(generator, self.spec, count, derive(self.settings.run.seed, "sheets"), labels, given), labels
+
+    def _sources(self, count: int) -> tuple[Tensor, Tensor]:
+        """Half as many samples as there are places on a sheet, of each domain in turn, and their domains: always the same."""
+        domains = torch.arange(max(1, count // 2)) % len(self.spec.domains)
+        positions = of_classes(self.source, domains)
+        assert positions is not None  # a data set of domains knows them
+        return self._fetched(positions)[0], domains
+
+    def _translated(self, generator: nn.Module, sources: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Hard samples that are made of others, and their domains: each of the next one, and of the one after it as they come again."""
+        x, domains = sources
+        count = len(self.spec.domains)
+        labels = (domains + 1 + torch.arange(len(x)) // count % (count - 1)) % count
+        seed = derive(self.settings.run.seed, "sheets")
+        return draw(generator, self.spec, len(x), seed, labels, parts_of(self.spec, x)), labels
+
+    def _write_pairs(self, samples: Tensor, captions: list[str], stem: str, what: str) -> list[list[Path] | None]:
+        """As `_write_all`, samples that belong together by two, with words."""
+        columns = max(2, 2 * round(math.sqrt(len(samples)) / 2))
+
+        def attempt(chosen: Chosen) -> list[Path] | None:
+            def write() -> list[Path]:
+                return write_captioned(chosen, self.spec, samples, self.folder.samples, stem, captions, columns, "")
+
+            return self._try(chosen, write, self.folder.samples, stem, what)
+
+        return [attempt(chosen) for chosen in of_role(self.settings, "sheet")]
 
     def real_samples(self, count: int) -> tuple[Tensor, Tensor | None]:
         """Real samples from all over the data set, `count` or as many as there are, and their classes: always the same."""
@@ -92,7 +129,9 @@ class SheetMaker:
         """
         what = "the sheet of real samples"
         try:
-            classes = None if self.spec.given_shape is not None else cycle_classes(self.spec, count)
+            classes = (
+                None if self.spec.given_shape is not None and not self.spec.domains else cycle_classes(self.spec, count)
+            )
             positions = None if classes is None else of_classes(self.source, classes)
             x, labels = self.real_samples(count) if positions is None else self._fetched(positions)
         except (Exception, SystemExit) as error:

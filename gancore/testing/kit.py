@@ -182,13 +182,19 @@ class Kit(Bench):
 
     def settings(self, scene: Scene, **changes: Any) -> Settings:
         """The scene's configuration, small, with sections replaced by `changes`."""
-        return configure(
+        found = configure(
             self.registry,
             plugin=scene.plugin,
             preset=scene.preset,
             data=self.data_for(scene),
             layers=[dict(scene.layer), SMALL, {"seed": 1}, changes],
         )
+        if getattr(found.game.found.record, "translates", False):
+            with contextlib.suppress(GanError):  # which the data set's own checks tell
+                domains = len(self.source(found).spec.domains)
+                size = found.run.batch_size
+                found = found.updated(batch_size=size + -size % domains)
+        return found
 
     def data_for(self, scene: Scene) -> Path | None:
         """What `--data` names in the scene: the kit's files for a preset that leaves them to its user, else nothing."""
@@ -216,8 +222,9 @@ class Kit(Bench):
 
     def source(self, settings: Settings) -> DataSource:
         """The data set that `settings` chooses; one of each kind is opened."""
-        key = repr((settings.data.found.qualified, settings.data.dump()))
-        return self.once("source", key, make=lambda: settings.data.build(silent))
+        translates = getattr(settings.game.found.record, "translates", False)
+        key = repr((settings.data.found.qualified, settings.data.dump(), translates))
+        return self.once("source", key, make=lambda: settings.open_data(silent))
 
     def tried(self, subject: str) -> Any:
         """A loss, a penalty or an augmentation with default options, for the samples of the stage."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -62,11 +63,26 @@ def step_parts(kit: Kit, subject: str) -> None:
     if any(isinstance(m, _BatchNorm) for n in networks for m in n.modules()):
         raise NotApplicable("batch normalisation takes its statistics over each part")
     error, where = difference(alone, gradients(kit, subject, micro_batches=4))
-    if error > TOLERANCE:
+    if error > TOLERANCE and not _rounding(kit, subject):
         raise Mismatch(
             f"in four parts the gradient of {where} differs by {error:.2g} of the largest; average over samples and multiply "
             "by batch.weight before backward(), or set couples_batch on the loss"
         )
+
+
+def _rounding(kit: Kit, subject: str) -> bool:
+    """Whether parts come to the gradients of the whole in double precision, as far as networks can be computed in it.
+
+    In deep networks that normalise, differences of the last digit may grow to a hundredth of the gradient.
+    """
+    try:
+        torch.set_default_dtype(torch.float64)
+        whole, parts = (_gradients(kit, subject, 1, n, exact=True) for n in (1, 4))
+        return difference(whole, parts)[0] < TOLERANCE
+    except Exception:  # they cannot
+        return False
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 @check(
@@ -124,7 +140,7 @@ def gradients(kit: Kit, subject: str, seed: int = 1, micro_batches: int = 1) -> 
     return kit.once("gradients", *key, make=lambda: _gradients(kit, subject, seed, micro_batches))
 
 
-def _gradients(kit: Kit, subject: str, seed: int, micro_batches: int) -> Gradients:
+def _gradients(kit: Kit, subject: str, seed: int, micro_batches: int, *, exact: bool = False) -> Gradients:
     scene, changes = setting(kit, subject)
     settings = kit.settings(scene, **changes, micro_batches=micro_batches)
     game = kit.game(settings)
@@ -133,6 +149,11 @@ def _gradients(kit: Kit, subject: str, seed: int, micro_batches: int) -> Gradien
         player.set_rivals(players)
     phases = game.phases(players)
     parts, draws = parts_of(kit, settings)
+    if exact:
+        parts = [
+            replace(p, hard=p.x.double(), relax=None, given=None if p.given is None else p.given.double())
+            for p in parts
+        ]
     result: Gradients = {}
     for player in {id(p.player): p.player for p in phases}.values():
         torch.manual_seed(seed)

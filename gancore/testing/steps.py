@@ -14,6 +14,7 @@ from gancore.components import Architecture, Augmentation, Component, Dataset, G
 from gancore.configuration.layers import section_of
 from gancore.configuration.settings import Settings
 from gancore.data.batch import Batch
+from gancore.data.domains import with_given
 from gancore.data.loader import Loader
 from gancore.engine.loop import seed_layers, update
 from gancore.engine.optimizers import build_players
@@ -43,17 +44,17 @@ def players_of(settings: Settings, game: GameRule) -> tuple[dict[str, Player], l
 
 def relaxed_batch(kit: Kit, settings: Settings, step: int = 0, count: int = BATCH) -> Batch:
     """This process's part of the batch of a step, relaxed."""
+    unit = max(1, 2 * len(kit.source(settings).spec.domains))  # as many in two processes as in one
     loader = Loader(
         kit.source(settings),
-        batch_size=count,
+        batch_size=count + -count % unit,
         seed=settings.run.seed,
         rank=distributed.rank(),
         world=distributed.world_size(),
     )
     batch = loader.batch(step)
     spec = kit.source(settings).spec
-    batch = replace(batch, relax=spec.relax)
-    return batch.giving(spec.given_part(batch.x))
+    return with_given(replace(batch, relax=spec.relax), spec, settings.run.seed)
 
 
 def parts_of(kit: Kit, settings: Settings, step: int = 0, count: int = BATCH) -> tuple[list[Batch], list[Draws]]:
