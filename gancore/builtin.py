@@ -135,6 +135,30 @@ def gan_games() -> Iterator[Game]:
         options="gancore.games.pix2pix:Options",
         players=("discriminator", "generator"),
     )
+    yield Game(
+        name="cut",
+        summary="From domain to domain without pairs, by contrast of places: one generator, no way back (CUT, Park et al. 2020)",
+        target="gancore.games.cut:Cut",
+        options="gancore.games.cut:Options",
+        players=("discriminator", "generator"),
+        translates=True,
+    )
+    yield Game(
+        name="cycle",
+        summary="From domain to domain without pairs, there and back (CycleGAN, Zhu et al. 2017)",
+        target="gancore.games.cycle:Cycle",
+        options="gancore.games.cycle:Options",
+        players=("discriminator", "generator"),
+        translates=True,
+    )
+    yield Game(
+        name="stargan",
+        summary="From domain to domain in many styles, drawn or of a sample to follow (StarGAN v2, Choi et al. 2020)",
+        target="gancore.games.stargan:StarGan",
+        options="gancore.games.stargan:Options",
+        players=("discriminator", "generator"),
+        translates=True,
+    )
 
 
 @hookimpl

@@ -35,6 +35,18 @@ _PAIRS: dict[str, Any] = {
     "writers": dict.fromkeys(("grid", "png", "walk"), "none"),
 }
 
+_DOMAINS: dict[str, Any] = {
+    **players(lr=4e-4),
+    **FALLING,
+    "game": {"name": "cycle", "identity": 0.0},
+    "loss": {"name": "least-squares"},
+    "architecture": {"name": "translator", "width": 16, "blocks": 4},
+    "batch_size": 16,
+    "held_out": 0.1,
+    "every": {"evaluate": 1000},
+    "evaluate": {"features": {"pixels": {}}},
+}
+
 PRESETS = [
     Preset(
         name="demo",
@@ -129,6 +141,61 @@ PRESETS = [
             "data": {"name": "outlines"},
             "steps": 1500,
             "every": {"sample": 250, "checkpoint": 500, "evaluate": 500},
+        },
+    ),
+    Preset(
+        name="domains",
+        summary="From domain to domain without a GPU, without pairs: a folder for each, CycleGAN in a small size",
+        config={**_DOMAINS, "steps": 8000},
+    ),
+    Preset(
+        name="warmth",
+        summary="Cold blossoms to warm ones and back, without pairs, 32x32, in some minutes on two cores",
+        config={
+            **_DOMAINS,
+            "data": {"name": "blossoms", "classes": "warmth"},
+            "steps": 1500,
+            "every": {"sample": 250, "checkpoint": 500, "evaluate": 500},
+        },
+    ),
+    Preset(
+        name="warmth-cut",
+        summary="The same by contrast of places, without a way back (CUT)",
+        config={
+            **_DOMAINS,
+            "game": {"name": "cut", "contrast": 2.0},
+            "data": {"name": "blossoms", "classes": "warmth"},
+            "steps": 1500,
+            "every": {"sample": 250, "checkpoint": 500, "evaluate": 500},
+        },
+    ),
+    Preset(
+        name="eyes",
+        summary="Blossoms from eye to eye, in many styles (StarGAN v2), 32x32, in some minutes on two cores",
+        config={
+            **_DOMAINS,
+            "game": {"name": "stargan"},
+            "loss": {"name": "non-saturating"},
+            "penalties": {"r1": {"weight": 1.0, "every": 4}},
+            "architecture": {"name": "translator", "width": 16, "blocks": 4, "style": 16, "discriminator_norm": "none"},
+            "data": {"name": "blossoms", "classes": "eye"},
+            "batch_size": 18,
+            "steps": 1500,
+            "every": {"sample": 250, "checkpoint": 500, "evaluate": 500},
+        },
+    ),
+    Preset(
+        name="domains-large",
+        summary="From domain to domain with a GPU, without pairs: in the sizes of CycleGAN (Zhu et al. 2017)",
+        config={
+            **players(lr=2e-4, beta1=0.5, beta2=0.999),
+            **FALLING,
+            "game": {"name": "cycle"},
+            "loss": {"name": "least-squares"},
+            "architecture": {"name": "translator", "width": 64, "blocks": 9, "discriminator_width": 64},
+            "batch_size": 2,
+            "steps": 200_000,
+            "every": {"log": 100, "sample": 2000, "checkpoint": 2000, "evaluate": 10_000},
         },
     ),
     Preset(

@@ -8,11 +8,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gan_image.nets.sizes import channel_ladder, image_shape, plan
-from gan_image.nets.upsampling import Upsampling
 from gancore.data.spec import SampleSpec
 from gancore.nets.conditioning import LatentWithClass, ProjectionHead
 from gancore.nets.layout import prefers_channels_last
 from gancore.nets.norm import BatchNorm
+from gancore.nets.upsampling import Upsampling
 from gancore.options import ArchitectureOptions
 
 Norm = Literal["none", "batch"]

@@ -11,11 +11,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gan_image.nets.sizes import channel_ladder, plan
-from gan_image.nets.upsampling import Upsampling
 from gan_image.pairs.spec import PairSpec
 from gancore.data.spec import SampleSpec, require
 from gancore.nets.conditioning import ClassEmbedding, LatentWithClass
 from gancore.nets.norm import BatchNorm
+from gancore.nets.translating import PatchDiscriminator
+from gancore.nets.upsampling import Upsampling
 from gancore.options import ArchitectureOptions, on_cpu
 
 LEAK = 0.2
@@ -56,7 +57,11 @@ class Options(ArchitectureOptions):
 def build(options: Options, spec: SampleSpec) -> dict[str, nn.Module]:
     """Generator and discriminator for pairs of images; conditional where `spec` has classes. UsageError for other samples."""
     pairs = require(spec, PairSpec, "architecture 'unet'")
-    return {"generator": Generator(options, pairs), "discriminator": Discriminator(options, pairs)}
+    discriminator = PatchDiscriminator(
+        pairs.shape, pairs.class_count, width=options.discriminator_width, patches=options.patches, scales=options.scales,
+        norm=options.discriminator_norm == "instance",
+    )  # fmt: skip
+    return {"generator": Generator(options, pairs), "discriminator": discriminator}
 
 
 def _block(before: int, after: int) -> nn.Sequential:
@@ -101,53 +106,6 @@ class Generator(nn.Module):
         for up, norm in zip(self.up, self.norms, strict=True):
             x = torch.cat([norm(up(F.relu(x))), maps.pop()], dim=1)
         return torch.cat([given, self.end(F.relu(x)).tanh().to(given.dtype)], dim=1)
-
-
-class Discriminator(nn.Module):
-    """Pairs `[batch, channels, height, width]` to logits `[batch, rows, columns]` of patches, for each scale."""
-
-    def __init__(self, options: Options, spec: PairSpec) -> None:
-        super().__init__()
-        halvings, *_ = plan(*spec.shape[1:])
-        self.judges = nn.ModuleList(
-            _Patches(options, spec, max(1, min(options.patches, halvings - 1 - number)))
-            for number in range(options.scales)
-        )
-
-    def forward(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, ...]:
-        found = []
-        for judge in self.judges:
-            found.append(judge(x, condition))
-            x = F.avg_pool2d(x, 2)
-        return tuple(found)
-
-
-class _Patches(nn.Module):
-    """Judges patches of images by as many halvings and two more convolutions."""
-
-    def __init__(self, options: Options, spec: PairSpec, halvings: int) -> None:
-        super().__init__()
-        normal = options.discriminator_norm == "instance"
-        wide = options.discriminator_width
-        layers: list[nn.Module] = [nn.Conv2d(spec.shape[0], wide, 4, 2, 1), nn.LeakyReLU(LEAK)]
-        for number in range(1, halvings + 1):
-            before, wide = wide, min(2 * wide, 8 * options.discriminator_width)
-            stride = 2 if number < halvings else 1
-            kernel = 4 if stride == 2 else 3
-            layers += [nn.Conv2d(before, wide, kernel, stride, 1, bias=not normal)]
-            layers += [nn.InstanceNorm2d(wide)] if normal else []
-            layers += [nn.LeakyReLU(LEAK)]
-        self.layers = nn.Sequential(*layers)
-        self.head = nn.Conv2d(wide, 1, 3, 1, 1)
-        self.classes = ClassEmbedding(spec.class_count, wide) if spec.class_count else None
-        _initialise(self)
-
-    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        maps = self.layers(x)
-        logits: Tensor = self.head(maps)[:, 0]
-        if self.classes is not None:
-            logits = logits + torch.einsum("nc,nchw->nhw", self.classes(condition).to(maps.dtype), maps)
-        return logits
 
 
 def _initialise(network: nn.Module) -> None:

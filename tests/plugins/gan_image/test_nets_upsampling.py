@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from gan_image.nets import dcgan
-from gan_image.nets.upsampling import Upsampling
 from gan_image.spec import ImageSpec
+from gancore.nets.upsampling import Upsampling
 
 
 def test_upsampling_is_doubling_by_repeated_pixels_and_a_convolution():
