@@ -17,7 +17,7 @@ from gan_cli.evaluate_command import evaluate
 from gan_cli.explain_command import explain
 from gan_cli.plugins_commands import plugins_app
 from gan_cli.project_command import project
-from gan_cli.sampling_commands import mix, sample, walk
+from gan_cli.sampling_commands import mix, sample, translate, walk
 from gan_cli.waiting import loading
 
 app = typer.Typer(
@@ -192,6 +192,7 @@ def resume(
 
 
 app.command()(sample)
+app.command()(translate)
 app.command()(walk)
 app.command()(mix)
 app.command()(blend)

@@ -104,6 +104,8 @@ class Session:
         own, known = self.steering.generator, self.steering.given
         count = number or (SAMPLES if known is None else len(known))
         plain, classes = seeds(count, seed), [{name: 1.0} for name in own.spec.classes]
+        if known is not None:
+            own.check_number(count, known)
         labels = None if self.asked.label is not None else own.labels(count, None, known)
         turns = None if labels is None else labels.tolist()
 
@@ -251,6 +253,29 @@ def sample(
         samples, recipes = session.drawn(neighbours(start, number or SAMPLES, spread, seed))
     else:
         samples, recipes = session.drawn(session.numbered(number, seed))
+    return *session.saved(samples, recipes), len(recipes)
+
+
+def translate(
+    asked: Asked, number: int | None, seed: int, like: Path | None = None
+) -> tuple[Path, list[Path], list[Path], int]:
+    """Write translations of what is given, in the style of the sample in the file `like`, or `number` of them; see `sample`."""
+    session = Session(asked, "translated")
+    own, spec = session.steering.generator, session.steering.spec
+    if spec.given_shape is None:
+        raise UsageError(
+            f"'{asked.run}' was not trained to translate; train with a game that does, such as game=cut, or with pairs"
+        )
+    if asked.label is not None and not spec.domains:
+        raise UsageError(f"'{asked.run}' was trained on pairs, and has one domain to translate to; leave --to out")
+    addresses = session.numbered(number, seed)
+    if like is not None:
+        from gancore.latent.address import Code
+        from gancore.latent.styles import style_of
+
+        code = Code.of(style_of(own, like, asked.label))
+        addresses = [one.model_copy(update={"seed": None, "code": code}) for one in addresses]
+    samples, recipes = session.drawn(addresses)
     return *session.saved(samples, recipes), len(recipes)
 
 

@@ -140,6 +140,59 @@ def sample(
 
 
 @guarded
+def translate(
+    run: Run,
+    files: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILES", parser=path_of, help="What to translate: a file, or a folder or archive of them."
+        ),
+    ],
+    settings: Settings = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            "-t",
+            metavar="DOMAIN",
+            help="The domain to translate to, by name or index; none for runs with pairs.",
+        ),
+    ] = None,
+    number: Annotated[
+        int | None,
+        typer.Option(
+            "--number",
+            "-n",
+            metavar="N",
+            min=1,
+            help="How many in all, where each may come in several styles (default: one of each).",
+        ),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            "--like", metavar="FILE", parser=path_of, help="In the style of this file, for runs of the game stargan."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Another seed gives other styles.")] = 0,
+    out: Out = None,
+    step: Step = None,
+    best: Best = False,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Translate files from one domain to another: one file each, under the same name, and a sheet with sources beside results."""
+    from gan_cli.sampling import translate as go
+    from gancore.configuration.layers import parse_assignments
+
+    options = parse_assignments(settings or [])
+    asked = _asked(run, to, None, None, out, step, best, device, options, files)
+    folder, written, sheets, count = go(asked, number, seed, like)
+    shown = f", beside their sources on {sheets[0].name}" if sheets else ""
+    _report(folder, [*written, *sheets], f"{count:,} translation{'s' * (count > 1)} in {folder}{shown}", as_json)
+
+
+@guarded
 def walk(
     run: Run,
     settings: Settings = None,

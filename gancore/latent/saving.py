@@ -44,7 +44,12 @@ def save(
     if "each" in roles:
         files = generator.save(samples, folder, labels, given=given, texts=texts)
     sheets: list[Path] = []
-    if "sheet" in roles:
+    if "sheet" in roles and given is not None and generator.spec.domains and labels is not None:
+        rows = torch.tensor([recipe.address.position % len(given) for recipe in recipes])
+        names = given.names or [""] * len(recipes)
+        words = [f"to {generator.spec.domains[label]}" for label in labels.tolist()]
+        sheets = beside(generator, given.x[rows], samples, list(zip(names, words, strict=True)), folder, "", texts)
+    elif "sheet" in roles:
         sheets = generator.save(samples, folder / f"sheet{ANY}", labels, given=given, texts=texts)
     write_sidecar(folder, [file.name for file in files], recipes)
     return files, sheets
@@ -70,14 +75,31 @@ def save_pairs(
     texts = OnDemand(len(recipes), lambda number: recipes[number].text())
     files = generator.save(samples, folder, labels, texts=texts) if "each" in roles else []
     write_sidecar(folder, [file.name for file in files], recipes)
+    words = [(name, "projection") for name in names]
+    return [*files, *beside(generator, originals, samples, words, folder, "Originals and projections", texts)]
+
+
+def beside(
+    generator: Generator,
+    originals: Tensor,
+    samples: Tensor,
+    words: Sequence[tuple[str, str]],
+    folder: Path,
+    title: str,
+    texts: Sequence[str],
+) -> list[Path]:
+    """Write hard `originals` `[n, ...]`, each with what became of it to the right, as sheets in `folder`, by the run's writers of
+    these.
+
+    `words` are captions of both, where a writer can write them.
+    """
     pairs = torch.stack([originals, samples], dim=1).flatten(0, 1)
-    captions = [words for name in names for words in (name[-20:], "projection")]
-    columns = 2 * math.isqrt(len(names))  # so that no pair is torn apart
+    captions = [one[-20:] for pair in words for one in pair]
+    columns = 2 * math.isqrt(len(words))  # so that no pair is torn apart
+    files: list[Path] = []
     for chosen in of_role(generator.settings, "sheet"):
         with blamed(chosen, folder):
-            files += write_captioned(
-                chosen, generator.spec, pairs, folder, "sheet", captions, columns, "Originals and projections", texts
-            )
+            files += write_captioned(chosen, generator.spec, pairs, folder, "sheet", captions, columns, title, texts)
     return files
 
 

@@ -104,12 +104,33 @@ class Generator:
         known = None if given is None else self.read_given(given)
         if n is None:
             n = 1 if known is None else len(known)
+        if known is not None:
+            self.check_number(n, known)
         labels = self.labels(n, condition, known if not isinstance(given, Tensor) else None)
         parts = None
         if known is not None:
             # What a file leaves open (a note that goes on from before) is settled as in any sample.
             parts = parts_of(self.spec, self.spec.harden(self.spec.relax(known.x)))
         return draw(self.module, self.spec, n, derive(seed, "sample"), labels, parts, how, self.chooser)
+
+    def translate(
+        self,
+        sources: Given | Tensor | str | Path,
+        to: int | str | Sequence[int | str] | Tensor | None = None,
+        *,
+        seed: int = 0,
+        sampling: Mapping[str, Any] | None = None,
+    ) -> Tensor:
+        """What becomes of each of `sources`: hard samples `[m, *shape]` on the CPU, in their order.
+
+        `sources` are a file or folder, what `read_given` made of one, or hard samples `[m, *shape]`; `to` is the domain, by name or
+        index, or one for each, where the run was trained between domains. `seed` decides in what manner, where there are several.
+
+        Raises:
+            UsageError: the run was not trained to translate, there is no such domain, or none is named.
+            DataError: the file is damaged.
+        """
+        return self.sample(seed=seed, condition=to, given=sources, sampling=sampling)
 
     def _sampling(self, changes: Mapping[str, Any] | None) -> Options | None:
         if not changes:
@@ -179,6 +200,13 @@ class Generator:
                 raise told from error
         return files
 
+    def check_number(self, n: int, given: Given) -> None:
+        """Raise UsageError where `n` samples for what is given would be copies, because nothing is drawn for them."""
+        if n > len(given) and getattr(self.module, "latent_shape", None) == (0,):
+            raise UsageError(
+                f"this generator makes one sample of each that is given, always the same, and {len(given):,} are given; ask for no more"
+            )
+
     def read_given(self, given: Given | Tensor | str | Path) -> Given:
         """What is given in a file or by hard samples `[m, *shape]`, for `sample`, `labels` and `save`.
 
@@ -227,6 +255,10 @@ class Generator:
         used up and begins again, of the next.
         """
         check_whole(n, "the number of samples", 1, MOST)
+        if condition is None and given is not None and self.spec.domains:
+            raise UsageError(
+                f"name the domain to translate to, with --to (from Python, to=): {', '.join(self.spec.domains)}"
+            )
         if condition is None and given is not None and self.spec.classes:
             known = self.read_given(given)
             turn, place = torch.arange(n) // len(known), torch.arange(n) % len(known)

@@ -42,6 +42,7 @@ def gan_datasets() -> Iterable[Dataset]:
         target="gan_image.data.digits:open_digits",
         options="gan_image.data.digits:Options",
         spec=SPEC,
+        given="gan_image.data.given:Reader",
     )
     yield Dataset(
         name="blossoms",
@@ -49,6 +50,7 @@ def gan_datasets() -> Iterable[Dataset]:
         target="gan_image.data.blossoms:open_blossoms",
         options="gan_image.data.blossoms:Options",
         spec=BLOSSOMS,
+        given="gan_image.data.given:Reader",
     )
     yield Dataset(
         name="folder",
@@ -56,6 +58,7 @@ def gan_datasets() -> Iterable[Dataset]:
         target="gan_image.data.folder:open_folder",
         options="gan_image.data.folder:Options",
         spec=SPEC,
+        given="gan_image.data.given:Reader",
         suffixes=(".zip",),
         directories=True,
         glance="gan_image.data.folder:glance",
@@ -66,6 +69,7 @@ def gan_datasets() -> Iterable[Dataset]:
         target="gan_image.data.array:open_array",
         options="gan_image.data.array:Options",
         spec=SPEC,
+        given="gan_image.data.given:Reader",
         suffixes=(".npz", ".npy"),
         glance="gan_image.data.array:glance",
     )
@@ -91,6 +95,13 @@ def gan_datasets() -> Iterable[Dataset]:
 
 @hookimpl
 def gan_architectures() -> Iterable[Architecture]:
+    yield Architecture(
+        name="translator",
+        summary="From domain to domain: a residual translator and a discriminator of patches (CycleGAN, Zhu et al. 2017)",
+        target="gancore.nets.translator:build",
+        options="gancore.nets.translator:Options",
+        spec=SPEC,
+    )
     yield Architecture(
         name="dcgan",
         summary="Strided convolutions (Radford et al. 2016): small and fast",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,11 @@ class ImageSpec(SampleSpec):
     intensities: tuple[float, float] | None = Field(
         default=None,
         description="The values that become 0 and 255 in files that are not 8-bit; None if all files are 8-bit.",
+    )
+
+    fit: Literal["crop", "resize", "pad"] = Field(
+        default="crop",
+        description="How pictures of another shape were fitted, and those that are to be translated are.",
     )
 
     @model_validator(mode="after")

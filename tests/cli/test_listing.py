@@ -146,7 +146,7 @@ def test_option_or_component_without_its_section_is_suggested_with_it(gan: Gan, 
     [
         ("penalties.r1.weight", {"weight"}),
         ("architecture.mixing", {"style: mixing"}),
-        ("game.top_k", {"gan: top_k", "pix2pix: top_k"}),
+        ("game.top_k", {f"{game}: top_k" for game in ("gan", "pix2pix", "cut", "cycle", "stargan")}),
         ("optimizers.generator.beta2", {"adam: beta2", "adamw: beta2", "rmsprop: beta2"}),
         ("schedules.optimizers.generator.lr", set(ScheduleOptions.model_fields)),
         ("schedules.ema.half_life.first", {"first"}),

@@ -112,7 +112,7 @@ def read_pictures(
     todo = "sort the pictures into folders named by their classes, or set labels to auto or false"
     labels, classes = files.labels(reading.used, options.labels, todo)
     look = _look(reading, options)
-    spec = ImageSpec(shape=look.shape, classes=classes, intensities=reading.range)
+    spec = ImageSpec(shape=look.shape, classes=classes, intensities=reading.range, fit=options.fit)
     report = files.report(len(used), reading.skipped, reading.notes, files=digest(used))
     if pixels is None:
         return StreamedSource(used, look, spec, report, labels=labels, flip=options.flip), used

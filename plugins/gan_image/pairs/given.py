@@ -1,21 +1,14 @@
-"""Pictures that are given to a generator which makes others to go with them."""
+"""Sources of pairs that are given to a generator which makes images to go with them."""
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from gan_image.data.decode import SUPPORTED, Look, decode, look_at, measure, quiet_pillow, suffixes
-from gan_image.data.intensities import Extent
+from gan_image.data.given import pictures_at
 from gan_image.pairs.spec import PairSpec
-from gancore.data.files import lone, scan
-from gancore.data.reading import FileSet, Skips, read_all
 from gancore.data.spec import Given
-from gancore.errors import UsageError
 
 
 class Reader:
@@ -25,44 +18,9 @@ class Reader:
         self.spec = spec
 
     def read(self, path: Path) -> Given:
-        """The sources at `path`, brought to the size and channels of the run's.
-
-        Raises:
-            UsageError: there is nothing, or sources of so many channels are none that a picture has.
-            DataError: no picture can be read.
-        """
-        channels, height, width = self.spec.given_shape
-        modes: dict[int, Literal["grey", "rgb", "rgba"]] = {1: "grey", 3: "rgb", 4: "rgba"}
-        if channels not in modes:
-            raise UsageError(
-                f"sources of {channels} channels cannot be read from pictures; pass them as a tensor, from Python"
-            )
-        single = path.is_file() and path.suffix.lower() != ".zip"
-        tree = lone(path) if single else scan(path, what="pictures")
-        files, skips = FileSet.of(path, tree, part="all", labels=False, suffixes=suffixes()), Skips()
-        with quiet_pillow():
-            facts = dict(read_all(files.entries, look_at, skips, lambda *_: None, ""))
-            limits = self.spec.source_intensities
-            if limits is None and (deep := [number for number, fact in facts.items() if fact.depth]):
-                extents = dict(read_all(files.entries, measure, skips, lambda *_: None, "", only=deep))
-                facts = {number: fact for number, fact in facts.items() if number in extents or not fact.depth}
-                limits = Extent.union(extents.values()).range if extents else None
-            look = Look((height, width), self.spec.fit, modes[channels], limits)
-            read = read_all(
-                files.entries, lambda entry: decode(entry, look), skips, lambda *_: None, "", only=list(facts)
-            )
-            pictures = {number: torch.from_numpy(picture) for number, picture in read}
-        if not pictures:
-            raise files.nothing("image", SUPPORTED, skips.listed)
-        if left_out := [skip for skip in skips.listed if PurePosixPath(skip.path).suffix.lower() in suffixes()]:
-            first = f"{left_out[0].path}: {left_out[0].reason}"
-            what = f"is left out, {first}" if len(left_out) == 1 else f"are left out; the first is {first}"
-            warnings.warn(
-                f"'{path}': {len(left_out):,} of {len(left_out) + len(pictures):,} pictures cannot be read and {what}",
-                stacklevel=2,
-            )
-        names = tuple(PurePosixPath(files.entries[number].name).stem for number in pictures)
-        return Given(self.spec.of_source(torch.stack(list(pictures.values()))), names=names)
+        """The sources at `path`, brought to the size and channels of the run's; see `gan_image.data.given.pictures_at`."""
+        x, names = pictures_at(path, self.spec.given_shape, self.spec.fit, self.spec.source_intensities)
+        return Given(self.spec.of_source(x), names=names)
 
     def join(self, samples: Tensor, given: Given) -> None:
         """None: a pair is whole."""

@@ -422,7 +422,7 @@ def test_a_run_of_pairs_is_steered_around_what_is_given_or_says_why_not(tmp_path
     assert cli(["sample", run, *given, "--edit", "sefa-1=2", "--out", str(tmp_path / "edit-1.5")]).exit_code == 0
     assert cli(["walk", run, *given, "--frames", "3", "--between", "0,1"]).exit_code == 0
     control = ["evaluate", run, "--metric", "control", "-n", "20", "metrics.control.samples=20", "features=made-pixels"]
-    assert "control/path-z-made-pixels" in cli([*control, "metrics.control.codes=400"]).stdout
+    assert '"path-z-made-pixels"' in cli([*control, "metrics.control.codes=400", "--json"]).stdout
     blended = cli(["blend", run, run, "--layers", "0-0", "--out", str(tmp_path / "blend")])
     assert " ".join(blended.stderr.split()).endswith("--given FILE")
     for words, arguments in (

@@ -1,0 +1,77 @@
+"""Pictures that are given to a generator which makes others of them."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gan_image.data.decode import SUPPORTED, Fit, Look, decode, look_at, measure, quiet_pillow, suffixes
+from gan_image.data.intensities import Extent
+from gan_image.spec import ImageSpec
+from gancore.data.files import lone, scan
+from gancore.data.reading import FileSet, Skips, read_all
+from gancore.data.spec import Given
+from gancore.errors import UsageError
+
+
+def pictures_at(
+    path: Path, shape: tuple[int, ...], fit: Fit, intensities: tuple[float, float] | None
+) -> tuple[Tensor, tuple[str, ...]]:
+    """The pictures at `path`, one or a folder or archive of them in the order of their names, and what they are called.
+
+    They are brought to `shape` `(channels, height, width)`, uint8 `[n, *shape]`, in the way of `fit`; `intensities` become 0 and 255 of
+    those that are not 8-bit.
+
+    Raises:
+        UsageError: there is nothing, or images of so many channels are none that a picture has.
+        DataError: no picture can be read.
+    """
+    channels, height, width = shape
+    modes: dict[int, Literal["grey", "rgb", "rgba"]] = {1: "grey", 3: "rgb", 4: "rgba"}
+    if channels not in modes:
+        raise UsageError(
+            f"images of {channels} channels cannot be read from pictures; pass them as a tensor, from Python"
+        )
+    single = path.is_file() and path.suffix.lower() != ".zip"
+    tree = lone(path) if single else scan(path, what="pictures")
+    files, skips = FileSet.of(path, tree, part="all", labels=False, suffixes=suffixes()), Skips()
+    with quiet_pillow():
+        facts = dict(read_all(files.entries, look_at, skips, lambda *_: None, ""))
+        limits = intensities
+        if limits is None and (deep := [number for number, fact in facts.items() if fact.depth]):
+            extents = dict(read_all(files.entries, measure, skips, lambda *_: None, "", only=deep))
+            facts = {number: fact for number, fact in facts.items() if number in extents or not fact.depth}
+            limits = Extent.union(extents.values()).range if extents else None
+        look = Look((height, width), fit, modes[channels], limits)
+        read = read_all(files.entries, lambda entry: decode(entry, look), skips, lambda *_: None, "", only=list(facts))
+        pictures = {number: torch.from_numpy(picture) for number, picture in read}
+    if not pictures:
+        raise files.nothing("image", SUPPORTED, skips.listed)
+    if left_out := [skip for skip in skips.listed if PurePosixPath(skip.path).suffix.lower() in suffixes()]:
+        first = f"{left_out[0].path}: {left_out[0].reason}"
+        what = f"is left out, {first}" if len(left_out) == 1 else f"are left out; the first is {first}"
+        warnings.warn(
+            f"'{path}': {len(left_out):,} of {len(left_out) + len(pictures):,} pictures cannot be read and {what}",
+            stacklevel=2,
+        )
+    names = tuple(PurePosixPath(files.entries[number].name).stem for number in pictures)
+    return torch.stack(list(pictures.values())), names
+
+
+class Reader:
+    """Reads what is to be translated, for `gan translate`: a picture, or a folder or archive of them in the order of their names."""
+
+    def __init__(self, spec: ImageSpec) -> None:
+        self.spec = spec
+
+    def read(self, path: Path) -> Given:
+        """The pictures at `path`, brought to the size and channels of the run's; see `pictures_at`."""
+        x, names = pictures_at(path, self.spec.shape, self.spec.fit, self.spec.intensities)
+        return Given(x, names=names)
+
+    def join(self, samples: Tensor, given: Given) -> None:
+        """None: an image is whole."""
