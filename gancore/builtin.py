@@ -235,6 +235,11 @@ def gan_metrics() -> Iterator[Metric]:
         options="gancore.evaluation.metrics.kernel:Options",
     )
     yield Metric(
+        name="translation",
+        summary="Of translated samples: content kept, round trip, identity, and what leaving them as they were would give",
+        target="gancore.evaluation.metrics.translation:Translation",
+    )
+    yield Metric(
         name="control",
         summary="What each direction of a run does to samples it was not found by, perceptual path length, and DCI of its codes",
         target="gancore.latent.control:Control",
