@@ -165,7 +165,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_drawn(
         words = refused(command[0], trained, *command[1:], "--out", below, code=1)
         assert f"folder '{below}' cannot be made" in words
     assert "take --each for a file a frame" in refused("walk", trained, "writers=text", code=2)
-    assert "are all that codes of this generator have" in refused("mix", trained, 0, 1, "--layers", 0, code=2)
+    assert "have a single layer, so there is nothing to mix" in refused("mix", trained, 0, 1, "--layers", 0, code=2)
 
 
 def test_out_among_the_data_of_the_run_is_refused_before_anything_is_drawn(
