@@ -243,6 +243,20 @@ def test_game_of_a_package_resumes_to_the_same_bits(
     assert {n: d for n, d in whole.items() if n in cut} == cut
 
 
+def test_translation_of_a_package_is_trained_and_translates(
+    gan: Callable[..., str], environment: Environment, tmp_path: Path
+) -> None:
+    gan("run", "--plugin", "curves", "--steps", 4, "--out", "runs/curves", *TINY)
+    sheet = np.loadtxt(tmp_path / "runs/curves/samples/step-00000004.csv", delimiter=",")
+    assert sheet.shape == (10, 64)  # five curves, each followed by what became of it
+    assert not np.allclose(sheet[::2], sheet[1::2])
+    gan("run", "--plugin", "curves", "--steps", 2, "--out", "runs/cut", "game=cut", *TINY)
+    said = environment.fork("-c", listings(PAGE)["translate.py"], cwd=tmp_path)
+    assert 0.0 < float(said.stdout) < 2.0
+    report = gan("plugins", "check", "curves", "--only", "step.*")
+    assert " 0 failed" in report
+
+
 def test_command_of_a_package_is_listed_explained_and_run(
     gan: Callable[..., str], trained: Path, tmp_path: Path
 ) -> None:
