@@ -80,5 +80,6 @@ def blend(
         print(json.dumps({"folder": str(folder.path), "words": words}))
     else:
         tell(folder.path)
-        given = " --given FILE" if pair.one.spec.given_shape is not None else ""
-        say(f"{words}; look at it: gan sample {folder.path}{given}")
+        spec = pair.one.spec
+        look = f"gan sample {folder.path}" + ("" if spec.given_shape is None else " --given FILE")
+        say(f"{words}; look at it: {f'gan translate {folder.path} FILES --to DOMAIN' if spec.domains else look}")

@@ -71,6 +71,11 @@ def follow(begin: Callable[..., Run], *, quiet: bool, as_json: bool) -> None:
         say(f"best: {best(run.evaluated)}; to generate samples of that: gan sample {run.folder} --best")
     if run.outcome == "stopped":
         say(f"to continue: gan resume {run.folder}")
+    if run.domains:
+        say(
+            f"to translate files: gan translate {run.folder} FILES --to DOMAIN, which is one of: {', '.join(run.domains)}"
+        )
+        return
     say(f"to generate more samples: gan sample {run.folder} {'--given FILE' if run.needs_given else '-n 64'}")
 
 

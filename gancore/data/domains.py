@@ -56,8 +56,17 @@ def in_domains(source: DataSource, *, translating: str = "", like: SampleSpec | 
     if len(spec.classes) < (2 if like is None else 1) or labels is None:
         if spec.classes and labels is None:
             found = "do not say of which class each sample is"
+        elif spec.classes:
+            found = f"have one class, '{spec.classes[0]}'"
         else:
-            found = f"have one class, '{spec.classes[0]}'" if spec.classes else "have no classes"
+            found = (
+                "have no classes (one folder alone makes none, nor does one beside others in which no file can be read)"
+            )
+        if like is not None:
+            raise UsageError(
+                f"this run translates between {', '.join(like.domains or like.classes)}, which are the classes of its data, and those "
+                f"of '{source.report.source}' {found}; give a folder with a folder of files for each"
+            )
         raise UsageError(
             f"game '{translating}' translates samples of one domain to another, domains are the classes of the data, and those of "
             f"'{source.report.source}' {found}; give a folder with a folder of files for each domain (data/summer, data/winter), or "

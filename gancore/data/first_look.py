@@ -6,15 +6,17 @@ Training on too little data looks fine to the end: losses are calm and samples a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 from torch import Tensor
 
 from gancore.components import DataSource
+from gancore.data.files import scan
 from gancore.data.held_out import labels_of
 from gancore.data.runs import run_around
 from gancore.data.sampler import spread
+from gancore.errors import GanError
 from gancore.random import Draws
 
 FEW = 100
@@ -25,6 +27,8 @@ PROBED, PROBED_IN_MEMORY = 32, 4096
 """At most this many samples are examined, spread evenly: decoding a photo takes a tenth of a second ..."""
 VALUES = 2**26
 """... and at most this many values in total."""
+PAIRED = 0.9
+"""From this part of the smallest domain on, files of the same names look like pairs."""
 NAMED = 3
 CHUNK = 256
 
@@ -34,7 +38,7 @@ def look_at(source: DataSource, batch_size: int, path: Path | None = None) -> tu
 
     `path` is where the data lie. Data in memory are looked at whole unless they are many, others by a few samples.
     """
-    return (*_own(path), *_few(len(source), batch_size), *_alike(source), *_classes(source))
+    return (*_own(path), *_few(len(source), batch_size), *_alike(source), *_classes(source), *_paired(source, path))
 
 
 def _own(path: Path | None) -> Iterator[str]:
@@ -110,6 +114,32 @@ def _classes(source: DataSource) -> Iterator[str]:
         yield (
             f"{them} fewer than {FEW_OF_CLASS} samples to train on: {told}{more}. Generated samples of such a class will be "
             "copies or look like another class. Add samples, or leave the class out"
+        )
+
+
+def _paired(source: DataSource, path: Path | None) -> Iterator[str]:
+    """Whether files of domains are called the same, as those of pairs are."""
+    names = source.spec.domains
+    if path is None or not names:
+        return
+    files: dict[str, set[PurePosixPath]] = {name: set() for name in names}
+    try:
+        entries = scan(path).entries
+    except GanError:
+        return
+    for entry in entries:
+        file = PurePosixPath(entry.name)
+        for place, folder in enumerate(file.parts[:-1]):
+            if folder in files:
+                files[folder].add(PurePosixPath(*file.parts[place + 1 :]).with_suffix(""))
+                break
+    fewest = min(files.values(), key=len)
+    alike = fewest.intersection(*files.values())
+    if len(alike) > 1 and len(alike) >= PAIRED * len(fewest):
+        yield (
+            f"{len(alike):,} files have the same names in all of the domains {', '.join(names)}. If those of one name belong together, "
+            "take data of pairs instead, where the plugin has such (a preset or data set 'pairs'), which tell much more; if not, all "
+            "is well"
         )
 
 

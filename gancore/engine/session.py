@@ -53,6 +53,8 @@ class Run:
     """Whether its generator is given a part of each sample."""
     evaluated: Evaluated | None = None
     """The last evaluation of this session, and the best of the run."""
+    domains: tuple[str, ...] = ()
+    """Names of the domains between which its generator translates."""
 
 
 class Session:
@@ -312,4 +314,5 @@ class Session:
             self.announcer.finished(outcome, reason, files)
         needs_given = self.spec.given_shape is not None
         last, evaluated = self.announcer.last, self.judging.last
-        return Run(self.folder.path, self.state.step, outcome, reason, last, files, needs_given, evaluated)
+        domains = self.spec.domains if needs_given else ()
+        return Run(self.folder.path, self.state.step, outcome, reason, last, files, needs_given, evaluated, domains)

@@ -52,6 +52,10 @@ class Options(TranslationOptions):
     projection: int = Field(256, ge=2, le=8192, description="Length of the vectors that places are compared by.")
 
 
+SHORTEST = 1e-3
+"""Vectors of places that are shorter are not made as long as others: where an encoder sees nothing, gradients would have no bound."""
+
+
 class Projections(nn.Module):
     """For each map of an encoder, two layers that make vectors of length 1 of what it has at a place."""
 
@@ -66,8 +70,11 @@ class Projections(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, number: int, x: Tensor) -> Tensor:
-        """Vectors `[batch, places, size]` of what map `number` has at places, `[batch, places, features]`."""
-        return F.normalize(self.layers[number](x), dim=2)
+        """Vectors `[batch, places, size]` of what map `number` has at places, `[batch, places, features]`.
+
+        Those of less than `SHORTEST` stay shorter than 1.
+        """
+        return F.normalize(at_least_float32(self.layers[number](x)), dim=2, eps=SHORTEST)
 
 
 def contrast(query: Tensor, key: Tensor, temperature: float) -> Tensor:

@@ -18,7 +18,7 @@ from gancore.latent.recipe import GivenFile, Recipe
 from gancore.latent.resolving import codes_of, weights_of
 from gancore.latent.space import Space
 from gancore.random import derive
-from gancore.sampling.drawing import CHUNK, GIVE_SOMETHING, draw, parts_of
+from gancore.sampling.drawing import CHUNK, draw, give_something, parts_of
 from gancore.sampling.generator import Generator
 
 
@@ -40,7 +40,7 @@ class Steering:
     def space(self) -> Space:
         """The codes of the generator; UsageError where it has none, or nothing is given to one that needs something."""
         if self.spec.given_shape is not None and self.given is None:
-            raise UsageError(GIVE_SOMETHING)
+            raise UsageError(give_something(self.spec))
         return Space(self.generator.module, self.spec)
 
     def check(self) -> None:

@@ -19,11 +19,20 @@ from gancore.text import LONGEST, brief
 
 CHUNK = 64
 """Samples generated at once: a constant, so that memory stays bounded."""
-NOTHING_GIVEN = "this generator makes whole samples and is given nothing; leave --given (from Python, given=) out"
+NOTHING_GIVEN = "this generator makes whole samples and is given nothing; leave --given (from Python, given=) out, and take gan sample"
 
-GIVE_SOMETHING = (
-    "this generator needs a conditioning input, a part of each sample; pass --given FILE (from Python, given=...)"
-)
+
+def give_something(spec: SampleSpec) -> str:
+    """What to say where nothing is given to a generator that needs something."""
+    if spec.domains:
+        return (
+            f"this generator translates samples between {', '.join(spec.domains)}, and makes none of nothing; take gan translate, or "
+            "where there is --given, pass --given FILE (from Python, given=...) and the domain"
+        )
+    return (
+        "this generator needs a conditioning input, a part of each sample; pass --given FILE (from Python, given=...)"
+    )
+
 
 GivenParts = Callable[[Tensor], Tensor]
 """Numbers of samples `[n]` int64 to what the generator is given of them: `[n, *given_shape]`, on the device of the numbers."""
@@ -131,7 +140,7 @@ def _chunks(
 ) -> list[Tensor]:
     """What `make` makes of the latents of all samples, with their classes and what is given of them, chunk by chunk."""
     if spec.given_shape is not None and given is None:
-        raise UsageError(GIVE_SOMETHING)
+        raise UsageError(give_something(spec))
     if spec.given_shape is None and given is not None:
         raise UsageError(NOTHING_GIVEN)
     device = next(generator.parameters()).device

@@ -257,7 +257,8 @@ class Generator:
         check_whole(n, "the number of samples", 1, MOST)
         if condition is None and given is not None and self.spec.domains:
             raise UsageError(
-                f"name the domain to translate to, with --to (from Python, to=): {', '.join(self.spec.domains)}"
+                "name the domain to translate to, with --to (or --class; from Python, to= or condition=): "
+                f"{', '.join(self.spec.domains)}"
             )
         if condition is None and given is not None and self.spec.classes:
             known = self.read_given(given)

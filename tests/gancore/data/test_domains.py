@@ -12,6 +12,7 @@ from toys import one_step
 from toys.pictures import DataOptions, ToyData, ToySpec
 
 from gancore.data.domains import InDomains, in_domains, sources_of, with_given
+from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
 from gancore.random import Draws
 
@@ -76,9 +77,14 @@ def test_domains_of_the_data_stand_where_classes_did_and_these_are_content():
 
 def test_data_of_one_class_or_of_none_are_refused_with_what_to_do():
     with pytest.raises(
-        UsageError, match=r"'toy' have no classes; give a folder with a folder of files for each domain"
+        UsageError,
+        match=r"'toy' have no classes \(one folder alone.*; give a folder with a folder of files for each domain",
     ):
         in_domains(ToyData(DataOptions()), translating="cut")
+    with pytest.raises(
+        UsageError, match=r"this run translates between a, b, .*give a folder with a folder of files for each$"
+    ):
+        in_domains(ToyData(DataOptions()), translating="cut", like=SampleSpec(shape=(1,), domains=("a", "b")))
     single = ToyData(DataOptions(labels=True))
     single.spec = single.spec.model_copy(update={"classes": ("a",)})
     with pytest.raises(UsageError, match="have one class, 'a'"):

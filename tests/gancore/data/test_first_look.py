@@ -117,6 +117,21 @@ def test_data_of_another_run_are_told(tmp_path: Path) -> None:
     assert look_at(Rows(different(200)), 64, tmp_path.parent) == ()
 
 
+@pytest.mark.parametrize(("other", "told"), [("b", False), ("a", True)])
+def test_domains_whose_files_are_called_the_same_are_told_for_they_may_be_pairs(
+    tmp_path: Path, other: str, told: bool
+) -> None:
+    for domain, letter in (("summer", "a"), ("winter", other)):
+        (tmp_path / domain).mkdir()
+        for number in range(5):
+            (tmp_path / domain / f"{letter}-{number}.png").touch()
+    rows = Rows(different(200), [0, 1] * 100, 2)
+    assert look_at(rows, 64, tmp_path) == ()  # classes, which nothing translates between
+    rows.spec = SampleSpec(shape=(4,), classes=("summer", "winter"), domains=("summer", "winter"))
+    found = look_at(rows, 64, tmp_path)
+    assert ["5 files have the same names in all of the domains summer, winter" in one for one in found] == [True] * told
+
+
 @pytest.mark.parametrize("plugin", ["image", "music", "text"])
 def test_nothing_is_said_of_demo_sets(plugin: str) -> None:
     settings = configure(Registry(), plugin=plugin)

@@ -240,3 +240,12 @@ def test_what_a_step_that_came_to_nothing_has_shown_is_not_kept_nor_what_is_not_
     history.keep()
     assert int(history.filled) == 3
     assert bool(torch.isfinite(history.kept).all())
+
+
+def test_where_an_encoder_sees_nothing_the_contrast_has_gradients_of_bounded_size():
+    torch.manual_seed(0)
+    projections = cut.Projections([4], 8)
+    key = F.normalize(torch.randn(1, 6, 8), dim=2)
+    cut.contrast(projections(0, torch.zeros(1, 6, 4)), key, 0.07).backward()
+    steepest = max(p.grad.abs().max() for p in projections.parameters())
+    assert 0 < steepest < 1e5

@@ -91,7 +91,7 @@ def test_files_are_translated_under_their_names(run: str, seasons: Path, tmp_pat
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ([], "name the domain to translate to, with --to (from Python, to=): summer, winter"),
+        ([], "name the domain to translate to, with --to (or --class; from Python, to= or condition=): summer, winter"),
         (["--to", "wintr"], "winter"),
         (["--to", "winter", "-n", "3"], "always the same, and 1 are given; ask for no more"),
         (["--to", "winter", "--like", "FILE"], "translates in one manner, and reads no style"),
@@ -151,8 +151,42 @@ def test_a_run_goes_on_with_the_history_that_it_had(seasons: Path, tmp_path: Pat
 
 
 def test_pictures_without_classes_are_refused_before_anything_is_made(seasons: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="have no classes; give a folder with a folder of files for each domain"):
+    with pytest.raises(UsageError, match=r"have no classes .*; give a folder with a folder of files for each domain"):
         api.train(
             plugin="image", preset="domains", data=seasons / "summer", steps=2, out=tmp_path / "run", options=OPTIONS
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_without_anything_to_translate_it_is_told_how_to_translate(run: str) -> None:
+    refused = cli(["sample", run, "--class", "winter"])
+    assert refused.exit_code == 2
+    assert "translates samples between summer, winter, and makes none of nothing; take gan translate" in words(refused)
+
+
+def test_after_training_and_blending_the_next_command_is_to_translate(seasons: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    settings = [f"architecture.{name}={value}" for name, value in SMALL.items()]
+    settings += ["batch_size=4", "every.evaluate=0", "samples=1", "data.size=16"]
+    done = cli(
+        [
+            "run",
+            "--plugin",
+            "image",
+            "--preset",
+            "domains",
+            "--data",
+            str(seasons),
+            "--steps",
+            "1",
+            "--out",
+            str(out),
+            *settings,
+        ]
+    )
+    assert done.exit_code == 0, done.output
+    assert f"gan translate {out} FILES --to DOMAIN, which is one of: summer, winter" in words(done)
+    assert "gan sample" not in words(done)
+    done = cli(["blend", str(out), str(out), "--weights", "0.5", "--out", str(tmp_path / "blend")])
+    assert done.exit_code == 0, done.output
+    assert f"gan translate {tmp_path / 'blend'} FILES --to DOMAIN" in words(done)
