@@ -385,6 +385,7 @@ def test_everything_installed_is_listed_with_what_keeps_it_from_being_used(gan: 
         ("command", "pack", "gan-pack", ""),
         ("command", "runs", "gan-impostor", "name of a built-in command: the built-in wins"),
         ("plugin", "crooked", "gan-crooked", ""),
+        ("plugin", "curves", "gan-curves", ""),
         ("plugin", "future", "gan-future", ""),
         ("plugin", "gancore", "gan-impostor", reserved),
         ("plugin", "hellinger", "gan-hellinger", ""),
