@@ -70,6 +70,13 @@ def gan_architectures() -> Iterable[Architecture]:
         options="gan_music.nets.roll_transformer:Options",
         spec=SPEC,
     )
+    yield Architecture(
+        name="translator",
+        summary="From domain to domain: a residual translator with binary neurons and a discriminator of patches (Zhu et al. 2017)",
+        target="gan_music.nets.translator:build",
+        options="gan_music.nets.translator:Options",
+        spec=SPEC,
+    )
 
 
 @hookimpl

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gancore.components import Preset
 from gancore.presets import FALLING, players, relativistic
+
+_DOMAINS: dict[str, Any] = {
+    **players(lr=4e-4),
+    **FALLING,
+    "game": {"name": "cycle", "identity": 0.0},
+    "loss": {"name": "least-squares"},
+    "architecture": {"name": "translator", "width": 16, "blocks": 4},
+    "batch_size": 16,
+    "held_out": 0.1,
+}
 
 PRESETS = [
     Preset(
@@ -51,6 +63,26 @@ PRESETS = [
             "samples": 24,
             "every": {"sample": 1000, "checkpoint": 1000, "evaluate": 2000},
             "held_out": 0.1,
+        },
+    ),
+    Preset(
+        name="domains",
+        summary="From domain to domain, without pairs: a folder of MIDI files for each, CycleGAN in a small size",
+        config={
+            **_DOMAINS,
+            "data": {"name": "midi", "highest": 95},
+            "steps": 4000,
+            "every": {"evaluate": 1000},
+        },
+    ),
+    Preset(
+        name="modes",
+        summary="Composed phrases from major to minor and back, without pairs",
+        config={
+            **_DOMAINS,
+            "data": {"name": "tunes", "labels": "mode", "steps_per_beat": 2},
+            "steps": 1000,
+            "every": {"sample": 250, "checkpoint": 500, "evaluate": 500},
         },
     ),
 ]

@@ -184,12 +184,12 @@ class MusicSpec(SampleSpec):
 
     @property
     def given_shape(self) -> tuple[int, ...] | None:
-        """`(given tracks * planes, time, pitch)`; None where no track is given."""
-        return (len(self.given) * self.planes, *self.shape[1:]) if self.given else None
+        """`(given tracks * planes, time, pitch)`; without given tracks that of a whole phrase where there are domains, else None."""
+        return (len(self.given) * self.planes, *self.shape[1:]) if self.given else super().given_shape
 
     def given_part(self, relaxed: Tensor) -> Tensor | None:
-        """The planes of the given tracks: `[batch, given tracks * planes, time, pitch]`."""
+        """The planes of the given tracks: `[batch, given tracks * planes, time, pitch]`; without such as `given_shape`."""
         if not self.given:
-            return None
+            return super().given_part(relaxed)
         planes = relaxed.split(self.planes, dim=1)
         return torch.cat([planes[number] for number in self.given_tracks], dim=1)

@@ -1,8 +1,9 @@
-"""What a generator is given out of a MIDI file: the notes of some tracks, for which it makes the others."""
+"""What a generator is given out of MIDI files: the notes of some tracks, for which it makes the others, or all, which it translates."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,18 +24,51 @@ from gancore.errors import DataError, UsageError
 
 MAX_CELLS = 1 << 25
 """Cells of all phrases of a file, of one byte each; a file that lasts longer is not used."""
+SUFFIXES = (".mid", ".midi", ".smf", ".kar", ".rmi")
+"""Of the files of a folder, those that are read."""
 MAX_FOLLOWED = 4 << 20
 """Bytes of a file that is looked through for a rest at its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class MidiReader:
-    """MIDI files in phrases, with the notes in the given tracks."""
+    """MIDI files in phrases, with the notes in the given tracks, or in all where there are domains."""
 
     spec: MusicSpec
 
     def read(self, path: Path) -> Given:
+        """The file at `path`, see `one`; where there are domains, a folder as well, of which files that do not fit are left out.
+
+        Raises:
+            UsageError: there is nothing that fits.
+            DataError: the file is damaged, or all of the folder are.
+        """
+        if not self.spec.domains or not path.is_dir():
+            return self.one(path)
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        if not files:
+            raise UsageError(
+                f"'{path}' has no MIDI files ({', '.join(SUFFIXES)}); name a MIDI file, or a folder of some"
+            )
+        found, troubles = [], []
+        for file in files:
+            try:
+                found.append(self.one(file))
+            except (UsageError, DataError) as error:
+                troubles.append(error)
+        if not found:
+            raise troubles[0]
+        if troubles:
+            left_out = f"{len(troubles):,} of {len(files):,} files cannot be translated; the first: {troubles[0]}"
+            warnings.warn(f"'{path}': {left_out}", stacklevel=2)
+        names = tuple(name for given in found for name in given.names)
+        return Given(torch.cat([given.x for given in found]), names=names)
+
+    def one(self, path: Path) -> Given:
         """The whole file at `path`, as phrases of `spec.bars` bars in a row; the tracks that are not given are silent.
+
+        Where there are domains, all tracks are given, those that the file lacks are silent, and phrases are called as the
+        file, with a number where there are several.
 
         Onsets and ends are rounded to the grid, halves upwards, and pitches beyond the range are moved into it by octaves;
         drums there are left out. Whole bars of rest at the end count, and the last phrase is filled up with silence. A note
@@ -46,7 +80,7 @@ class MidiReader:
             DataError: the file is damaged.
         """
         spec = self.spec
-        if not spec.given:
+        if not spec.given and not spec.domains:
             raise UsageError(
                 f"'{path}': no track is given to this generator; it makes all of {_names(spec, range(len(spec.tracks)))}"
             )
@@ -69,17 +103,20 @@ class MidiReader:
         # One long roll, cut: a note across a border goes on in the next phrase, and can be joined again.
         whole = to_roll(notes, spec.changed(bars=phrases * spec.bars))
         rolls = whole.reshape(len(spec.tracks), phrases, spec.time, spec.pitches).swapaxes(0, 1)
-        return Given(
-            torch.from_numpy(np.ascontiguousarray(rolls)),
-            _classes(spec, notes, phrases),
-            spec.changed(tempo=min(max(tune.tempo, 10.0), 1000.0)),
-        )
+        x, own = torch.from_numpy(np.ascontiguousarray(rolls)), spec.changed(tempo=min(max(tune.tempo, 10.0), 1000.0))
+        if not spec.domains:
+            return Given(x, _classes(spec, notes, phrases), own)
+        stem = path.stem
+        return Given(x, None, own, (stem,) if phrases == 1 else tuple(f"{stem}-{n + 1:03}" for n in range(phrases)))
 
     def join(self, samples: Tensor, given: Given) -> tuple[MusicSpec, Tensor] | None:
         """Whole pieces `[count, tracks, phrases * time, pitch]` out of phrases `[n, tracks, time, pitch]`.
 
-        In given tracks a note that was tied across the border of two phrases is one again.
+        In given tracks a note that was tied across the border of two phrases is one again. None where there are domains:
+        phrases that are translated have files of their own.
         """
+        if self.spec.domains:
+            return None
         phrases = len(given)
         count = len(samples) // phrases
         if not count or phrases * self.spec.bars > MAX_BARS:
@@ -103,7 +140,12 @@ def _content(path: Path) -> bytes:
 
 
 def _names(spec: MusicSpec, numbers: Sequence[int] | None = None) -> str:
-    return ", ".join(spec.tracks[n].name for n in (spec.given_tracks if numbers is None else numbers))
+    return ", ".join(spec.tracks[n].name for n in (_heard(spec) if numbers is None else numbers))
+
+
+def _heard(spec: MusicSpec) -> Sequence[int]:
+    """Numbers of the tracks that are taken from a file: those that are given, or all that are translated."""
+    return range(len(spec.tracks)) if spec.domains else spec.given_tracks
 
 
 # --- tracks -----------------------------------------------------------------------------------------------------------
@@ -114,20 +156,22 @@ def choose(tune: Tune, spec: MusicSpec, path: Path) -> list[tuple[int, Part]]:
 
     A track of drums takes all parts of channel 10. Of the other given tracks each takes the parts whose names contain its
     own, in any case, if there are any for every one of these tracks. Else they take one part each in the order of the file,
-    so that the only part of a file is always right. Parts that nobody takes are left out.
+    so that the only part of a file is always right. Parts that nobody takes are left out. Where there are domains a file may
+    lack tracks, and names count as soon as there is one.
     """
+    heard = _heard(spec)
     drums = [part for part in tune.parts if part.drums]
     pitched = [part for part in tune.parts if not part.drums]
-    chosen = [(number, part) for number in spec.given_tracks if spec.tracks[number].drums for part in drums]
-    wanted = [number for number in spec.given_tracks if not spec.tracks[number].drums]
-    if len(wanted) < len(spec.given_tracks) and not drums:
+    chosen = [(number, part) for number in heard if spec.tracks[number].drums for part in drums]
+    wanted = [number for number in heard if not spec.tracks[number].drums]
+    if len(wanted) < len(heard) and not drums and not spec.domains:
         raise UsageError(
             f"'{path}' has no drums, which are given on MIDI channel 10; this generator is given {_names(spec)}"
         )
     named = {n: [part for part in pitched if spec.tracks[n].name.casefold() in part.name.casefold()] for n in wanted}
-    if all(named.values()):
+    if all(named.values()) or (spec.domains and any(named.values())):
         return chosen + [(number, part) for number, parts in named.items() for part in parts]
-    if len(pitched) < len(wanted):
+    if len(pitched) < len(wanted) and not spec.domains:
         found = f"{len(pitched)} track{'s' * (len(pitched) != 1)} with notes"
         raise UsageError(
             f"'{path}' has {found}{', drums apart' if drums else ''}, where {len(wanted)} are needed: this generator is given "

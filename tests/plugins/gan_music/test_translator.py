@@ -1,0 +1,89 @@
+"""Phrases of one mode to phrases of the other: what networks make is a phrase, and can be trained."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gan_music.data.given import MidiReader
+from gan_music.data.tunes import Options as Tunes
+from gan_music.data.tunes import open_tunes
+from gan_music.nets.translator import Options, build
+from gan_music.writers.midi import MidiOptions, MidiWriter
+from gancore.data.domains import in_domains
+from gancore.errors import UsageError
+from gancore.random import Draws
+
+SMALL = {"width": 4, "blocks": 2, "discriminator_width": 4}
+
+
+def phrases(**more):
+    """A phrase of each mode, the modes, and the spec in which modes are domains."""
+    tunes = Tunes(labels="mode", count=16, bars=2, steps_per_beat=2, **more)
+    source = in_domains(open_tunes(tunes, lambda *_: None), translating="cycle")
+    two = torch.tensor([source.domains.tolist().index(domain) for domain in (0, 1)])
+    x, domains = source.fetch(two, Draws(0, two))
+    return x, domains, source.spec
+
+
+@pytest.mark.parametrize("more", [{}, {"separate": True}, {"style": 4}, {"neurons": "none"}])
+def test_what_is_made_of_a_phrase_is_one_and_has_gradients(more):
+    x, domains, spec = phrases()
+    networks = build(Options(**SMALL, sounding_bias=0.0, **more), spec)
+    generator, given = networks["generator"], spec.given_part(spec.relax(x))
+    made = generator(torch.randn(2, *generator.latent_shape), 1 - domains, given)
+    assert made.shape == given.shape == (2, *spec.given_shape)
+    assert made.min() >= 0.0
+    assert made.max() <= 1.0
+    assert made.any()
+    if "neurons" not in more:
+        assert torch.equal(spec.relax(spec.harden(made)), made)
+    sum(logits.sum() for logits in networks["discriminator"](made, 1 - domains)).backward()
+    assert all(
+        g.grad is not None and g.grad.isfinite().all() for n, g in generator.named_parameters() if "reader" not in n
+    )
+    assert any(g.grad.any() for n, g in generator.named_parameters() if "stem" in n)
+
+
+def test_generators_that_are_separate_count_by_themselves():
+    x, _, spec = phrases()
+    networks = build(Options(**SMALL, separate=True), spec)
+    generator = networks["generator"]
+    generator(torch.zeros(2, 0), torch.tensor([1, 1]), spec.relax(x))
+    assert [one.end.notes.neurons.seen.item() for one in generator.generators] == [0, 2]
+
+
+def test_whole_phrases_are_given_where_there_are_domains_alone():
+    x, _, spec = phrases()
+    relaxed = spec.relax(x)
+    assert spec.given_part(relaxed) is relaxed
+    assert not spec.given_kept
+    alone = spec.model_copy(update={"domains": ()})
+    assert alone.given_shape is None
+    assert alone.given_part(relaxed) is None
+    assert alone.given_kept
+    with pytest.raises(UsageError, match=r"leave data\.given out"):
+        build(Options(**SMALL), phrases(given=("melody",))[2])
+    with pytest.raises(UsageError, match="no domains"):
+        build(Options(**SMALL), alone)
+
+
+def test_files_are_given_with_all_their_tracks_and_keep_their_names(tmp_path):
+    x, _, spec = phrases()
+    first, second = MidiWriter(MidiOptions(), spec).write(x, tmp_path, "tune")
+    given = MidiReader(spec).read(tmp_path)
+    assert torch.equal(given.x, x)
+    assert given.names == (first.stem, second.stem)
+    assert given.condition is None
+    assert torch.equal(MidiReader(spec).read(second).x, x[1:])
+    half = MidiReader(spec.changed(bars=1)).read(first)
+    assert half.names == (f"{first.stem}-001", f"{first.stem}-002")
+    assert len(half.x) == 2
+
+    first.write_bytes(b"no music")
+    with pytest.warns(UserWarning, match="1 of 2 files cannot be translated"):
+        assert MidiReader(spec).read(tmp_path).names == (second.stem,)
+    first.unlink()
+    second.unlink()
+    with pytest.raises(UsageError, match="no MIDI files"):
+        MidiReader(spec).read(tmp_path)
