@@ -22,7 +22,10 @@ class Options(translator.Options):
         "deterministic", description="What generated cells are in training: thresholded, or (none) probabilities."
     )
     sounding_bias: float = Field(
-        -3.0, ge=-20.0, le=20.0, description="Added to logits of sounding cells; below 0, phrases begin sparse."
+        -1.0,
+        ge=-20.0,
+        le=20.0,
+        description="Added to logits of sounding cells; below 0, phrases begin sparse, and at -3 mostly empty.",
     )
 
 
