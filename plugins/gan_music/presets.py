@@ -10,7 +10,7 @@ from gancore.presets import FALLING, players, relativistic
 _DOMAINS: dict[str, Any] = {
     **players(lr=4e-4),
     **FALLING,
-    "game": {"name": "cycle", "identity": 0.0},
+    "game": {"name": "cycle"},
     "loss": {"name": "least-squares"},
     "architecture": {"name": "translator", "width": 16, "blocks": 4},
     "batch_size": 16,
