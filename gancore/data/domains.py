@@ -23,7 +23,6 @@ class InDomains:
 
     def __init__(self, source: DataSource, names: tuple[str, ...], domains: Tensor, content: Tensor | None) -> None:
         self.source, self.domains, self.content = source, domains, content
-        self.content_names = source.spec.classes if content is not None else ()
         self.spec = source.spec.model_copy(update={"domains": names, "classes": names})
         self.report, self.in_memory = source.report, source.in_memory
         self.labels = domains

@@ -154,8 +154,7 @@ class Cut(TranslationGame):
         if not isinstance(generator, EncodesGiven):
             raise UsageError(
                 f"game 'cut' compares what a generator sees in a sample and in its translation, and a {type(generator).__name__}"
-                f" has no "
-                "method encode(given, condition); take another architecture, or game=cycle"
+                " has no method encode(given, condition); take another architecture, or game=cycle"
             )
         with torch.no_grad():
             weight = next(generator.parameters())

@@ -17,8 +17,7 @@ class History(nn.Module):
 
     While there are fewer, new ones are shown, and kept. From then on each is shown itself with a probability of 1/2; else one that is
     kept is shown, which it takes the place of. What is shown depends on the steps before and on a sample's position, so parts of a
-    batch,
-    and processes, see what one would with the whole batch; what is kept is in checkpoints, and the same in every process.
+    batch, and processes, see what one would with the whole batch; what is kept is in checkpoints, and the same in every process.
     """
 
     kept: Tensor
@@ -39,11 +38,8 @@ class History(nn.Module):
         place = draws.integers("place", self.size)
         swapped = (draws.uniform("swap") < 0.5) & (self.filled[domains] == self.size)
         rows = torch.stack([batch.positions, domains, place, swapped.long()], dim=1)
-        self._new[id(batch)] = (
-            batch,
-            fake.detach().float(),
-            rows,
-        )  # a batch may come twice, for losses that couple its samples
+        # By batch, for one may come twice, where losses couple its samples.
+        self._new[id(batch)] = batch, fake.detach().float(), rows
         old = self.kept[domains, place].view_as(fake).to(fake.dtype)
         return torch.where(swapped.view(-1, *[1] * (fake.dim() - 1)), old, fake)
 
