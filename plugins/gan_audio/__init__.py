@@ -20,7 +20,7 @@ from gancore.components import (
 )
 
 SPEC = "gan_audio.spec:AudioSpec"
-GIVEN = "gan_audio.data.given:SoundReader"
+GIVEN = "gan_audio.data.given:Reader"
 
 
 @hookimpl
@@ -81,6 +81,12 @@ def gan_architectures() -> Iterable[Architecture]:
         target="gan_audio.nets.hifigan:build",
         options="gan_audio.nets.hifigan:Options",
         spec=SPEC,
+    )
+    yield Architecture(
+        name="translator",
+        summary="From domain to domain: a residual translator of spectrograms and a discriminator of patches (CycleGAN, Zhu et al. 2017)",
+        target="gancore.nets.translator:build",
+        options="gancore.nets.translator:Options",
     )
 
 

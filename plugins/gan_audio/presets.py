@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gancore.components import Preset
 from gancore.presets import FALLING, players, relativistic
+
+_DOMAINS: dict[str, Any] = {
+    **players(lr=4e-4),
+    **FALLING,
+    "game": {"name": "cycle"},
+    "loss": {"name": "least-squares"},
+    "architecture": {"name": "translator", "width": 16, "blocks": 4},
+    "batch_size": 16,
+    "evaluate": {"samples": 150, "features": {"mel": {}}},
+}
 
 PRESETS = [
     Preset(
@@ -79,6 +91,28 @@ PRESETS = [
             "steps": 3000,
             "samples": 16,
             "every": {"sample": 500, "checkpoint": 500},
+        },
+    ),
+    Preset(
+        name="domains",
+        summary="From domain to domain without pairs, such as voice to voice: a folder of short sounds for each, CycleGAN in a small size",
+        config={
+            **_DOMAINS,
+            "data": {"name": "sounds", "representation": "log-mel", "normalise": "peak", "long": "crop-start"},
+            "steps": 4000,
+            "held_out": 0.1,
+            "every": {"sample": 500, "checkpoint": 500, "evaluate": 1000},
+        },
+    ),
+    Preset(
+        name="timbres",
+        summary="Synthesised notes from instrument to instrument, without pairs",
+        config={
+            **_DOMAINS,
+            "data": {"name": "notes", "labels": "timbre", "representation": "log-mel"},
+            "steps": 1000,
+            "held_out": 0.1,
+            "every": {"sample": 250, "checkpoint": 500, "evaluate": 500},
         },
     ),
     Preset(

@@ -15,6 +15,7 @@ from gancore.data.spec import SampleSpec
 
 Representation = Literal["waveform", "log-stft", "stft-if", "log-mel"]
 GivenPart = Literal["none", "mel"]
+Normalise = Literal["none", "peak", "loudness"]
 
 _LEAST_SCALE = 1.0
 """In nepers: rows that hardly change are not blown up to full range."""
@@ -48,6 +49,8 @@ class AudioSpec(SampleSpec):
     scale: tuple[float, ...] = Field((), description="How far from its mean each row reaches; empty: half the range.")
     given: GivenPart = Field("none", description="What a generator is given of a waveform: nothing, or its log-mel.")
     full_scale: float = Field(1.0, gt=0.0, description="The value in sound files that becomes 1 in samples.")
+    normalise: Normalise = Field("none", description="What was done to the level of each file, before `full_scale`.")
+    loudness_db: float = Field(-23.0, ge=-60.0, le=0.0, description="With normalise=loudness: that level.")
 
     @model_validator(mode="after")
     def _check_audio(self) -> AudioSpec:
@@ -208,22 +211,25 @@ class AudioSpec(SampleSpec):
                 waves = transforms.griffin_lim(magnitude, self.hop, self.iterations)
         return waves / waves.abs().amax(-1, keepdim=True).clamp(min=1.0)
 
-    # --- what is given: the log-mel of a waveform ---------------------------------------------------------------------
+    # --- what is given: the log-mel of a waveform, or a sample of another domain ------------------------------------------
 
     @property
     def given_shape(self) -> tuple[int, ...] | None:
-        """`(mels, frames)`; None where nothing is given."""
-        return None if self.given == "none" else (self.mels, self.frames)
+        """`(mels, frames)` of a vocoder; of domains that of a sample; None where nothing is given."""
+        return super().given_shape if self.given == "none" else (self.mels, self.frames)
 
     @property
     def given_kept(self) -> bool:
-        """False: a waveform that is made of a log-mel has one near it."""
+        """False where something is given: a waveform that is made of a log-mel has one near it, and a translation is another."""
         return False
 
     def given_part(self, relaxed: Tensor) -> Tensor | None:
-        """The log-mel `[batch, mels, frames]` of waveforms `[batch, 1, length]`, from -1 at the floor to 1 at full scale."""
+        """The log-mel `[batch, mels, frames]` of waveforms `[batch, 1, length]`, from -1 at the floor to 1 at full scale.
+
+        Of samples with domains, all of them is given, as they are.
+        """
         if self.given == "none":
-            return None
+            return super().given_part(relaxed)
         return (self.mel_levels(relaxed) * (-2.0 / self._floor) + 1.0).clamp(max=1.0)
 
     def mel_levels(self, waves: Tensor) -> Tensor:

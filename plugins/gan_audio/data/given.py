@@ -1,4 +1,4 @@
-"""What a vocoder is given out of a file of sound: clips of it, one after another, and how what it makes of them is joined.
+"""What is given out of files of sound. Of a vocoder's, clips of one file, one after another, and how what it makes of them is joined.
 
 Neighbouring clips share an eighth of their length, over which one is faded into the other: a clip's ends are made without
 knowing what comes before and after.
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gan_audio.data.decode import SUPPORTED, Treatment, decode, quiet
 from gan_audio.data.source import as_float
+from gan_audio.data.translated import sounds_at
 from gan_audio.spec import AudioSpec
 from gancore.data.files import single, why_unreadable
 from gancore.data.reading import UnusableError
@@ -24,6 +25,24 @@ MOST = 2**24
 """Samples of a sound that can be given at once: those of the longest clip that a spec allows."""
 SHARED = 8
 """A clip shares one part of so many with the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads what is given: sound files in clips for a vocoder, and what is to be translated as whole samples, one of each file."""
+
+    spec: AudioSpec
+
+    def read(self, path: Path) -> Given:
+        """What is at `path`: of runs between domains see `sounds_at`, of others `SoundReader`."""
+        if not self.spec.domains:
+            return SoundReader(self.spec).read(path)
+        x, names = sounds_at(path, self.spec)
+        return Given(x, names=names)
+
+    def join(self, samples: Tensor, given: Given) -> tuple[AudioSpec, Tensor] | None:
+        """Clips of a file put together to whole sounds; None of translations, each of which is whole."""
+        return None if self.spec.domains else SoundReader(self.spec).join(samples, given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,9 @@ def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
     report = files.report(len(clips), skipped, notes)
     gains = levels.gains[recording]
     source = ClipSource(
-        options.spec(classes).changed(full_scale=levels.full_scale),
+        options.spec(classes).changed(
+            full_scale=levels.full_scale, normalise=options.normalise, loudness_db=options.loudness_db
+        ),
         samples,
         clips,
         labels,

@@ -1,0 +1,62 @@
+"""Sounds that are to be translated: whole files, each brought to one clip as those of the data set are."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path, PurePosixPath
+
+import torch
+from torch import Tensor
+
+from gan_audio.data.decode import SUPPORTED, Treatment, decode, is_sound, quiet
+from gan_audio.data.source import as_float
+from gan_audio.spec import AudioSpec
+from gancore.data.files import lone, scan
+from gancore.data.reading import FileSet, Skips, read_all
+from gancore.data.spec import Given
+
+
+def sounds_at(path: Path, spec: AudioSpec) -> tuple[Tensor, tuple[str, ...]]:
+    """The sounds at `path`, one or a folder or archive of them in the order of their names, and what they are called.
+
+    They are float32 `[n, 1, spec.length]` in [-1, 1], resampled and at the level that they would have in the data. What is longer is
+    cut to its beginning, with a warning, and silence follows what is shorter.
+
+    Raises:
+        UsageError: there is nothing.
+        DataError: no sound can be read.
+    """
+    single = path.is_file() and path.suffix.lower() != ".zip"
+    tree = lone(path) if single else scan(path, what="sounds")
+    chosen = [entry for entry in tree.entries if single or is_sound(entry)]
+    files, skips = FileSet.of(path, tree, chosen, part="all", labels=False), Skips()
+    treatment = Treatment(
+        sample_rate=spec.sample_rate,
+        normalise=spec.normalise,
+        loudness_db=spec.loudness_db,
+        # Some more than a clip, so that whether something is left out is known.
+        max_seconds=(spec.length + 1) / spec.sample_rate if spec.normalise == "none" else 1800.0,
+    )
+    clips, longer = {}, 0
+    with quiet():
+        for number, sound in read_all(files.entries, lambda e: decode(e, treatment), skips, lambda *_: None, ""):
+            wave = as_float(torch.from_numpy(sound.samples))
+            if spec.normalise == "none":
+                wave = (wave * (sound.scale / spec.full_scale)).clamp(-1.0, 1.0)
+            longer += len(wave) > spec.length
+            wave = wave[: spec.length]
+            clips[number] = torch.nn.functional.pad(wave, (0, spec.length - len(wave)))[None]
+    if not clips:
+        raise files.nothing("sound", SUPPORTED, skips.listed, kind="sound file")
+    if skips.listed:
+        first = f"{skips.listed[0].path}: {skips.listed[0].reason}"
+        what = f"is left out, {first}" if len(skips.listed) == 1 else f"are left out; the first is {first}"
+        of = len(clips) + len(skips.listed)
+        warnings.warn(f"'{path}': {len(skips.listed):,} of {of:,} sounds cannot be read and {what}", stacklevel=2)
+    if longer:
+        warnings.warn(
+            f"'{path}': {longer:,} of {len(clips):,} sounds are longer than the {spec.seconds:.3g} s of a clip, and only their beginning is"
+            " used",
+            stacklevel=2,
+        )
+    return torch.stack(list(clips.values())), tuple(PurePosixPath(files.entries[n].name).stem for n in clips)
