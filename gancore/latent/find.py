@@ -27,7 +27,7 @@ from gancore.latent.steering import Steering
 from gancore.plugins import Registry
 from gancore.random import derive
 from gancore.run import RunFolder, check_place
-from gancore.sampling.drawing import parts_of
+from gancore.sampling.drawing import parts_of, settled
 from gancore.sampling.loading import DRAWING, Step, load
 from gancore.sampling.writing import captioning, of_role, write_captioned
 
@@ -72,7 +72,7 @@ def find_directions(
     attributes = attributes_of(registry, generator.settings, generator.spec, [layers])
     known = None if given is None else generator.read_given(given)
     space = Steering(generator, given=known).space
-    parts = None if known is None else parts_of(space.spec, space.spec.harden(space.spec.relax(known.x)))
+    parts = None if known is None else parts_of(space.spec, settled(space.spec, known.x))
     if classes:
         attributes = attributes.joined(
             class_attributes(

@@ -18,7 +18,7 @@ from gancore.latent.recipe import GivenFile, Recipe
 from gancore.latent.resolving import codes_of, weights_of
 from gancore.latent.space import Space
 from gancore.random import derive
-from gancore.sampling.drawing import CHUNK, draw, give_something, parts_of
+from gancore.sampling.drawing import CHUNK, draw, give_something, parts_of, settled
 from gancore.sampling.generator import Generator
 
 
@@ -34,7 +34,7 @@ class Steering:
         self.directions: Directions = directions or {}
         self.device = next(generator.module.parameters()).device
         self.given = given
-        self._parts = None if given is None else parts_of(self.spec, self.spec.harden(self.spec.relax(given.x)))
+        self._parts = None if given is None else parts_of(self.spec, settled(self.spec, given.x))
 
     @cached_property
     def space(self) -> Space:

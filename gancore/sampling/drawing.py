@@ -49,6 +49,14 @@ def parts_of(spec: SampleSpec, hard: Tensor) -> GivenParts:
     return parts
 
 
+def settled(spec: SampleSpec, hard: Tensor) -> Tensor:
+    """Hard samples `[m, *hard shape]` from files, with what these leave open (a note that goes on from before) as in any sample.
+
+    Where `harden` finds only something near, as for spectrograms, they are left as they are, for networks would see something else.
+    """
+    return spec.harden(spec.relax(hard)) if spec.exact else hard
+
+
 @torch.no_grad()
 def generate(
     generator: nn.Module,

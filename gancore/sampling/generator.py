@@ -25,7 +25,7 @@ from gancore.options import Options, check_whole
 from gancore.powers import Exports, SamplesItself, TellsLikelihood
 from gancore.random import derive
 from gancore.sampling.candidates import Chooser
-from gancore.sampling.drawing import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of
+from gancore.sampling.drawing import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of, settled
 from gancore.sampling.names import kind_of, renamed
 from gancore.sampling.writing import write
 from gancore.storage import new_file_mode, occupied, whole_folder
@@ -109,8 +109,7 @@ class Generator:
         labels = self.labels(n, condition, known if not isinstance(given, Tensor) else None)
         parts = None
         if known is not None:
-            # What a file leaves open (a note that goes on from before) is settled as in any sample.
-            parts = parts_of(self.spec, self.spec.harden(self.spec.relax(known.x)))
+            parts = parts_of(self.spec, settled(self.spec, known.x))
         return draw(self.module, self.spec, n, derive(seed, "sample"), labels, parts, how, self.chooser)
 
     def translate(

@@ -95,7 +95,7 @@ PRESETS = [
     ),
     Preset(
         name="domains",
-        summary="From domain to domain without pairs, such as voice to voice: a folder of short sounds for each, CycleGAN in a small size",
+        summary="From domain to domain without pairs, such as voice to voice: a folder of short sounds for each",
         config={
             **_DOMAINS,
             "data": {"name": "sounds", "representation": "log-mel", "normalise": "peak", "long": "crop-start"},

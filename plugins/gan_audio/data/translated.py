@@ -13,7 +13,6 @@ from gan_audio.data.source import as_float
 from gan_audio.spec import AudioSpec
 from gancore.data.files import lone, scan
 from gancore.data.reading import FileSet, Skips, read_all
-from gancore.data.spec import Given
 
 
 def sounds_at(path: Path, spec: AudioSpec) -> tuple[Tensor, tuple[str, ...]]:
@@ -55,8 +54,8 @@ def sounds_at(path: Path, spec: AudioSpec) -> tuple[Tensor, tuple[str, ...]]:
         warnings.warn(f"'{path}': {len(skips.listed):,} of {of:,} sounds cannot be read and {what}", stacklevel=2)
     if longer:
         warnings.warn(
-            f"'{path}': {longer:,} of {len(clips):,} sounds are longer than the {spec.seconds:.3g} s of a clip, and only their beginning is"
-            " used",
+            f"'{path}': {longer:,} of {len(clips):,} sounds are longer than the {spec.seconds:.3g} s of a clip, and only"
+            " their beginning is used",
             stacklevel=2,
         )
     return torch.stack(list(clips.values())), tuple(PurePosixPath(files.entries[n].name).stem for n in clips)

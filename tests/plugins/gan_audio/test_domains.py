@@ -78,6 +78,15 @@ def test_what_is_translated_is_a_sample_as_those_of_the_data(run: str, voices: P
     assert clip.abs().max().item() == pytest.approx(0.95, abs=0.01)
 
 
+def test_networks_see_the_very_sound_that_is_given(run: str, voices: Path) -> None:
+    generator = gancore.load(run)
+    given = generator.read_given(voices / "low")
+    seen = []
+    generator.module.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[2]))
+    generator.translate(given, to="high")
+    assert torch.equal(torch.cat(seen), generator.spec.relax(given.x))
+
+
 def test_files_are_resampled_padded_and_cut_to_a_clip(tmp_path: Path) -> None:
     tone(tmp_path / "b.wav", 440.0, rate=2 * RATE, count=LENGTH)
     tone(tmp_path / "a.wav", 440.0, count=3 * LENGTH)
