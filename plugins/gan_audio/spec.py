@@ -289,4 +289,4 @@ class AudioSpec(SampleSpec):
         return normalised.clamp(-1.0, 1.0) * scale + mean
 
     def _filters(self, like: Tensor) -> Tensor:
-        return transforms.mel_filters(self.sample_rate, self.n_fft, self.mels, like.device)
+        return transforms.mel_filters(self.sample_rate, self.n_fft, self.mels, like.device).to(like.dtype)
