@@ -94,8 +94,7 @@ def with_given(batch: Batch, spec: SampleSpec, seed: int) -> Batch:
 
 
 def sources_of(targets: Tensor, pool: Tensor) -> Tensor:
-    """For each of `targets` `[n]` int64, the number `[n]` of a sample to translate to that domain, out of those of domains `pool`
-    `[m]`.
+    """Which sample is translated for each of `targets`, domains int64 `[n]`: numbers `[n]` of samples whose domains are `pool` `[m]`.
 
     Those of other domains are taken in turn, from the beginning again where there are fewer.
 

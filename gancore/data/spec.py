@@ -111,9 +111,9 @@ class SampleSpec(BaseModel):
         return values.to(target) if target.is_floating_point else values.round().to(target)
 
     def distance(self, one: Tensor, other: Tensor) -> Tensor:
-        """How unlike relaxed samples `[batch, *shape]` are to `other` ones, `[batch]`, differentiable: what games keep small that
-        want a
-        sample back. Here the mean absolute difference of their values.
+        """How unlike relaxed samples `[batch, *shape]` are to `other` ones: `[batch]`, differentiable.
+
+        Games that want a sample back keep it small. Here it is the mean absolute difference of their values.
         """
         return (one - other).abs().flatten(1).mean(dim=1)
 

@@ -14,7 +14,14 @@ from gancore.components import GameContext
 from gancore.data.batch import Batch
 from gancore.errors import UsageError
 from gancore.games.gan import GanOptions
-from gancore.games.translating import Terms, TermsPhase, TranslationGame, TranslationModel, TranslationOptions
+from gancore.games.translating import (
+    Terms,
+    TermsPhase,
+    TranslationGame,
+    TranslationModel,
+    TranslationOptions,
+    history_option,
+)
 from gancore.losses.adversarial import at_least_float32
 from gancore.powers import EncodesGiven
 from gancore.random import Draws
@@ -26,13 +33,7 @@ PROJECTIONS = "contrast"
 class Options(TranslationOptions):
     """Options of the game `cut`; the defaults are those of FastCUT, but for its mirrored samples."""
 
-    history: int = Field(
-        0,
-        ge=0,
-        le=100_000,
-        description="Generated samples of each domain that are kept, of which the discriminator sees some in place of new ones;"
-        " 0: none.",
-    )
+    history: int = history_option(0)
     contrast: float = Field(
         10.0,
         ge=0.0,

@@ -19,16 +19,14 @@ class Options(TranslationOptions):
         10.0,
         ge=0.0,
         le=1e6,
-        description="Weight of the distance between a sample and what it has become there and back, in relaxed values (the"
-        " paper's lambda).",
+        description="Weight of the distance between a sample and what it has become there and back (the paper's lambda).",
     )
     identity: float = Field(
         5.0,
         ge=0.0,
         le=1e6,
-        description="Weight of the distance between a sample and its translation to its own domain, which should change nothing;"
-        " 0 saves"
-        " a call of the generator.",
+        description="Weight of the distance between a sample and its translation to its own domain, which should change nothing; 0"
+        " saves a call of the generator.",
     )
 
 

@@ -11,7 +11,14 @@ from gancore.data.batch import Batch
 from gancore.errors import UsageError
 from gancore.games.calling import draw_latent
 from gancore.games.gan import GanOptions
-from gancore.games.translating import Terms, TermsPhase, TranslationGame, TranslationModel, TranslationOptions
+from gancore.games.translating import (
+    Terms,
+    TermsPhase,
+    TranslationGame,
+    TranslationModel,
+    TranslationOptions,
+    history_option,
+)
 from gancore.losses.adversarial import at_least_float32
 from gancore.powers import MapsLatent, ReadsStyle
 from gancore.random import Draws
@@ -20,13 +27,7 @@ from gancore.random import Draws
 class Options(TranslationOptions):
     """Options of the game `stargan`."""
 
-    history: int = Field(
-        0,
-        ge=0,
-        le=100_000,
-        description="Generated samples of each domain that are kept, of which the discriminator sees some in place of new ones;"
-        " 0: none.",
-    )
+    history: int = history_option(0)
     cycle: float = Field(
         1.0,
         ge=0.0,

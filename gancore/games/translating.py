@@ -1,4 +1,4 @@
-"""What games of translation have in common: terms of what is translated beside the adversarial ones, and the history of samples."""
+"""Terms of what is made beside the adversarial ones; and what games between domains have in common, such as a history of samples."""
 
 from __future__ import annotations
 
@@ -23,42 +23,55 @@ Terms = Mapping[str, tuple[float, Tensor]]
 """Terms of an objective by name, scalars, each with its weight."""
 
 
+def history_option(kept: int) -> int:
+    """The field of options that says how long the history is, with `kept` as its default."""
+    field: int = Field(
+        kept,
+        ge=0,
+        le=100_000,
+        description="Generated samples of each domain that are kept, of which the discriminator sees some in place of new ones; 0:"
+        " none.",
+    )
+    return field
+
+
 class TranslationOptions(GanOptions):
     """What games between domains have in common."""
 
-    history: int = Field(
-        50,
-        ge=0,
-        le=100_000,
-        description="Generated samples of each domain that are kept, of which the discriminator sees some in place of new ones;"
-        " 0: none.",
-    )
+    history: int = history_option(50)
 
 
-class TranslationModel(GanModel):
-    """The model of the game `gan`, with the latest samples of the generator's phase in sight, and further calls of the generator."""
-
-    history: History | None = None
+class TermsModel(GanModel):
+    """The model of the game `gan`, with the latest samples of the generator's phase in sight."""
 
     def __init__(self, options: GanOptions, context: GameContext) -> None:
         super().__init__(options, context)
         self.spec = context.spec
-        self.steps = context.steps
         self.fake: Tensor | None = None
 
     def towards_discriminator(self, fake: Tensor) -> Tensor:
         self.fake = fake
         return super().towards_discriminator(fake)
 
+    def distance(self, one: Tensor, other: Tensor) -> Tensor:
+        """How unlike samples are to others, on average: a scalar; see `SampleSpec.distance`."""
+        return self.spec.distance(at_least_float32(one), at_least_float32(other)).mean()
+
+
+class TranslationModel(TermsModel):
+    """With the history, and further calls of the generator."""
+
+    history: History | None = None
+
+    def __init__(self, options: GanOptions, context: GameContext) -> None:
+        super().__init__(options, context)
+        self.steps = context.steps
+
     def translated(self, given: Tensor, domain: Tensor, draws: Draws) -> Tensor:
         """Relaxed samples `[batch, ...]` of `given`, of domains `[batch]`, from latents of their own."""
         z = draw_latent(self.generator, draws)
         with self.autocast(given.device):
             return call_generator(self.generator, z, domain, given).to(given.dtype)
-
-    def distance(self, one: Tensor, other: Tensor) -> Tensor:
-        """How unlike samples are to others, on average: a scalar; see `SampleSpec.distance`."""
-        return self.spec.distance(at_least_float32(one), at_least_float32(other)).mean()
 
 
 class HistoryDiscriminator(DiscriminatorPhase):
@@ -85,7 +98,7 @@ class HistoryDiscriminator(DiscriminatorPhase):
 class TermsPhase(GeneratorPhase):
     """Be taken for real, and whatever else `terms` says."""
 
-    model: TranslationModel
+    model: TermsModel
     _terms: Terms
 
     def terms(self, batch: Batch, fake: Tensor, draws: Draws) -> Terms:
