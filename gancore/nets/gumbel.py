@@ -83,20 +83,32 @@ class _StraightThrough(torch.autograd.Function):
         return softmax_gradient(grads[0], soft, ctx.temperature), None
 
 
-def gumbel_softmax(logits: Tensor, noise: Tensor | None = None, temperature: float = 1.0, hard: bool = True) -> Tensor:
+def gumbel_of(uniform: Tensor) -> Tensor:
+    """Standard Gumbel noise of uniform numbers in [0, 1), such as `draws.uniform` gives: in [-2.86, 16.64]."""
+    return -torch.log(-torch.log(uniform.clamp(min=2.0**-25)))
+
+
+def gumbel_softmax(
+    logits: Tensor, noise: Tensor | None = None, temperature: float = 1.0, hard: bool = True, *, once: bool = True
+) -> Tensor:
     """Relaxed samples of the categorical distributions `softmax(logits)`, `[..., categories]` float32.
 
     `softmax((logits + noise) / temperature)` with standard Gumbel `noise` (Jang et al. 2017; Maddison et al. 2017). With
     `hard` its highest entry is 1 and all others 0, which is an exact sample, while gradients are those of the soft one
     (straight-through): biased, the less the lower `temperature` is, and the noisier. Without `noise` it is the most probable
-    category. Computed in float32 under autocast, too. Hard samples can be differentiated once.
+    category. Computed in float32 under autocast, too. Hard samples can be differentiated once; where `once` is false, as often as
+    wanted, which takes more memory.
     """
     perturbed = logits.float() if noise is None else logits.float() + noise
-    if hard:
+    if hard and once:
         sample: Tensor = _StraightThrough.apply(perturbed, temperature)
         return sample
     with full_precision(logits.device):
-        return torch.softmax(perturbed / temperature, dim=-1)
+        soft = torch.softmax(perturbed / temperature, dim=-1)
+    if not hard:
+        return soft
+    one_hot = torch.zeros_like(soft).scatter_(-1, perturbed.argmax(dim=-1, keepdim=True), 1.0)
+    return one_hot + (soft - soft.detach())
 
 
 class TemperatureSchedule(Options):

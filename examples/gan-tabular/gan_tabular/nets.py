@@ -8,15 +8,17 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from gancore.components import Prior
+from gancore.data.parts import Part, PartsSpec
 from gancore.data.spec import SampleSpec, require
 from gancore.nets.conditioning import LatentWithClass, ProjectionHead
 from gancore.nets.norm import BatchNorm
+from gancore.nets.parts import PartsHead
 from gancore.options import ArchitectureOptions
 from gancore.random import Draws
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_tabular.spec import REACH, Number, TableSpec, layout
+from gan_tabular.spec import REACH, Number, TableSpec, relaxed_parts
 
 
 class Options(ArchitectureOptions):
@@ -41,25 +43,6 @@ class Options(ArchitectureOptions):
     )
 
 
-def gumbel_softmax(logits: Tensor, noise: Tensor, temperature: float, straight_through: bool) -> Tensor:
-    """A relaxed draw from the categorical of `logits` `[..., choices]` (Jang et al. 2017; Maddison et al. 2017).
-
-    `noise` `[..., choices]` is standard Gumbel. With `straight_through` the result is the one-hot vector of the largest
-    `logits + noise`, exactly distributed as the softmax of the logits, and its gradient is that of the relaxed draw.
-    """
-    noisy = logits + noise
-    soft = torch.softmax(noisy / temperature, dim=-1)
-    if not straight_through:
-        return soft
-    hard = torch.zeros_like(soft).scatter_(-1, noisy.argmax(dim=-1, keepdim=True), 1.0)
-    return hard + (soft - soft.detach())
-
-
-def gumbel(uniform: Tensor) -> Tensor:
-    """Standard Gumbel noise out of uniform numbers in [0, 1)."""
-    return -torch.log(-torch.log(uniform.clamp(min=2.0**-25)))
-
-
 class Residual(nn.Module):
     """A layer whose output stands beside its input: `[batch, before]` to `[batch, before + width]`."""
 
@@ -82,37 +65,34 @@ class Generator(nn.Module):
 
     def __init__(self, options: Options, spec: TableSpec) -> None:
         super().__init__()
-        self.options = options
-        self.where = layout(spec.columns)
-        self.latent_shape = (options.latent + sum(self.where.sizes),)
+        self.latent, self.columns = options.latent, len(spec.columns)
+        # A logit for each choice, and for each mode of a number a place within it.
+        choices = [Part(name=f"{n}/choice", categories=c.choices) for n, c in enumerate(spec.columns)]
+        modes = {n: c.choices for n, c in enumerate(spec.columns) if isinstance(c, Number)}
+        places = [Part(name=f"{n}/places", shape=(most,), value_range=(-1.0, 1.0)) for n, most in modes.items()]
+        self.parts = PartsSpec(parts=(*choices, *places))
+        self.last = PartsHead(self.parts, temperature=options.temperature, straight_through=options.straight_through)
+        self.latent_shape = (options.latent + self.last.choices,)
         self.prior = Prior(smooth=options.latent)
         self.start = LatentWithClass(options.latent, spec.class_count, options.embedding)
         widths = [self.start.dim + i * options.width for i in range(options.depth)]
         self.layers = nn.Sequential(*(Residual(before, options.width) for before in widths))
-        # A logit for each choice, and for each mode of a number a place within it.
-        sizes, numbers = self.where.sizes, list(self.where.numbers)
-        self.choices = sum(sizes)
-        self.head = nn.Linear(widths[-1] + options.width, self.choices + sum(sizes[i] for i in numbers))
+        self.head = nn.Linear(widths[-1] + options.width, self.last.size)
 
     def draw_latent(self, draws: Draws) -> Tensor:
         """Latents `[batch, latent + choices]`: standard normal, then standard Gumbel."""
-        normal = draws.normal("z", self.options.latent)
-        return torch.cat([normal, gumbel(draws.uniform("choices", self.choices))], dim=1)
+        return torch.cat([draws.normal("z", self.latent), self.last.draw_noise(draws)], dim=1)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        latent, noise = z.split([self.options.latent, self.choices], dim=1)
-        raw = self.head(self.layers(self.start(latent, condition))).float()
-        sizes = list(self.where.sizes)
-        logits, places = raw.split([self.choices, raw.shape[1] - self.choices], dim=1)
-        parts = [
-            gumbel_softmax(own, its_noise, self.options.temperature, self.options.straight_through)
-            for own, its_noise in zip(logits.split(sizes, dim=1), noise.float().split(sizes, dim=1), strict=True)
-        ]
-        alphas = torch.tanh(places).split([sizes[column] for column in self.where.numbers], dim=1)
-        for column, alpha in zip(self.where.numbers, alphas, strict=True):
-            place = (parts[column] * alpha).sum(dim=1, keepdim=True)
-            parts[column] = torch.cat([place, parts[column]], dim=1)
-        return torch.cat(parts, dim=1)
+        latent, noise = z.tensor_split([self.latent], dim=1)
+        made = self.parts.split(self.last(self.head(self.layers(self.start(latent, condition))), noise), relaxed=True)
+        row = []
+        for number in range(self.columns):
+            choice = made[f"{number}/choice"]
+            if (places := made.get(f"{number}/places")) is not None:
+                row.append((choice * places).sum(dim=1, keepdim=True))
+            row.append(choice)
+        return torch.cat(row, dim=1)
 
 
 class WholeNumbers(nn.Module):
@@ -128,7 +108,7 @@ class WholeNumbers(nn.Module):
 
     def __init__(self, spec: TableSpec) -> None:
         super().__init__()
-        where = layout(spec.columns)
+        slices = relaxed_parts(spec.columns).slices
         numbers = [(i, c) for i, c in enumerate(spec.columns) if isinstance(c, Number)]
         centre, scale = torch.zeros(spec.shape[0], len(numbers)), torch.zeros(spec.shape[0], len(numbers))
         for place, (index, column) in enumerate(numbers):
@@ -136,13 +116,14 @@ class WholeNumbers(nn.Module):
             mean = sum(m.weight * m.centre for m in column.modes) / total
             square = sum(m.weight * ((m.centre - mean) ** 2 + m.spread**2) for m in column.modes) / total
             std = math.sqrt(square)
-            for offset, mode in enumerate(column.modes):
-                centre[where.first[index] + offset, place] = (mode.centre - mean) / std
-                scale[where.first[index] + offset, place] = REACH * mode.spread / std
+            for at, mode in enumerate(column.modes, slices[f"{index}/choice"].start):
+                centre[at, place] = (mode.centre - mean) / std
+                scale[at, place] = REACH * mode.spread / std
         # Derived from the spec, which is stored: not worth a place in a checkpoint.
         self.register_buffer("centre", centre, persistent=False)
         self.register_buffer("scale", scale, persistent=False)
-        self.register_buffer("alphas", torch.tensor(where.alphas, dtype=torch.int64), persistent=False)
+        alphas = torch.tensor([slices[f"{index}/place"].start for index, _ in numbers], dtype=torch.int64)
+        self.register_buffer("alphas", alphas, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return x @ self.centre + (x @ self.scale) * x[:, self.alphas]

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 
 import torch
+from gancore.data.parts import Part, PartsSpec
 from gancore.data.spec import SampleSpec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
@@ -57,11 +58,6 @@ class Number(BaseModel):
         """Length of the one-hot part: the modes, and one for missing."""
         return len(self.modes) + (self.missing > 0)
 
-    @property
-    def width(self) -> int:
-        """Length of the relaxed column: the place within the mode, then the one-hot part."""
-        return 1 + self.choices
-
     def text(self, code: int) -> str:
         """The cell as it stands in a CSV file, empty where it is missing."""
         if code == MISSING:
@@ -104,11 +100,6 @@ class Category(BaseModel):
         return len(self.values) + (self.missing > 0)
 
     @property
-    def width(self) -> int:
-        """Length of the relaxed column, a one-hot vector."""
-        return self.choices
-
-    @property
     def highest(self) -> int:
         """The largest code."""
         return max(0, len(self.values) - 1)
@@ -147,7 +138,7 @@ class TableSpec(SampleSpec):
         """The spec of these columns, with the shape and the range that follow from them."""
         low = MISSING if any(c.missing for c in columns) else 0
         return cls(
-            shape=(sum(c.width for c in columns),),
+            shape=relaxed_parts(columns).shape,
             value_range=(float(low), float(max(1, *(c.highest for c in columns)))),
             columns=columns,
             label=label,
@@ -157,11 +148,9 @@ class TableSpec(SampleSpec):
 
     @model_validator(mode="after")
     def _check_table(self) -> TableSpec:
-        width = sum(c.width for c in self.columns)
-        if self.dtype != "int32" or self.shape != (width,):
-            raise ValueError(
-                f"these columns make int32 rows of relaxed shape ({width},), not {self.dtype}, {self.shape}"
-            )
+        shape = relaxed_parts(self.columns).shape
+        if self.dtype != "int32" or self.shape != shape:
+            raise ValueError(f"these columns make int32 rows of relaxed shape {shape}, not {self.dtype}, {self.shape}")
         return self
 
     @property
@@ -217,37 +206,20 @@ class TableSpec(SampleSpec):
         return hard.to(torch.int32)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where the parts of relaxed rows stand. A block is the one-hot part of a column."""
-
-    numbers: tuple[int, ...]
-    """Columns that hold numbers."""
-    alphas: tuple[int, ...]
-    """For each of these, where its alpha stands."""
-    first: tuple[int, ...]
-    """For each column, where its block begins."""
-    sizes: tuple[int, ...]
-    """For each column, the length of its block."""
-
-
 @lru_cache(maxsize=32)
-def layout(columns: tuple[Number | Category, ...]) -> Layout:
-    """Where the parts of relaxed rows of these columns stand."""
-    numbers, alphas, first = [], [], []
-    position = 0
-    for index, column in enumerate(columns):
+def relaxed_parts(columns: tuple[Number | Category, ...]) -> PartsSpec:
+    """Relaxed rows of these columns as parts: of column n `n/choice`, a category or a mode, and before it for a number `n/place`."""
+    parts = []
+    for number, column in enumerate(columns):
         if isinstance(column, Number):
-            numbers.append(index)
-            alphas.append(position)
-        first.append(position + column.width - column.choices)
-        position += column.width
-    return Layout(tuple(numbers), tuple(alphas), tuple(first), tuple(c.choices for c in columns))
+            parts.append(Part(name=f"{number}/place", value_range=(-1.0, 1.0)))
+        parts.append(Part(name=f"{number}/choice", categories=column.choices))
+    return PartsSpec(parts=tuple(parts))
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A layout as tensors on a device; modes and choices are padded to the longest."""
+    """Where everything stands, as tensors on a device; modes and choices are padded to the longest."""
 
     numbers: Tensor
     alphas: Tensor
@@ -269,12 +241,12 @@ class _Plan:
 
 @lru_cache(maxsize=32)
 def _plan(columns: tuple[Number | Category, ...], device: torch.device) -> _Plan:
-    where = layout(columns)
-    most = max(where.sizes)
-    slots = torch.arange(most)
-    sizes = torch.tensor(where.sizes)
+    slices = relaxed_parts(columns).slices
+    sizes = torch.tensor([c.choices for c in columns])
+    slots = torch.arange(int(sizes.max()))
     padding = slots[None, :] >= sizes[:, None]
-    first = torch.tensor(where.first)
+    first = torch.tensor([slices[f"{n}/choice"].start for n in range(len(columns))])
+    places = [n for n, c in enumerate(columns) if isinstance(c, Number)]
     numbers = [c for c in columns if isinstance(c, Number)]
     longest = max((len(c.modes) for c in numbers), default=0)
 
@@ -289,8 +261,8 @@ def _plan(columns: tuple[Number | Category, ...], device: torch.device) -> _Plan
     )
     missing = torch.tensor([c.choices - 1 if c.missing else -2 for c in columns])
     plan = _Plan(
-        numbers=torch.tensor(where.numbers, dtype=torch.int64),
-        alphas=torch.tensor(where.alphas, dtype=torch.int64),
+        numbers=torch.tensor(places, dtype=torch.int64),
+        alphas=torch.tensor([slices[f"{n}/place"].start for n in places], dtype=torch.int64),
         first=first,
         missing=missing,
         choices=(first[:, None] + slots[None, :]).masked_fill(padding, 0),

@@ -96,7 +96,7 @@ def test_missing_cells_are_counted_and_have_a_choice_of_their_own(opened: Open, 
     assert source.rows[9].tolist()[1] == MISSING
     assert source.spec.value_range[0] == -1.0
     relaxed = source.spec.relax(source.rows)
-    assert relaxed[3, : first.width].tolist() == [0.0] * len(first.modes) + [0.0, 1.0]
+    assert relaxed[3, : 1 + first.choices].tolist() == [0.0] * len(first.modes) + [0.0, 1.0]
     assert source.spec.harden(relaxed).equal(source.rows)
 
 

@@ -7,10 +7,12 @@ import pytest
 import torch
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
+from gancore.nets.gumbel import gumbel_of as gumbel
+from gancore.nets.gumbel import gumbel_softmax
 from gancore.random import Draws
 from scipy import stats
 
-from gan_tabular.nets import Options, WholeNumbers, build, gumbel, gumbel_softmax
+from gan_tabular.nets import Options, WholeNumbers, build
 from gan_tabular.spec import Category, Mode, Number, TableSpec
 
 MODES = (Mode(centre=10, spread=2.0, weight=0.5), Mode(centre=50, spread=5.0, weight=0.5))

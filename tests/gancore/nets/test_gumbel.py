@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancore.nets.gumbel import TemperatureSchedule, gumbel_noise, gumbel_softmax, softmax_gradient
+from gancore.nets.gumbel import TemperatureSchedule, gumbel_noise, gumbel_of, gumbel_softmax, softmax_gradient
 from gancore.random import mix
 
 MASK = (1 << 64) - 1
@@ -210,3 +210,10 @@ def test_own_number_of_steps_ends_a_schedule_earlier():
 
 def test_a_run_without_steps_is_at_its_end():
     assert TemperatureSchedule(schedule="linear", start=2.0, final=1.0).at(0, 0) == 1.0
+
+
+def test_noise_of_uniform_numbers_is_standard_and_finite_at_both_ends():
+    uniform = (torch.arange(10_000) + 0.5) / 10_000
+    noise = gumbel_of(uniform).double()
+    torch.testing.assert_close(torch.exp(-torch.exp(-noise)), uniform.double(), rtol=0, atol=1e-6)
+    assert gumbel_of(torch.tensor([0.0, 1.0 - 2.0**-24])).tolist() == pytest.approx([-2.852, 16.636], abs=1e-3)
