@@ -5,10 +5,10 @@
     python benchmarks/translated_digits.py judge FOLDER RUN
 
 `make` writes scikit-learn's digits (8x8, enlarged to 20x20 in the middle of 32x32, as MNIST's are) and 10,000 of MNIST's (28x28, with a
-border) as pictures that are called after what they show; a fifth of the first and 1,000 of MNIST's test set are kept aside. `judge`
-translates these both ways. For each a small CNN that was trained on the target domain alone, each picture moved by up to 2 pixels, says
-how many it takes for the digit that the source shows, and gives the features for the Fréchet distance to the target domain; of the
-translations, of the sources as they are, and between two sets of real ones.
+border) as pictures, in folders that are called after what they show: no network is told. A fifth of the first and 1,000 of MNIST's test
+set are kept aside. `judge` translates these both ways. For each a small CNN that was trained on the target domain alone, each picture
+moved by up to 2 pixels, says how many it takes for the digit that the source shows, and gives the features for the Fréchet distance
+to the target domain; of the translations, of the sources as they are, and between two sets of real ones.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ def make(folder: Path, mnist: Path) -> None:
 
 
 def _save(picture: np.ndarray, folder: Path, label: int, number: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(folder / f"{label}-{number:05d}.png")
+    (folder / str(label)).mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(folder / str(label) / f"{number:05d}.png")
 
 
 def read(folder: Path) -> tuple[Tensor, Tensor]:
     """Pictures uint8 `[n, 1, 32, 32]` and what they show `[n]`."""
-    files = sorted(folder.glob("*.png"))
+    files = sorted(folder.glob("*/*.png"))
     x = torch.stack([torch.from_numpy(np.array(Image.open(file).convert("L"))) for file in files])[:, None]
-    return x, torch.tensor([int(file.name.partition("-")[0]) for file in files])
+    return x, torch.tensor([int(file.parent.name) for file in files])
 
 
 class Judge(nn.Module):

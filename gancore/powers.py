@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gancore.components import Augment, OtherGenerator, Prior, ProgressReport
+    from gancore.data.classes import Content
     from gancore.evaluation.records import Samples
     from gancore.options import Options
     from gancore.random import Draws
@@ -248,6 +249,18 @@ class HasDomains(Protocol):
     """The domain of each sample, `[len]` int64; None is as good as none."""
 
 
+@runtime_checkable
+class HasContent(Protocol):
+    """A data source that knows what its samples show, whatever their domain: the digit, where domains are kinds of handwriting.
+
+    No network is told; the metric `translation` says how often it is kept. Without this power it is a sample's class, where the source
+    has domains beside its classes.
+    """
+
+    content: Content | None
+    """None is as good as none."""
+
+
 # --- penalties ------------------------------------------------------------------------------------------------------
 
 
@@ -450,7 +463,7 @@ POWERS: Mapping[str, tuple[type, ...]] = {
     "loss": (HasThreshold,),
     "penalty": (SharesForward, RegularisesLogits, RegularisesGenerator, Augments),
     "augmentation": (HasStrength, Deceives),
-    "dataset": (Grouped, Labelled, HasDomains),
+    "dataset": (Grouped, Labelled, HasDomains, HasContent),
     "game": (KeepsOthers, Judges),
     "features": (FitsTraining, TellsProgress, MeasuresDistance, NamesFigures),
     "writer": (WritesCaptions, CarriesText),

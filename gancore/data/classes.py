@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from gancore.data.report import Skipped
 from gancore.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LONGEST = 30
 """As many letters of a class's name are shown in a line."""
@@ -39,16 +42,25 @@ _PART = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What samples of any domain show, such as the digit in two kinds of handwriting: `numbers` `[len]` int64 into `names`."""
+
+    numbers: Tensor
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """What was made of files by the folders that they lie in.
 
     `taken` are the numbers of the files that are used, rising, and `words` the class of each, all None where folders are no
-    classes. `skipped` are files that lie beside the folders, `notes` what a report should say. Files of a part that is left out
-    are in neither.
+    classes. `inner` are the folders within those of classes, None where a file lies in none. `skipped` are files that lie beside
+    the folders, `notes` what a report should say. Files of a part that is left out are in neither.
     """
 
     taken: tuple[int, ...]
     words: tuple[str | None, ...]
+    inner: tuple[str | None, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -114,7 +126,7 @@ def lay_out(
         note += f": {_listed(sorted(chosen))} is used, {_listed(others)} left out ({_files(left)}; data.part=all uses them all)"
     elif len(parts) > 1:
         note += ", and all are used"
-    return Layout(layout.taken, layout.words, (*beside, *layout.skipped), (note, *layout.notes))
+    return replace(layout, skipped=(*beside, *layout.skipped), notes=(note, *layout.notes))
 
 
 def number_classes(
@@ -172,7 +184,7 @@ def _by_class(
     labels: Labels,
 ) -> Layout:
     """The layout of the files `taken`, whose classes are the first folders of their `paths`."""
-    nothing = Layout(tuple(taken), (None,) * len(taken))
+    nothing = Layout(tuple(taken), (None,) * len(taken), (None,) * len(taken))
     if labels is False:
         return nothing
     inside = [path[0] for path in telling if len(path) > 1]
@@ -182,18 +194,19 @@ def _by_class(
         if labels == "auto":
             return nothing
         # The one class, if there is one, is for `number_classes` to name.
-        return Layout(tuple(taken), tuple(paths[number][0] if len(paths[number]) > 1 else None for number in taken))
+        return replace(nothing, words=tuple(paths[number][0] if len(paths[number]) > 1 else None for number in taken))
     if labels == "auto" and loose >= len(inside):
         note = (
             f"{_folders(classes)} are not used as classes, because {_files(loose)} {'lies' if loose == 1 else 'lie'} beside them; "
             "set data.labels=true to use only the files in them"
         )
-        return Layout(nothing.taken, nothing.words, notes=(note,))
+        return replace(nothing, notes=(note,))
     within = [number for number in taken if len(paths[number]) > 1]
     beside = (number for number in taken if len(paths[number]) <= 1)
     return Layout(
         tuple(within),
         tuple(paths[number][0] for number in within),
+        tuple(paths[number][1] if len(paths[number]) > 2 else None for number in within),
         tuple(Skipped(names[number], "beside the folders that name the classes") for number in beside),
     )
 

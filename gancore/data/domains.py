@@ -7,21 +7,21 @@ from torch import Tensor
 
 from gancore.components import DataSource
 from gancore.data.batch import Batch
-from gancore.data.held_out import domains_of, groups_of, labels_of
+from gancore.data.classes import Content
+from gancore.data.held_out import Subset, domains_of, groups_of, labels_of
 from gancore.data.spec import SampleSpec
-from gancore.errors import UsageError
-from gancore.powers import Grouped
+from gancore.errors import PluginError, UsageError
+from gancore.powers import Grouped, HasContent
 from gancore.random import Draws, derive, uniform
 
 
 class InDomains:
     """A `DataSource` whose classes are the domains of another, so that networks are told to which domain a sample belongs.
 
-    `domains` `[len]` int64 are those of all samples; `content` `[len]` are the classes that the other has beside its domains, which
-    no network is told, or None.
+    `domains` `[len]` int64 are those of all samples; `content` is what else is known of them, which no network is told, or None.
     """
 
-    def __init__(self, source: DataSource, names: tuple[str, ...], domains: Tensor, content: Tensor | None) -> None:
+    def __init__(self, source: DataSource, names: tuple[str, ...], domains: Tensor, content: Content | None) -> None:
         self.source, self.domains, self.content = source, domains, content
         self.spec = source.spec.model_copy(update={"domains": names, "classes": names})
         self.report, self.in_memory = source.report, source.in_memory
@@ -48,7 +48,9 @@ def in_domains(source: DataSource, *, translating: str = "", like: SampleSpec | 
     if isinstance(source, InDomains):
         return source
     if (own := domains_of(source)) is not None:
-        return InDomains(source, spec.domains, own, labels_of(source) if spec.classes else None)
+        labels = labels_of(source) if spec.classes else None
+        known = _checked(source) or (None if labels is None else Content(labels, spec.classes))
+        return InDomains(source, spec.domains, own, known)
     if not translating:
         return source
     labels = labels_of(source)
@@ -71,7 +73,30 @@ def in_domains(source: DataSource, *, translating: str = "", like: SampleSpec | 
             f"'{source.report.source}' {found}; give a folder with a folder of files for each domain (data/summer, data/winter), or "
             "take another game"
         )
-    return InDomains(source, spec.classes, labels, None)
+    return InDomains(source, spec.classes, labels, _checked(source))
+
+
+def content_of(source: DataSource) -> Content | None:
+    """What the samples of `source` show beside their domains, where it is known."""
+    if isinstance(source, Subset):
+        whole = content_of(source.source)
+        return None if whole is None else Content(whole.numbers[source.rows], whole.names)
+    return source.content if isinstance(source, InDomains) else None
+
+
+def _checked(source: DataSource) -> Content | None:
+    """The content that a data set states; raises `PluginError` where it is something else."""
+    content = source.content if isinstance(source, HasContent) else None
+    if content is None:
+        return None
+    numbers = content.numbers if isinstance(content, Content) else None
+    fits = isinstance(numbers, Tensor) and numbers.dtype is torch.int64 and numbers.shape == (len(source),)
+    if numbers is None or not fits or (len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(content.names)):
+        raise PluginError(
+            f"{type(source).__name__}.content must be a Content whose numbers are an int64 tensor [{len(source)}] of places in its "
+            f"names, not {content!r:.100}"
+        )
+    return content
 
 
 def with_given(batch: Batch, spec: SampleSpec, seed: int) -> Batch:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from gancore.components import ProgressReport
-from gancore.data.classes import Labels, lay_out, number_classes
+from gancore.data.classes import Content, Labels, lay_out, number_classes
 from gancore.data.files import Entry, FileTree, why_unreadable
 from gancore.data.report import ScanReport, Skipped
 from gancore.errors import DataError
@@ -165,6 +165,7 @@ def nothing_usable(
 class FileSet:
     """The files of a data set that are to be read, `entries`, and the class of each by its folder: all None where there are none.
 
+    `inner` are the folders within those of classes, None where a file lies in none; empty where they are not known.
     `source` is the data set as errors name it, `path` where it lies. `unread` are files that are left out unread: they could not be
     looked at, or lie beside the folders. `notes` are for a report.
     """
@@ -175,6 +176,7 @@ class FileSet:
     words: tuple[str | None, ...]
     unread: tuple[Skipped, ...]
     notes: tuple[str, ...]
+    inner: tuple[str | None, ...] = ()
 
     @classmethod
     def of(
@@ -202,6 +204,7 @@ class FileSet:
             words=layout.words,
             unread=(*tree.problems, *layout.skipped),
             notes=layout.notes,
+            inner=layout.inner,
         )
 
     @property
@@ -226,6 +229,21 @@ class FileSet:
         words = [self.words[number] for number in numbers]
         classes, found = number_classes(words, labels=wanted, source=self.source, todo=todo)
         return None if found is None else torch.tensor(found), classes
+
+    def content(self, numbers: Sequence[int]) -> Content | None:
+        """What samples that were made of the files `numbers` show, by the folders within those of their classes.
+
+        None unless all lie in such folders, and at least two of these have the same names in every class: where classes are domains,
+        others tell nothing of what two domains have in common.
+        """
+        words = [self.inner[number] if self.inner else None for number in numbers]
+        classes: dict[str | None, set[str | None]] = {}
+        for number, word in zip(numbers, words, strict=True):
+            classes.setdefault(self.words[number], set()).add(word)
+        if None in words or len(classes) < 2 or len(set.intersection(*classes.values())) < 2:
+            return None
+        names, found = number_classes(words, labels="auto", source=self.source, todo="")
+        return None if found is None else Content(torch.tensor(found), names)
 
     def skipped(self, skips: Iterable[Skipped]) -> tuple[Skipped, ...]:
         """`unread` and what was left out while reading, by name."""

@@ -31,17 +31,21 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Hard samples `x` `[count, *shape]` on the CPU, and their classes `condition` `[count]` int64, or None without labels."""
+    """Hard samples `x` `[count, *shape]` on the CPU, and their classes `condition` `[count]` int64, or None without labels.
+
+    Of data between whose domains samples are translated, `content` `[count]` int64 is what each shows, where that is known.
+    """
 
     x: Tensor
     condition: Tensor | None = None
+    content: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def part(self, rows: Tensor | slice) -> Samples:
         """Those at `rows`: indices, a mask `[count]` or a slice."""
-        return Samples(self.x[rows], None if self.condition is None else self.condition[rows])
+        return Samples(self.x[rows], *(None if one is None else one[rows] for one in (self.condition, self.content)))
 
 
 class FeatureSets(Protocol):
@@ -94,15 +98,12 @@ class Material:
     Where there are classes, generated sample i has the class of real sample i % len(real), and where a part is given, it was made
     around that of the same one; otherwise their orders have nothing to do with each other. Where samples are translated from domain to
     domain, classes are domains, and generated sample i was made of sample i of `given`, which is of another one. Samples of `others`
-    are in the order of
-    `generated`, made of the same latents. Real samples come in random order.
+    are in the order of `generated`, made of the same latents. Real samples come in random order.
 
     `given` is what generated samples were made around, as many: whole samples, of which the generator sees what the spec says; None
-    where
-    nothing is given.
-    `held_out` says whether none of `real` was trained on; where it is false, the first of `train` are `real`, or are
-    equal to some of them. `others` are samples
-    of other generators that the run keeps, such as the one that it began with, as many as `generated`, by the name to show.
+    where nothing is given. `held_out` says whether none of `real` was trained on; where it is false, the first of `train` are `real`,
+    or are equal to some of them. `others` are samples of other generators that the run keeps, such as the one that it began with, as
+    many as `generated`, by the name to show.
     `features` are vectors of the samples, by the name of each kind; metrics share them, so they are computed once.
     `generator` is what made `generated`, for metrics that steer it; None while it is trained, and for samples in files.
     `log_likelihood` is that of the generator, `others_log_likelihood` those of the others, as far as they can tell.

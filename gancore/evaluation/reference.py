@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from gancore.components import DataSource, ProgressReport
+from gancore.data.domains import content_of
 from gancore.data.held_out import split
 from gancore.data.spec import SampleSpec
 from gancore.evaluation.records import Part, Samples
@@ -93,6 +94,8 @@ def reference_of_run(
             where, rows, min(count, len(rows)), derive(seed, "evaluate", "real"), progress, "reading real samples"
         )
         real = adopted(found, where.spec, source.spec)
+        if where is not source:
+            real = replace(real, content=_recounted(real.content, where, source))
     unseen = part != "training set"
     if part == "other data" and (why := why_seen(real, where, train, source, len(parts.train), lies)):
         unseen, notes = False, (f"real: {why}; {SEEN}",)
@@ -115,4 +118,12 @@ def reference_of_run(
 
 def adopted(samples: Samples, theirs: SampleSpec, own: SampleSpec) -> Samples:
     """Samples of other data as those of `own`, with the numbers that their classes have there."""
-    return Samples(own.adopt(samples.x, theirs), renamed(samples.condition, theirs, own))
+    return replace(samples, x=own.adopt(samples.x, theirs), condition=renamed(samples.condition, theirs, own))
+
+
+def _recounted(content: Tensor | None, theirs: DataSource, own: DataSource) -> Tensor | None:
+    """What samples of other data show, by the numbers that it has in a run's own; None where these do not know all of it."""
+    there, here = content_of(theirs), content_of(own)
+    if content is None or there is None or here is None or {*there.names} - {*here.names}:
+        return None
+    return torch.tensor([here.names.index(name) for name in there.names])[content]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gancore.components import DataSource, ProgressReport
-from gancore.data.domains import sources_of
+from gancore.data.domains import content_of, sources_of
 from gancore.data.sampler import Sampler
 from gancore.data.spec import SampleSpec
 from gancore.errors import DataError
@@ -67,7 +67,10 @@ def draw(source: DataSource, rows: Tensor, count: int, seed: int, progress: Prog
         x.append(some)
         labels += [] if classes is None else [classes]
         progress(words, int(part[-1]) + 1, count)
-    return Samples(torch.cat(x), torch.cat(labels) if labels else None)
+    content = content_of(source)
+    return Samples(
+        torch.cat(x), torch.cat(labels) if labels else None, None if content is None else content.numbers[drawn]
+    )
 
 
 def classes_for(real: Samples, train: Samples, count: int) -> Tensor | None:

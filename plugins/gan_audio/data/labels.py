@@ -11,7 +11,9 @@ from gan_audio.data.decode import SUFFIXES
 from gancore.data.files import matches
 
 LABEL = "label"
-"""The field of a pattern that names the class."""
+"""The field of a pattern that names the class ..."""
+CONTENT = "content"
+"""... and the one that names what samples of any class show, for metrics of translations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def is_chosen(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool
     return (not include or matches(name, include)) and not matches(name, exclude)
 
 
-def by_pattern(names: Sequence[str], pattern: NamePattern) -> list[str | None]:
-    """What the field `label` of the pattern is for each file, None for one that does not match."""
+def by_pattern(names: Sequence[str], pattern: NamePattern, field: str = LABEL) -> list[str | None]:
+    """What a field of the pattern is for each file, None for one that does not match."""
     matches = map(pattern.match, names)
-    return [None if found is None else found[LABEL] for found in matches]
+    return [None if found is None else found[field] for found in matches]

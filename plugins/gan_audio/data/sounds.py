@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from gan_audio.data.blocks import NEEDS_FFMPEG
 from gan_audio.data.cache import VERSION, Reading, Recorder
 from gan_audio.data.decode import SUPPORTED, Treatment, amplitude, decode, is_sound, quiet
-from gan_audio.data.labels import LABEL, NamePattern, by_pattern, is_chosen
+from gan_audio.data.labels import CONTENT, LABEL, NamePattern, by_pattern, is_chosen
 from gan_audio.data.levels import Levels
 from gan_audio.data.options import SoundOptions
 from gan_audio.data.resampling import Floats
@@ -66,8 +66,9 @@ class Options(SoundOptions):
         None,
         min_length=1,
         max_length=1000,
-        description="How files are named, such as `{label}_{speaker}_{index}.wav`: the field label is the class, others stand"
-        " for anything. Files that do not match are skipped.",
+        description="How files are named, such as `{label}_{speaker}_{index}.wav`: the field label is the class, content what is"
+        " said or played, of which metrics of translations ask whether it is kept; others stand for anything. Files that do not match"
+        " are skipped.",
     )
     long: Long = Field(
         "crop-random",
@@ -181,6 +182,7 @@ def open_sounds(options: Options, progress: ProgressReport) -> ClipSource:
         gains=None if (gains == 1.0).all() else gains,
         file=file,
     )
+    source.content = files.content([reading.used[number] for number in recording.tolist()])
     # Any clips would do that stand for all; these are spread evenly, and the same each time.
     some = spread(len(clips), max(1, min(FITTED, FITTED_SAMPLES // options.length)))
     source.spec = source.spec.fitted(source.fetch(some, Draws(derive(0, "fitted"), some))[0])
@@ -206,7 +208,9 @@ def _files(tree: FileTree, options: Options) -> FileSet:
     files = FileSet.of(options.path, tree, chosen, part=options.part, labels=False if named else options.labels)
     if pattern is None or not named or options.labels is False:
         return files
-    return replace(files, words=tuple(by_pattern([entry.name for entry in files.entries], pattern)))
+    names = [entry.name for entry in files.entries]
+    inner = tuple(by_pattern(names, pattern, CONTENT)) if CONTENT in pattern.fields else ()
+    return replace(files, words=tuple(by_pattern(names, pattern)), inner=inner)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_audio.spec import AudioSpec
+from gancore.data.classes import Content
 from gancore.data.report import ScanReport
 from gancore.errors import DataError
 from gancore.random import Draws
@@ -126,6 +127,7 @@ class ClipSource:
     """
 
     in_memory = True
+    content: Content | None = None
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from gan_image.data.pixels import PixelSource, flip_half, open_mapped
 from gan_image.spec import ImageSpec
 from gancore.components import DataFacts, ProgressReport
 from gancore.data.cache import CacheItem
-from gancore.data.classes import Part
+from gancore.data.classes import Content, Part
 from gancore.data.files import Entry, digest, scan
 from gancore.data.reading import FileSet, Skips, UnusableError, read_all
 from gancore.data.report import ScanReport, Skipped
@@ -114,9 +114,13 @@ def read_pictures(
     look = _look(reading, options)
     spec = ImageSpec(shape=look.shape, classes=classes, intensities=reading.range, fit=options.fit)
     report = files.report(len(used), reading.skipped, reading.notes, files=digest(used))
+    source: PixelSource | StreamedSource
     if pixels is None:
-        return StreamedSource(used, look, spec, report, labels=labels, flip=options.flip), used
-    return PixelSource(pixels, spec, report, labels=labels, flip=options.flip, file=mapped), used
+        source = StreamedSource(used, look, spec, report, labels=labels, flip=options.flip)
+    else:
+        source = PixelSource(pixels, spec, report, labels=labels, flip=options.flip, file=mapped)
+    source.content = files.content(reading.used)
+    return source, used
 
 
 def glance(options: Options) -> DataFacts:
@@ -141,6 +145,7 @@ class StreamedSource:
     """
 
     in_memory = False
+    content: Content | None = None
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan_image.data.intensities import to_uint8
 from gan_image.spec import ImageSpec
+from gancore.data.classes import Content
 from gancore.data.report import ScanReport
 from gancore.random import Draws
 
@@ -42,6 +43,7 @@ class PixelSource:
     """
 
     in_memory = True
+    content: Content | None = None
 
     def __init__(
         self,

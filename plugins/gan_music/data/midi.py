@@ -21,7 +21,7 @@ from gan_music.data.tracks import DEFAULT_NAMES, DRUMS, GROUPS, Rule, assign, si
 from gan_music.roll import Ints, to_rolls
 from gan_music.spec import MusicSpec
 from gancore.components import ProgressReport
-from gancore.data.classes import Part
+from gancore.data.classes import Content, Part
 from gancore.data.files import Entry, scan, single
 from gancore.data.reading import FileSet, Skips, read_all
 from gancore.data.report import ScanReport
@@ -163,7 +163,7 @@ def open_midi(options: Options, progress: ProgressReport) -> PhraseSource:
         given=options.given,
     )
     names = tuple(files.entries[number].name for number in used)
-    return PhraseSource(
+    source = PhraseSource(
         phrases,
         spec,
         files.report(len(phrases), skips.listed),
@@ -174,6 +174,9 @@ def open_midi(options: Options, progress: ProgressReport) -> PhraseSource:
         fold=options.outside == "fold",
         key_labels=options.labels == "key",
     )
+    if options.labels == "folder":
+        source.content = files.content([used[tune] for tune in phrases.tune.tolist()])
+    return source
 
 
 class PhraseSource:
@@ -184,6 +187,7 @@ class PhraseSource:
     """
 
     in_memory = True
+    content: Content | None = None
 
     def __init__(
         self,

@@ -20,6 +20,14 @@ def test_two_top_folders_are_classes_and_one_is_not():
     assert words("a/1", "b/2", labels=False) == {"a/1": None, "b/2": None}
 
 
+def test_folders_within_classes_are_told_beside_them():
+    layout = lay_out(["a/x/1", "a/y/deep/2", "b/3", "4"], source="data")
+    assert layout.words == ("a", "a", "b")
+    assert layout.inner == ("x", "y", None)
+    assert lay_out(["train/a/x/1", "train/b/x/2", "test/a/x/3"], source="data").inner == ("x", "x")
+    assert lay_out(["a/x/1", "b/x/2"], source="data", labels=False).inner == (None, None)
+
+
 def test_the_one_folder_of_an_archive_is_not_a_class():
     assert words("all/a/1", "all/b/2", archive=True) == {"all/a/1": "a", "all/b/2": "b"}
     assert words("all/a/1", "all/b/2") == {"all/a/1": None, "all/b/2": None}

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from toys import one_step
 from toys.pictures import DataOptions, ToyData, ToySpec
 
-from gancore.data.domains import InDomains, in_domains, sources_of, with_given
+from gancore.data.classes import Content
+from gancore.data.domains import InDomains, content_of, in_domains, sources_of, with_given
+from gancore.data.held_out import Subset
 from gancore.data.spec import SampleSpec
-from gancore.errors import UsageError
+from gancore.errors import PluginError, UsageError
 from gancore.random import Draws
 
 
@@ -72,7 +74,31 @@ def test_domains_of_the_data_stand_where_classes_did_and_these_are_content():
     found = in_domains(source)
     assert found.spec.classes == ("old", "new")
     assert torch.equal(found.labels, source.domains)
-    assert torch.equal(found.content, source.labels)
+    assert torch.equal(found.content.numbers, source.labels)
+    assert found.content.names == source.spec.model_copy().classes
+
+
+def test_content_that_data_know_is_theirs_and_that_of_a_part_the_parts():
+    source = ToyData(DataOptions(labels=True))
+    source.content = Content(torch.arange(100) % 5, tuple("vwxyz"))
+    assert content_of(source) is None  # not where nothing is translated
+    found = in_domains(source, translating="cut")
+    assert content_of(found) is source.content
+    assert content_of(Subset(found, torch.tensor([7, 3]))).numbers.tolist() == [2, 3]
+    source.content = None
+    assert content_of(in_domains(source, translating="cut")) is None
+
+
+@pytest.mark.parametrize(
+    "content", [torch.arange(100), Content(torch.arange(99), ("a",) * 99), Content(torch.arange(100), ("a",))]
+)
+def test_content_that_is_none_is_a_fault_of_the_data_set(content):
+    source = ToyData(DataOptions(labels=True))
+    source.content = content
+    with pytest.raises(
+        PluginError, match=r"ToyData\.content must be a Content whose numbers are an int64 tensor \[100\]"
+    ):
+        in_domains(source, translating="cut")
 
 
 def test_data_of_one_class_or_of_none_are_refused_with_what_to_do():

@@ -212,6 +212,26 @@ def test_samples_of_one_class_have_no_labels_and_asking_for_them_says_what_to_do
         files.labels([0, 1], True, "sort them")
 
 
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("a/one/1", "a/two/2", "b/one/3", "b/two/4"), (("one", "two"), [0, 1, 0, 1])),
+        (("a/one/1", "a/two/2", "b/one/3", "b/three/4", "b/two/5"), (("one", "three", "two"), [0, 2, 0, 1, 2])),
+        (("a/one/1", "a/two/2", "b/one/3", "b/three/4"), None),  # one name alone is in both
+        (("a/one/1", "a/two/2", "b/one/3", "b/two/4", "b/5"), None),
+        (("a/1", "b/2"), None),
+    ],
+)
+def test_content_are_folders_that_all_classes_have_within(tmp_path, names, found):
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    files = FileSet.of("mine", scan(tmp_path))
+    content = files.content(range(len(files.entries)))
+    assert (content and (content.names, content.numbers.tolist())) == found
+    assert FileSet.of("mine", scan(tmp_path), labels=False).content(range(len(names))) is None
+
+
 def test_chosen_files_alone_make_the_data_set(sorted_files):
     tree = scan(sorted_files)
     files = FileSet.of("mine", tree, [entry for entry in tree.entries if entry.name.startswith("cats")])

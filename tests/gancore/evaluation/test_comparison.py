@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from gancore.configuration.configure import configure
-from gancore.data.report import silent
+from gancore.data.classes import Content
+from gancore.data.domains import in_domains
+from gancore.data.report import ScanReport, silent
+from gancore.data.spec import SampleSpec
 from gancore.evaluation.comparison import Comparison, Made, choose
 from gancore.evaluation.distances import mind
 from gancore.evaluation.records import Samples
@@ -159,3 +163,33 @@ def test_as_many_samples_are_generated_as_can_be_compared_but_a_hundred_at_least
     source = configure(Registry(), plugin="toy").data.build(silent)  # of 64 points
     for usual, count in ((1000, 100), (50, 50)):
         assert reference_of_run(source, 0.0, usual=usual, seed=0, progress=silent).count == count
+
+
+def test_what_samples_show_has_the_numbers_of_the_run_in_other_data_too():
+    own, other, strange = (InDomainsOf(names) for names in (("one", "three", "two"), ("three", "two"), ("four", "two")))
+    there = partial(reference_of_run, own.source, 0.25, usual=1000, count=10, seed=0, progress=silent)
+    reference = there(other=lambda: other.source)
+    assert set(reference.train.content.tolist()) == {0, 1, 2}
+    # Of other data, samples that are even show "three", which is 1 to the run, and those that are odd "two", which is 2.
+    assert set(reference.real.content.tolist()) == {1, 2}
+    numbers = reference.real.x.flatten(1)[:, 0].long() % 2
+    assert torch.equal(reference.real.content, numbers + 1)
+    assert there(other=lambda: strange.source).real.content is None
+
+
+class InDomainsOf:
+    """Rows of numbers in two domains, which show `names` in turn."""
+
+    def __init__(self, names):
+        self.spec = SampleSpec(shape=(1,), dtype="float32", value_range=(0.0, 1000.0), classes=("a", "b"))
+        self.report, self.in_memory = ScanReport(source="rows", found=60, used=60), True
+        self.offset = 100 * len(names)
+        self.labels = torch.arange(60) // 30
+        self.content = Content(torch.arange(60) % len(names), names)
+        self.source = in_domains(self, translating="cut")
+
+    def __len__(self):
+        return 60
+
+    def fetch(self, indices, draws):
+        return (indices + self.offset).float()[:, None], self.labels[indices]

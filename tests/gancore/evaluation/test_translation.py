@@ -69,6 +69,29 @@ def test_the_generator_is_asked_for_the_way_back_and_for_the_own_domain():
     assert figures["identity"].value == pytest.approx((2 * 0.4 + 2 * 0.025) / 4 / 16)
 
 
+def test_content_is_kept_where_a_judge_of_the_target_domain_finds_that_of_the_source():
+    # In both domains content 0 lies on the first axis and content 1 on the second, near 0.2 and near 0.8.
+    rows = [[[level, 0.0], [0.0, level]] for level in (0.2, 0.8)]
+    train = Samples(pictures([*rows[0] * 4, *rows[1] * 4]), torch.tensor([0] * 8 + [1] * 8), torch.tensor([0, 1] * 8))
+    real = Samples(pictures([*rows[0], *rows[1]]), torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 1, 1]))
+    given = Samples(pictures([*rows[0], *rows[1]]), torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]))
+    # Those to domain 1 are right, of those to domain 0 both are on the first axis.
+    made = Samples(pictures([*rows[1], rows[0][0], rows[0][0]]), torch.tensor([1, 1, 0, 0]))
+    figures = Translation(toys.SPEC)(
+        material(train=train, real=real, given=given, generated=made, held_out=True)
+    ).figures
+    assert (figures["kept-plain/right"].value, figures["kept-plain/left"].value) == (1.0, 0.5)
+    assert (figures["kept-plain/right"].real, figures["kept-plain/left"].real) == (0.5, 1.0)
+    assert (figures["kept-left-plain/right"].value, figures["kept-left-plain/left"].value) == (1.0, 1.0)
+    seen = Translation(toys.SPEC)(material(train=train, real=real, given=given, generated=made)).figures
+    assert seen["kept-plain/right"].real is None
+    # What a domain has never shown cannot be found in it.
+    strange = Samples(given.x, given.condition, torch.tensor([0, 2, 2, 2]))
+    found = Translation(toys.SPEC)(material(train=train, real=real, given=strange, generated=made)).figures
+    assert found["kept-plain/right"].value == 1.0
+    assert "kept-plain/left" not in found
+
+
 def test_of_samples_that_are_not_translated_it_says_nothing():
     assert not Translation(toys.SPEC)(material(given=None)).figures
     assert not Translation(toys.ToySpec())(material()).figures

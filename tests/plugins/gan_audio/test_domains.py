@@ -13,6 +13,7 @@ from toys.nets import one_thread  # noqa: F401
 from typer.testing import CliRunner
 
 import gancore
+from gan_audio.data import sounds
 from gan_audio.data.given import Reader
 from gan_audio.spec import AudioSpec
 from gan_cli.app import app
@@ -114,6 +115,19 @@ def test_files_that_are_no_sounds_are_told(tmp_path: Path) -> None:
     tone(tmp_path / "a.wav", 440.0)
     with pytest.warns(UserWarning, match=r"1 of 2 sounds cannot be read and is left out, b\.wav"):
         assert Reader(spec()).read(tmp_path).names == ("a",)
+
+
+def test_what_is_said_may_stand_in_names(tmp_path: Path) -> None:
+    for name in ("one_anna_0", "two_anna_1", "one_ben_0", "two_ben_1"):
+        tone(tmp_path / f"{name}.wav", 440.0)
+    options = sounds.Options(path=tmp_path, length=LENGTH, cache=False, pattern="{content}_{label}_{index}.wav")
+    source = sounds.open_sounds(options, lambda *_: None)
+    assert source.spec.classes == ("anna", "ben")
+    assert source.content is not None
+    assert source.content.names == ("one", "two")
+    assert source.content.numbers.tolist() == [0, 0, 1, 1]
+    plain = options.model_copy(update={"pattern": "{word}_{label}_{index}.wav"})
+    assert sounds.open_sounds(plain, lambda *_: None).content is None
 
 
 def test_waveforms_are_no_maps(voices: Path, tmp_path: Path) -> None:

@@ -33,15 +33,20 @@ def words(result: Result) -> str:
     return " ".join(result.output.split())
 
 
+def place(number: int) -> str:
+    """What a picture shows."""
+    return "lake" if number % 2 else "wood"
+
+
 @pytest.fixture(scope="module")
 def seasons(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("seasons")
     random = np.random.default_rng(0)
     for name, light in (("summer", 200), ("winter", 60)):
-        (folder / name).mkdir()
         for number in range(12):
+            (folder / name / place(number)).mkdir(parents=True, exist_ok=True)
             picture = np.clip(random.normal(light, 30, (20, 30, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(picture).save(folder / name / f"{name}-{number}.png")
+            Image.fromarray(picture).save(folder / name / place(number) / f"{name}-{number}.png")
     return folder
 
 
@@ -62,7 +67,9 @@ def test_files_are_translated_under_their_names(run: str, seasons: Path, tmp_pat
     given = tmp_path / "given"
     given.mkdir()
     for number in (3, 5):
-        (given / f"lake-{number}.png").write_bytes((seasons / "summer" / f"summer-{number}.png").read_bytes())
+        (given / f"lake-{number}.png").write_bytes(
+            (seasons / "summer" / place(number) / f"summer-{number}.png").read_bytes()
+        )
     done = cli(["translate", run, str(given), "--to", "winter", "--out", str(tmp_path / "made"), "--json"])
     assert done.exit_code == 0, done.output
     names = sorted(Path(file).name for file in json.loads(done.stdout)["files"])
@@ -98,7 +105,7 @@ def test_files_are_translated_under_their_names(run: str, seasons: Path, tmp_pat
     ],
 )
 def test_what_cannot_be_translated_is_told(run: str, seasons: Path, more: list[str], told: str) -> None:
-    file = str(seasons / "summer" / "summer-1.png")
+    file = str(seasons / "summer" / "lake" / "summer-1.png")
     refused = cli(["translate", run, file, *(file if word == "FILE" else word for word in more)])
     assert refused.exit_code == 2
     assert told in words(refused)
@@ -110,6 +117,7 @@ def test_figures_are_those_of_translations(run: str) -> None:
     figures = json.loads(done.stdout)["figures"]
     assert {"content-pixels", "found-pixels", "change", "round-trip", "identity"} <= set(figures["translation"])
     assert {"left-pixels/summer", "left-pixels/winter"} <= set(figures["translation"])
+    assert {"kept-pixels/summer", "kept-left-pixels/winter"} <= set(figures["translation"])
     assert {"mind-pixels/summer", "mind-pixels/winter"} <= set(figures["mind"])
 
 
@@ -118,12 +126,12 @@ def test_styles_are_drawn_and_taken_from_a_file(seasons: Path, tmp_path: Path) -
     run = str(
         api.train(plugin="image", preset="domains", data=seasons, steps=2, out=tmp_path / "run", options=options).folder
     )
-    file = str(seasons / "summer" / "summer-1.png")
+    file = str(seasons / "summer" / "lake" / "summer-1.png")
     done = cli(["translate", run, file, "--to", "winter", "-n", "3", "--out", str(tmp_path / "three")])
     assert done.exit_code == 0, done.output
     made = {path.read_bytes() for path in (tmp_path / "three").glob("summer-1*.png")}
     assert len(made) == 3
-    like = str(seasons / "winter" / "winter-2.png")
+    like = str(seasons / "winter" / "wood" / "winter-2.png")
     done = cli(["translate", run, file, "--to", "winter", "--like", like, "--out", str(tmp_path / "like")])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "like" / "summer-1.png").exists()
@@ -153,7 +161,12 @@ def test_a_run_goes_on_with_the_history_that_it_had(seasons: Path, tmp_path: Pat
 def test_pictures_without_classes_are_refused_before_anything_is_made(seasons: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"have no classes .*; give a folder with a folder of files for each domain"):
         api.train(
-            plugin="image", preset="domains", data=seasons / "summer", steps=2, out=tmp_path / "run", options=OPTIONS
+            plugin="image",
+            preset="domains",
+            data=seasons / "summer" / "lake",
+            steps=2,
+            out=tmp_path / "run",
+            options=OPTIONS,
         )
     assert not (tmp_path / "run").exists()
 
