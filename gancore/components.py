@@ -322,7 +322,10 @@ class DataSource(Protocol):
 
 @runtime_checkable
 class GivenReader(Protocol):
-    """Reads conditioning inputs from files, for `gan sample --given FILE`: what `Dataset.given` names, called with a run's spec."""
+    """Reads conditioning inputs from files, for `gan sample --given FILE`: what `Dataset.given` names, called with a run's spec.
+
+    It may have the power `StreamsGiven` of `gancore.powers`, with which folders of any number of files are no matter of memory.
+    """
 
     def read(self, path: Path) -> Given:
         """What the file at `path` gives.

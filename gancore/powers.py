@@ -7,7 +7,7 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gancore.components import Augment, OtherGenerator, Prior, ProgressReport
     from gancore.data.classes import Content
+    from gancore.data.spec import Given
     from gancore.evaluation.records import Samples
     from gancore.options import Options
     from gancore.random import Draws
@@ -261,6 +262,23 @@ class HasContent(Protocol):
     """None is as good as none."""
 
 
+# --- readers of what is given ---------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class StreamsGiven(Protocol):
+    """A reader of what is given that gives the files of a folder in turn, so that few of them are in memory at a time."""
+
+    def stream(self, path: Path, progress: ProgressReport) -> Iterator[Given] | None:
+        """What `read` gives of `path`, in the same order, bit by bit; None where that is one thing, which is read at once.
+
+        Each bit holds one sample or some more with `names`, has no `spec` of its own and is no part of a whole: `join` gives None.
+        Nothing is read before it is asked for. What `read` raises is raised where the first bit is asked for; files that cannot be
+        used are left out, with a warning at the end. `progress(words, done, total)` is told how many of the files are read.
+        """
+        ...
+
+
 # --- penalties ------------------------------------------------------------------------------------------------------
 
 
@@ -464,6 +482,7 @@ POWERS: Mapping[str, tuple[type, ...]] = {
     "penalty": (SharesForward, RegularisesLogits, RegularisesGenerator, Augments),
     "augmentation": (HasStrength, Deceives),
     "dataset": (Grouped, Labelled, HasDomains, HasContent),
+    "reader": (StreamsGiven,),
     "game": (KeepsOthers, Judges),
     "features": (FitsTraining, TellsProgress, MeasuresDistance, NamesFigures),
     "writer": (WritesCaptions, CarriesText),

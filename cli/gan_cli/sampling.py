@@ -7,17 +7,20 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gan_cli.waiting import loading, waiting
+from gan_cli.waiting import Counting, loading, waiting
 from gancore.errors import CheckpointError, RunFolderError, UsageError
 from gancore.storage import numbered_folder, whole_folder
 
 if TYPE_CHECKING:
-    from gancore.latent.address import Address
+    from gancore.data.spec import Given
+    from gancore.latent.address import Address, Code
     from gancore.latent.recipe import GivenFile, Recipe
     from gancore.latent.steering import Steering
+    from gancore.sampling.generator import Generator
 
 SAMPLES = 64
 """How many are drawn unless somebody says how many, or gives something for them."""
@@ -48,8 +51,18 @@ class Asked:
 class Session:
     """A loaded generator, and the folder that samples go to."""
 
-    def __init__(self, asked: Asked, into: str) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        into: str,
+        in_turn: Counting | None = None,
+        check: Callable[[Generator], None] = lambda generator: None,
+    ) -> None:
+        """`in_turn` is told how far it is where files that are given need not be in memory at once; `check` may refuse a generator."""
         self.asked, self.into = asked, into
+        self.check, self.in_turn = check, in_turn
+        self.stream: Callable[[], Iterator[Given]] | None = None
+        """What reads the files that are given in turn; None where they are read at once, or nothing is given."""
         self.first: tuple[str, int] | None = None
         """The first file that named a sample, and the step that it is of."""
         from gancore.run import check_free, check_place
@@ -82,7 +95,10 @@ class Session:
                 f"'{asked.run}' was trained without writers; add some to its config.toml, in the section [writers]"
             )
         check_writers(generator.settings, generator.spec)
-        known = None if asked.given is None else generator.read_given(asked.given)
+        self.check(generator)
+        if asked.given is not None and self.in_turn is not None:
+            self.stream = generator.given_in_turn(asked.given, self.in_turn.reading)
+        known = None if asked.given is None or self.stream is not None else generator.read_given(asked.given)
         try:
             kept = directions.load(asked.run)
         except RunFolderError as error:
@@ -114,6 +130,35 @@ class Session:
             return self.revised(one if turns is None else one.model_copy(update={"classes": classes[turns[place]]}))
 
         return OnDemand(count, address)
+
+    def in_order(
+        self, number: int | None, seed: int, code: Code | None = None
+    ) -> tuple[Path, list[Path], list[Path], int]:
+        """Make and write samples for the files that are read in turn, `number` of them or one for each; see `sample`."""
+        from gancore.latent.address import Address
+        from gancore.latent.streaming import Stream, save_in_turn
+
+        assert self.stream is not None
+        assert self.asked.given is not None
+        own, counting = self.steering.generator, self.in_turn
+        assert counting is not None
+        stream, names = Stream(own, self.stream, number), own.spec.classes
+        if own.spec.domains and self.asked.label is None:
+            own.labels(1, None, self.asked.given)  # which tells of them
+        first = self.revised(Address(seed=seed) if code is None else Address(code=code))
+
+        def address(position: int) -> Address:
+            changes: dict[str, Any] = {"position": position}
+            if self.asked.label is None and names:
+                known = stream.class_of(position)
+                changes["classes"] = {names[stream.turn(position) % len(names) if known is None else known]: 1.0}
+            return first.model_copy(update=changes)
+
+        with waiting("looking at what is given"):
+            source = self.given()
+        assert source is not None
+        with self.new_folder() as folder:
+            return folder, *save_in_turn(own, self.steering.directions, stream, address, folder, source, counting.made)
 
     def named(self, text: str) -> Address:
         """What a text names: a seed, `SEED:NUMBER`, or a file that carries a recipe."""
@@ -235,12 +280,15 @@ def sample(
     from gancore.options import check_whole
 
     check_whole(seed, "the seed", 0)
-    session = Session(asked, "generated")
+    plain = recipe is None and around is None
+    session = Session(asked, "generated", Counting("generating samples", number) if plain else None)
     from gancore.latent.asking import neighbours
     from gancore.sampling.generator import MOST
 
     check_whole(number or SAMPLES, "the number of samples", 1, MOST)  # before addresses of all are made
     recipes: Sequence[Recipe]
+    if session.stream is not None:
+        return session.in_order(number, seed)
     if recipe is not None:
         recipes = session.recipes(recipe)
         if asked.changes:
@@ -260,23 +308,35 @@ def translate(
     asked: Asked, number: int | None, seed: int, like: Path | None = None
 ) -> tuple[Path, list[Path], list[Path], int]:
     """Write translations of what is given, in the style of the sample in the file `like`, or `number` of them; see `sample`."""
-    session = Session(asked, "translated")
-    own, spec = session.steering.generator, session.steering.spec
-    if spec.given_shape is None:
-        raise UsageError(
-            f"'{asked.run}' was not trained to translate; train with a game that does, such as game=cut, or with pairs"
-        )
-    if asked.label is not None and not spec.domains:
-        raise UsageError(f"'{asked.run}' was trained on pairs, and has one domain to translate to; leave --to out")
-    addresses = session.numbered(number, seed)
+    session = Session(asked, "translated", Counting("translating", number), partial(_check_translates, asked))
+    code = None
     if like is not None:
         from gancore.latent.address import Code
         from gancore.latent.styles import style_of
 
-        code = Code.of(style_of(own, like, asked.label))
+        code = Code.of(style_of(session.steering.generator, like, asked.label))
+    if session.stream is not None:
+        return session.in_order(number, seed, code)
+    addresses = session.numbered(number, seed)
+    if code is not None:
         addresses = [one.model_copy(update={"seed": None, "code": code}) for one in addresses]
     samples, recipes = session.drawn(addresses)
     return *session.saved(samples, recipes), len(recipes)
+
+
+def _check_translates(asked: Asked, generator: Generator) -> None:
+    """Refuse a run that makes nothing of what it is given, or has no domains to choose from."""
+    spec = generator.spec
+    if spec.given_shape is None:
+        raise UsageError(
+            f"'{asked.run}' does not translate between domains: it makes whole samples out of nothing. Train one that does, with "
+            "game=cycle on a folder that holds a folder of files for each domain; for samples of this one take gan sample"
+        )
+    if asked.label is not None and not spec.domains:
+        raise UsageError(
+            f"'{asked.run}' does not translate between domains, and what it makes of files is of one kind; leave --to out, or take "
+            "gan sample --given. To choose a domain, train with game=cycle on a folder that holds a folder of files for each"
+        )
 
 
 def walk(asked: Asked, stations: Sequence[str], frames: int, loop: bool, each: bool) -> tuple[Path, list[Path]]:

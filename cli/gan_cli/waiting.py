@@ -57,6 +57,39 @@ def waiting(words: str) -> Iterator[None]:
         line.end()
 
 
+class Counting:
+    """Says now and then how many of files are done, from `begin` to `end`; the pauses grow."""
+
+    def __init__(self, words: str, number: int | None = None) -> None:
+        self.words = words
+        self._number, self._total = number, 0
+        self._first: tuple[float, int] | None = None
+        """When something was made first, and of how many."""
+        self._spoken = time.monotonic()
+        self._pause = SECONDS_OF_SILENCE / 2
+
+    def reading(self, words: str, done: int, total: int) -> None:
+        """That a reader has done something with so many files, of `total`, 0 where that is not known."""
+        self._total = total
+        if self._first is None:
+            self._say(f"{words}: {done:,}" + (f" of {total:,}" if total else ""))
+
+    def made(self, count: int) -> None:
+        """That something was made of so many."""
+        total, now = self._number or self._total, time.monotonic()
+        began, before = self._first = self._first or (now, count)
+        left = ""
+        if total > count > before:
+            left = f", {duration((now - began) / (count - before) * (total - count))} left"
+        self._say(f"{self.words}: {count:,}" + (f" of {total:,}{left}" if total else ""))
+
+    def _say(self, words: str) -> None:
+        now = time.monotonic()
+        if now - self._spoken >= self._pause:
+            say(words)
+            self._spoken, self._pause = now, min(2 * self._pause, 6 * SECONDS_OF_SILENCE)
+
+
 @contextmanager
 def loading(quiet: bool = False) -> Iterator[None]:
     """Within, programs are loaded, torch among them, which takes seconds: a terminal says so, and Ctrl-C ends at once."""

@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -115,6 +116,34 @@ def read_all(
         else:
             yield number, found
         progress(words, done, len(numbers))
+
+
+def read_in_bursts(
+    entries: Sequence[Entry],
+    decode: Callable[[Entry], R],
+    skips: Skips,
+    progress: ProgressReport,
+    words: str,
+    *,
+    within: Callable[[], AbstractContextManager[object]],
+    only: Sequence[int] | None = None,
+    size: int = 64,
+) -> Iterator[tuple[int, R]]:
+    """As `read_all`, `size` files at a time: files are decoded `within` a context that whoever takes what comes of them is not in.
+
+    Warning filters are such a context, which belong to the whole process.
+    """
+    numbers = range(len(entries)) if only is None else only
+    for start in range(0, len(numbers), size):
+
+        def told(words: str, done: int, total: int, start: int = start) -> None:
+            del total
+            progress(words, start + done, len(numbers))
+
+        with within():
+            burst = deque(read_all(entries, decode, skips, told, words, only=numbers[start : start + size]))
+        while burst:
+            yield burst.popleft()
 
 
 def _in_order(function: Callable[[T], R], items: Iterable[T], workers: int, ahead: int) -> Iterator[R]:

@@ -43,16 +43,26 @@ def save(
         given = replace(given, names=tuple(given.names[r.address.position % len(given)] for r in recipes))
     if "each" in roles:
         files = generator.save(samples, folder, labels, given=given, texts=texts)
-    sheets: list[Path] = []
-    if "sheet" in roles and given is not None and generator.spec.domains and labels is not None:
-        rows = torch.tensor([recipe.address.position % len(given) for recipe in recipes])
-        names = given.names or [""] * len(recipes)
-        words = [f"to {generator.spec.domains[label]}" for label in labels.tolist()]
-        sheets = beside(generator, given.x[rows], samples, list(zip(names, words, strict=True)), folder, "", texts)
-    elif "sheet" in roles:
-        sheets = generator.save(samples, folder / f"sheet{ANY}", labels, given=given, texts=texts)
+    sheets = save_sheets(generator, samples, recipes, folder, given) if "sheet" in roles else []
     write_sidecar(folder, [file.name for file in files], recipes)
     return files, sheets
+
+
+def save_sheets(
+    generator: Generator, samples: Tensor, recipes: Sequence[Recipe], folder: Path, given: Given | None
+) -> list[Path]:
+    """Write hard `samples` on sheets in `folder`, by the run's writers of these: between domains each beside what it was made of.
+
+    `given.names` are of the samples, not of what is given.
+    """
+    labels = labels_of(generator.spec, [recipe.address for recipe in recipes])
+    texts = OnDemand(len(recipes), lambda number: recipes[number].text())
+    if given is None or not generator.spec.domains or labels is None:
+        return generator.save(samples, folder / f"sheet{ANY}", labels, given=given, texts=texts)
+    rows = torch.tensor([recipe.address.position % len(given) for recipe in recipes])
+    names = given.names or [""] * len(recipes)
+    words = [f"to {generator.spec.domains[label]}" for label in labels.tolist()]
+    return beside(generator, given.x[rows], samples, list(zip(names, words, strict=True)), folder, "", texts)
 
 
 def save_pairs(

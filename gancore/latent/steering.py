@@ -26,15 +26,18 @@ class Steering:
     """A trained generator whose samples are asked for by address.
 
     `directions` are those that edits go along, by name. `given` is what all samples are made for, where the data have a
-    conditioning input.
+    conditioning input; its first sample is for the position `first`, and so on.
     """
 
-    def __init__(self, generator: Generator, directions: Directions | None = None, given: Given | None = None) -> None:
+    def __init__(
+        self, generator: Generator, directions: Directions | None = None, given: Given | None = None, first: int = 0
+    ) -> None:
         self.generator, self.spec = generator, generator.spec
         self.directions: Directions = directions or {}
         self.device = next(generator.module.parameters()).device
         self.given = given
-        self._parts = None if given is None else parts_of(self.spec, settled(self.spec, given.x))
+        known = None if given is None else parts_of(self.spec, settled(self.spec, given.x))
+        self._parts = known and (lambda positions: known(positions - first))
 
     @cached_property
     def space(self) -> Space:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from gancore.blame import describe
-from gancore.components import GivenReader
+from gancore.components import GivenReader, ProgressReport
 from gancore.configuration.mistakes import explain
 from gancore.configuration.settings import Settings
 from gancore.data.runs import check_apart
@@ -22,7 +22,7 @@ from gancore.disk import write_error
 from gancore.engine.restore import SavedData
 from gancore.errors import ConfigError, GanError, Mistake, PluginError, RunFolderError, UsageError
 from gancore.options import Options, check_whole
-from gancore.powers import Exports, SamplesItself, TellsLikelihood
+from gancore.powers import Exports, SamplesItself, StreamsGiven, TellsLikelihood
 from gancore.random import derive
 from gancore.sampling.candidates import Chooser
 from gancore.sampling.drawing import CHUNK, NOTHING_GIVEN, check_class, cycle_classes, draw, parts_of, settled
@@ -199,7 +199,7 @@ class Generator:
                 raise told from error
         return files
 
-    def check_number(self, n: int, given: Given) -> None:
+    def check_number(self, n: int, given: Sized) -> None:
         """Raise UsageError where `n` samples for what is given would be copies, because nothing is drawn for them."""
         if n > len(given) and getattr(self.module, "latent_shape", None) == (0,):
             raise UsageError(
@@ -235,6 +235,42 @@ class Generator:
                 f"found {known.x.dtype} {list(known.x.shape)}"
             )
         return known
+
+    def given_in_turn(self, path: str | Path, progress: ProgressReport) -> Callable[[], Iterator[Given]] | None:
+        """What reads the files at `path` in turn, from the first one on each time that it is called; None where only `read_given` can.
+
+        Raises:
+            UsageError: this generator is given nothing. What is wrong with the files is raised as they are read.
+        """
+        if self.spec.given_shape is None:
+            raise UsageError(NOTHING_GIVEN)
+        check_path(path, "the file that is given,")
+        reader = self._reader()
+        what = f"could not read '{path}'"
+        if not isinstance(reader, StreamsGiven):
+            return None
+        with _reading(self.settings, what):
+            if reader.stream(Path(path), progress) is None:
+                return None
+
+        def read() -> Iterator[Given]:
+            with _reading(self.settings, what):
+                bits = reader.stream(Path(path), progress)
+            count = 0
+            while True:
+                with _reading(self.settings, what):
+                    bit = None if bits is None else next(bits, None)
+                    if bit is None and not count:
+                        raise ValueError("its stream gives nothing, and raises no error")
+                    if bit is not None and len(bit.names) != len(bit):
+                        raise ValueError(f"its stream gives {len(bit):,} samples at once with {len(bit.names):,} names")
+                if bit is None:
+                    return
+                count += len(bit)
+                yield bit
+                del bit  # not kept while the next one is read
+
+        return read
 
     def _reader(self) -> GivenReader | None:
         """What reads files that are given and joins samples, by the data set's record; None where it names nothing."""

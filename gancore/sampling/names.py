@@ -39,25 +39,33 @@ def renamed(files: Sequence[Path], names: Sequence[str]) -> list[Path]:
 
     What a system, a sheet or the recipes need as a name gets a `_`, and names that are too long lose their end.
     """
-    names = [_own(name) for name in names]
-    taken: set[str] = set()
-    met: Counter[str] = Counter()
-    made = []
-    for number, file in enumerate(files):
-        name = names[number % len(names)]
-        key = f"{name}{file.suffix}".casefold()
-        met[key] += 1
-        path = file.with_name(f"{name}{file.suffix}")
-        while met[key] > 1 or path.name.casefold() in taken:
-            path = file.with_name(f"{name}-{max(2, met[key])}{file.suffix}")
-            if path.name.casefold() not in taken:
-                break
-            met[key] += 1
-        taken.add(path.name.casefold())
-        made.append(path)
+    given = Names()
+    made = [file.with_name(given.new(names[n % len(names)], file.suffix)) for n, file in enumerate(files)]
     # By way of names that nothing has: one file's new name may be another's old one.
     drafts = [file.rename(file.with_name(f".{number}.part")) for number, file in enumerate(files)]
     return [draft.rename(path) for draft, path in zip(drafts, made, strict=True)]
+
+
+class Names:
+    """Names that are given to files one after another, each once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._met: Counter[str] = Counter()
+
+    def new(self, name: str, suffix: str) -> str:
+        """`name` and `suffix`, with a number between them where a file has that name; see `renamed`."""
+        name = _own(name)
+        key = f"{name}{suffix}".casefold()
+        self._met[key] += 1
+        made = f"{name}{suffix}"
+        while self._met[key] > 1 or made.casefold() in self._taken:
+            made = f"{name}-{max(2, self._met[key])}{suffix}"
+            if made.casefold() not in self._taken:
+                break
+            self._met[key] += 1
+        self._taken.add(made.casefold())
+        return made
 
 
 def _own(name: str) -> str:

@@ -19,6 +19,7 @@ from gancore.data.report import ScanReport, silent
 from gancore.engine.contract import of_batch
 from gancore.errors import GanError, PluginError
 from gancore.games.breach import form
+from gancore.powers import StreamsGiven
 from gancore.random import Draws, derive
 from gancore.targets import build, resolve
 from gancore.testing.bench import seed_all
@@ -111,11 +112,19 @@ def data_given(kit: Kit, subject: str) -> None:
     reader = resolve(target)(_source(kit, subject).spec)
     if not isinstance(reader, GivenReader):
         raise Mismatch(f"'{target}' makes a {type(reader).__name__}, which has no methods read and join")
+    absent = kit.folder("given") / "absent"
     try:
-        reader.read(kit.folder("given") / "absent")
+        reader.read(absent)
     except GanError:
-        return
-    raise Mismatch("it reads a file that does not exist")
+        pass
+    else:
+        raise Mismatch("it reads a file that does not exist")
+    if isinstance(reader, StreamsGiven):
+        try:
+            list(reader.stream(absent, silent) or reader.read(absent).x)
+        except GanError:
+            return
+        raise Mismatch("its stream reads a file that does not exist")
 
 
 @check(

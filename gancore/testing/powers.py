@@ -18,6 +18,7 @@ from gancore.components import (
     DataSource,
     GameRule,
     GeneratorNet,
+    GivenReader,
     Loss,
     OtherGenerator,
     Penalty,
@@ -27,6 +28,7 @@ from gancore.components import (
     Writer,
 )
 from gancore.powers import POWERS
+from gancore.targets import resolve
 from gancore.testing.check import Mismatch, NotApplicable, check
 from gancore.testing.kit import Kit, scenes
 from gancore.testing.names import misspelt
@@ -35,6 +37,7 @@ from gancore.testing.places import defined, is_own
 CONTRACTS: Mapping[str, tuple[type, ...]] = {
     "generator": (GeneratorNet,),
     "dataset": (DataSource,),
+    "reader": (GivenReader,),
     "game": (GameRule,),
     "loss": (AdversarialLoss,),
     "penalty": (Regulariser,),
@@ -56,7 +59,10 @@ def _parts(kit: Kit, subject: str) -> Iterator[tuple[str, str, object]]:
     kind = subject.partition(" ")[0]
     if kind == Dataset.kind:
         kit.passed("data.opens", subject)
-        found = [(kind, "the data set", kit.dataset(subject))]
+        source, reader = kit.dataset(subject), kit.record(subject).given
+        found = [(kind, "the data set", source)]
+        if reader:
+            found.append(("reader", "the reader of what is given", resolve(reader)(source.spec)))
     elif subject in kit.scenes():
         _, _, game = kit.ready(kit.scenes()[subject])
         found = [(n, f"the {n}", m) for n, m in game.networks.items() if n in POWERS] + [("game", "the game", game)]

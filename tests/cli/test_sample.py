@@ -12,6 +12,7 @@ import tomli_w
 from typer.testing import Result
 
 from gan_cli.sampling import Asked, Session
+from gan_cli.waiting import Counting
 from gancore.configuration.layers import read_file
 from gancore.errors import UsageError
 from gancore.latent.saving import write_sidecar
@@ -286,3 +287,40 @@ def test_what_samples_follow_from_takes_no_room_of_its_own_for_each(trained: Pat
         tracemalloc.stop()
     assert most < 300 * count  # names above take 60 bytes each, and a recipe kept would take 2,000
     assert list(json.loads((tmp_path / "recipes.json").read_text())) == [f"{number}" for number in range(count)]
+
+
+def test_a_run_without_domains_says_that_it_does_not_translate_and_what_does(
+    refused: Callable[..., str], trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "given").mkdir()
+    for more in ([], ["--to", "odd"]):
+        said = refused("translate", trained, tmp_path / "given", *more, code=2)
+        assert f"'{trained}' does not translate between domains: it makes whole samples out of nothing" in said
+        assert "game=cycle on a folder that holds a folder of files for each domain" in said
+        assert "gan sample" in said
+        assert "--given" not in said
+    assert not (trained / "translated").exists()
+
+
+def test_how_many_of_the_files_are_done_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    clock = [0.0]
+    monkeypatch.setattr("gan_cli.waiting.say", lines.append)
+    monkeypatch.setattr("gan_cli.waiting.time.monotonic", lambda: clock[0])
+    counting = Counting("translating")
+    for second in range(1, 41):
+        clock[0] = float(second)
+        if second <= 6:
+            counting.reading("looking at pictures", 1000 * second, 6000)
+        else:
+            counting.reading("reading pictures", 100 * second, 6000)
+            counting.made(100 * (second - 6))
+    assert lines == [
+        "looking at pictures: 5,000 of 6,000",
+        "translating: 900 of 6,000, 51s left",
+        "translating: 2,900 of 6,000, 31s left",
+    ]
+    few = Counting("translating", 10)
+    clock[0] += 100
+    few.made(10)
+    assert lines[-1] == "translating: 10 of 10"

@@ -6,6 +6,7 @@ knowing what comes before and after.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from torch import Tensor
 
 from gan_audio.data.decode import SUPPORTED, Treatment, decode, quiet
 from gan_audio.data.source import as_float
-from gan_audio.data.translated import sounds_at
+from gan_audio.data.translated import each_sound, is_single, sounds_at
 from gan_audio.spec import AudioSpec
+from gancore.components import ProgressReport
 from gancore.data.files import single, why_unreadable
 from gancore.data.reading import UnusableError
 from gancore.data.spec import Given
@@ -39,6 +41,12 @@ class Reader:
             return SoundReader(self.spec).read(path)
         x, names = sounds_at(path, self.spec)
         return Given(x, names=names)
+
+    def stream(self, path: Path, progress: ProgressReport) -> Iterator[Given] | None:
+        """The sounds of a folder or archive in turn, of runs between domains; None for a single one, and of others."""
+        if not self.spec.domains or is_single(path):
+            return None
+        return (Given(clip[None], names=(name,)) for name, clip in each_sound(path, self.spec, progress))
 
     def join(self, samples: Tensor, given: Given) -> tuple[AudioSpec, Tensor] | None:
         """Clips of a file put together to whole sounds; None of translations, each of which is whole."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import torch
@@ -11,8 +12,10 @@ from torch import Tensor
 from gan_audio.data.decode import SUPPORTED, Treatment, decode, is_sound, quiet
 from gan_audio.data.source import as_float
 from gan_audio.spec import AudioSpec
+from gancore.components import ProgressReport
 from gancore.data.files import lone, scan
-from gancore.data.reading import FileSet, Skips, read_all
+from gancore.data.reading import FileSet, Skips, read_in_bursts
+from gancore.data.report import silent
 
 
 def sounds_at(path: Path, spec: AudioSpec) -> tuple[Tensor, tuple[str, ...]]:
@@ -25,7 +28,18 @@ def sounds_at(path: Path, spec: AudioSpec) -> tuple[Tensor, tuple[str, ...]]:
         UsageError: there is nothing.
         DataError: no sound can be read.
     """
-    single = path.is_file() and path.suffix.lower() != ".zip"
+    names, clips = zip(*each_sound(path, spec, silent), strict=True)
+    return torch.stack(clips), names
+
+
+def is_single(path: Path) -> bool:
+    """Whether one sound is there, rather than a folder or archive of them."""
+    return path.is_file() and path.suffix.lower() != ".zip"
+
+
+def each_sound(path: Path, spec: AudioSpec, progress: ProgressReport) -> Iterator[tuple[str, Tensor]]:
+    """What each sound at `path` is called, and the sound `[1, spec.length]`, in turn; see `sounds_at`."""
+    single = is_single(path)
     tree = lone(path) if single else scan(path, what="sounds")
     chosen = [entry for entry in tree.entries if single or is_sound(entry)]
     files, skips = FileSet.of(path, tree, chosen, part="all", labels=False), Skips()
@@ -36,26 +50,28 @@ def sounds_at(path: Path, spec: AudioSpec) -> tuple[Tensor, tuple[str, ...]]:
         # Some more than a clip, so that whether something is left out is known.
         max_seconds=(spec.length + 1) / spec.sample_rate if spec.normalise == "none" else 1800.0,
     )
-    clips, longer = {}, 0
-    with quiet():
-        for number, sound in read_all(files.entries, lambda e: decode(e, treatment), skips, lambda *_: None, ""):
-            wave = as_float(torch.from_numpy(sound.samples))
-            if spec.normalise == "none":
-                wave = (wave * (sound.scale / spec.full_scale)).clamp(-1.0, 1.0)
-            longer += len(wave) > spec.length
-            wave = wave[: spec.length]
-            clips[number] = torch.nn.functional.pad(wave, (0, spec.length - len(wave)))[None]
-    if not clips:
+    used = longer = 0
+    for number, sound in read_in_bursts(
+        files.entries, lambda e: decode(e, treatment), skips, progress, "reading sounds", within=quiet
+    ):
+        wave = as_float(torch.from_numpy(sound.samples))
+        if spec.normalise == "none":
+            wave = (wave * (sound.scale / spec.full_scale)).clamp(-1.0, 1.0)
+        longer += len(wave) > spec.length
+        used += 1
+        wave = wave[: spec.length]
+        name = PurePosixPath(files.entries[number].name).stem
+        yield name, torch.nn.functional.pad(wave, (0, spec.length - len(wave)))[None]
+    if not used:
         raise files.nothing("sound", SUPPORTED, skips.listed, kind="sound file")
     if skips.listed:
         first = f"{skips.listed[0].path}: {skips.listed[0].reason}"
         what = f"is left out, {first}" if len(skips.listed) == 1 else f"are left out; the first is {first}"
-        of = len(clips) + len(skips.listed)
+        of = used + len(skips.listed)
         warnings.warn(f"'{path}': {len(skips.listed):,} of {of:,} sounds cannot be read and {what}", stacklevel=2)
     if longer:
         warnings.warn(
-            f"'{path}': {longer:,} of {len(clips):,} sounds are longer than the {spec.seconds:.3g} s of a clip, and only"
+            f"'{path}': {longer:,} of {used:,} sounds are longer than the {spec.seconds:.3g} s of a clip, and only"
             " their beginning is used",
             stacklevel=2,
         )
-    return torch.stack(list(clips.values())), tuple(PurePosixPath(files.entries[n].name).stem for n in clips)

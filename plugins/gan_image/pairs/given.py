@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from torch import Tensor
 
-from gan_image.data.given import pictures_at
+from gan_image.data.given import each_picture, is_single, pictures_at
 from gan_image.pairs.spec import PairSpec
+from gancore.components import ProgressReport
 from gancore.data.spec import Given
 
 
@@ -21,6 +23,14 @@ class Reader:
         """The sources at `path`, brought to the size and channels of the run's; see `gan_image.data.given.pictures_at`."""
         x, names = pictures_at(path, self.spec.given_shape, self.spec.fit, self.spec.source_intensities)
         return Given(self.spec.of_source(x), names=names)
+
+    def stream(self, path: Path, progress: ProgressReport) -> Iterator[Given] | None:
+        """The sources of a folder or archive in turn, as `read` gives them; None for a single one."""
+        if is_single(path):
+            return None
+        spec = self.spec
+        each = each_picture(path, spec.given_shape, spec.fit, spec.source_intensities, progress)
+        return (Given(spec.of_source(picture[None]), names=(name,)) for name, picture in each)
 
     def join(self, samples: Tensor, given: Given) -> None:
         """None: a pair is whole."""

@@ -203,3 +203,36 @@ def test_after_training_and_blending_the_next_command_is_to_translate(seasons: P
     done = cli(["blend", str(out), str(out), "--weights", "0.5", "--out", str(tmp_path / "blend")])
     assert done.exit_code == 0, done.output
     assert f"gan translate {tmp_path / 'blend'} FILES --to DOMAIN" in words(done)
+
+
+def test_a_folder_is_translated_in_turn_to_the_same_files_as_at_once(
+    run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, random = tmp_path / "given", np.random.default_rng(3)
+    for number in range(70):
+        place = given / ("some" if number % 2 else "others") / f"{number // 2}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (20, 18, 3), dtype=np.uint8)).save(place)
+    (given / "others" / "7.png").write_bytes((given / "others" / "8.png").read_bytes()[:200])  # its end is missing
+    (given / "some" / "9.png").write_text("no picture")
+    translate = ["translate", run, str(given), "--to", "winter", "--out"]
+    turn = cli([*translate, str(tmp_path / "turn")])
+    assert turn.exit_code == 0, turn.output
+    assert "2 of 70 pictures cannot be read and are left out; the first is" in words(turn)
+    monkeypatch.setattr("gan_image.data.given.Reader.stream", lambda *arguments: None)
+    once = cli([*translate, str(tmp_path / "once")])
+    assert once.exit_code == 0, once.output
+    made = {path.name: path.read_bytes() for path in (tmp_path / "turn").iterdir()}
+    assert made == {path.name: path.read_bytes() for path in (tmp_path / "once").iterdir()}
+    assert len(made) == 68 + 2
+    assert {"0.png", "0-2.png", "9.png", "sheet.png", "recipes.json"} < made.keys()
+    assert "9-2.png" not in made
+
+
+def test_a_folder_of_nothing_that_can_be_read_leaves_no_folder_of_results(run: str, tmp_path: Path) -> None:
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "a.png").write_text("no picture")
+    refused = cli(["translate", run, str(tmp_path / "given"), "--to", "winter", "--out", str(tmp_path / "made")])
+    assert refused.exit_code == 1
+    assert "no image could be read (1 file examined; first problem: a.png" in words(refused)
+    assert not (tmp_path / "made").exists()

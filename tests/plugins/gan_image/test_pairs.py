@@ -405,6 +405,13 @@ def test_a_folder_is_given_at_the_terminal_and_each_is_made_again_under_its_name
     for name in (".DS_Store", "Thumbs.db"):
         (given / name).write_text("of a system")
     assert cli(["sample", run, *recipe, "--out", str(tmp_path / "still")]).exit_code == 0
+    refused = cli(["translate", run, str(given), "--to", "winter"])
+    assert refused.exit_code == 2
+    said = " ".join(refused.output.split())
+    assert (
+        "does not translate between domains, and what it makes of files is of one kind; leave --to out, or take gan sample --given"
+        in said
+    )
     picture(given / "c.png", 20)
     refused = cli(["sample", run, *recipe, "--out", str(tmp_path / "third")])
     assert refused.exit_code != 0
