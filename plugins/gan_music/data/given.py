@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
@@ -19,8 +20,11 @@ from gan_music.data.phrases import into_range
 from gan_music.data.reading import MAX_BYTES, MAX_QUARTERS, Part, Tune, read_tune
 from gan_music.roll import Ints, Notes, to_roll
 from gan_music.spec import MAX_BARS, MusicSpec
+from gancore.components import ProgressReport
+from gancore.data.files import Entry, scan
+from gancore.data.report import silent
 from gancore.data.spec import Given
-from gancore.errors import DataError, UsageError
+from gancore.errors import DataError, GanError, UsageError
 
 MAX_CELLS = 1 << 25
 """Cells of all phrases of a file, of one byte each; a file that lasts longer is not used."""
@@ -32,37 +36,54 @@ MAX_FOLLOWED = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class MidiReader:
-    """MIDI files in phrases, with the notes in the given tracks, or in all where there are domains."""
+    """MIDI files in phrases, with the notes in the given tracks, or in all where there are domains: then folders and archives, too."""
 
     spec: MusicSpec
 
     def read(self, path: Path) -> Given:
-        """The file at `path`, see `one`; where there are domains, a folder as well, of which files that do not fit are left out.
+        """The file at `path`, see `one`; where there are domains, a folder or archive as well, of which files that do not fit are left
+        out.
 
         Raises:
             UsageError: there is nothing that fits.
-            DataError: the file is damaged, or all of the folder are.
+            DataError: the file is damaged, or all of them are.
         """
-        if not self.spec.domains or not path.is_dir():
+        if not self._is_many(path):
             return self.one(path)
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-        if not files:
-            raise UsageError(
-                f"'{path}' has no MIDI files ({', '.join(SUFFIXES)}); name a MIDI file, or a folder of some"
-            )
-        found, troubles = [], []
-        for file in files:
-            try:
-                found.append(self.one(file))
-            except (UsageError, DataError) as error:
-                troubles.append(error)
-        if not found:
-            raise troubles[0]
-        if troubles:
-            left_out = f"{len(troubles):,} of {len(files):,} files cannot be translated; the first: {troubles[0]}"
-            warnings.warn(f"'{path}': {left_out}", stacklevel=2)
+        found = list(self._each(path, silent))
         names = tuple(name for given in found for name in given.names)
         return Given(torch.cat([given.x for given in found]), names=names)
+
+    def stream(self, path: Path, progress: ProgressReport) -> Iterator[Given] | None:
+        """The files of a folder or archive in turn, where there are domains, as `read` gives them; None for a single one."""
+        return self._each(path, progress) if self._is_many(path) else None
+
+    def _is_many(self, path: Path) -> bool:
+        return bool(self.spec.domains) and (path.is_dir() or path.suffix.lower() == ".zip")
+
+    def _each(self, path: Path, progress: ProgressReport) -> Iterator[Given]:
+        tree = scan(path, what="MIDI files", max_bytes=MAX_BYTES)
+        entries = [entry for entry in tree.entries if PurePosixPath(entry.name).suffix.lower() in SUFFIXES]
+        if not entries:
+            raise UsageError(
+                f"'{path}' has no MIDI files ({', '.join(SUFFIXES)}); name a MIDI file, or a folder or .zip archive of some"
+            )
+        first: GanError | None = None
+        failed = 0
+        for number, entry in enumerate(entries, 1):
+            progress("reading MIDI files", number, len(entries))
+            try:
+                given = self._phrases(path / entry.name, partial(_listed, entry))
+            except (UsageError, DataError) as error:
+                first, failed = first or error, failed + 1
+                continue
+            yield Given(given.x, names=given.names)
+        if first is None:
+            return
+        if failed == len(entries):
+            raise first
+        left_out = f"{failed:,} of {len(entries):,} files cannot be translated; the first: {first}"
+        warnings.warn(f"'{path}': {left_out}", stacklevel=2)
 
     def one(self, path: Path) -> Given:
         """The whole file at `path`, as phrases of `spec.bars` bars in a row; the tracks that are not given are silent.
@@ -84,9 +105,13 @@ class MidiReader:
             raise UsageError(
                 f"'{path}': no track is given to this generator; it makes all of {_names(spec, range(len(spec.tracks)))}"
             )
+        return self._phrases(path, lambda: _content(path))
+
+    def _phrases(self, path: Path, content: Callable[[], bytes]) -> Given:
+        """The phrases of a file that lies at `path`, or would, were its archive a folder."""
+        spec = self.spec
         try:
-            data = _content(path)
-            tune = read_tune(data)
+            tune = read_tune(data := content())
         except DataError as error:
             raise DataError(
                 f"'{path}' cannot be used: {error}; give a MIDI file with the notes of {_names(spec)}"
@@ -137,6 +162,13 @@ def _content(path: Path) -> bytes:
         raise UsageError(f"'{path}' does not exist; name a MIDI file") from None
     except OSError as error:
         raise UsageError(f"'{path}' cannot be read ({error.strerror}); name a MIDI file") from None
+
+
+def _listed(entry: Entry) -> bytes:
+    try:
+        return entry.read()
+    except DataError as error:
+        raise DataError(f"it is {error}") from None
 
 
 def _names(spec: MusicSpec, numbers: Sequence[int] | None = None) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
+from pathlib import Path
+
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from gan_cli.app import app
 from gan_music.data.given import MidiReader
 from gan_music.data.tunes import Options as Tunes
 from gan_music.data.tunes import open_tunes
 from gan_music.nets.translator import Options, build
 from gan_music.writers.midi import MidiOptions, MidiWriter
+from gancore.api import train
 from gancore.data.domains import in_domains
-from gancore.errors import UsageError
+from gancore.errors import DataError, UsageError
 from gancore.random import Draws
 
 SMALL = {"width": 4, "blocks": 2, "discriminator_width": 4}
@@ -87,3 +94,48 @@ def test_files_are_given_with_all_their_tracks_and_keep_their_names(tmp_path):
     second.unlink()
     with pytest.raises(UsageError, match="no MIDI files"):
         MidiReader(spec).read(tmp_path)
+
+
+def test_an_archive_gives_what_its_folder_does_and_both_do_in_turn(tmp_path):
+    x, _, spec = phrases()
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    first, second = MidiWriter(MidiOptions(), spec).write(x, tmp_path / "folder", "tune")
+    second.rename(tmp_path / "folder" / "deep" / second.name)
+    (tmp_path / "folder" / "broken.mid").write_bytes(b"no music")
+    (tmp_path / "folder" / "notes.txt").write_text("no MIDI file")
+    archive = Path(shutil.make_archive(str(tmp_path / "tunes"), "zip", tmp_path / "folder"))
+    reader, told = MidiReader(spec), []
+    for path in (tmp_path / "folder", archive):
+        with pytest.warns(
+            UserWarning, match=r"1 of 3 files cannot be translated; the first: '.*broken\.mid' cannot be used"
+        ):
+            given = reader.read(path)
+        with pytest.warns(UserWarning, match="1 of 3 files cannot be translated"):
+            bits = list(reader.stream(path, lambda *progress: told.append(progress)))
+        assert given.names == (second.stem, first.stem)
+        assert torch.equal(given.x, x.flip(0))
+        assert torch.equal(torch.cat([bit.x for bit in bits]), given.x)
+        assert tuple(name for bit in bits for name in bit.names) == given.names
+        assert all(bit.spec is None for bit in bits)
+    assert told == 2 * [("reading MIDI files", number, 3) for number in (1, 2, 3)]
+    assert reader.stream(first, lambda *progress: None) is None
+    with pytest.raises(DataError, match="cannot be used"):
+        MidiReader(spec.model_copy(update={"domains": (), "given": ("melody",)})).read(archive)
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w") as empty:
+        empty.writestr("notes.txt", "no MIDI file")
+    with pytest.raises(UsageError, match=r"empty\.zip' has no MIDI files"):
+        reader.read(tmp_path / "empty.zip")
+
+
+def test_an_archive_is_translated_at_the_terminal(tmp_path):
+    x, _, spec = phrases()
+    MidiWriter(MidiOptions(), spec).write(x, tmp_path / "folder", "tune")
+    archive = shutil.make_archive(str(tmp_path / "tunes"), "zip", tmp_path / "folder")
+    options = {
+        "architecture": SMALL, "batch_size": 4, "every": {"evaluate": 0, "sample": 0}, "held_out": 0.0, "samples": 2,
+        "data": {"count": 16, "bars": 2}, "schedules": "none",
+    }  # fmt: skip
+    run = train(plugin="music", preset="modes", steps=1, out=tmp_path / "run", options=options).folder
+    done = CliRunner().invoke(app, ["translate", str(run), archive, "--to", "minor", "--out", str(tmp_path / "made")])
+    assert done.exit_code == 0, done.output
+    assert {"tune-00000.mid", "tune-00001.mid"} <= {path.name for path in (tmp_path / "made").iterdir()}
