@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from gan_cli.errors import say
 from gan_cli.waiting import Counting, loading, waiting
 from gancore.errors import CheckpointError, RunFolderError, UsageError
 from gancore.storage import numbered_folder, whole_folder
@@ -158,7 +159,12 @@ class Session:
             source = self.given()
         assert source is not None
         with self.new_folder() as folder:
-            return folder, *save_in_turn(own, self.steering.directions, stream, address, folder, source, counting.made)
+            files, sheets, count, shown = save_in_turn(
+                own, self.steering.directions, stream, address, folder, source, counting.made
+            )
+        if sheets and shown < count:
+            say(f"{sheets[0].name} shows the first {shown:,} of {count:,}")
+        return folder, files, sheets, count
 
     def named(self, text: str) -> Address:
         """What a text names: a seed, `SEED:NUMBER`, or a file that carries a recipe."""

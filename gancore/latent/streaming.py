@@ -108,14 +108,14 @@ def save_in_turn(
     folder: Path,
     source: GivenFile,
     told: Callable[[int], None] = lambda count: None,
-) -> tuple[list[Path], list[Path], int]:
+) -> tuple[list[Path], list[Path], int, int]:
     """Make samples for all of `stream` and write them into `folder`, which is new, as `gancore.latent.saving.save` does.
 
     `address` gives that of the sample at a position, which `stream` has reached; `source` is what recipes say of the files; `told`
     is called with the number of samples that are written. The sheet shows the first of many.
 
     Returns:
-        The files, the sheets, and how many samples there are.
+        The files, the sheets, how many samples there are, and how many the sheets show.
     """
     roles = {chosen.found.record.role for chosen in generator.settings.writers.values()}
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,13 +139,13 @@ def save_in_turn(
         del given, known, steering, samples
         told(count)
     everything = Steering(generator, directions).recipes(OnDemand(count, address), source)
-    sheets = []
+    sheets: list[Path] = []
     if "sheet" in roles:
         x, samples, own = shown.all()
         sheets = save_sheets(generator, samples, everything[: len(x)], folder, Given(x, names=own))
     files = [file for column in columns for file in column]
     write_sidecar(folder, [file.name for file in files], everything)
-    return files, sheets, count
+    return files, sheets, count, len(shown)
 
 
 class _Shown:
@@ -155,6 +155,9 @@ class _Shown:
         self._given: list[Tensor] = []
         self._samples: list[Tensor] = []
         self._names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self._names)
 
     def add(self, given: Given, samples: Tensor) -> None:
         size = 2 * max(1, samples[0].numel() * samples.element_size())

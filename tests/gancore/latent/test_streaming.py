@@ -101,7 +101,7 @@ def written(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> list[tuple
 
 def in_turn(
     generator: Generator, reader: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int | None = None
-) -> tuple[list[Path], list[Path], int]:
+) -> tuple[list[Path], list[Path], int, int]:
     monkeypatch.setattr(generator, "_reader", lambda: reader)
     read = generator.given_in_turn("given", lambda words, done, total: None)
     assert read is not None
@@ -132,7 +132,7 @@ def test_samples_labels_names_and_recipes_are_those_of_all_at_once(
     generator, written, monkeypatch, tmp_path, count, bit, classes, number
 ) -> None:
     reader = Folder(count, bit, classes)
-    files, sheets, made = in_turn(generator, reader, tmp_path / "turn", monkeypatch, number)
+    files, sheets, made, shown = in_turn(generator, reader, tmp_path / "turn", monkeypatch, number)
     lots = list(written)
 
     given = generator.read_given("given")
@@ -146,7 +146,7 @@ def test_samples_labels_names_and_recipes_are_those_of_all_at_once(
     samples = steering.sample(addresses)
     once, once_sheets = save(generator, samples, steering.recipes(addresses, SOURCE), tmp_path / "once", given)
 
-    assert made == wanted
+    assert made == shown == wanted
     assert torch.equal(torch.cat([x for x, _ in lots]), samples)
     assert torch.equal(torch.cat([y for _, y in lots]), labels)
     assert [file.name for file in files] == [file.name for file in once]
@@ -176,7 +176,8 @@ def test_only_as_many_are_read_as_are_asked_for(generator, monkeypatch, tmp_path
 
 def test_sheet_shows_the_first_of_many(generator, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr("gancore.latent.streaming.SHOWN", CHUNK + 6)
-    _, [sheet], _ = in_turn(generator, Folder(3 * CHUNK), tmp_path / "turn", monkeypatch)
+    _, [sheet], made, shown = in_turn(generator, Folder(3 * CHUNK), tmp_path / "turn", monkeypatch)
+    assert (made, shown) == (3 * CHUNK, CHUNK + 6)
     assert len(sheet.read_text().removeprefix("# ").splitlines()) == 1 + CHUNK + 6
 
 

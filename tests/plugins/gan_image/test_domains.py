@@ -236,3 +236,11 @@ def test_a_folder_of_nothing_that_can_be_read_leaves_no_folder_of_results(run: s
     assert refused.exit_code == 1
     assert "no image could be read (1 file examined; first problem: a.png" in words(refused)
     assert not (tmp_path / "made").exists()
+
+
+def test_a_sheet_that_shows_the_first_alone_is_told(run: str, seasons: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gancore.latent.streaming.CHUNK", 2)
+    monkeypatch.setattr("gancore.latent.streaming.SHOWN", 5)
+    done = cli(["translate", run, str(seasons / "summer"), "--to", "winter"])
+    assert done.exit_code == 0, done.output
+    assert "sheet.png shows the first 5 of 12" in words(done)
