@@ -8,7 +8,7 @@ network for each domain instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +20,24 @@ from gancore.nets.upsampling import Upsampling
 
 LEAK = 0.2
 NO_LATENT = Prior(kind="none", instead="what is translated")
-End = Callable[[Tensor], Tensor]
-"""What makes relaxed samples of the last layer's outputs, such as `torch.tanh`."""
+End = Callable[[Tensor, Tensor], Tensor]
+"""What makes relaxed samples of the last layer's outputs and of what is given, both `[batch, channels, height, width]`."""
+
+
+class Sight(Protocol):
+    """What networks see of samples, where that is more than the samples: maps of other things that follow from them."""
+
+    channels: int
+    """Channels of what it makes."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Relaxed samples to maps `[batch, channels, height, width]` of the same sides."""
+
+
+def bounded(outputs: Tensor, given: Tensor) -> Tensor:
+    """Outputs brought into (-1, 1): all of a sample is made anew."""
+    del given
+    return torch.tanh(outputs)
 
 
 class AdaptiveInstanceNorm(nn.Module):
@@ -92,9 +108,9 @@ class Encoder(nn.Module):
 class Translator(nn.Module):
     """`given` `[batch, channels, height, width]` of any domain to samples of domains `condition` `[batch]`, of the same shape.
 
-    Nothing is drawn: `z` is `[batch, 0]`. Half of the blocks are of the encoder, and know nothing of the domain; the others and the
-    layers that double maps are normalised by a code of it, of length `code`; with 0 there is one domain, and no code. Sides that
-    cannot be halved as often are padded, and cut again.
+    What it sees is what is given, or what `sight` makes of that. Nothing is drawn: `z` is `[batch, 0]`. Half of the blocks are of the
+    encoder, and know nothing of the domain; the others and the layers that double maps are normalised by a code of it, of length
+    `code`; with 0 there is one domain, and no code. Sides that cannot be halved as often are padded, and cut again.
     """
 
     takes_given = True
@@ -109,18 +125,19 @@ class Translator(nn.Module):
         blocks: int,
         halvings: int,
         code: int = 64,
-        end: End = torch.tanh,
+        end: End = bounded,
+        sight: Sight | None = None,
     ) -> None:
         super().__init__()
         channels, *sides = shape
         self.latent_shape: tuple[int, ...] = (0,)
-        self.end = end
+        self.end, self.sight = end, sight
         # At least 4 places a side are left: normalised over fewer, maps say little.
         while halvings and min(sides) // 2**halvings < 4:
             halvings -= 1
         self.factor = 2**halvings
         self.targets = ClassEmbedding(domains, code) if code else None
-        self.encoder = Encoder(channels, width, halvings, blocks - blocks // 2)
+        self.encoder = Encoder(sight.channels if sight else channels, width, halvings, blocks - blocks // 2)
         features = self.encoder.width
         self.blocks = nn.ModuleList(_Block(features, code) for _ in range(blocks // 2))
         self.up, self.norms = nn.ModuleList(), nn.ModuleList()
@@ -138,19 +155,20 @@ class Translator(nn.Module):
     def encode(self, given: Tensor, condition: Tensor | None) -> list[Tensor]:
         """Maps `[batch, features, rows, columns]` of what is in samples, the samples themselves first; see `EncodesGiven`."""
         del condition  # what is in a sample does not depend on where it goes
-        return [given, *self.encoder(self._padded(given))[1:]]
+        return [given, *self.encoder(self._seen(given))[1:]]
 
     def translate(self, given: Tensor, *code: Tensor) -> Tensor:
         """Relaxed samples of the domains, and the manner, that codes `[batch, code]` stand for, if there are such."""
         height, width = given.shape[2:]
-        x = self.encoder(self._padded(given))[-1]
+        x = self.encoder(self._seen(given))[-1]
         for block in self.blocks:
             x = block(x, *code)
         for up, norm in zip(self.up, self.norms, strict=True):
             x = F.relu(norm(up(x), *code))
-        return self.end(self.last(x)[:, :, :height, :width]).to(given.dtype)
+        return self.end(self.last(x)[:, :, :height, :width], given).to(given.dtype)
 
-    def _padded(self, x: Tensor) -> Tensor:
+    def _seen(self, x: Tensor) -> Tensor:
+        x = x if self.sight is None else self.sight(x)
         below, right = (-side % self.factor for side in x.shape[2:])
         return F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
 
@@ -173,9 +191,10 @@ class StyleTranslator(Translator):
         blocks: int,
         halvings: int,
         code: int = 64,
-        end: End = torch.tanh,
+        end: End = bounded,
+        sight: Sight | None = None,
     ) -> None:
-        super().__init__(shape, domains, width=width, blocks=blocks, halvings=halvings, code=code, end=end)
+        super().__init__(shape, domains, width=width, blocks=blocks, halvings=halvings, code=code, end=end, sight=sight)
         self.targets = None
         self.latent_shape = (latent,)
         self.domains, self.code = domains, code
@@ -263,10 +282,20 @@ class PatchDiscriminator(nn.Module):
     """
 
     def __init__(
-        self, shape: Sequence[int], classes: int, *, width: int, patches: int, scales: int = 1, norm: bool = True
+        self,
+        shape: Sequence[int],
+        classes: int,
+        *,
+        width: int,
+        patches: int,
+        scales: int = 1,
+        norm: bool = True,
+        sight: Sight | None = None,
     ) -> None:
         super().__init__()
-        channels, *sides = shape
+        own, *sides = shape
+        channels = sight.channels if sight else own
+        self.sight = sight
         halvings = (min(sides) // 3).bit_length() - 1  # as often as leaves 3 places a side
         self.judges = nn.ModuleList(
             _Patches(channels, classes, width, max(1, min(patches, halvings - 1 - number)), norm)
@@ -275,6 +304,7 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, ...]:
         found = []
+        x = x if self.sight is None else self.sight(x)
         for judge in self.judges:
             found.append(judge(x, condition))
             x = F.avg_pool2d(x, 2)

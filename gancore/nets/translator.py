@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-import torch
 from pydantic import Field
 from torch import nn
 
 from gancore.data.spec import SampleSpec
 from gancore.errors import UsageError
-from gancore.nets.translating import Directions, End, PatchDiscriminator, StyleTranslator, Translator
+from gancore.nets.translating import (
+    Directions,
+    End,
+    PatchDiscriminator,
+    Sight,
+    StyleTranslator,
+    Translator,
+    bounded,
+)
 from gancore.options import ArchitectureOptions, on_cpu
 
 
@@ -62,8 +69,10 @@ class Options(ArchitectureOptions):
     )
 
 
-def build(options: Options, spec: SampleSpec, end: End = torch.tanh) -> dict[str, nn.Module]:
+def build(options: Options, spec: SampleSpec, end: End = bounded, sight: Sight | None = None) -> dict[str, nn.Module]:
     """Generator and discriminator between the domains of `spec`; `end` makes relaxed samples of the last layer's outputs.
+
+    Both see samples as `sight` shows them, where there is one.
 
     Raises:
         UsageError: samples are no maps `[channels, height, width]`, or have no domains, or options do not go together.
@@ -83,14 +92,16 @@ def build(options: Options, spec: SampleSpec, end: End = torch.tanh) -> dict[str
         raise UsageError(
             "architecture.separate=true has a generator for each domain, and architecture.style one for all; leave one of them out"
         )
-    domains, sizes = len(spec.domains), {"width": options.width, "halvings": options.halvings, "blocks": options.blocks}
+    domains = len(spec.domains)
+    sizes = {"width": options.width, "halvings": options.halvings, "blocks": options.blocks}
+    common: dict[str, Any] = {**sizes, "end": end, "sight": sight}
     generator: nn.Module
     if options.style:
-        generator = StyleTranslator(spec.shape, domains, latent=options.style, code=options.code, end=end, **sizes)
+        generator = StyleTranslator(spec.shape, domains, latent=options.style, code=options.code, **common)
     elif options.separate:
-        generator = Directions([Translator(spec.shape, 1, code=0, end=end, **sizes) for _ in range(domains)])
+        generator = Directions([Translator(spec.shape, 1, code=0, **common) for _ in range(domains)])
     else:
-        generator = Translator(spec.shape, domains, code=options.code, end=end, **sizes)
+        generator = Translator(spec.shape, domains, code=options.code, **common)
     discriminator = PatchDiscriminator(
         spec.shape,
         domains,
@@ -98,5 +109,6 @@ def build(options: Options, spec: SampleSpec, end: End = torch.tanh) -> dict[str
         patches=options.patches,
         scales=options.scales,
         norm=options.discriminator_norm == "instance",
+        sight=sight,
     )
     return {"generator": generator, "discriminator": discriminator}

@@ -180,6 +180,15 @@ class MusicSpec(SampleSpec):
             value = HELD + (velocity[0] * self.velocities).round().clamp(1, self.velocities)
         return torch.where(begins, value, sounds.float() * HELD).to(torch.uint8)
 
+    def distance(self, one: Tensor, other: Tensor) -> Tensor:
+        """By how much cells of relaxed phrases `[batch, *shape]` differ, as a share of what is in both: `[batch]`, differentiable.
+
+        sum |a - b| / sum (a + b): 0 where they are the same, 1 where they have nothing in common. A mean over all cells, of which
+        some in a hundred sound, would say of silence that it is very like any phrase.
+        """
+        apart = (one - other).abs().flatten(1).sum(dim=1)
+        return apart / (one.abs() + other.abs()).flatten(1).sum(dim=1).clamp(min=1.0)
+
     # --- tracks that are given --------------------------------------------------------------------------------------
 
     @property

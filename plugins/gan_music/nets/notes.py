@@ -76,12 +76,13 @@ class NoteNeurons(nn.Module):
         """`z` `[batch, latent + keys]` as the latent `[batch, latent]` and the key `[batch]` of the noise, if there is one."""
         return (z[:, :-1], z[:, -1]) if self.keys else (z, None)
 
-    def forward(self, logits: Tensor, key: Tensor | None) -> Tensor:
-        """To `[batch, tracks * planes, time, pitch]` in [0, 1]."""
+    def forward(self, logits: Tensor, key: Tensor | None, start: Tensor | None = None) -> Tensor:
+        """To `[batch, tracks * planes, time, pitch]` in [0, 1]; `start`, of the shape of `logits`, is added to every cell's own."""
         logits = (
             torch.matmul(self.patterns[:, :, None], logits.float().unflatten(3, (-1, self.beat))).flatten(3, 4)
             + self.bias
         )
+        logits = logits if start is None else logits + start
         sounding, attack = self._decided(logits[:, :, 0], logits[:, :, 1], key)
         # A note begins where it sounds and did not before, or is struck anew; drums are struck each time.
         before = F.pad(sounding, (0, 0, 1, 0))[:, :, :-1]

@@ -14,7 +14,8 @@ from gan_cli.app import app
 from gan_music.data.given import MidiReader
 from gan_music.data.tunes import Options as Tunes
 from gan_music.data.tunes import open_tunes
-from gan_music.nets.translator import Options, build
+from gan_music.nets.translator import Harmony, Options, Rolls, build
+from gan_music.spec import HELD, ONSET, MusicSpec, Track
 from gan_music.writers.midi import MidiOptions, MidiWriter
 from gancore.api import train
 from gancore.data.domains import in_domains
@@ -38,6 +39,7 @@ def test_what_is_made_of_a_phrase_is_one_and_has_gradients(more):
     x, domains, spec = phrases()
     networks = build(Options(**SMALL, sounding_bias=0.0, **more), spec)
     generator, given = networks["generator"], spec.given_part(spec.relax(x))
+    torch.nn.init.normal_(next(p for n, p in generator.named_parameters() if n.endswith("last.weight")), std=0.3)
     made = generator(torch.randn(2, *generator.latent_shape), 1 - domains, given)
     assert made.shape == given.shape == (2, *spec.given_shape)
     assert made.min() >= 0.0
@@ -50,6 +52,70 @@ def test_what_is_made_of_a_phrase_is_one_and_has_gradients(more):
         g.grad is not None and g.grad.isfinite().all() for n, g in generator.named_parameters() if "reader" not in n
     )
     assert any(g.grad.any() for n, g in generator.named_parameters() if "stem" in n)
+
+
+@pytest.mark.parametrize("velocities", [1, 4])
+def test_translators_begin_by_passing_on_what_they_are_given(velocities):
+    x, domains, spec = phrases()
+    spec = spec.changed(velocities=velocities)
+    x = torch.where(x >= ONSET, ONSET + torch.arange(x.shape[3]) % velocities, x)
+    generator = build(Options(**SMALL), spec)["generator"]
+    torch.nn.init.zeros_(generator.last.weight)
+    given = spec.relax(x)
+    made = generator(torch.zeros(2, 0), 1 - domains, given)
+    assert torch.allclose(made, given)
+    assert torch.equal(spec.harden(made), x)
+    anew = build(Options(**SMALL, edits=0), spec)["generator"]
+    torch.nn.init.zeros_(anew.last.weight)
+    assert not anew(torch.zeros(2, 0), 1 - domains, given).any()
+
+
+def test_a_note_that_moves_is_struck_when_it_was():
+    spec = MusicSpec.of((Track(name="a"),), bars=1, steps_per_beat=2, lowest=60, pitches=12)
+    x = torch.zeros(1, 1, spec.time, spec.pitches, dtype=torch.uint8)
+    x[0, 0, :, 4] = torch.tensor([2, 1, 2, 2, 0, 0, 2, 1])
+    given = spec.relax(x)
+    logits = torch.zeros_like(given)
+    logits[:, 0, :, 4], logits[:, 0, :, 3] = -10.0, 10.0  # of what sounds
+    logits[:, 0, 4:6, 3] = 0.0
+    end = Rolls(Options(), spec)
+    # Logits are weights of patterns over the two steps of a beat: their sum and their difference.
+    halves = logits.unflatten(2, (-1, 2))
+    logits = torch.stack([halves.sum(3), halves[:, :, :, 0] - halves[:, :, :, 1]], dim=3).flatten(2, 3) / 2
+    assert torch.equal(spec.harden(end(logits, given)), x.roll(-1, 3))
+
+
+def test_cells_are_told_how_their_pitch_stands_to_all_that_sounds():
+    tracks = (Track(name="a"), Track(name="drums", drums=True))
+    spec = MusicSpec.of(tracks, bars=1, steps_per_beat=2, lowest=59, pitches=24)
+    x = torch.zeros(1, 2, spec.time, spec.pitches, dtype=torch.uint8)
+    x[0, 0, :4, 1] = HELD  # C, with the E of the next octave for half as long
+    x[0, 0, :2, 17] = HELD
+    x[0, 1, ::2, 5] = ONSET
+    sight = Harmony(spec)
+    seen = sight(spec.relax(x))
+    assert seen.shape == (1, sight.channels, spec.time, spec.pitches) == (1, 16, 8, 24)
+    assert torch.equal(seen[:, :4], spec.relax(x))
+    share = 7.0 * torch.tensor([4, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]) / 6.0
+    for place in (1, 13):
+        assert torch.allclose(seen[0, 4:, 3, place], share)
+    assert torch.allclose(seen[0, 4:, 0, 5], share.roll(-4))
+    moved = sight(spec.relax(torch.cat([x[:, :1].roll(3, 3), x[:, 1:]], dim=1)))
+    assert torch.allclose(moved[:, 4:, :, 3:], seen[:, 4:, :, :-3])
+    assert not sight(torch.zeros(1, *spec.shape)).any()
+
+
+def test_phrases_are_as_unlike_as_what_sounds_in_them_and_silence_is_like_none():
+    spec = MusicSpec.of((Track(name="a"),), bars=1, steps_per_beat=2, lowest=60, pitches=12)
+    x = torch.zeros(4, 1, spec.time, spec.pitches, dtype=torch.uint8)
+    x[0, 0, :4, 0] = torch.tensor([2, 1, 1, 1])  # a note of five cells in both planes,
+    x[1, 0, :4, 1] = torch.tensor([2, 1, 1, 1])  # another pitch,
+    x[2, 0, :2, 0] = torch.tensor([2, 1])  # half as long,
+    relaxed = spec.relax(x)
+    of_first = spec.distance(relaxed, relaxed[:1].expand(4, -1, -1, -1))
+    assert torch.allclose(of_first, torch.tensor([0.0, 1.0, 2 / 8, 1.0]))
+    assert torch.equal(of_first, spec.distance(relaxed[:1].expand(4, -1, -1, -1), relaxed))
+    assert spec.distance(relaxed[3:], relaxed[3:]).item() == 0.0
 
 
 def test_generators_that_are_separate_count_by_themselves():
