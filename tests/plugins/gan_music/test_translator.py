@@ -14,7 +14,7 @@ from gan_cli.app import app
 from gan_music.data.given import MidiReader
 from gan_music.data.tunes import Options as Tunes
 from gan_music.data.tunes import open_tunes
-from gan_music.nets.translator import Harmony, Options, Rolls, build
+from gan_music.nets.translator import Context, Options, Rolls, build
 from gan_music.spec import HELD, ONSET, MusicSpec, Track
 from gan_music.writers.midi import MidiOptions, MidiWriter
 from gancore.api import train
@@ -85,23 +85,40 @@ def test_a_note_that_moves_is_struck_when_it_was():
     assert torch.equal(spec.harden(end(logits, given)), x.roll(-1, 3))
 
 
-def test_cells_are_told_how_their_pitch_stands_to_all_that_sounds():
+def test_notes_are_not_made_far_from_those_that_are_given():
+    spec = MusicSpec.of((Track(name="a"),), bars=1, steps_per_beat=2, lowest=60, pitches=12)
+    x = torch.zeros(1, 1, spec.time, spec.pitches, dtype=torch.uint8)
+    x[0, 0, :3, 4] = torch.tensor([2, 1, 1])
+    given = spec.relax(x)
+    everything = torch.zeros_like(given)
+    everything[:, :, :] = 10.0
+    everything = (
+        everything.unflatten(2, (-1, 2)) * torch.tensor([1.0, 0.0])[:, None]
+    )  # the same for both steps of each beat
+    made = spec.harden(Rolls(Options(beyond=30.0), spec)(everything.flatten(2, 3), given))
+    assert (made >= ONSET)[0, 0].nonzero().tolist() == [[0, pitch] for pitch in range(2, 7)]
+    assert (made > 0).sum() == 3 * 5
+    assert spec.harden(Rolls(Options(), spec)(everything.flatten(2, 3), given)).all()
+
+
+def test_cells_are_told_how_their_pitch_stands_to_all_that_sounds_and_what_is_struck():
     tracks = (Track(name="a"), Track(name="drums", drums=True))
     spec = MusicSpec.of(tracks, bars=1, steps_per_beat=2, lowest=59, pitches=24)
     x = torch.zeros(1, 2, spec.time, spec.pitches, dtype=torch.uint8)
     x[0, 0, :4, 1] = HELD  # C, with the E of the next octave for half as long
     x[0, 0, :2, 17] = HELD
     x[0, 1, ::2, 5] = ONSET
-    sight = Harmony(spec)
+    sight = Context(spec)
     seen = sight(spec.relax(x))
-    assert seen.shape == (1, sight.channels, spec.time, spec.pitches) == (1, 16, 8, 24)
+    assert seen.shape == (1, sight.channels, spec.time, spec.pitches) == (1, 18, 8, 24)
     assert torch.equal(seen[:, :4], spec.relax(x))
     share = 7.0 * torch.tensor([4, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]) / 6.0
     for place in (1, 13):
-        assert torch.allclose(seen[0, 4:, 3, place], share)
-    assert torch.allclose(seen[0, 4:, 0, 5], share.roll(-4))
+        assert torch.allclose(seen[0, 4:16, 3, place], share)
+    assert torch.allclose(seen[0, 4:16, 0, 5], share.roll(-4))
+    assert seen[0, 16:].unique(dim=2)[:, :, 0].tolist() == [[0.0] * 8, [1.0, 0.0] * 4]
     moved = sight(spec.relax(torch.cat([x[:, :1].roll(3, 3), x[:, 1:]], dim=1)))
-    assert torch.allclose(moved[:, 4:, :, 3:], seen[:, 4:, :, :-3])
+    assert torch.allclose(moved[:, 4:16, :, 3:], seen[:, 4:16, :, :-3])
     assert not sight(torch.zeros(1, *spec.shape)).any()
 
 
