@@ -78,13 +78,13 @@ PRESETS = [
     ),
     Preset(
         name="modes",
-        summary="Composed phrases from major to minor and back, without pairs, in five minutes",
+        summary="Composed phrases from major to minor and back, without pairs, in six minutes",
         config={
             **_DOMAINS,
             "architecture": {**_DOMAINS["architecture"], "beyond": 30.0},
             "data": {"name": "tunes", "labels": "mode", "steps_per_beat": 2},
-            "steps": 400,
-            "every": {"sample": 100, "checkpoint": 200, "evaluate": 200},
+            "steps": 800,
+            "every": {"sample": 200, "checkpoint": 400, "evaluate": 400},
         },
     ),
 ]
