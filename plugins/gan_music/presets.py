@@ -78,13 +78,13 @@ PRESETS = [
     ),
     Preset(
         name="modes",
-        summary="Composed phrases from major to minor and back, without pairs, in six minutes",
+        summary="Composed phrases from major to minor and back, without pairs, in ten minutes",
         config={
             **_DOMAINS,
             "architecture": {**_DOMAINS["architecture"], "beyond": 30.0},
             "data": {"name": "tunes", "labels": "mode", "steps_per_beat": 2},
-            "steps": 800,
-            "every": {"sample": 200, "checkpoint": 400, "evaluate": 400},
+            "steps": 1600,
+            "every": {"sample": 400, "checkpoint": 400, "evaluate": 400},
         },
     ),
 ]
