@@ -85,8 +85,8 @@ def gan_architectures() -> Iterable[Architecture]:
     yield Architecture(
         name="translator",
         summary="From domain to domain: a translator of spectrograms and a discriminator of patches (CycleGAN, Zhu et al. 2017)",
-        target="gancore.nets.translator:build",
-        options="gancore.nets.translator:Options",
+        target="gan_audio.nets.translator:build",
+        options="gan_audio.nets.translator:Options",
     )
 
 

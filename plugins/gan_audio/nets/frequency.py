@@ -21,6 +21,8 @@ Norm = Literal["none", "batch"]
 _AUDIBLE = 0.02
 """How far above silence, as a share of the range, the instantaneous frequency has come to 63 % of its value."""
 _HIGHEST_FLOOR = 0.5
+_LEAST_SHARE = 0.003
+"""Of the range, as far as what is given comes near to its ends."""
 
 
 class RowBias(nn.Module):
@@ -102,6 +104,15 @@ class SpectrogramOutput(nn.Module):
         if not self.turns:
             return magnitude
         return torch.cat([magnitude, _wrapped(x[:, 1:]) * -torch.expm1(share / -_AUDIBLE)], dim=1)
+
+    def before(self, relaxed: Tensor) -> Tensor:
+        """What this makes `relaxed` of, `[batch, planes, rows, frames]` as it is, but that silence and full scale are never reached."""
+        floor = self.floor.to(relaxed.dtype)
+        magnitude = relaxed[:, :1] if self.turns else relaxed
+        share = ((magnitude - floor) / (1.0 - floor)).clamp(_LEAST_SHARE, 1.0 - _LEAST_SHARE)
+        x = torch.atanh(2.0 * share - 1.0)
+        x = torch.cat([x, relaxed[:, 1:]], dim=1) if self.turns else x
+        return x - self.bias.to(x.dtype)
 
 
 def _wrapped(turns: Tensor) -> Tensor:

@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 import gancore
 from gan_audio.data import sounds
 from gan_audio.data.given import Reader
+from gan_audio.nets.translator import Ending, Options, build
 from gan_audio.spec import AudioSpec
 from gan_cli.app import app
 from gancore import api
 from gancore.errors import DataError, UsageError
+from gancore.nets.translating import Translator
 
 RATE, LENGTH = 8000, 1024
 OPTIONS = {
@@ -134,3 +136,35 @@ def test_waveforms_are_no_maps(voices: Path, tmp_path: Path) -> None:
     options = {**OPTIONS, "data": {"length": LENGTH, "representation": "waveform", "cache": False}}
     with pytest.raises(UsageError, match="works on maps"):
         api.train(plugin="audio", preset="domains", data=voices, steps=1, out=tmp_path / "run", options=options)
+
+
+def translators(**options: object) -> list[Translator]:
+    own = spec(representation="log-mel", mels=16, shape=(1, 16, 16))
+    made = build(Options(width=4, blocks=2, discriminator_width=4, **options), own)["generator"]
+    return [network for network in made.modules() if isinstance(network, Translator)]
+
+
+def test_translators_of_sounds_reach_the_silence_of_real_ones() -> None:
+    [network] = translators()
+    silence = AudioSpec.of(length=LENGTH, representation="log-mel", mels=16).relax(torch.zeros(1, 1, LENGTH))
+    made = network.end(torch.full((1, 1, 16, 16), -30.0), silence)
+    assert (made - silence).abs().max().item() < 1e-5
+
+
+@pytest.mark.parametrize(("representation", "planes"), [("log-mel", 1), ("log-stft", 1), ("stft-if", 2)])
+def test_an_edit_of_nothing_leaves_a_sound_nearly_as_it_is(representation: str, planes: int) -> None:
+    own = AudioSpec.of(length=LENGTH, representation=representation, mels=16, n_fft=256, hop=64)
+    wave = 0.5 * torch.sin(2.0 * torch.pi * 440.0 / RATE * torch.arange(LENGTH))[None, None]
+    given = own.relax(wave)
+    assert given.shape[1] == planes
+    nothing = torch.zeros_like(given)
+    # What turns is masked where nothing is heard.
+    edited, made = ((Ending(own, edits=edits)(nothing, given) - given)[:, 0].abs().max() for edits in (True, False))
+    assert edited.item() < 0.02
+    assert made.item() > 0.3
+
+
+def test_separate_translators_of_sounds_share_nothing() -> None:
+    one, other = translators(separate=True)
+    assert isinstance(one.end, Ending)
+    assert not {id(p) for p in one.parameters()} & {id(p) for p in other.parameters()}
