@@ -22,6 +22,19 @@ def relativistic(weight: float, every: int, **options: Any) -> dict[str, Any]:
     return {"loss": {"name": "rpgan"}, "penalties": {"r1": penalty, "r2": penalty}}
 
 
+def unpaired(*, lr: float, batch_size: int, game: dict[str, Any], **architecture: Any) -> dict[str, Any]:
+    """Translation between domains by the game `cycle` with options `game`, in a small size that `architecture` may change."""
+    return {
+        **players(lr=lr),
+        **FALLING,
+        "game": {"name": "cycle", **game},
+        "loss": {"name": "least-squares"},
+        "architecture": {"name": "translator", "width": 16, "blocks": 4, **architecture},
+        "batch_size": batch_size,
+        "held_out": 0.1,
+    }
+
+
 def players(**options: Any) -> dict[str, Any]:
     """The same optimizer for generator and discriminator."""
     return {"optimizers": {"generator": options, "discriminator": options}}

@@ -145,6 +145,11 @@ def matches(name: str, globs: Iterable[str]) -> bool:
     return any(fnmatchcase(name if "/" in glob else name.rpartition("/")[2], glob) for glob in globs)
 
 
+def is_lone(path: Path) -> bool:
+    """Whether one file is there by itself, rather than a folder or a zip archive of some."""
+    return path.is_file() and path.suffix.lower() != ".zip"
+
+
 def lone(path: Path) -> FileTree:
     """The tree of one file that there is, without a look at those beside it."""
     entry = Entry(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -162,6 +163,17 @@ def _in_order(function: Callable[[T], R], items: Iterable[T], workers: int, ahea
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)  # after Ctrl-C too: only what has begun is waited for
+
+
+def warn_of(skipped: Sequence[Skipped], used: int, path: Path, what: str) -> None:
+    """Warn whoever called what calls this that some of `what` ("pictures") at `path`, beside `used` others, could not be read; of
+    none nothing is said."""
+    if not skipped:
+        return
+    first = f"{skipped[0].path}: {skipped[0].reason}"
+    told = f"is left out, {first}" if len(skipped) == 1 else f"are left out; the first is {first}"
+    of = len(skipped) + used
+    warnings.warn(f"'{path}': {len(skipped):,} of {of:,} {what} cannot be read and {told}", stacklevel=3)
 
 
 def nothing_usable(

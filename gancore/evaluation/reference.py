@@ -13,7 +13,7 @@ from gancore.data.domains import content_of
 from gancore.data.held_out import split
 from gancore.data.spec import SampleSpec
 from gancore.evaluation.records import Part, Samples
-from gancore.evaluation.sets import affordable, draw, renamed
+from gancore.evaluation.sets import affordable, draw, renamed, renumbered
 from gancore.evaluation.unseen import found_in, why_seen
 from gancore.random import derive
 
@@ -126,4 +126,4 @@ def _recounted(content: Tensor | None, theirs: DataSource, own: DataSource) -> T
     there, here = content_of(theirs), content_of(own)
     if content is None or there is None or here is None or {*there.names} - {*here.names}:
         return None
-    return torch.tensor([here.names.index(name) for name in there.names])[content]
+    return renumbered(content, there.names, here.names)

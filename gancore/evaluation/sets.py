@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -48,7 +50,12 @@ def renamed(labels: Tensor | None, theirs: SampleSpec, own: SampleSpec) -> Tenso
     """Class indices of other data as those of the run, by the names of the classes."""
     if labels is None or not own.classes:
         return None
-    return torch.tensor([own.classes.index(name) for name in theirs.classes])[labels]
+    return renumbered(labels, theirs.classes, own.classes)
+
+
+def renumbered(numbers: Tensor, theirs: Sequence[str], own: Sequence[str]) -> Tensor:
+    """Places in the names `theirs` as those of the same names in `own`, where all of them are."""
+    return torch.tensor([own.index(name) for name in theirs])[numbers]
 
 
 def affordable(source: DataSource) -> int:

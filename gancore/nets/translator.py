@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import Field
@@ -69,19 +70,21 @@ class Options(ArchitectureOptions):
     )
 
 
-def build(options: Options, spec: SampleSpec, end: End = bounded, sight: Sight | None = None) -> dict[str, nn.Module]:
-    """Generator and discriminator between the domains of `spec`; `end` makes relaxed samples of the last layer's outputs.
+def build(
+    options: Options, spec: SampleSpec, end: Callable[[], End] = lambda: bounded, sight: Sight | None = None
+) -> dict[str, nn.Module]:
+    """Generator and discriminator between the domains of `spec`; `end` is called for what makes relaxed samples of the last outputs.
 
-    Both see samples as `sight` shows them, where there is one.
+    It is called for each generator, so that separate ones share nothing. Both players see samples as `sight` shows them, where there
+    is one.
 
     Raises:
         UsageError: samples are no maps `[channels, height, width]`, or have no domains, or options do not go together.
     """
     if not spec.domains:
         raise UsageError(
-            "architecture 'translator' makes samples of one domain of those of another, and these data have no domains; take a"
-            " game that "
-            "translates, such as game=cut or game=cycle, or another architecture"
+            "architecture 'translator' makes samples of one domain of those of another, and these data have no domains; take a game"
+            " that translates, such as game=cut or game=cycle, or another architecture"
         )
     if len(spec.shape) != 3 or min(spec.shape[1:]) < 8:
         raise UsageError(
@@ -94,14 +97,14 @@ def build(options: Options, spec: SampleSpec, end: End = bounded, sight: Sight |
         )
     domains = len(spec.domains)
     sizes = {"width": options.width, "halvings": options.halvings, "blocks": options.blocks}
-    common: dict[str, Any] = {**sizes, "end": end, "sight": sight}
+    common: dict[str, Any] = {**sizes, "sight": sight}
     generator: nn.Module
     if options.style:
-        generator = StyleTranslator(spec.shape, domains, latent=options.style, code=options.code, **common)
+        generator = StyleTranslator(spec.shape, domains, latent=options.style, code=options.code, end=end(), **common)
     elif options.separate:
-        generator = Directions([Translator(spec.shape, 1, code=0, **common) for _ in range(domains)])
+        generator = Directions([Translator(spec.shape, 1, code=0, end=end(), **common) for _ in range(domains)])
     else:
-        generator = Translator(spec.shape, domains, code=options.code, **common)
+        generator = Translator(spec.shape, domains, code=options.code, end=end(), **common)
     discriminator = PatchDiscriminator(
         spec.shape,
         domains,

@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gancore.components import Preset
-from gancore.presets import FALLING, players, relativistic
+from gancore.presets import FALLING, players, relativistic, unpaired
 
 _DOMAINS: dict[str, Any] = {
-    **players(lr=4e-4),
-    **FALLING,
     # With an identity of 1 and a cycle of 10 voices stayed what they were.
-    "game": {"name": "cycle", "cycle": 2.0, "identity": 0.0},
-    "loss": {"name": "least-squares"},
-    "architecture": {"name": "translator", "width": 16, "blocks": 4},
-    "batch_size": 8,
+    **unpaired(lr=4e-4, batch_size=8, game={"cycle": 2.0, "identity": 0.0}),
     "evaluate": {"samples": 150, "features": {"mel": {}}},
 }
 
@@ -101,7 +96,6 @@ PRESETS = [
             **_DOMAINS,
             "data": {"name": "sounds", "representation": "log-mel", "normalise": "peak", "long": "crop-start"},
             "steps": 4000,
-            "held_out": 0.1,
             "every": {"sample": 500, "checkpoint": 500, "evaluate": 1000},
         },
     ),
@@ -112,7 +106,6 @@ PRESETS = [
             **_DOMAINS,
             "data": {"name": "notes", "labels": "timbre", "representation": "log-mel"},
             "steps": 1000,
-            "held_out": 0.1,
             "every": {"sample": 250, "checkpoint": 500, "evaluate": 500},
         },
     ),

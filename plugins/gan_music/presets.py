@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from gancore.components import Preset
-from gancore.presets import FALLING, players, relativistic
+from gancore.presets import FALLING, players, relativistic, unpaired
 
 _DOMAINS: dict[str, Any] = {
-    **players(lr=1e-3),
-    **FALLING,
     # Distances are shares of what sounds, and so larger than those of pictures; with the weights of CycleGAN little would move.
-    "game": {"name": "cycle", "cycle": 2.0, "identity": 1.0},
-    "loss": {"name": "least-squares"},
-    "architecture": {"name": "translator", "width": 16, "halvings": 1, "blocks": 2, "discriminator_width": 32},
-    "batch_size": 16,
-    "held_out": 0.1,
+    **unpaired(
+        lr=1e-3,
+        batch_size=16,
+        game={"cycle": 2.0, "identity": 1.0},
+        halvings=1,
+        blocks=2,
+        discriminator_width=32,
+    ),
 }
 
 PRESETS = [

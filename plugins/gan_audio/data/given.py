@@ -15,10 +15,10 @@ from torch import Tensor
 
 from gan_audio.data.decode import SUPPORTED, Treatment, decode, quiet
 from gan_audio.data.source import as_float
-from gan_audio.data.translated import each_sound, is_single, sounds_at
+from gan_audio.data.translated import each_sound, sounds_at
 from gan_audio.spec import AudioSpec
 from gancore.components import ProgressReport
-from gancore.data.files import single, why_unreadable
+from gancore.data.files import is_lone, single, why_unreadable
 from gancore.data.reading import UnusableError
 from gancore.data.spec import Given
 from gancore.errors import DataError, UsageError
@@ -44,7 +44,7 @@ class Reader:
 
     def stream(self, path: Path, progress: ProgressReport) -> Iterator[Given] | None:
         """The sounds of a folder or archive in turn, of runs between domains; None for a single one, and of others."""
-        if not self.spec.domains or is_single(path):
+        if not self.spec.domains or is_lone(path):
             return None
         return (Given(clip[None], names=(name,)) for name, clip in each_sound(path, self.spec, progress))
 

@@ -13,8 +13,8 @@ from gan_audio.data.decode import SUPPORTED, Treatment, decode, is_sound, quiet
 from gan_audio.data.source import as_float
 from gan_audio.spec import AudioSpec
 from gancore.components import ProgressReport
-from gancore.data.files import lone, scan
-from gancore.data.reading import FileSet, Skips, read_in_bursts
+from gancore.data.files import is_lone, lone, scan
+from gancore.data.reading import FileSet, Skips, read_in_bursts, warn_of
 from gancore.data.report import silent
 
 
@@ -32,14 +32,9 @@ def sounds_at(path: Path, spec: AudioSpec) -> tuple[Tensor, tuple[str, ...]]:
     return torch.stack(clips), names
 
 
-def is_single(path: Path) -> bool:
-    """Whether one sound is there, rather than a folder or archive of them."""
-    return path.is_file() and path.suffix.lower() != ".zip"
-
-
 def each_sound(path: Path, spec: AudioSpec, progress: ProgressReport) -> Iterator[tuple[str, Tensor]]:
     """What each sound at `path` is called, and the sound `[1, spec.length]`, in turn; see `sounds_at`."""
-    single = is_single(path)
+    single = is_lone(path)
     tree = lone(path) if single else scan(path, what="sounds")
     chosen = [entry for entry in tree.entries if single or is_sound(entry)]
     files, skips = FileSet.of(path, tree, chosen, part="all", labels=False), Skips()
@@ -64,11 +59,7 @@ def each_sound(path: Path, spec: AudioSpec, progress: ProgressReport) -> Iterato
         yield name, torch.nn.functional.pad(wave, (0, spec.length - len(wave)))[None]
     if not used:
         raise files.nothing("sound", SUPPORTED, skips.listed, kind="sound file")
-    if skips.listed:
-        first = f"{skips.listed[0].path}: {skips.listed[0].reason}"
-        what = f"is left out, {first}" if len(skips.listed) == 1 else f"are left out; the first is {first}"
-        of = used + len(skips.listed)
-        warnings.warn(f"'{path}': {len(skips.listed):,} of {of:,} sounds cannot be read and {what}", stacklevel=2)
+    warn_of(skips.listed, used, path, "sounds")
     if longer:
         warnings.warn(
             f"'{path}': {longer:,} of {used:,} sounds are longer than the {spec.seconds:.3g} s of a clip, and only"

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from gan_audio.nets.frequency import SpectrogramOutput
 from gancore.data.spec import SampleSpec
 from gancore.nets import translator
-from gancore.nets.translating import Translator
 
 
 class Options(translator.Options):
@@ -43,8 +42,4 @@ def build(options: Options, spec: SampleSpec) -> dict[str, nn.Module]:
     Raises:
         UsageError: samples are waveforms, or have no domains, or options do not go together.
     """
-    networks = translator.build(options, spec)
-    for network in networks["generator"].modules():
-        if isinstance(network, Translator):
-            network.end = Ending(spec, options.edits)
-    return networks
+    return translator.build(options, spec, lambda: Ending(spec, options.edits))

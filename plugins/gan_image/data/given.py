@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -14,8 +13,8 @@ from gan_image.data.decode import SUPPORTED, Fit, Look, decode, look_at, measure
 from gan_image.data.intensities import Extent
 from gan_image.spec import ImageSpec
 from gancore.components import ProgressReport
-from gancore.data.files import lone, scan
-from gancore.data.reading import FileSet, Skips, read_all, read_in_bursts
+from gancore.data.files import is_lone, lone, scan
+from gancore.data.reading import FileSet, Skips, read_all, read_in_bursts, warn_of
 from gancore.data.report import silent
 from gancore.data.spec import Given
 from gancore.errors import UsageError
@@ -47,7 +46,7 @@ def each_picture(
         raise UsageError(
             f"images of {channels} channels cannot be read from pictures; pass them as a tensor, from Python"
         )
-    tree = lone(path) if is_single(path) else scan(path, what="pictures")
+    tree = lone(path) if is_lone(path) else scan(path, what="pictures")
     files, skips = FileSet.of(path, tree, part="all", labels=False, suffixes=suffixes()), Skips()
     with quiet_pillow():
         facts = dict(read_all(files.entries, look_at, skips, progress, "looking at pictures"))
@@ -70,17 +69,9 @@ def each_picture(
         yield PurePosixPath(files.entries[number].name).stem, torch.from_numpy(picture)
     if not used:
         raise files.nothing("image", SUPPORTED, skips.listed)
-    if left_out := [skip for skip in skips.listed if PurePosixPath(skip.path).suffix.lower() in suffixes()]:
-        first = f"{left_out[0].path}: {left_out[0].reason}"
-        what = f"is left out, {first}" if len(left_out) == 1 else f"are left out; the first is {first}"
-        warnings.warn(
-            f"'{path}': {len(left_out):,} of {len(left_out) + used:,} pictures cannot be read and {what}", stacklevel=2
-        )
-
-
-def is_single(path: Path) -> bool:
-    """Whether one picture is there, rather than a folder or archive of them."""
-    return path.is_file() and path.suffix.lower() != ".zip"
+    warn_of(
+        [skip for skip in skips.listed if PurePosixPath(skip.path).suffix.lower() in suffixes()], used, path, "pictures"
+    )
 
 
 class Reader:
@@ -96,7 +87,7 @@ class Reader:
 
     def stream(self, path: Path, progress: ProgressReport) -> Iterator[Given] | None:
         """The pictures of a folder or archive in turn, as `read` gives them; None for a single one."""
-        if is_single(path):
+        if is_lone(path):
             return None
         spec = self.spec
         each = each_picture(path, spec.shape, spec.fit, spec.intensities, progress)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from gan_image.data.given import each_picture, is_single, pictures_at
+from gan_image.data.given import each_picture, pictures_at
 from gan_image.pairs.spec import PairSpec
 from gancore.components import ProgressReport
+from gancore.data.files import is_lone
 from gancore.data.spec import Given
 
 
@@ -26,7 +27,7 @@ class Reader:
 
     def stream(self, path: Path, progress: ProgressReport) -> Iterator[Given] | None:
         """The sources of a folder or archive in turn, as `read` gives them; None for a single one."""
-        if is_single(path):
+        if is_lone(path):
             return None
         spec = self.spec
         each = each_picture(path, spec.given_shape, spec.fit, spec.source_intensities, progress)

@@ -17,7 +17,7 @@ from torch import Tensor
 from gan_music.data.chunks import last_tick
 from gan_music.data.keys import KEYS, MODES, estimate_keys
 from gan_music.data.phrases import into_range
-from gan_music.data.reading import MAX_BYTES, MAX_QUARTERS, Part, Tune, read_tune
+from gan_music.data.reading import MAX_BYTES, MAX_QUARTERS, SUFFIXES, Part, Tune, read_tune
 from gan_music.roll import Ints, Notes, to_roll
 from gan_music.spec import MAX_BARS, MusicSpec
 from gancore.components import ProgressReport
@@ -28,8 +28,6 @@ from gancore.errors import DataError, GanError, UsageError
 
 MAX_CELLS = 1 << 25
 """Cells of all phrases of a file, of one byte each; a file that lasts longer is not used."""
-SUFFIXES = (".mid", ".midi", ".smf", ".kar", ".rmi")
-"""Of the files of a folder, those that are read."""
 MAX_FOLLOWED = 4 << 20
 """Bytes of a file that is looked through for a rest at its end."""
 

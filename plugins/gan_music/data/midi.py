@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gan_music.data.keys import KEYS, MODES, estimate_keys, to_common
 from gan_music.data.phrases import MAX_STEPS, Grid, Phrases, cut, into_range, join, quarters_elsewhere, table_of
-from gan_music.data.reading import MAX_BYTES, Tune, read_tune
+from gan_music.data.reading import MAX_BYTES, SUFFIXES, Tune, read_tune
 from gan_music.data.tracks import DEFAULT_NAMES, DRUMS, GROUPS, Rule, assign, singles, spec_tracks
 from gan_music.roll import Ints, to_rolls
 from gan_music.spec import MusicSpec
@@ -29,8 +29,6 @@ from gancore.options import Options as BaseOptions
 from gancore.random import Draws
 
 SUPPORTED = "standard MIDI files, types 0 and 1"
-SUFFIXES = (".mid", ".midi", ".smf", ".kar", ".rmi")
-"""By which MIDI files are known to whoever sorts them; files are read whatever their suffix."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 

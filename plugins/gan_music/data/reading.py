@@ -16,6 +16,8 @@ import symusic
 from gan_music.data.chunks import whole_tracks, with_all_tracks
 from gancore.errors import DataError
 
+SUFFIXES = (".mid", ".midi", ".smf", ".kar", ".rmi")
+"""By which MIDI files are known to whoever sorts them; a file that is named by itself is read whatever its suffix."""
 MAX_BYTES = 32 * 1024 * 1024
 """Larger files are not read."""
 MAX_NOTES = 1_000_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Literal
 
 import torch
@@ -15,7 +14,7 @@ from gan_music.nets.notes import NoteNeurons, NoteOptions
 from gan_music.spec import MusicSpec
 from gancore.errors import UsageError
 from gancore.nets import translator
-from gancore.nets.translating import LEAK, Translator
+from gancore.nets.translating import LEAK
 
 REACH = 2
 """Semitones by which a note that moves is taken to be the same."""
@@ -150,11 +149,8 @@ def build(options: Options, spec: MusicSpec) -> dict[str, nn.Module]:
         raise UsageError(
             f"architecture 'translator' is given whole phrases, and of these data only {', '.join(spec.given)}; leave data.given out"
         )
-    networks = translator.build(options, spec, Rolls(options, spec), Context(spec) if options.context else None)
-    # Each generator counts what it has made by itself: they share nothing.
-    for network in networks["generator"].modules():
-        if isinstance(network, Translator):
-            network.end = deepcopy(network.end)
+    # Each generator counts what it has made by itself.
+    networks = translator.build(options, spec, lambda: Rolls(options, spec), Context(spec) if options.context else None)
     if options.discriminator_norm == "none":
         attentive(networks["discriminator"])
     return networks
